@@ -1,0 +1,292 @@
+"""Dashboards and the panels on them."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
+from pulseboard.contracts.metrics import TagKey, Tags
+from pulseboard.contracts.queries import Aggregation, QueryText
+
+GRID_COLUMNS = 12
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Color = Annotated[
+    str,
+    StringConstraints(pattern=r"^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$"),
+    Field(description="`#rrggbb`, or a name of the palette such as `blue`."),
+]
+Link = Annotated[str, StringConstraints(pattern=r"^(https?://|/)[^\s]*$", max_length=2000)]
+
+
+class PanelType(StrEnum):
+    """How a panel draws."""
+
+    LINE = "line"
+    AREA = "area"
+    BAR = "bar"
+    GAUGE = "gauge"
+    STAT = "stat"
+    TABLE = "table"
+
+
+class Calculation(StrEnum):
+    """How a line becomes one number."""
+
+    LAST = "last"
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+
+
+class Position(Contract):
+    """A rectangle of the grid: 12 columns wide, rows without end."""
+
+    x: int = Field(ge=0, lt=GRID_COLUMNS)
+    y: int = Field(ge=0, le=10_000)
+    w: int = Field(ge=1, le=GRID_COLUMNS)
+    h: int = Field(ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if self.x + self.w > GRID_COLUMNS:
+            raise ValueError(f"x + w must not pass the grid's {GRID_COLUMNS} columns")
+        return self
+
+
+class PanelLayout(Position):
+    """Where panel `i` stands."""
+
+    i: UUID
+
+
+class Threshold(Contract):
+    """From `value` on, values are shown in `color`."""
+
+    value: float = Field(allow_inf_nan=False)
+    color: Color
+    label: Annotated[str, StringConstraints(max_length=100)] | None = None
+
+
+class SeriesOverride(Contract):
+    """Looks of the series whose name matches."""
+
+    match: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        description="A series name; `*` stands for any text."
+    )
+    color: Color | None = None
+    label: Annotated[str, StringConstraints(max_length=200)] | None = None
+    unit: Annotated[str, StringConstraints(max_length=30)] | None = None
+    hidden: bool | None = None
+
+
+class PanelLink(Contract):
+    """A link shown on a panel."""
+
+    title: Title
+    url: Link
+
+
+class PanelOptions(Contract):
+    """How a panel looks."""
+
+    unit: Annotated[str, StringConstraints(max_length=30)] | None = Field(
+        default=None, examples=["percent", "bytes", "seconds", "ops"]
+    )
+    decimals: int | None = Field(default=None, ge=0, le=10)
+    color: Color | None = None
+    palette: Annotated[str, StringConstraints(max_length=30)] | None = None
+    show_legend: bool = True
+    legend: Literal["list", "table"] = "list"
+    thresholds: list[Threshold] = Field(default_factory=list, max_length=20)
+    calculation: Calculation = Calculation.LAST
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    stacked: bool = False
+    nulls: Literal["gap", "connect", "zero"] = "gap"
+    scale: Literal["linear", "log"] = "linear"
+    sparkline: bool = True
+    overrides: list[SeriesOverride] = Field(default_factory=list, max_length=100)
+    links: list[PanelLink] = Field(default_factory=list, max_length=20)
+    description: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    repeat: Annotated[str, StringConstraints(max_length=50)] | None = Field(
+        default=None, description="Name of a variable: one panel for each of its values."
+    )
+
+    @model_validator(mode="after")
+    def _min_below_max(self) -> Self:
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError("min must be below max")
+        return self
+
+
+class PanelQuery(Contract):
+    """One query of a panel."""
+
+    query: QueryText
+    aggregation: Aggregation = Aggregation.AVG
+    step: PositiveInterval | None = None
+    tags: Tags = Field(default_factory=dict)
+    group_by: list[TagKey] | None = Field(default=None, max_length=16)
+    alias: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, examples=["{{host}}"]
+    )
+    hidden: bool = False
+
+
+class Panel(Contract):
+    """A panel as it is kept."""
+
+    id: UUID
+    dashboard_id: UUID
+    title: str
+    type: PanelType
+    queries: list[PanelQuery]
+    options: PanelOptions
+    position: Position
+    created_at: UtcTime
+    updated_at: UtcTime
+
+
+class CreatePanel(Contract):
+    """A new panel. `query` is shorthand for a list of one."""
+
+    title: Title
+    type: PanelType
+    query: QueryText | None = None
+    queries: list[PanelQuery] | None = Field(default=None, min_length=1, max_length=26)
+    options: PanelOptions = Field(default_factory=PanelOptions)
+    position: Position
+
+    @model_validator(mode="after")
+    def _one_way_to_ask(self) -> Self:
+        if (self.query is None) == (self.queries is None):
+            raise ValueError("give either query or queries")
+        return self
+
+    def all_queries(self) -> list[PanelQuery]:
+        """The queries, with the shorthand unfolded."""
+        if self.queries is not None:
+            return self.queries
+        return [PanelQuery(query=self.query or "")]
+
+
+class UpdatePanel(Contract):
+    """Changes to a panel; what is left out stays."""
+
+    title: Title | None = None
+    type: PanelType | None = None
+    query: QueryText | None = None
+    queries: list[PanelQuery] | None = Field(default=None, min_length=1, max_length=26)
+    options: PanelOptions | None = None
+    position: Position | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_ask(self) -> Self:
+        if self.query is not None and self.queries is not None:
+            raise ValueError("give either query or queries")
+        return self
+
+
+class VariableType(StrEnum):
+    """Where a variable's values come from."""
+
+    TAG = "tag"
+    LIST = "list"
+    INTERVAL = "interval"
+
+
+class Variable(Contract):
+    """A value that readers choose, used in queries and titles as `$name`."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,49}$")]
+    label: Annotated[str, StringConstraints(max_length=100)] | None = None
+    type: VariableType
+    metric: Annotated[str, StringConstraints(max_length=200)] | None = None
+    tag: TagKey | None = None
+    values: list[Annotated[str, StringConstraints(max_length=200)]] = Field(
+        default_factory=list, max_length=500
+    )
+    multi: bool = False
+    include_all: bool = False
+    default: list[Annotated[str, StringConstraints(max_length=200)]] = Field(
+        default_factory=list, max_length=500
+    )
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if self.type is VariableType.TAG and not (self.metric and self.tag):
+            raise ValueError("a variable by tag needs metric and tag")
+        if self.type is not VariableType.TAG and not self.values:
+            raise ValueError("a variable by list or interval needs values")
+        return self
+
+
+class DashboardSettings(Contract):
+    """Settings of the whole board."""
+
+    variables: list[Variable] = Field(default_factory=list, max_length=30)
+    time_range: Annotated[str, StringConstraints(max_length=50)] = Field(
+        default="1h", description="What is shown at first: an interval that ends now."
+    )
+    refresh: PositiveInterval | None = Field(
+        default="10s", description="How often the board asks again; null: never by itself."
+    )
+    timezone: Literal["browser", "utc"] = "browser"
+
+
+class DashboardSummary(Contract):
+    """A dashboard as lists show it."""
+
+    id: UUID
+    name: str
+    description: str
+    owner_id: UUID
+    owner_email: str | None = None
+    is_public: bool
+    panel_count: int = Field(ge=0)
+    version: int = Field(ge=1)
+    created_at: UtcTime
+    updated_at: UtcTime
+
+
+class Dashboard(Contract):
+    """A dashboard with its panels. `version` grows with each change of it."""
+
+    id: UUID
+    name: str
+    description: str
+    owner_id: UUID
+    is_public: bool
+    settings: DashboardSettings
+    version: int = Field(ge=1)
+    panels: list[Panel]
+    can_edit: bool = Field(default=False, description="Whether the reader may change it.")
+    created_at: UtcTime
+    updated_at: UtcTime
+
+
+class CreateDashboard(Contract):
+    """A new dashboard, with or without panels."""
+
+    name: Title
+    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    is_public: bool = False
+    settings: DashboardSettings = Field(default_factory=DashboardSettings)
+    panels: list[CreatePanel] = Field(default_factory=list, max_length=200)
+
+
+class UpdateDashboard(Contract):
+    """Changes to a dashboard; what is left out stays.
+
+    `version` is the one that was read: another's change in between answers 409.
+    """
+
+    version: int = Field(ge=1)
+    name: Title | None = None
+    description: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    is_public: bool | None = None
+    settings: DashboardSettings | None = None
+    layout: list[PanelLayout] | None = Field(default=None, max_length=200)

@@ -1,0 +1,134 @@
+"""Questions to the time series, and columnar answers."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
+from pulseboard.contracts.errors import ApiError
+from pulseboard.contracts.metrics import TagKey, Tags
+
+QueryText = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
+
+
+class Aggregation(StrEnum):
+    """How samples become one value, in a bucket and across series."""
+
+    AVG = "avg"
+    MIN = "min"
+    MAX = "max"
+    SUM = "sum"
+    COUNT = "count"
+    LAST = "last"
+
+
+class Tier(StrEnum):
+    """The three tables that hold samples, finest first."""
+
+    RAW = "raw"
+    MINUTE = "1min"
+    HOUR = "1hour"
+
+
+class QueryFields(Contract):
+    """What to read, without when."""
+
+    query: QueryText = Field(
+        description="A metric name, optionally with tags, or an expression.",
+        examples=["cpu_usage", 'cpu_usage{host="web-1"}'],
+    )
+    aggregation: Aggregation = Aggregation.AVG
+    step: PositiveInterval | None = Field(
+        default=None, description="Width of a bucket. Left out: chosen from `maxPoints`."
+    )
+    tags: Tags = Field(default_factory=dict, description="Only series that carry all of these.")
+    group_by: list[TagKey] | None = Field(
+        default=None,
+        max_length=16,
+        description="Tag keys to group series by: left out, one line a series; "
+        "an empty list, one line in all.",
+    )
+    max_points: int = Field(default=500, ge=1, le=11_000)
+
+
+class QueryParams(QueryFields):
+    """A question about the time between `start` (inclusive) and `end` (exclusive)."""
+
+    start: UtcTime
+    end: UtcTime
+    tier: Tier | None = Field(
+        default=None, description="Read this tier and no other. Left out: chosen from the range."
+    )
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("start must be before end")
+        return self
+
+
+class BatchQuery(QueryFields):
+    """One question of a batch; `id` comes back with its answer."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class QueryBatch(Contract):
+    """All questions of a dashboard over one range of time."""
+
+    start: UtcTime
+    end: UtcTime
+    queries: list[BatchQuery] = Field(min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("start must be before end")
+        ids = [query.id for query in self.queries]
+        if len(set(ids)) != len(ids):
+            raise ValueError("each query of a batch needs an id of its own")
+        return self
+
+
+class SeriesData(Contract):
+    """One line: `values` has one entry for each of the answer's timestamps; null is a gap."""
+
+    name: str
+    tags: dict[str, str]
+    values: list[float | None]
+
+
+class QueryData(Contract):
+    """Columnar: `timestamps` (ms since 1970, start of each bucket) serve all series."""
+
+    timestamps: list[int]
+    series: list[SeriesData]
+
+
+class QueryMeta(Contract):
+    """Where an answer came from and what it cost."""
+
+    table: str = Field(examples=["metrics_raw", "metrics_1min", "metrics_1hour"])
+    resolution: str = Field(description="Width of a bucket.", examples=["10s"])
+    cached: bool
+    rows_read: int = Field(default=0, ge=0)
+    duration_ms: float = Field(default=0, ge=0)
+    notes: list[str] = Field(
+        default_factory=list, description="What a reader of the numbers should know."
+    )
+
+
+class QueryResult(Contract):
+    """An answer with where it came from."""
+
+    data: QueryData
+    meta: QueryMeta
+
+
+class BatchAnswer(Contract):
+    """The answer to one question of a batch: a result, or its own error."""
+
+    id: str
+    result: QueryResult | None = None
+    error: ApiError | None = None

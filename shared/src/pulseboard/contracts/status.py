@@ -1,0 +1,47 @@
+"""How the installation itself is doing."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pulseboard.contracts.base import Contract, UtcTime
+
+
+class Health(Contract):
+    """Alive, nothing more: asks neither database nor cache."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class ComponentStatus(Contract):
+    """One part that Pulseboard needs."""
+
+    name: str
+    ok: bool
+    latency_ms: float | None = None
+    message: str | None = None
+
+
+class JobStatus(Contract):
+    """A background job of the database: refresh, retention or columnstore policy."""
+
+    id: int
+    name: str
+    target: str | None = None
+    last_run_at: UtcTime | None = None
+    next_run_at: UtcTime | None = None
+    last_status: str | None = None
+    late: bool = False
+
+
+class Status(Contract):
+    """Version, parts, breaker and background jobs."""
+
+    version: str
+    time: UtcTime
+    components: list[ComponentStatus]
+    circuit_breaker: Literal["closed", "open", "half-open"]
+    jobs: list[JobStatus] = Field(default_factory=list)
+    metrics_count: int = Field(default=0, ge=0)
+    series_count: int = Field(default=0, ge=0)

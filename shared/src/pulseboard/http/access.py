@@ -1,0 +1,126 @@
+"""Who may call a route: every route takes one of these aliases as its first parameter.
+
+    Anyone      no check; health, sign-in
+    SignedIn    a person, by session cookie
+    Admin       a person who is an admin, by session cookie
+    Member      a person who is an editor or admin, by session cookie
+    Reader      any person, or a key with scope `read`
+    Writer      an editor or admin, or a key with scope `write`
+    Ingester    an editor or admin, or a key with scope `ingest`
+
+A session is tied to a browser, so unsafe methods by session are refused from foreign origins.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Request, Security
+from fastapi.security import SecurityScopes
+
+from pulseboard.contracts.auth import Role, Scope
+from pulseboard.exceptions import Forbidden, Unauthorized
+from pulseboard.settings import settings
+from pulseboard.stores import api_keys, database, sessions
+
+SESSION_COOKIE = "pulseboard_session"
+_RANKS = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2}
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: a person by session, or a key on behalf of its owner."""
+
+    user_id: UUID
+    role: Role
+    email: str
+    key_id: UUID | None = None
+    scopes: frozenset[Scope] = frozenset()
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this is an admin in person; a key never is."""
+        return self.key_id is None and self.role is Role.ADMIN
+
+    @property
+    def can_write(self) -> bool:
+        """Whether this caller may change dashboards and rules of their own."""
+        if self.key_id is not None:
+            return Scope.WRITE in self.scopes
+        return _RANKS[self.role] >= _RANKS[Role.EDITOR]
+
+
+def require(request: Request, needed: SecurityScopes) -> Principal:
+    """The caller, when they have what the route's alias names (`role:…`, `key:…`).
+
+    Raises Unauthorized without a valid session or key, Forbidden when it does not suffice.
+    """
+    roles = [Role(name[5:]) for name in needed.scopes if name.startswith("role:")]
+    key_scopes = [Scope(name[4:]) for name in needed.scopes if name.startswith("key:")]
+    secret = bearer(request)
+    if secret is not None:
+        return _by_key(secret, key_scopes)
+    return _by_session(request, roles)
+
+
+def bearer(request: Request) -> str | None:
+    """The bearer secret of a request, or None. Never from the URL."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    return secret.strip()
+
+
+def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
+    with database.connection() as connection:
+        found = api_keys.find_by_secret(connection, secret=secret)
+    if found is None:
+        raise Unauthorized("This API key is unknown, revoked, or its owner is disabled.")
+    if not key_scopes:
+        raise Forbidden("API keys can't be used here: sign in.")
+    if not any(scope in found.scopes for scope in key_scopes):
+        raise Forbidden(f'This API key lacks the scope "{key_scopes[0]}".')
+    return Principal(
+        user_id=found.owner_id,
+        role=found.owner_role,
+        email=found.owner_email,
+        key_id=found.id,
+        scopes=frozenset(found.scopes),
+    )
+
+
+def _by_session(request: Request, roles: list[Role]) -> Principal:
+    token = request.cookies.get(SESSION_COOKIE)
+    session = sessions.find(token=token) if token else None
+    if session is None:
+        raise Unauthorized("Sign in first, or send an API key as a bearer token.")
+    if request.method not in _SAFE_METHODS:
+        check_origin(request)
+    if roles and _RANKS[session.role] < min(_RANKS[role] for role in roles):
+        raise Forbidden(f"This needs the role {roles[0]}.")
+    return Principal(user_id=session.user_id, role=session.role, email=session.email)
+
+
+def check_origin(request: Request) -> None:
+    """Refuse a browser's request that another site made (cross-site request forgery).
+
+    Browsers send `Origin` with every unsafe request; without one it is no browser.
+    Raises Forbidden.
+    """
+    origin = request.headers.get("origin")
+    if origin is None:
+        return
+    public = settings().public_url
+    allowed = urlsplit(public).netloc if public else request.headers.get("host", "")
+    if urlsplit(origin).netloc != allowed:
+        raise Forbidden("This request came from another site.")
+
+
+SignedIn = Annotated[Principal, Security(require, scopes=["role:viewer"])]
+Member = Annotated[Principal, Security(require, scopes=["role:editor"])]
+Admin = Annotated[Principal, Security(require, scopes=["role:admin"])]
+Reader = Annotated[Principal, Security(require, scopes=["role:viewer", "key:read"])]
+Writer = Annotated[Principal, Security(require, scopes=["role:editor", "key:write"])]
+Ingester = Annotated[Principal, Security(require, scopes=["role:editor", "key:ingest"])]

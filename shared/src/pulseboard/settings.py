@@ -1,0 +1,115 @@
+"""Every setting, its default and what it means. Read by `settings()`, never at import.
+
+The environment variable of a field is its name in capitals after ``PULSEBOARD_``;
+`DATABASE_URL`, `REDIS_URL` and `PORT` stand without the prefix, as is the custom.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Limits and addresses. Times are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="PULSEBOARD_", extra="ignore", frozen=True)
+
+    # Addresses
+    database_url: SecretStr = Field(
+        default=SecretStr("postgresql://postgres@127.0.0.1:54329/postgres"),
+        validation_alias=AliasChoices("DATABASE_URL", "PULSEBOARD_DATABASE_URL", "database_url"),
+        description="TimescaleDB, as a libpq URL.",
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:36379/0"),
+        validation_alias=AliasChoices("REDIS_URL", "PULSEBOARD_REDIS_URL", "redis_url"),
+        description="Redis or Valkey. `rediss://` for TLS.",
+    )
+    redis_cluster: bool = Field(
+        default=True, description="Speak the cluster protocol, as ElastiCache Serverless does."
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="Where browsers reach Pulseboard. Origins other than this are refused; "
+        "left out, the request's own host is taken.",
+    )
+    static_dir: Path | None = Field(
+        default=None, description="The built SPA, served by the development server."
+    )
+
+    # Connections
+    database_pool_size: int = Field(
+        default=4, ge=1, le=100, description="Connections one process may open."
+    )
+    database_connect_timeout: float = Field(default=3.0, gt=0, description="Wait for a connection.")
+    redis_timeout: float = Field(default=0.5, gt=0, description="Wait for an answer of the cache.")
+    breaker_failures: int = Field(
+        default=5, ge=1, description="Database failures in a row that open the circuit breaker."
+    )
+    breaker_reset: int = Field(
+        default=10, ge=1, description="How long the breaker stays open before one try."
+    )
+
+    # Ingest
+    ingest_max_body_bytes: int = Field(
+        default=4 * 1024 * 1024, ge=1024, description="Body as received."
+    )
+    ingest_max_inflated_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1024, description="Body after inflation."
+    )
+    ingest_max_points: int = Field(default=10_000, ge=1, description="Points in one request.")
+    ingest_max_tags: int = Field(default=30, ge=0, le=64, description="Tags on one point.")
+    ingest_max_errors: int = Field(default=100, ge=1, description="Refusals named in an answer.")
+    ingest_max_age: int = Field(
+        default=6 * 86_400,
+        ge=60,
+        description="Oldest sample accepted. Must stay inside the rollups' look-back.",
+    )
+    ingest_max_ahead: int = Field(
+        default=600, ge=0, description="How far ahead of the clock a sample may be."
+    )
+    series_map_size: int = Field(
+        default=200_000, ge=100, description="Series ids that one process remembers."
+    )
+
+    # Queries
+    query_max_range: int = Field(default=400 * 86_400, ge=60, description="Longest range.")
+    query_max_series: int = Field(default=1_000, ge=1, description="Series in one answer.")
+    query_max_points: int = Field(
+        default=500_000, ge=100, description="Values in one answer: series times buckets."
+    )
+    query_timeout: float = Field(default=10.0, gt=0, description="Time one statement may take.")
+    query_cache_live: int = Field(
+        default=10, ge=1, description="Life of a cached answer whose range reaches into now."
+    )
+    query_cache_historical: int = Field(
+        default=300, ge=1, description="Life of a cached answer about the past."
+    )
+    retention_raw: int = Field(default=7 * 86_400, ge=3600, description="Age raw samples reach.")
+    retention_minute: int = Field(default=30 * 86_400, ge=3600, description="Age minutes reach.")
+    retention_hour: int = Field(default=365 * 86_400, ge=3600, description="Age hours reach.")
+
+    # Sign-in
+    session_lifetime: int = Field(
+        default=7 * 86_400, ge=60, description="A session ends after this time without use."
+    )
+    login_attempts: int = Field(
+        default=10, ge=1, description="Failed sign-ins per account and address in the window."
+    )
+    login_window: int = Field(default=300, ge=1, description="Window of the sign-in limit.")
+    cookie_secure: bool = Field(
+        default=True, description="Send the session cookie over HTTPS (and to localhost) only."
+    )
+    page_size: int = Field(default=50, ge=1, le=1000, description="Entries on a page of a list.")
+
+    # Observability
+    log_level: str = Field(default="INFO", description="Least severity that is logged.")
+    stage: str = Field(default="local", description="Name of this environment in logs.")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read on first use. Tests call `settings.cache_clear()`."""
+    return Settings()

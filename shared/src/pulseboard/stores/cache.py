@@ -1,0 +1,40 @@
+"""The Redis (or Valkey) client of this process, made on first use.
+
+ElastiCache Serverless is always a cluster: no command here spans hash slots. Losing the cache
+makes Pulseboard slower and signs people out; it never makes an answer wrong.
+"""
+
+import threading
+
+import redis
+
+from pulseboard.settings import settings
+
+Client = redis.Redis | redis.RedisCluster
+
+_lock = threading.Lock()
+_client: Client | None = None
+
+
+def client() -> Client:
+    """The client. Raises redis.RedisError when no node answers."""
+    global _client
+    with _lock:
+        if _client is None:
+            configured = settings()
+            make = redis.RedisCluster if configured.redis_cluster else redis.Redis
+            _client = make.from_url(
+                configured.redis_url.get_secret_value(),
+                socket_timeout=configured.redis_timeout,
+                socket_connect_timeout=configured.redis_timeout,
+            )
+        return _client
+
+
+def close() -> None:
+    """Drop the connections: before a snapshot, and between tests."""
+    global _client
+    with _lock:
+        closing, _client = _client, None
+    if closing is not None:
+        closing.close()

@@ -1,0 +1,85 @@
+"""Connections to TimescaleDB: one lazy pool a process, behind a circuit breaker.
+
+Connections may pass pgBouncer or an embedded server with one backend: nothing is prepared, no
+session state is set, limits are `SET LOCAL` inside a transaction.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pybreaker
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from pulseboard.exceptions import Unavailable
+from pulseboard.settings import settings
+
+_lock = threading.Lock()
+_pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+_breaker: pybreaker.CircuitBreaker | None = None
+
+
+def pool() -> ConnectionPool[psycopg.Connection[Any]]:
+    """The pool of this process, opened on first use.
+
+    Connections are checked when taken: a Lambda may have been frozen since the last request.
+    """
+    global _pool
+    with _lock:
+        if _pool is None:
+            configured = settings()
+            _pool = ConnectionPool(
+                configured.database_url.get_secret_value(),
+                min_size=0,
+                max_size=configured.database_pool_size,
+                timeout=configured.database_connect_timeout,
+                kwargs={
+                    "autocommit": True,
+                    "prepare_threshold": None,
+                    "connect_timeout": max(1, round(configured.database_connect_timeout)),
+                },
+                check=ConnectionPool.check_connection,
+                open=True,
+            )
+        return _pool
+
+
+def breaker() -> pybreaker.CircuitBreaker:
+    """The circuit breaker around the database."""
+    global _breaker
+    with _lock:
+        if _breaker is None:
+            configured = settings()
+            _breaker = pybreaker.CircuitBreaker(
+                fail_max=configured.breaker_failures, reset_timeout=configured.breaker_reset
+            )
+        return _breaker
+
+
+def close() -> None:
+    """Close all connections and forget the breaker: before a snapshot, and between tests."""
+    global _pool, _breaker
+    with _lock:
+        closing, _pool, _breaker = _pool, None, None
+    if closing is not None:
+        closing.close()
+
+
+@contextmanager
+def connection() -> Iterator[psycopg.Connection[Any]]:
+    """A connection in autocommit mode; use `connection.transaction()` for more than a statement.
+
+    Raises Unavailable when the database does not answer or the breaker is open.
+    """
+    try:
+        with breaker().calling(), pool().connection() as taken:
+            yield taken
+    except pybreaker.CircuitBreakerError as error:
+        raise Unavailable(
+            "The database is not answering; it is tried again shortly.",
+            retry_after=settings().breaker_reset,
+        ) from error
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise Unavailable("The database is not answering. Try again in a moment.") from error
