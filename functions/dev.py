@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from pulseboard.contracts import alerts
-from pulseboard.contracts import dashboards as dashboard_shapes
-from pulseboard.contracts.metrics import IngestBody
-from pulseboard.http.app import create_app
 from pydantic import TypeAdapter
 
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
+from pulseboard.contracts import alerts
+from pulseboard.contracts import dashboards as dashboard_shapes
+from pulseboard.contracts.metrics import IngestBody
+from pulseboard.http.app import create_app
 
 OPENAPI_FILE = Path(__file__).parents[1] / "shared" / "openapi.json"
 

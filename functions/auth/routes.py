@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+
 from pulseboard.contracts.auth import (
     ApiKey,
     ChangePassword,

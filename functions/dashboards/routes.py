@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+
 from pulseboard.contracts.dashboards import Dashboard, DashboardSummary
 from pulseboard.contracts.envelope import ApiResponse
 from pulseboard.http.access import Reader

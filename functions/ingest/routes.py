@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+
 from pulseboard.contracts.envelope import ApiResponse
 from pulseboard.contracts.metrics import IngestResult, MetricInfo, TagInfo
 from pulseboard.http.access import Ingester, Reader

@@ -1,6 +1,7 @@
 """Questions to the time series."""
 
 from fastapi import APIRouter
+
 from pulseboard.contracts.envelope import ApiResponse
 from pulseboard.contracts.queries import BatchAnswer, QueryBatch, QueryParams, QueryResult
 from pulseboard.http.access import Reader
