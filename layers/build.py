@@ -1,0 +1,120 @@
+"""Builds the two Lambda layers without Docker: third-party packages, and our own.
+
+Wheels are taken for the target platform from the lock file, so the build machine's own platform
+does not matter. The archives are the same to the byte for the same lock file and sources: fixed
+times, fixed order, no bytecode.
+
+    python -m layers.build [--python 3.13] [--platform aarch64-manylinux_2_28] [--out layers/build]
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LIMIT_BYTES = 250 * 1024 * 1024
+"""What a function and all its layers may weigh unzipped (AWS Lambda quotas)."""
+
+_FIXED_TIME = (2000, 1, 1, 0, 0, 0)
+_LEFT_OUT_FOLDERS = frozenset({"__pycache__", "tests", "test", "bin"})
+_LEFT_OUT_ENDINGS = (".pyc", ".pyi", ".c", ".h", ".pyx")
+_IN_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A built archive. Sizes are in bytes."""
+
+    path: Path
+    zipped: int
+    unzipped: int
+
+
+def build(*, python: str, platform: str, out: Path, uv: str) -> list[Layer]:
+    """Build both layers for a target.
+
+    Raises subprocess.CalledProcessError when a wheel for the target is missing, ValueError when
+    the layers together pass Lambda's limit.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        dependencies = Path(scratch) / "deps"
+        _install(dependencies / "python", python=python, platform=platform, uv=uv)
+        ours = Path(scratch) / "pulseboard"
+        shutil.copytree(ROOT / "shared" / "src" / "pulseboard", ours / "python" / "pulseboard")
+        layers = [
+            _archive(dependencies, out / "deps.zip"),
+            _archive(ours, out / "pulseboard.zip"),
+        ]
+    total = sum(layer.unzipped for layer in layers)
+    if total > LIMIT_BYTES:
+        raise ValueError(f"the layers weigh {total} bytes unzipped, Lambda takes {LIMIT_BYTES}")
+    return layers
+
+
+def _install(target: Path, *, python: str, platform: str, uv: str) -> None:
+    requirements = subprocess.run(
+        [uv, "export", "--frozen", "--package", "pulseboard", "--extra", "server", "--no-dev",
+         "--no-emit-workspace", "--no-hashes", "--quiet"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    wanted = "\n".join(
+        line for line in requirements.splitlines() if not line.startswith(_IN_THE_RUNTIME)
+    )
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--target", str(target), "--python-version", python,
+         "--python-platform", platform, "--only-binary", ":all:", "--no-deps",
+         "--requirements", "-"],
+        cwd=ROOT, check=True, input=wanted, text=True,
+    )  # fmt: skip
+
+
+def _archive(folder: Path, path: Path) -> Layer:
+    unzipped = 0
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for file in sorted(folder.rglob("*")):
+            relative = file.relative_to(folder)
+            if not file.is_file() or _LEFT_OUT_FOLDERS & set(relative.parts):
+                continue
+            # RECORD and direct_url name the build machine's own paths.
+            if file.suffix in _LEFT_OUT_ENDINGS or file.name in ("RECORD", "direct_url.json"):
+                continue
+            entry = zipfile.ZipInfo(relative.as_posix(), _FIXED_TIME)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            data = file.read_bytes()
+            unzipped += len(data)
+            archive.writestr(entry, data)
+    return Layer(path=path, zipped=path.stat().st_size, unzipped=unzipped)
+
+
+def find_uv() -> str:
+    """uv on the PATH, or the private one that the Makefile installs."""
+    return shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+
+
+def main() -> None:
+    """Build and print the sizes."""
+    parser = argparse.ArgumentParser(description="Build the Lambda layers.")
+    parser.add_argument("--python", default="3.13")
+    parser.add_argument("--platform", default="aarch64-manylinux_2_28")
+    parser.add_argument("--out", type=Path, default=ROOT / "layers" / "build")
+    parser.add_argument("--uv", default=find_uv())
+    options = parser.parse_args()
+    layers = build(
+        python=options.python, platform=options.platform, out=options.out, uv=options.uv
+    )
+    for layer in layers:
+        sys.stdout.write(
+            f"{layer.path.name}: {layer.zipped / 1e6:.1f} MB zipped, "
+            f"{layer.unzipped / 1e6:.1f} MB unzipped\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
