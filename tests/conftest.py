@@ -1,0 +1,148 @@
+"""Fixtures over the real parts: TimescaleDB, Valkey, the application.
+
+The embedded ones are started once a session and at most once each. `DATABASE_URL` and `REDIS_URL`
+put others in their place: the tests then make a database of their own on that server, and refuse a
+Redis that holds anything, since they flush it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from fastapi.testclient import TestClient
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from infra.local import services
+from pulseboard.contracts.auth import Role
+from pulseboard.migrate import migrate
+from pulseboard.settings import settings
+from pulseboard.stores import cache, database
+
+ADMIN_EMAIL = "admin@example.com"
+ADMIN_PASSWORD = "correct horse battery"
+
+TABLES = (
+    "users, api_keys, metric_definitions, metric_series, series_end, dashboards, panels,"
+    " alert_rules, alert_state, alert_events, alert_channels, alert_outbox, alert_silences"
+)
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated TimescaleDB that belongs to these tests alone."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        yield from _own_database(given)
+        return
+    directory = tmp_path_factory.mktemp("timescaledb")
+    with services.timescaledb(data=directory / "data", log=directory / "log") as url:
+        migrate(url)
+        yield url
+
+
+def _own_database(server: str) -> Iterator[str]:
+    name = f"pulseboard_test_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    url = make_conninfo(server, dbname=name)
+    try:
+        migrate(url)
+        yield url
+    finally:
+        database.close()
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Valkey cluster of one node, empty at first."""
+    given = os.environ.get("REDIS_URL")
+    if given:
+        with redis.Redis.from_url(given) as client:
+            if client.dbsize():
+                pytest.exit("REDIS_URL names a Redis that holds keys; these tests would flush it")
+        yield given
+        return
+    directory = tmp_path_factory.mktemp("valkey")
+    with services.valkey(data=directory / "data", log=directory / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def stack(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Empty database and cache, and a process that is set to use them."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("PULSEBOARD_COOKIE_SECURE", "false")
+    _forget()
+    _empty(database_url, redis_url)
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    settings.cache_clear()
+    database.close()
+    cache.close()
+
+
+def _empty(database_url: str, redis_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute(f"truncate {TABLES} restart identity cascade".encode())
+        for table in ("metrics_raw", "metrics_1min", "metrics_1hour"):
+            connection.execute(sql.SQL("truncate {}").format(sql.Identifier(table)))
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+
+
+@pytest.fixture
+def client(stack: None) -> Iterator[TestClient]:
+    """Somebody who is not signed in."""
+    from functions.dev import api
+
+    with TestClient(api(), base_url="http://testserver") as anyone:
+        yield anyone
+
+
+@pytest.fixture
+def admin(stack: None) -> Iterator[TestClient]:
+    """The admin, signed in by cookie."""
+    from functions.dev import api
+    from pulseboard.stores import passwords, users
+
+    with database.connection() as connection:
+        users.create_user(
+            connection,
+            email=ADMIN_EMAIL,
+            password_hash=passwords.hash_password(ADMIN_PASSWORD),
+            role=Role.ADMIN,
+        )
+    with TestClient(api(), base_url="http://testserver") as signed_in:
+        answer = signed_in.post(
+            "/api/v1/auth/login", json={"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}
+        )
+        assert answer.status_code == 200, answer.text
+        yield signed_in
+
+
+@pytest.fixture
+def ingest_key(admin: TestClient) -> str:
+    """The secret of an API key with every scope."""
+    answer = admin.post(
+        "/api/v1/api-keys", json={"name": "tests", "scopes": ["ingest", "read", "write"]}
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["data"]["key"])
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the work tree."""
+    return Path(__file__).parents[1]
