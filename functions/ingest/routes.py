@@ -1,12 +1,17 @@
 """Samples in, and the catalogue of metrics."""
 
+from time import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
-from pulseboard.contracts.envelope import ApiResponse
+from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.metrics import IngestResult, MetricInfo, TagInfo
+from pulseboard.domain import ingest
 from pulseboard.http.access import Ingester, Reader
+from pulseboard.http.body import RawBody, inflate
+from pulseboard.settings import settings
+from pulseboard.stores import database, metrics, samples
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
 
@@ -22,12 +27,27 @@ router = APIRouter(prefix="/api/v1", tags=["metrics"])
         }
     },
 )
-def ingest_metrics(caller: Ingester, request: Request) -> ApiResponse[IngestResult]:
+def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]:
     """Store samples: one point, an array, or `{"points": […]}`; gzip accepted.
 
     Good points of a partly bad batch are stored, the bad ones named.
     """
-    raise NotImplementedError
+    configured = settings()
+    batch = ingest.parse(
+        inflate(body, limit=configured.ingest_max_inflated_bytes),
+        now=int(time() * 1000),
+        limits=ingest.Limits(
+            points=configured.ingest_max_points,
+            tags=configured.ingest_max_tags,
+            errors=configured.ingest_max_errors,
+            max_age=configured.ingest_max_age,
+            max_ahead=configured.ingest_max_ahead,
+        ),
+    )
+    samples.write(batch=batch.series)
+    return ApiResponse(
+        data=IngestResult(accepted=batch.accepted, rejected=batch.rejected, errors=batch.issues)
+    )
 
 
 @router.get("/metrics")
@@ -38,7 +58,9 @@ def list_metrics(
     page_size: Annotated[int, Query(ge=1, le=1000, alias="pageSize")] = 50,
 ) -> ApiResponse[list[MetricInfo]]:
     """Metrics whose name begins with `prefix`, by name."""
-    raise NotImplementedError
+    with database.connection() as connection:
+        found, total = metrics.find(connection, prefix=prefix, page=page, page_size=page_size)
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
 @router.get("/metrics/{name}/tags")
@@ -48,4 +70,6 @@ def get_metric_tags(
     limit: Annotated[int, Query(ge=1, le=1000, description="Values a key.")] = 100,
 ) -> ApiResponse[list[TagInfo]]:
     """Tag keys of a metric with their values and series counts."""
-    raise NotImplementedError
+    with database.connection() as connection:
+        found = metrics.tags(connection, name=name, limit=limit)
+    return ApiResponse(data=found)

@@ -1,0 +1,75 @@
+"""Reading a request's body within bounds, and inflating it within others."""
+
+import zlib
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
+
+from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.settings import settings
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31
+
+
+async def read_body(request: Request) -> bytes:
+    """The body as received, at most `ingest_max_body_bytes`.
+
+    A declared length is believed when it is too much; otherwise bytes are counted while they
+    come. Raises PayloadTooLarge, or InvalidRequest when the sender goes away.
+    """
+    limit = settings().ingest_max_body_bytes
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit)
+    received = bytearray()
+    try:
+        async for chunk in request.stream():
+            if len(received) + len(chunk) > limit:
+                raise _too_large(limit)
+            received += chunk
+    except ClientDisconnect:
+        raise InvalidRequest("The body ended before it was complete.") from None
+    return bytes(received)
+
+
+RawBody = Annotated[bytes, Depends(read_body)]
+
+
+def inflate(body: bytes, *, limit: int) -> bytes:
+    """The body itself, or what it holds when it is gzip: told by its first bytes.
+
+    Headers are not asked: gateways drop Content-Encoding, and agents send gzip as
+    `application/octet-stream`. Stops at `limit` bytes. Raises PayloadTooLarge beyond it,
+    InvalidRequest for broken gzip.
+    """
+    if not body.startswith(_GZIP_MAGIC):
+        if len(body) > limit:
+            raise _inflates_too_much(limit)
+        return body
+    parts: list[bytes] = []
+    room = limit
+    rest = body
+    try:
+        while rest:
+            member = zlib.decompressobj(_GZIP_WINDOW)
+            part = member.decompress(rest, room + 1)
+            if len(part) > room:
+                raise _inflates_too_much(limit)
+            if not member.eof:
+                raise InvalidRequest("The gzip body ends before it is complete.")
+            parts.append(part)
+            room -= len(part)
+            rest = member.unused_data
+    except zlib.error as error:
+        raise InvalidRequest(f"The body is broken gzip: {error}.") from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than the {limit} bytes that are accepted.")
+
+
+def _inflates_too_much(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body inflates to more than the {limit} bytes that are accepted.")
