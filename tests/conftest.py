@@ -20,7 +20,7 @@ from infra.local import services
 from pulseboard.contracts.auth import Role
 from pulseboard.migrate import migrate
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database
+from pulseboard.stores import cache, database, series
 
 ADMIN_EMAIL = "admin@example.com"
 ADMIN_PASSWORD = "correct horse battery"
@@ -89,6 +89,7 @@ def stack(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def _forget() -> None:
     settings.cache_clear()
+    series.forget()
     database.close()
     cache.close()
 

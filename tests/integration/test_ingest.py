@@ -1,0 +1,182 @@
+"""Samples over HTTP into a real database, and the catalogue they make."""
+
+import gzip
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from functions.dev import api
+from pulseboard.contracts.auth import Role, Scope
+from pulseboard.domain import ingest
+from pulseboard.http.access import Principal, require
+from pulseboard.settings import settings
+from pulseboard.stores import database, samples
+
+pytestmark = pytest.mark.integration
+URL = "/api/v1/metrics"
+
+
+@pytest.fixture
+def agent(stack: None) -> Iterator[TestClient]:
+    """A caller whose key is taken as known: sign-in has tests of its own."""
+    app = api()
+    app.dependency_overrides[require] = lambda: Principal(
+        user_id=uuid4(), role=Role.EDITOR, email="", key_id=uuid4(), scopes=frozenset(Scope)
+    )
+    with TestClient(app, base_url="http://testserver") as caller:
+        yield caller
+
+
+def rows(text: str, *arguments: Any) -> list[Any]:
+    with database.connection() as connection:
+        return connection.execute(text.encode(), arguments).fetchall()
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def point(**changes: Any) -> dict[str, Any]:
+    return {"name": "cpu", "value": 1.0, "tags": {"host": "a"}, "timestamp": now(), **changes}
+
+
+def test_partly_bad_batch_keeps_the_good(agent: TestClient) -> None:
+    answer = agent.post(URL, json=[point(), point(value="x"), point(name="mem")])
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    assert (data["accepted"], data["rejected"]) == (2, 1)
+    assert data["errors"] == [{"index": 1, "field": "value", "message": "must be a number"}]
+    assert rows("select count(*) from metrics_raw") == [(2,)]
+    wholly = agent.post(URL, json=[point(value="x")])
+    assert wholly.status_code == 400
+    assert wholly.json()["details"][0]["field"] == "points.0.value"
+
+
+def test_replay_changes_nothing_and_a_new_value_wins(agent: TestClient) -> None:
+    moment = now()
+    for value, kept in ((1, 1), (1, 1), (2, 2)):
+        assert agent.post(URL, json=point(value=value, timestamp=moment)).status_code == 200
+        assert rows("select value from metrics_raw") == [(kept,)]
+    assert rows("select extract(epoch from time) * 1000 = %s from metrics_raw", moment) == [(True,)]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
+def test_gzip_whatever_the_headers(agent: TestClient, headers: dict[str, str]) -> None:
+    body = gzip.compress(json.dumps([point()]).encode())
+    headers = {**headers, "Content-Type": "application/octet-stream"}
+    assert agent.post(URL, content=body, headers=headers).status_code == 200
+
+
+def test_bodies_beyond_the_limits_are_413(agent: TestClient) -> None:
+    limit = settings().ingest_max_body_bytes
+    assert agent.post(URL, content=b" " * (limit + 1)).status_code == 413
+    assert agent.post(URL, content=(b" " * 2**20 for _ in range(5))).status_code == 413
+    bomb = gzip.compress(b" " * (settings().ingest_max_inflated_bytes + 1))
+    assert agent.post(URL, content=bomb).status_code == 413
+
+
+def test_sql_in_a_tag_is_text_and_order_of_tags_is_no_difference(agent: TestClient) -> None:
+    nasty = "'; drop table metrics_raw; --"
+    agent.post(URL, json=point(tags={"a": nasty, "b": "2", "c": ""}))
+    agent.post(URL, json=point(tags={"b": "2", "a": nasty}))
+    assert rows("select tags from metric_series") == [({"a": nasty, "b": "2"},)]
+
+
+def test_a_deleted_metric_comes_back_whole(agent: TestClient) -> None:
+    agent.post(URL, json=point())
+    rows("delete from metric_definitions returning id")
+    assert agent.post(URL, json=point()).status_code == 200
+    assert rows(
+        "select count(*) from metrics_raw r join metric_series s on s.id = r.series_id"
+    ) == [(1,)]
+
+
+def test_an_id_that_became_another_series_is_not_written_to(agent: TestClient) -> None:
+    agent.post(URL, json=point())
+    database.close()
+    with psycopg.connect(settings().database_url.get_secret_value(), autocommit=True) as other:
+        other.execute(
+            "truncate metric_definitions, metric_series, series_end restart identity cascade"
+        )
+        other.execute("insert into metric_definitions (name) values ('other')")
+        other.execute("insert into metric_series (metric_id, tags_hash) values (1, 'x')")
+    assert agent.post(URL, json=point()).status_code == 200
+    assert rows(
+        "select d.name from metrics_raw r join metric_series s on s.id = r.series_id "
+        "join metric_definitions d on d.id = s.metric_id order by r.time desc limit 1"
+    ) == [("cpu",)]
+
+
+def test_late_samples_and_replays_reach_the_columnstore(agent: TestClient) -> None:
+    moment = now() - 86_400_000
+    agent.post(URL, json=point(timestamp=moment))
+    with database.connection() as connection:
+        found = connection.execute("select show_chunks('metrics_raw')::text").fetchone()
+        assert found
+        connection.execute("call convert_to_columnstore(%s::regclass)", found)
+    for changed in (point(timestamp=moment), point(timestamp=moment, value=5)):
+        assert agent.post(URL, json=changed).status_code == 200
+    assert agent.post(URL, json=point(timestamp=moment + 1)).status_code == 200
+    assert rows("select value from metrics_raw order by time") == [(5,), (1,)]
+
+
+def test_threads_that_meet_new_series_make_each_once(agent: TestClient) -> None:
+    limits = ingest.Limits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
+    moment = now()
+    body = json.dumps([point(tags={"n": str(n)}, timestamp=moment) for n in range(200)]).encode()
+    batch = ingest.parse(body, now=moment, limits=limits)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: samples.write(batch=batch.series), range(8)))
+    assert rows("select count(*) from metric_series") == [(200,)]
+    assert rows("select count(*) from metrics_raw") == [(200,)]
+
+
+def test_database_down_is_503_with_retry_after(
+    agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
+    database.close()
+    settings.cache_clear()
+    answer = agent.post(URL, json=point())
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_catalogue(agent: TestClient) -> None:
+    agent.post(URL, json=[point(), point(tags={"host": "b"}), point(name="cpu_x"), point(name="m")])
+    listed = agent.get(URL, params={"prefix": "cpu", "pageSize": 1}).json()
+    assert listed["meta"] == {"total": 2, "page": 1, "pageSize": 1}
+    assert (listed["data"][0]["name"], listed["data"][0]["seriesCount"]) == ("cpu", 2)
+    assert listed["data"][0]["lastSeen"]
+    assert agent.get(URL, params={"prefix": "c%"}).json()["meta"]["total"] == 0
+    [host] = agent.get(f"{URL}/cpu/tags", params={"limit": 1}).json()["data"]
+    assert (host["key"], host["seriesCount"], host["truncated"]) == ("host", 2, True)
+    assert host["values"] == [{"value": "a", "seriesCount": 1}]
+    assert agent.get(f"{URL}/nothing/tags").status_code == 404
+
+
+def test_a_full_body_fits_in_a_small_lambda() -> None:
+    code = """
+import json, resource, time
+from functions.ingest import routes
+from pulseboard.domain import ingest
+now = int(time.time() * 1000)
+pad = "x" * 300
+body = json.dumps([{"name": "cpu", "value": n, "tags": {"n": str(n), "pad": pad}, "timestamp": now}
+  for n in range(10_000)]).encode()[: 4 * 2**20]
+limits = ingest.Limits(10_000, 30, 100, 3600, 60)
+assert ingest.parse(body, now=now, limits=limits).accepted == 10_000
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) < 256
