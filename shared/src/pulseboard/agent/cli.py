@@ -1,0 +1,150 @@
+"""`pulseboard`: the host agent and the commands that go with it."""
+
+import json
+import logging
+import socket
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from pulseboard.agent import host, run
+from pulseboard.agent.queue import Queue, QueueBusy, default_directory
+from pulseboard.agent.sender import Sender
+from pulseboard.contracts.metrics import MetricPoint, Tags
+
+app = typer.Typer(
+    help="Pulseboard from the command line.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables would print the key.
+    pretty_exceptions_show_locals=False,
+)
+
+
+@app.callback()
+def _main() -> None:
+    """Pulseboard from the command line."""
+
+
+@app.command()
+def agent(
+    url: Annotated[
+        str, typer.Option(envvar="PULSEBOARD_URL", help="Address of Pulseboard.")
+    ] = "http://localhost:8000",
+    key: Annotated[
+        str,
+        typer.Option(
+            envvar="PULSEBOARD_API_KEY",
+            show_envvar=True,
+            help="API key with the ingest scope; the variable keeps it out of `ps`.",
+        ),
+    ] = "",
+    interval: Annotated[float, typer.Option(min=1, max=3600, help="Seconds between samples.")] = 10,
+    host_name: Annotated[
+        str, typer.Option("--host", help="Value of the host tag; default: this machine's name.")
+    ] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="key=value on each point; repeat.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Send one sample, then exit.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be sent; needs no key.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with --dry-run.")] = False,
+    queue_dir: Annotated[Path | None, typer.Option(help="Where unsent samples are kept.")] = None,
+    queue_max_mb: Annotated[int, typer.Option(min=1, help="Bound of the queue.")] = 64,
+) -> None:
+    """Measure this machine and send it to Pulseboard."""
+    tags = _tags(host_name or socket.gethostname(), tag or [])
+    if dry_run:
+        before = host.read()
+        time.sleep(1)
+        _show(host.collect(before, tags=tags)[0], as_json=as_json)
+        return
+    if not key:
+        _fail("no API key: set PULSEBOARD_API_KEY (make one under API keys in Pulseboard)")
+    if not url.startswith(("http://", "https://")):
+        _fail("--url must begin with http:// or https://")
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("pulseboard.agent").setLevel(logging.INFO)
+    try:
+        queue = Queue(queue_dir or default_directory(), max_bytes=queue_max_mb * 1024 * 1024)
+    except (QueueBusy, OSError) as error:
+        _fail(str(error))
+    with Sender(url, key) as sender:
+        try:
+            if not once:
+                run.forever(queue, sender, interval=interval, tags=tags)
+            elif not run.once(queue, sender, tags=tags):
+                raise typer.Exit(1)
+        finally:
+            queue.close()
+
+
+@app.command()
+def migrate(
+    database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="PostgreSQL URL.")],
+) -> None:
+    """Bring the database to this version's schema."""
+    try:
+        import psycopg
+
+        from pulseboard.migrate import MigrationError
+        from pulseboard.migrate import migrate as apply
+    except ImportError:
+        _fail("this needs the server part: pip install 'pulseboard[server]'")
+    try:
+        applied = apply(database_url)
+    except MigrationError as error:
+        _fail(str(error))
+    except psycopg.OperationalError as error:
+        _fail(f"can't reach the database: {str(error).strip()}")
+    for name in applied:
+        typer.echo(f"applied {name}")
+    typer.echo("the database is up to date")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(metadata.version("pulseboard"))
+
+
+def _tags(name: str, given: list[str]) -> dict[str, str]:
+    tags = {"host": name}
+    for item in given:
+        tag_key, separator, value = item.partition("=")
+        if not separator:
+            _fail(f"--tag {item}: write key=value")
+        tags[tag_key] = value
+    try:
+        return TypeAdapter(Tags).validate_python(tags)
+    except ValidationError as error:
+        _fail(f"--tag: {error.errors()[0]['msg']}")
+
+
+def _show(points: list[MetricPoint], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([point.model_dump(mode="json") for point in points], indent=2))
+        return
+    table = Table("metric", "value", "tags")
+    for point in points:
+        labels = ", ".join(f"{name}={value}" for name, value in sorted(point.tags.items()))
+        table.add_row(point.name, f"{point.value:,.2f}", labels)
+    Console().print(table)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"pulseboard: {message}", err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,160 @@
+"""The agent's two loops: one measures on absolute marks, one delivers what is queued.
+
+They are apart so that a slow server never moves the marks.
+"""
+
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Mapping
+
+from pulseboard.agent import host
+from pulseboard.agent.queue import Queue
+from pulseboard.agent.sender import MAX_WAIT, Outcome, Sender, backoff
+from pulseboard.contracts.metrics import MetricPoint
+
+log = logging.getLogger("pulseboard.agent")
+
+FLUSH_SECONDS = 2.0
+"""Time to deliver what is left when asked to stop; the rest stays on disk."""
+
+
+def encode(points: list[MetricPoint]) -> bytes:
+    """The JSON body of a batch."""
+    listed = [point.model_dump(mode="json", by_alias=True) for point in points]
+    return json.dumps({"points": listed}, separators=(",", ":")).encode()
+
+
+class Delivery:
+    """Sends the queue oldest first. A batch leaves it when delivered or refused for good."""
+
+    def __init__(self, queue: Queue, sender: Sender, *, first_wait: float = 1.0) -> None:
+        self._queue = queue
+        self._sender = sender
+        self._first_wait = first_wait
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._failures = 0
+        self._state = ""
+        self._known_rejects: set[str] = set()
+        self.sent = 0
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        """Begin delivering in the background."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something new."""
+        self._wake.set()
+
+    def stop(self) -> bool:
+        """Deliver for FLUSH_SECONDS at most, then end. True when the thread has ended."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(FLUSH_SECONDS + 1)
+        return not self._thread.is_alive()
+
+    def step(self) -> float | None:
+        """Send one batch. Returns the seconds to wait: 0 to go on, None when nothing is left."""
+        batch = self._queue.oldest()
+        if batch is None:
+            return None
+        answer = self._sender.send(batch.body)
+        self._name_rejects(answer.rejected)
+        match answer.outcome:
+            case Outcome.SENT:
+                self._queue.remove(batch)
+                self.sent += 1
+                self._failures = 0
+                if self._state != "connected":
+                    word = "recovered" if self._state else "connected"
+                    log.info("%s; %d batch(es) still queued", word, len(self._queue))
+                    self._state = "connected"
+                return 0.0
+            case Outcome.REFUSED:
+                self._queue.remove(batch)
+                log.error("batch refused and dropped: %s", answer.message)
+                return 0.0
+            case Outcome.DENIED:
+                self._change(answer.message, "not allowed")
+                return MAX_WAIT
+            case Outcome.RETRY:
+                self._failures += 1
+                self._change(answer.message, "lost")
+                if answer.retry_after is not None:
+                    return answer.retry_after
+                return backoff(self._failures, first=self._first_wait)
+
+    def _change(self, message: str, word: str) -> None:
+        if self._state != word:
+            log.warning("%s: %s; samples are kept on disk", word, message)
+            self._state = word
+
+    def _name_rejects(self, rejected: Mapping[str, str]) -> None:
+        for name in sorted(rejected.keys() - self._known_rejects):
+            self._known_rejects.add(name)
+            log.error("the server refuses %s: %s", name, rejected[name])
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            wait = self.step()
+            if wait is None:
+                self._wake.wait(60)
+            elif wait > 0:
+                self._stop.wait(wait)
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while time.monotonic() < deadline and self.step() == 0.0:
+            pass
+
+
+def once(queue: Queue, sender: Sender, *, tags: Mapping[str, str]) -> bool:
+    """Measure over one second, send all that is queued; True when nothing is left."""
+    before = host.read()
+    time.sleep(1)
+    points, _ = host.collect(before, tags=tags)
+    queue.put(encode(points))
+    delivery = Delivery(queue, sender)
+    while delivery.step() == 0.0:
+        pass
+    return len(queue) == 0
+
+
+def forever(queue: Queue, sender: Sender, *, interval: float, tags: Mapping[str, str]) -> None:
+    """Measure and deliver until SIGTERM or SIGINT, then flush and return."""
+    # As an exception, since an Event set inside a signal handler may find its own lock taken.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    delivery = Delivery(queue, sender)
+    delivery.start()
+    try:
+        _measure(queue, delivery, interval=interval, tags=tags)
+    except KeyboardInterrupt:
+        log.info("stopping")
+    finally:
+        ended = delivery.stop()
+        left = len(queue)
+        if left or not ended:
+            log.warning("%d batch(es) stay on disk for the next start", left)
+
+
+def _measure(queue: Queue, delivery: Delivery, *, interval: float, tags: Mapping[str, str]) -> None:
+    state = host.read()
+    # A short first window, so that the first rates are there within a second.
+    time.sleep(min(1.0, interval))
+    summary_at, points_since = time.monotonic() + 60, 0
+    while True:
+        points, state = host.collect(state, tags=tags)
+        try:
+            queue.put(encode(points))
+        except OSError as error:
+            log.error("can't write to the queue, samples lost: %s", error)
+        delivery.wake()
+        points_since += len(points)
+        if time.monotonic() >= summary_at:
+            log.info("%d points measured, %d batch(es) waiting", points_since, len(queue))
+            summary_at, points_since = time.monotonic() + 60, 0
+        now = time.time()
+        time.sleep((now // interval + 1) * interval - now)

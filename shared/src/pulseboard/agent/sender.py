@@ -1,0 +1,130 @@
+"""One batch over HTTP, and what its answer means for the batch."""
+
+import email.utils
+import gzip
+import json
+import random
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from time import time
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+_TRY_AGAIN = frozenset({408, 425, 429})
+MAX_WAIT = 300.0
+
+
+class Outcome(Enum):
+    """What to do with the batch."""
+
+    SENT = auto()
+    RETRY = auto()
+    DENIED = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`retry_after` is in seconds; `rejected` maps a metric's name to why it was refused."""
+
+    outcome: Outcome
+    message: str = ""
+    retry_after: float | None = None
+    rejected: dict[str, str] = field(default_factory=dict)
+
+
+class Sender:
+    """Posts batches to one server. The key appears in no message and no repr."""
+
+    def __init__(self, url: str, key: str, *, timeout: float = 10.0) -> None:
+        self._url = f"{url.rstrip('/')}/api/v1/metrics"
+        self._client = httpx.Client(
+            timeout=timeout,
+            headers={
+                "Authorization": f"Bearer {key}",
+                # A text type with gzip arrives mangled behind some gateways: say binary.
+                "Content-Type": "application/octet-stream",
+                "Content-Encoding": "gzip",
+                "User-Agent": "pulseboard-agent",
+            },
+        )
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def send(self, body: bytes) -> Answer:
+        """Post a gzip body once. Network trouble is an answer too, never an exception."""
+        try:
+            response = self._client.post(self._url, content=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return Answer(Outcome.RETRY, f"can't reach the server ({type(error).__name__})")
+        return _understand(response, body)
+
+
+def _understand(response: httpx.Response, body: bytes) -> Answer:
+    status = response.status_code
+    if response.is_success:
+        return Answer(Outcome.SENT, rejected=_rejected(response, body))
+    if status in (401, 403):
+        hint = (
+            "the key is unknown or revoked: make a new one under API keys"
+            if status == 401
+            else "the key may not write: it needs the ingest scope"
+        )
+        return Answer(Outcome.DENIED, f"{status}: {hint}, set PULSEBOARD_API_KEY and restart")
+    if status in _TRY_AGAIN or status >= 500:
+        wait = parse_retry_after(response.headers.get("Retry-After"), now=time())
+        return Answer(Outcome.RETRY, f"the server answered {status}", retry_after=wait)
+    return Answer(
+        Outcome.REFUSED,
+        f"the server answered {status}; is --url the address of Pulseboard?",
+        rejected=_rejected(response, body),
+    )
+
+
+def _rejected(response: httpx.Response, body: bytes) -> dict[str, str]:
+    """Names of the refused points, from `data.errors[].index` or `details[].field`."""
+    try:
+        answer: Any = response.json()
+        issues = (answer.get("data") or {}).get("errors") or answer.get("details") or []
+        if not issues:
+            return {}
+        points = json.loads(gzip.decompress(body))["points"]
+        named: dict[str, str] = {}
+        for issue in issues:
+            index = issue.get("index")
+            known = isinstance(index, int) and 0 <= index < len(points)
+            name = points[index]["name"] if known else str(issue.get("field", "?"))
+            named.setdefault(name, str(issue.get("message", "refused")))
+        return named
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return {}
+
+
+def parse_retry_after(value: str | None, *, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header (seconds or an HTTP date), 0 to MAX_WAIT."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+        except ValueError:
+            return None
+    return min(MAX_WAIT, max(0.0, seconds)) if seconds == seconds else None
+
+
+def backoff(failures: int, *, first: float = 1.0, most: float = 60.0) -> float:
+    """Seconds before the next try: doubling, with jitter so that a fleet does not march in step."""
+    return min(most, first * 2 ** min(failures - 1, 16)) * random.uniform(0.5, 1.0)
