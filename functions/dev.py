@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import FileResponse
 from pydantic import TypeAdapter
 
 from functions.auth.routes import router as auth
@@ -15,6 +16,15 @@ from pulseboard.contracts import alerts
 from pulseboard.contracts import dashboards as dashboard_shapes
 from pulseboard.contracts.metrics import IngestBody
 from pulseboard.http.app import create_app
+from pulseboard.settings import settings
+
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "X-Frame-Options": "DENY",
+}
 
 OPENAPI_FILE = Path(__file__).parents[1] / "shared" / "openapi.json"
 
@@ -37,6 +47,31 @@ _ALSO_PUBLISHED: dict[str, Any] = {
 def api() -> FastAPI:
     """The whole API."""
     return create_app([auth, ingest, query, dashboards])
+
+
+def local() -> FastAPI:
+    """The whole API and, when `static_dir` is set, the SPA on the same origin."""
+    app = api()
+    directory = settings().static_dir
+    if directory is not None:
+        _serve_spa(app, directory.resolve())
+    return app
+
+
+def _serve_spa(app: FastAPI, directory: Path) -> None:
+    @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
+    def _file(path: str) -> FileResponse:
+        if path.split("/")[0] in ("api", "v1"):
+            raise HTTPException(404)
+        file = (directory / path).resolve()
+        hashed = path.startswith("assets/")
+        if not (file.is_relative_to(directory) and file.is_file()):
+            if hashed:
+                raise HTTPException(404)
+            # A path of the SPA's own router.
+            file = directory / "index.html"
+        cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
+        return FileResponse(file, headers={**_SECURITY_HEADERS, "Cache-Control": cache})
 
 
 def openapi() -> dict[str, Any]:

@@ -1,0 +1,92 @@
+# Everything a person runs. Needs Python 3.11 or later, Node.js 20 or later, and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/.uv/home
+endif
+export UV_PYTHON_DOWNLOADS := never
+export NPM_CONFIG_FUND := false
+export NPM_CONFIG_AUDIT := false
+export NPM_CONFIG_UPDATE_NOTIFIER := false
+
+PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python3.14; do \
+  command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+NODE_MAJOR := $(shell node --version 2>/dev/null | sed 's/^v//; s/\..*//')
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+VENV := .venv/bin
+FRONTEND := $(wildcard frontend/package.json)
+
+.PHONY: help up test lint openapi bench install clean prerequisites chromium frontend
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+prerequisites:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and is not on the PATH."; exit 1; }
+	@test "$(or $(NODE_MAJOR),0)" -ge 20 || { echo "Node.js 20 or later is needed, and is not on the PATH (found: $(or $(NODE_MAJOR),none))."; exit 1; }
+
+.uv/bin/uv:
+	@echo "· uv into .uv/"
+	@"$(PYTHON)" -m venv .uv || { echo "Python's venv module is needed (Debian: apt install python3-venv)."; exit 1; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/.synced: uv.lock pyproject.toml shared/pyproject.toml | prerequisites
+	@$(if $(filter .uv/bin/uv,$(UV)),$(MAKE) --no-print-directory .uv/bin/uv)
+	@echo "· Python packages"
+	@"$(UV)" sync --frozen --quiet $(if $(wildcard $(VENV)/python),,--python "$(PYTHON)")
+	@touch $@
+
+infra/local/node_modules/.synced: infra/local/package-lock.json infra/local/package.json | prerequisites
+	@echo "· embedded TimescaleDB"
+	@npm ci --prefix infra/local --silent
+	@touch $@
+
+frontend/node_modules/.synced: $(wildcard frontend/package-lock.json) $(FRONTEND) | prerequisites
+	@echo "· frontend packages"
+	@npm ci --prefix frontend --silent
+	@touch $@
+
+frontend/dist/index.html: frontend/node_modules/.synced $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
+	@echo "· frontend build"
+	@npm run build --prefix frontend --silent
+	@touch $@
+
+frontend: $(if $(FRONTEND),frontend/dist/index.html)
+
+install: .venv/.synced infra/local/node_modules/.synced $(if $(FRONTEND),frontend/node_modules/.synced) ## Install what is needed, into this folder only
+
+up: install frontend ## Start everything and show a live dashboard of this machine
+	@exec $(VENV)/python -m infra.local
+
+chromium:
+	@if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "· chromium"; apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else echo "Chromium is not installed: tests that need it will say so."; fi; fi
+
+lint: install ## Check style, types, imports and generated code
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/python -m functions.dev && git diff --exit-code -- shared/openapi.json
+ifneq ($(FRONTEND),)
+	npm run lint --prefix frontend
+	cd frontend && npx --no-install tsc -b --noEmit
+	npm run generate --prefix frontend && git diff --exit-code -- frontend/src/api/generated
+endif
+
+test: lint frontend chromium ## Run every check and test
+	$(VENV)/pytest
+	$(if $(FRONTEND),npm test --prefix frontend)
+
+openapi: install ## Export the API document and what is generated from it
+	$(VENV)/python -m functions.dev
+	$(if $(FRONTEND),npm run generate --prefix frontend)
+
+bench: install ## Measure, where benchmarks are there
+	@if [ -d tests/bench ]; then $(VENV)/python -m tests.bench; else echo "There are no benchmarks yet."; fi
+
+clean: ## Remove what was installed and built; keeps the data in .local/
+	rm -rf .venv .uv infra/local/node_modules frontend/node_modules frontend/dist

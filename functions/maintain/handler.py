@@ -1,0 +1,24 @@
+"""Every minute: run the database's due jobs where it can't by itself, and watch them everywhere."""
+
+from typing import Any
+
+from pulseboard.observability import logger
+from pulseboard.stores import database, jobs
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Names of the jobs that ran, failed, and are late. Raises Unavailable without a database."""
+    failed: list[str] = []
+    ran: list[str] = []
+    with database.connection() as connection:
+        if not jobs.server_runs_jobs(connection):
+            for job in jobs.claim_due(connection):
+                error = jobs.run(connection, job_id=job.id)
+                ran.append(job.name)
+                if error:
+                    failed.append(job.name)
+                    logger().error("job failed", extra={"job": job.name, "reason": error})
+        late = [job.name for job in jobs.statuses(connection) if job.late]
+    if late:
+        logger().warning("jobs are late", extra={"jobs": late})
+    return {"ran": ran, "failed": failed, "late": late}
