@@ -1,0 +1,39 @@
+"""What the local stack remembers between starts, secrets included: a file for its owner alone."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass
+class State:
+    """Addresses and first credentials of the local stack; `database` tells which one they fit."""
+
+    url: str = ""
+    email: str = ""
+    password: str = ""
+    api_key: str = ""
+    user_id: str = ""
+    database: str = ""
+    database_url: str = ""
+    redis_url: str = ""
+
+
+def load(file: Path) -> State:
+    """The state of the last start, or an empty one."""
+    if not file.exists():
+        return State()
+    known = {field.name for field in fields(State)}
+    content = json.loads(file.read_text(encoding="utf-8"))
+    return State(**{key: value for key, value in content.items() if key in known})
+
+
+def save(file: Path, state: State) -> None:
+    """Write it whole or not at all, readable by its owner only."""
+    new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as output:
+        json.dump(asdict(state), output, indent=2)
+    new.replace(file)

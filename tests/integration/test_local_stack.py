@@ -1,0 +1,100 @@
+"""The whole local stack as `make up` starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from infra.local import services
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def _running(data: Path, ports: dict[str, int]) -> Iterator[dict[str, str]]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+    environment |= {name: str(port) for name, port in ports.items()}
+    output = data.with_suffix(".out")
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local", "--data", str(data)],
+            cwd=ROOT,
+            env=environment,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while "Pulseboard is up" not in output.read_text():
+            assert process.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.1)
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield json.loads((data / "state.json").read_text())
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0, output.read_text()
+    assert len(children) >= 5
+    assert not [child for child in children if child.is_running()]
+    for port in ports.values():
+        assert services.port_is_free(port)
+
+
+def _signed_in(known: dict[str, str]) -> httpx.Client:
+    http = httpx.Client(base_url=known["url"] + "/api/v1", trust_env=False)
+    login = {"email": known["email"], "password": known["password"]}
+    http.post("/auth/login", json=login).raise_for_status()
+    return http
+
+
+def test_it_starts_measures_this_machine_stops_cleanly_and_remembers(tmp_path: Path) -> None:
+    ports = {
+        "PORT": services.free_port(),
+        "DB_PORT": services.free_port(),
+        "REDIS_PORT": services.free_port(highest=services.HIGHEST_REDIS_PORT),
+    }
+    data = tmp_path / "local"
+    with _running(data, ports) as known:
+        assert (data / "state.json").stat().st_mode & 0o777 == 0o600
+        with _signed_in(known) as http:
+            names = [d["name"] for d in http.get("/dashboards").json()["data"]]
+            assert names == ["This machine"]
+            deadline = time.monotonic() + 30
+            while not http.get("/metrics", params={"prefix": "cpu_"}).json()["data"]:
+                assert time.monotonic() < deadline
+                time.sleep(0.3)
+    with _running(data, ports) as again:
+        assert again["api_key"] == known["api_key"]
+        with _signed_in(again) as http:
+            assert len(http.get("/dashboards").json()["data"]) == 1
+            assert http.get("/metrics", params={"prefix": "cpu_"}).json()["data"]
+
+
+def test_a_taken_port_is_named() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env={**os.environ, "PORT": str(port)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert str(port) in done.stderr
+    assert "PORT=" in done.stderr
