@@ -1,0 +1,110 @@
+"""Ingest end to end (JSON bytes in, committed rows out) beside a bare sorted insert.
+
+Both write the same number of new rows for the same series into the same database.
+"""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+from statistics import median
+from uuid import uuid4
+
+import httpx
+import psycopg
+
+from functions.dev import api
+from pulseboard.contracts.auth import Role, Scope
+from pulseboard.http.access import Principal, require
+
+POINTS = 10_000
+SERIES = 1_000
+ROUNDS = 7
+HANDLERS = ("ingest", "query", "dashboards", "alerts", "auth")
+
+
+def run(database_url: str, redis_url: str) -> None:
+    """Print rows per second of both, their ratio, and how long each handler takes to import."""
+    start = int(time.time() * 1000) - 3_600_000
+    whole = asyncio.run(_end_to_end(start))
+    bare = _bare(database_url, start)
+    print(f"ingest end to end  {POINTS / whole:9,.0f} rows/s  ({whole * 1000:.0f} ms a batch)")
+    print(f"bare insert        {POINTS / bare:9,.0f} rows/s  ({bare * 1000:.0f} ms a batch)")
+    print(f"ratio              {bare / whole:9.2f}  (goal: at least 0.5)")
+    for name in HANDLERS:
+        _import_time(name)
+
+
+def _moment(start: int, batch: int, row: int) -> int:
+    return start + (batch * POINTS // SERIES + row // SERIES) * 1000
+
+
+async def _end_to_end(start: int) -> float:
+    app = api()
+    app.dependency_overrides[require] = lambda: Principal(
+        user_id=uuid4(), role=Role.EDITOR, email="", key_id=uuid4(), scopes=frozenset(Scope)
+    )
+    taken = []
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
+        for batch in range(ROUNDS):
+            body = json.dumps(
+                [
+                    {
+                        "name": f"bench_{row % 5}",
+                        "value": random.random(),
+                        "tags": {"host": f"host-{row % SERIES}", "region": "eu-west-1"},
+                        "timestamp": _moment(start, batch, row),
+                    }
+                    for row in range(POINTS)
+                ]
+            ).encode()
+            began = time.perf_counter()
+            answer = await client.post("/api/v1/metrics", content=body)
+            taken.append(time.perf_counter() - began)
+            answer.raise_for_status()
+    # The first makes the series.
+    return median(taken[1:])
+
+
+def _bare(database_url: str, start: int) -> float:
+    taken = []
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        ids = [
+            row[0]
+            for row in connection.execute(
+                "select s.id from metric_series s join metric_definitions d on d.id = s.metric_id "
+                "where d.name like 'bench%%' order by s.id limit %s",
+                (SERIES,),
+            ).fetchall()
+        ]
+        for batch in range(ROUNDS):
+            # Half a second off the first half's samples, so that each row is new.
+            rows = sorted(
+                (ids[row % SERIES], _moment(start, batch, row) + 500) for row in range(POINTS)
+            )
+            values = [random.random() for _ in rows]
+            began = time.perf_counter()
+            connection.execute(
+                """
+                insert into metrics_raw (series_id, time, value)
+                select s, to_timestamp(m / 1000.0::float8), v
+                from unnest(%s::integer[], %s::bigint[], %s::float8[]) as w (s, m, v)
+                on conflict (series_id, time) do update set value = excluded.value
+                """,
+                ([row[0] for row in rows], [row[1] for row in rows], values),
+            )
+            taken.append(time.perf_counter() - began)
+    return median(taken[1:])
+
+
+def _import_time(name: str) -> None:
+    code = (
+        "import time; t = time.perf_counter(); "
+        f"import functions.{name}.handler; print(round((time.perf_counter() - t) * 1000))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    shown = f"{ran.stdout.strip()} ms" if ran.returncode == 0 else "not there"
+    print(f"import functions.{name}.handler: {shown}")
