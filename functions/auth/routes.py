@@ -1,10 +1,13 @@
 """Sign-in, people, API keys, health and status."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+import psycopg
+from fastapi import APIRouter, Query, Request, Response
 
+from pulseboard import __version__
 from pulseboard.contracts.auth import (
     ApiKey,
     ChangePassword,
@@ -16,9 +19,30 @@ from pulseboard.contracts.auth import (
     UpdateUser,
     User,
 )
-from pulseboard.contracts.envelope import ApiResponse
-from pulseboard.contracts.status import Health, Status
-from pulseboard.http.access import Admin, Member, Reader, SignedIn
+from pulseboard.contracts.envelope import ApiResponse, PageMeta
+from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.contracts.status import ComponentStatus, Health, Status
+from pulseboard.exceptions import InvalidRequest, Unauthorized, Unavailable
+from pulseboard.http.access import (
+    SESSION_COOKIE,
+    Admin,
+    Member,
+    Reader,
+    SignedIn,
+    check_origin,
+    client_address,
+)
+from pulseboard.settings import settings
+from pulseboard.stores import (
+    api_keys,
+    database,
+    login_tokens,
+    passwords,
+    rate_limits,
+    sessions,
+    status,
+    users,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["auth"])
 
@@ -26,58 +50,150 @@ Page = Annotated[int, Query(ge=1, description="Pages count from 1.")]
 PageSize = Annotated[int, Query(ge=1, le=1000, alias="pageSize")]
 
 
+def _start_session(
+    connection: psycopg.Connection[Any], request: Request, response: Response, user_id: UUID
+) -> User:
+    """A new session and its cookie; the browser's old session ends, so no token is ever reused."""
+    old = request.cookies.get(SESSION_COOKIE)
+    if old:
+        sessions.end(token=old)
+    user = users.note_login(connection, user_id=user_id)
+    token = sessions.create(sessions.Session(user_id=user.id, role=user.role, email=user.email))
+    response.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=settings().session_lifetime,
+        path="/",
+        httponly=True,
+        secure=settings().cookie_secure,
+        samesite="lax",
+    )
+    return user
+
+
 @router.get("/health")
 def get_health() -> ApiResponse[Health]:
     """Alive. Open to anyone; asks neither database nor cache."""
-    raise NotImplementedError
+    return ApiResponse(data=Health(version=__version__))
 
 
 @router.get("/status")
 def get_status(caller: Reader) -> ApiResponse[Status]:
     """Parts, circuit breaker, background jobs."""
-    raise NotImplementedError
+    components = [status.check_cache()]
+    jobs, metrics_count, series_count = [], 0, 0
+    try:
+        with database.connection() as connection:
+            components.append(status.check_database(connection))
+            jobs = status.list_jobs(connection)
+            metrics_count, series_count = status.count_metrics(connection)
+    except Unavailable as error:
+        components.append(ComponentStatus(name="database", ok=False, message=error.message))
+    return ApiResponse(
+        data=Status.model_validate(
+            {
+                "version": __version__,
+                "time": datetime.now(UTC),
+                "components": components,
+                "circuit_breaker": status.breaker_state(),
+                "jobs": jobs,
+                "metrics_count": metrics_count,
+                "series_count": series_count,
+            }
+        )
+    )
 
 
 @router.post("/auth/login")
-def login(body: Login, response: Response) -> ApiResponse[User]:
+def login(body: Login, request: Request, response: Response) -> ApiResponse[User]:
     """Start a session. Open to anyone; failed tries are limited per account and address."""
-    raise NotImplementedError
+    check_origin(request)
+    subject = f"{body.email} {client_address(request)}"
+    rate_limits.check(name="login", subject=subject, limit=settings().login_attempts)
+    with database.connection() as connection:
+        known = users.find_credentials(connection, email=body.email)
+        matches = passwords.verify(
+            body.password.get_secret_value(), known.password_hash if known else None
+        )
+        if known is None or not matches or known.disabled:
+            rate_limits.count(name="login", subject=subject, window=settings().login_window)
+            raise Unauthorized("The e-mail or the password is wrong.")
+        rate_limits.clear(name="login", subject=subject)
+        return ApiResponse(data=_start_session(connection, request, response, known.id))
 
 
 @router.post("/auth/token")
-def login_with_token(body: TokenLogin, response: Response) -> ApiResponse[User]:
+def login_with_token(body: TokenLogin, request: Request, response: Response) -> ApiResponse[User]:
     """Start a session with a single-use token from a sign-in link. Open to anyone."""
-    raise NotImplementedError
+    check_origin(request)
+    user_id = login_tokens.redeem(body.token.get_secret_value())
+    if user_id is None:
+        raise Unauthorized("This sign-in link was used already, or it is too old.")
+    with database.connection() as connection:
+        known = users.find_credentials(connection, user_id=user_id)
+        if known is None or known.disabled:
+            raise Unauthorized("This account is disabled.")
+        return ApiResponse(data=_start_session(connection, request, response, user_id))
 
 
 @router.post("/auth/logout", status_code=204)
-def logout(caller: SignedIn) -> None:
+def logout(caller: SignedIn, request: Request, response: Response) -> None:
     """End this session."""
-    raise NotImplementedError
+    token = request.cookies.get(SESSION_COOKIE)
+    if token:
+        sessions.end(token=token)
+    response.delete_cookie(SESSION_COOKIE, path="/")
 
 
 @router.get("/auth/me")
 def get_me(caller: SignedIn) -> ApiResponse[User]:
     """Who is signed in."""
-    raise NotImplementedError
+    with database.connection() as connection:
+        return ApiResponse(data=users.get_user(connection, user_id=caller.user_id))
 
 
 @router.post("/auth/password", status_code=204)
-def change_password(caller: SignedIn, body: ChangePassword) -> None:
+def change_password(
+    caller: SignedIn, body: ChangePassword, request: Request, response: Response
+) -> None:
     """Change one's own password; ends all other sessions of this person."""
-    raise NotImplementedError
+    subject = str(caller.user_id)
+    rate_limits.check(name="password", subject=subject, limit=settings().login_attempts)
+    with database.connection() as connection:
+        known = users.find_credentials(connection, user_id=caller.user_id)
+        current = body.current_password.get_secret_value()
+        if not passwords.verify(current, known.password_hash if known else None):
+            rate_limits.count(name="password", subject=subject, window=settings().login_window)
+            raise InvalidRequest(
+                "The current password is wrong.",
+                details=[ErrorDetail(field="currentPassword", message="Not your password.")],
+            )
+        users.set_password(
+            connection,
+            user_id=caller.user_id,
+            password_hash=passwords.hash_password(body.new_password.get_secret_value()),
+        )
+        sessions.end_all(user_id=caller.user_id)
+        _start_session(connection, request, response, caller.user_id)
 
 
 @router.get("/users")
 def get_users(caller: Admin, page: Page = 1, page_size: PageSize = 50) -> ApiResponse[list[User]]:
     """All people, newest first."""
-    raise NotImplementedError
+    with database.connection() as connection:
+        found, total = users.list_users(connection, page=page, page_size=page_size)
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
 @router.post("/users", status_code=201)
 def create_user(caller: Admin, body: CreateUser) -> ApiResponse[User]:
     """Add a person. 409 when the e-mail is taken."""
-    raise NotImplementedError
+    password_hash = passwords.hash_password(body.password.get_secret_value())
+    with database.connection() as connection:
+        made = users.create_user(
+            connection, email=body.email, password_hash=password_hash, role=body.role
+        )
+    return ApiResponse(data=made)
 
 
 @router.patch("/users/{user_id}")
@@ -86,7 +202,17 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
 
     409 when it would leave no admin.
     """
-    raise NotImplementedError
+    password = body.password.get_secret_value() if body.password else None
+    with database.connection() as connection:
+        changed = users.update_user(
+            connection,
+            user_id=user_id,
+            role=body.role,
+            disabled=body.disabled,
+            password_hash=passwords.hash_password(password) if password else None,
+        )
+    sessions.end_all(user_id=user_id)
+    return ApiResponse(data=changed)
 
 
 @router.get("/api-keys")
@@ -94,16 +220,27 @@ def get_api_keys(
     caller: Member, page: Page = 1, page_size: PageSize = 50
 ) -> ApiResponse[list[ApiKey]]:
     """One's own keys; all keys for an admin."""
-    raise NotImplementedError
+    owner_id = None if caller.is_admin else caller.user_id
+    with database.connection() as connection:
+        found, total = api_keys.list_keys(
+            connection, owner_id=owner_id, page=page, page_size=page_size
+        )
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
 @router.post("/api-keys", status_code=201)
 def create_api_key(caller: Member, body: CreateApiKey) -> ApiResponse[CreatedApiKey]:
     """Make a key. The secret is shown this once."""
-    raise NotImplementedError
+    with database.connection() as connection:
+        made = api_keys.create_key(
+            connection, owner_id=caller.user_id, name=body.name, scopes=body.scopes
+        )
+    return ApiResponse(data=made)
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)
 def revoke_api_key(caller: Member, key_id: UUID) -> None:
     """Revoke a key of one's own; any key for an admin."""
-    raise NotImplementedError
+    owner_id = None if caller.is_admin else caller.user_id
+    with database.connection() as connection:
+        api_keys.revoke_key(connection, key_id=key_id, owner_id=owner_id)

@@ -109,6 +109,8 @@ def check_origin(request: Request) -> None:
     Browsers send `Origin` with every unsafe request; without one it is no browser.
     Raises Forbidden.
     """
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise Forbidden("This request came from another site.")
     origin = request.headers.get("origin")
     if origin is None:
         return
@@ -116,6 +118,13 @@ def check_origin(request: Request) -> None:
     allowed = urlsplit(public).netloc if public else request.headers.get("host", "")
     if urlsplit(origin).netloc != allowed:
         raise Forbidden("This request came from another site.")
+
+
+def client_address(request: Request) -> str:
+    """The caller's address as API Gateway saw it, or the peer's; never a header's claim."""
+    context = request.scope.get("aws.event", {}).get("requestContext", {})
+    seen = context.get("http", {}).get("sourceIp") or context.get("identity", {}).get("sourceIp")
+    return str(seen or (request.client.host if request.client else "unknown"))
 
 
 SignedIn = Annotated[Principal, Security(require, scopes=["role:viewer"])]

@@ -53,9 +53,24 @@ def breaker() -> pybreaker.CircuitBreaker:
         if _breaker is None:
             configured = settings()
             _breaker = pybreaker.CircuitBreaker(
-                fail_max=configured.breaker_failures, reset_timeout=configured.breaker_reset
+                fail_max=configured.breaker_failures,
+                reset_timeout=configured.breaker_reset,
+                exclude=[lambda error: not is_outage(error)],
             )
         return _breaker
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether this means that the database is away or overloaded, and not that a request was bad.
+
+    By SQLSTATE: connection exceptions, insufficient resources, shutdown; none at all when the
+    server never answered. https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "53", "57P", "58"))
 
 
 def close() -> None:
@@ -82,4 +97,6 @@ def connection() -> Iterator[psycopg.Connection[Any]]:
             retry_after=settings().breaker_reset,
         ) from error
     except (psycopg.OperationalError, PoolTimeout) as error:
+        if not is_outage(error):
+            raise
         raise Unavailable("The database is not answering. Try again in a moment.") from error

@@ -1,9 +1,19 @@
-"""Sessions: server-side in Redis, known to the browser by a random token only."""
+"""Sessions: server-side in Redis, known to the browser by a random token only.
 
+`session:{sha256 of the token}` holds who it is and the generation of that person's sessions;
+`session-generation:{user}` counts up when all of a person's sessions must end (another password,
+another role, disabled). Each command touches one key: a cluster allows no more.
+"""
+
+import hashlib
+import json
+import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
 from pulseboard.contracts.auth import Role
+from pulseboard.settings import settings
+from pulseboard.stores.cache import client
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +25,53 @@ class Session:
     email: str
 
 
+def _key(token: str) -> str:
+    return "session:" + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _generation_key(user_id: UUID) -> str:
+    return f"session-generation:{user_id}"
+
+
+def _generation(user_id: UUID) -> int:
+    return int(client().get(_generation_key(user_id)) or 0)
+
+
+def create(session: Session) -> str:
+    """Start a session and return its token, 256 random bits."""
+    token = secrets.token_urlsafe(32)
+    document = {
+        "user_id": str(session.user_id),
+        "role": str(session.role),
+        "email": session.email,
+        "generation": _generation(session.user_id),
+    }
+    client().set(_key(token), json.dumps(document), ex=settings().session_lifetime)
+    return token
+
+
 def find(*, token: str) -> Session | None:
     """The session of a token, its life prolonged; None when unknown or over."""
-    raise NotImplementedError
+    found = client().getex(_key(token), ex=settings().session_lifetime)
+    if found is None:
+        return None
+    document = json.loads(found)
+    user_id = UUID(document["user_id"])
+    if document["generation"] != _generation(user_id):
+        end(token=token)
+        return None
+    return Session(user_id=user_id, role=Role(document["role"]), email=document["email"])
+
+
+def end(*, token: str) -> None:
+    """End one session; an unknown one is no error."""
+    client().delete(_key(token))
+
+
+def end_all(*, user_id: UUID) -> None:
+    """End every session of a person.
+
+    The counter outlives every session that was made under it.
+    """
+    client().incr(_generation_key(user_id))
+    client().expire(_generation_key(user_id), settings().session_lifetime * 2)

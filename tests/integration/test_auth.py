@@ -1,0 +1,222 @@
+"""Sign-in, sessions, people and keys over HTTP, on the real database and cache."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from functions.dev import api
+from pulseboard.settings import settings
+from pulseboard.stores import database, login_tokens
+
+pytestmark = pytest.mark.integration
+
+PASSWORD = "correct horse battery"
+
+
+def sign_in(client: TestClient, email: str, password: str = PASSWORD) -> int:
+    answer = client.post("/api/v1/auth/login", json={"email": email, "password": password})
+    return answer.status_code
+
+
+def new_user(admin: TestClient, role: str, email: str = "somebody@example.com") -> dict[str, Any]:
+    body = {"email": email, "password": PASSWORD, "role": role}
+    answer = admin.post("/api/v1/users", json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()["data"]
+    return made
+
+
+def browser() -> TestClient:
+    return TestClient(api(), base_url="http://testserver")
+
+
+def test_health_is_open_and_all_else_is_not(client: TestClient) -> None:
+    assert client.get("/api/v1/health").json()["data"]["status"] == "ok"
+    answer = client.get("/api/v1/auth/me")
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "UNAUTHORIZED"
+    assert answer.headers["x-request-id"] == answer.json()["requestId"]
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(admin: TestClient) -> None:
+    answer = admin.post(
+        "/api/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD}
+    )
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert admin.get("/api/v1/auth/me").json()["data"]["role"] == "admin"
+
+
+def test_signing_in_again_ends_the_old_session(admin: TestClient) -> None:
+    old = dict(admin.cookies)
+    assert sign_in(admin, "admin@example.com") == 200
+    with browser() as thief:
+        thief.cookies.update(old)
+        assert thief.get("/api/v1/auth/me").status_code == 401
+
+
+def test_wrong_passwords_are_limited_and_say_nothing(admin: TestClient) -> None:
+    with browser() as guesser:
+        for _ in range(settings().login_attempts):
+            answer = guesser.post(
+                "/api/v1/auth/login", json={"email": "admin@example.com", "password": "guess-guess"}
+            )
+            assert answer.status_code == 401
+            assert "guess" not in answer.text
+        answer = guesser.post(
+            "/api/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD}
+        )
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_validation_error_never_echoes_the_password(client: TestClient) -> None:
+    answer = client.post("/api/v1/auth/login", json={"email": 5, "password": ["hunter2-hunter2"]})
+    assert answer.status_code == 400
+    assert "hunter2" not in answer.text
+    assert {detail["field"] for detail in answer.json()["details"]} == {"email", "password"}
+
+
+def test_signing_out_ends_the_session(admin: TestClient) -> None:
+    kept = dict(admin.cookies)
+    assert admin.post("/api/v1/auth/logout").status_code == 204
+    admin.cookies.update(kept)
+    assert admin.get("/api/v1/auth/me").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_other_sites_cannot_act_for_a_session(admin: TestClient, headers: dict[str, str]) -> None:
+    body = {"name": "stolen"}
+    assert admin.post("/api/v1/api-keys", json=body, headers=headers).status_code == 403
+    own = {"Origin": "http://testserver"}
+    assert admin.post("/api/v1/api-keys", json=body, headers=own).status_code == 201
+
+
+def test_a_sign_in_link_works_once(admin: TestClient) -> None:
+    user_id = admin.get("/api/v1/auth/me").json()["data"]["id"]
+    token = login_tokens.create(user_id=user_id)
+    with browser() as first, browser() as second:
+        assert first.post("/api/v1/auth/token", json={"token": token}).status_code == 200
+        assert first.get("/api/v1/auth/me").status_code == 200
+        assert second.post("/api/v1/auth/token", json={"token": token}).status_code == 401
+
+
+def test_viewers_read_and_editors_do_not_manage_people(admin: TestClient) -> None:
+    new_user(admin, "viewer", "viewer@example.com")
+    new_user(admin, "editor", "editor@example.com")
+    with browser() as viewer, browser() as editor:
+        assert sign_in(viewer, "VIEWER@example.com ") == 200
+        assert sign_in(editor, "editor@example.com") == 200
+        assert viewer.get("/api/v1/dashboards").status_code == 200
+        assert viewer.get("/api/v1/api-keys").status_code == 403
+        assert editor.get("/api/v1/api-keys").status_code == 200
+        assert editor.get("/api/v1/users").status_code == 403
+
+
+def test_people_are_unique_by_email_whatever_its_case(admin: TestClient) -> None:
+    new_user(admin, "viewer", "some@example.com")
+    body = {"email": "SOME@example.com", "password": PASSWORD}
+    assert admin.post("/api/v1/users", json=body).status_code == 409
+    users = admin.get("/api/v1/users", params={"pageSize": 1}).json()
+    assert users["meta"] == {"total": 2, "page": 1, "pageSize": 1}
+    assert len(users["data"]) == 1
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": "viewer"}])
+def test_a_change_of_a_person_ends_their_sessions(
+    admin: TestClient, change: dict[str, Any]
+) -> None:
+    made = new_user(admin, "editor")
+    with browser() as other:
+        assert sign_in(other, "somebody@example.com") == 200
+        answer = admin.patch(f"/api/v1/users/{made['id']}", json=change)
+        assert answer.status_code == 200
+        assert other.get("/api/v1/auth/me").status_code == 401
+        expected = 401 if change.get("disabled") else 200
+        assert sign_in(other, "somebody@example.com") == expected
+
+
+def test_the_last_admin_stays(admin: TestClient) -> None:
+    me = admin.get("/api/v1/auth/me").json()["data"]["id"]
+    for change in ({"disabled": True}, {"role": "editor"}):
+        answer = admin.patch(f"/api/v1/users/{me}", json=change)
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "CONFLICT"
+    assert admin.get("/api/v1/auth/me").json()["data"]["role"] == "admin"
+
+
+def test_a_new_password_ends_the_other_sessions_only(admin: TestClient) -> None:
+    with browser() as other:
+        assert sign_in(other, "admin@example.com") == 200
+        wrong = {"currentPassword": "not this one", "newPassword": "another long one"}
+        assert admin.post("/api/v1/auth/password", json=wrong).status_code == 400
+        right = {"currentPassword": PASSWORD, "newPassword": "another long one"}
+        assert admin.post("/api/v1/auth/password", json=right).status_code == 204
+        assert admin.get("/api/v1/auth/me").status_code == 200
+        assert other.get("/api/v1/auth/me").status_code == 401
+        assert sign_in(other, "admin@example.com", "another long one") == 200
+
+
+def test_a_key_is_shown_once_does_what_its_scopes_say_and_can_be_revoked(
+    admin: TestClient, client: TestClient
+) -> None:
+    made = admin.post("/api/v1/api-keys", json={"name": "agent", "scopes": ["read"]}).json()["data"]
+    bearer = {"Authorization": f"Bearer {made['key']}"}
+    listed = admin.get("/api/v1/api-keys").json()["data"]
+    assert made["key"] not in str(listed)
+    assert listed[0]["prefix"] == made["key"][:10]
+
+    assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
+    point = {"name": "a", "value": 1}
+    refused = client.post("/api/v1/metrics", json=point, headers=bearer)
+    assert refused.status_code == 403
+    assert '"ingest"' in refused.json()["error"]
+    assert client.get("/api/v1/users", headers=bearer).status_code == 403
+    assert admin.get("/api/v1/api-keys").json()["data"][0]["lastUsedAt"]
+
+    assert admin.delete(f"/api/v1/api-keys/{made['id']}").status_code == 204
+    assert client.get("/api/v1/dashboards", headers=bearer).status_code == 401
+
+
+def test_editors_revoke_their_own_keys_only(admin: TestClient) -> None:
+    made = admin.post("/api/v1/api-keys", json={"name": "agent"}).json()["data"]
+    new_user(admin, "editor")
+    with browser() as editor:
+        assert sign_in(editor, "somebody@example.com") == 200
+        assert editor.get("/api/v1/api-keys").json()["data"] == []
+        assert editor.delete(f"/api/v1/api-keys/{made['id']}").status_code == 404
+
+
+def test_status_names_parts_and_jobs(admin: TestClient) -> None:
+    status = admin.get("/api/v1/status").json()["data"]
+    assert {part["name"]: part["ok"] for part in status["components"]} == {
+        "cache": True,
+        "database": True,
+    }
+    assert status["circuitBreaker"] == "closed"
+    assert {"metrics_raw", "metrics_1min", "metrics_1hour"} <= {
+        job["target"] for job in status["jobs"]
+    }
+
+
+def test_without_a_database_it_says_so_and_when_to_try_again(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "0.3")
+    settings.cache_clear()
+    database.close()
+    answer = client.get("/api/v1/dashboards", headers={"Authorization": "Bearer pb_x"})
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "UNAVAILABLE"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_unknown_routes_and_methods_answer_in_the_same_shape(client: TestClient) -> None:
+    for answer in (client.get("/api/v1/nothing"), client.put("/api/v1/health")):
+        assert answer.status_code in (404, 405)
+        assert set(answer.json()) == {"error", "code", "requestId"}

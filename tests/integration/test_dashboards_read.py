@@ -1,0 +1,62 @@
+"""Reading dashboards: whose they are, and who may see them."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from functions.dev import api
+from pulseboard.contracts.auth import Role
+from pulseboard.contracts.dashboards import CreateDashboard
+from pulseboard.stores import dashboards, database, passwords, users
+
+pytestmark = pytest.mark.integration
+
+PANEL = {
+    "title": "CPU",
+    "type": "line",
+    "query": "cpu",
+    "position": {"x": 0, "y": 0, "w": 6, "h": 4},
+}
+
+
+def test_own_public_and_others_boards(admin: TestClient) -> None:
+    with database.connection() as connection:
+        viewer = users.create_user(
+            connection,
+            email="viewer@example.com",
+            password_hash=passwords.hash_password("correct horse battery"),
+            role=Role.VIEWER,
+        )
+        other = users.create_user(
+            connection, email="other@example.com", password_hash="-", role=Role.EDITOR
+        )
+        made = {
+            name: dashboards.create_dashboard(
+                connection,
+                owner_id=owner,
+                body=CreateDashboard.model_validate(
+                    {"name": name, "isPublic": public, "panels": [PANEL]}
+                ),
+            )
+            for name, owner, public in (
+                ("Own 100%", viewer.id, False),
+                ("Public", other.id, True),
+                ("Secret", other.id, False),
+            )
+        }
+    with TestClient(api(), base_url="http://testserver") as reader:
+        body = {"email": "viewer@example.com", "password": "correct horse battery"}
+        assert reader.post("/api/v1/auth/login", json=body).status_code == 200
+        listed = reader.get("/api/v1/dashboards").json()
+        assert {board["name"] for board in listed["data"]} == {"Own 100%", "Public"}
+        assert listed["meta"]["total"] == 2
+        assert listed["data"][0]["panelCount"] == 1
+        found = reader.get("/api/v1/dashboards", params={"search": "100%"}).json()["data"]
+        assert [board["name"] for board in found] == ["Own 100%"]
+        assert reader.get("/api/v1/dashboards", params={"search": "_____"}).json()["data"] == []
+        board = reader.get(f"/api/v1/dashboards/{made['Public'].id}").json()["data"]
+        assert board["panels"][0]["queries"][0]["query"] == "cpu"
+        assert board["canEdit"] is False
+        assert reader.get(f"/api/v1/dashboards/{made['Secret'].id}").status_code == 404
+    assert admin.get("/api/v1/dashboards").json()["meta"]["total"] == 3
+    secret = admin.get(f"/api/v1/dashboards/{made['Secret'].id}").json()["data"]
+    assert secret["canEdit"] is True
