@@ -39,7 +39,7 @@ def test_each_tier_has_its_policies(database_url: str) -> None:
         rows = connection.execute(
             "select proc_name, count(*) from timescaledb_information.jobs group by 1"
         ).fetchall()
-    policies = dict(rows)
+    policies: dict[str, int] = dict(rows)
     assert policies["policy_retention"] == 3
     assert policies["policy_refresh_continuous_aggregate"] == 2
     assert policies["policy_compression"] == 1
