@@ -60,7 +60,8 @@ class Queue:
         last = max(
             (int(p.name.split("-")[0]) for p in self._files if p.name[:1].isdigit()), default=0
         )
-        self._last = last
+        # The count begins anew, so a new millisecond keeps the order and each name unique.
+        self._last = last + 1
         self._numbers = itertools.count()
 
     def close(self) -> None:
@@ -122,6 +123,6 @@ class Queue:
             dropped += 1
         if dropped:
             log.error(
-                "QUEUE FULL: dropped the %d oldest batch(es); raise --queue-max-mb or mend the link",
+                "QUEUE FULL: dropped the %d oldest batch(es); raise --queue-max-mb",
                 dropped,
             )

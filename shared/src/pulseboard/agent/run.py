@@ -101,7 +101,12 @@ class Delivery:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            wait = self.step()
+            try:
+                wait = self.step()
+            except OSError as error:
+                # The thread must outlive a disk that fails for a while.
+                log.error("can't use the queue: %s", error)
+                wait = 10.0
             if wait is None:
                 self._wake.wait(60)
             elif wait > 0:

@@ -1,0 +1,165 @@
+"""The agent against a real HTTP server that fails, recovers and is killed."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulseboard.agent.queue import Queue
+from pulseboard.agent.run import Delivery
+from pulseboard.agent.sender import Sender
+
+pytestmark = pytest.mark.integration
+KEY = "pb_very_secret_key"
+
+
+class Server(ThreadingHTTPServer):
+    """Answers `plan` in turn (status, headers, body), then 200; keeps what it accepted."""
+
+    plan: list[tuple[int, dict[str, str], dict[str, Any]]]
+    accepted: list[dict[str, Any]]
+    headers_seen: list[dict[str, str]]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.headers_seen.append(dict(self.headers))
+        status, headers, answer = (
+            self.server.plan.pop(0) if self.server.plan else (200, {}, {"data": {"errors": []}})
+        )
+        if status < 300:
+            self.server.accepted.append(json.loads(gzip.decompress(body)))
+        text = json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(("127.0.0.1", 0), Handler)
+    server.plan, server.accepted, server.headers_seen = [], [], []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def put(queue: Queue, number: int) -> None:
+    queue.put(json.dumps({"points": [{"name": f"m{number}", "value": number}]}).encode())
+
+
+def wait_for(condition: Any, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "gave up waiting"
+        time.sleep(0.05)
+
+
+def test_nothing_is_lost_or_reordered_and_the_key_is_never_logged(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server.plan = [(500, {}, {}), (503, {"Retry-After": "1"}, {}), (429, {}, {})]
+    queue = Queue(tmp_path, max_bytes=1_000_000)
+    for number in range(20):
+        put(queue, number)
+    with Sender(server.url, KEY) as sender:
+        delivery = Delivery(queue, sender, first_wait=0.05)
+        started = time.monotonic()
+        delivery.start()
+        wait_for(lambda: len(queue) == 0)
+        took = time.monotonic() - started
+        assert delivery.stop()
+    queue.close()
+    names = [batch["points"][0]["name"] for batch in server.accepted]
+    assert names == [f"m{number}" for number in range(20)]
+    assert took >= 1, "Retry-After was not honoured"
+    assert server.headers_seen[0]["Content-Type"] == "application/octet-stream"
+    assert server.headers_seen[0]["Authorization"] == f"Bearer {KEY}"
+    assert "lost" in caplog.text
+    assert "recovered" in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_refusals(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    partly = {"data": {"errors": [{"index": 0, "field": "value", "message": "too old"}]}}
+    server.plan = [(400, {}, {"error": "no"}), (200, {}, partly), (200, {}, partly), (401, {}, {})]
+    queue = Queue(tmp_path, max_bytes=1_000_000)
+    for number in (1, 2, 2, 3):
+        put(queue, number)
+    with Sender(server.url, KEY) as sender:
+        delivery = Delivery(queue, sender)
+        waits = [delivery.step() for _ in range(4)]
+    assert waits[:3] == [0.0, 0.0, 0.0]
+    assert waits[3] == 300
+    assert len(queue) == 1, "a wrong key loses nothing"
+    queue.close()
+    assert caplog.text.count("refuses m2: too old") == 1
+    assert "make a new one under API keys" in caplog.text
+
+
+def start(url: str, queue: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pulseboard.agent.cli", "agent", "--url", url]
+    return subprocess.Popen(
+        [*command, "--interval", "1", "--queue-dir", str(queue), *options],
+        env={**os.environ, "PULSEBOARD_API_KEY": KEY},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_kill_and_restart_keeps_the_queue(server: Server, tmp_path: Path) -> None:
+    away = start("http://127.0.0.1:9", tmp_path)
+    wait_for(lambda: len(list(tmp_path.glob("*.json.gz"))) >= 3)
+    away.kill()
+    away.communicate()
+    kept = len(list(tmp_path.glob("*.json.gz")))
+    again = start(server.url, tmp_path)
+    wait_for(lambda: len(server.accepted) > kept)
+    stopping = time.monotonic()
+    again.send_signal(signal.SIGTERM)
+    _, log = again.communicate(timeout=10)
+    assert again.returncode == 0, log
+    assert time.monotonic() - stopping < 3
+    stamps = [batch["points"][0]["timestamp"] for batch in server.accepted]
+    assert stamps == sorted(set(stamps))
+    assert not list(tmp_path.glob("*.json.gz"))
+    assert KEY not in log
+    assert "connected" in log
+
+
+def test_once(server: Server, tmp_path: Path) -> None:
+    process = start(server.url, tmp_path, "--once", "--host", "me", "--tag", "env=test")
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    [batch] = server.accepted
+    names = {point["name"] for point in batch["points"]}
+    assert {"cpu_usage_percent", "load_1"} <= names
+    assert all(p["tags"]["env"] == "test" for p in batch["points"])
+    assert all(p["tags"]["host"] == "me" for p in batch["points"])
