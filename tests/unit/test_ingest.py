@@ -87,7 +87,7 @@ def test_values_that_are_not_finite_are_refused_by_place(literal: bytes) -> None
         (b'[{"name":\n oops}]', "line 2 column 2"),
         (b'[{"name":"\\ud800","value":1}]', "line 1"),
         (b"[" * 900 + b"]" * 900, "not valid JSON"),
-        (b"[1]", "points.0 must be an object"),
+        (b"[1]", "points.0: must be an object"),
         (b"\xff\xfe", "not valid JSON"),
     ],
 )
