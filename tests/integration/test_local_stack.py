@@ -50,11 +50,12 @@ def _running(data: Path, ports: dict[str, int]) -> Iterator[dict[str, str]]:
         assert services.port_is_free(port)
 
 
-def _signed_in(known: dict[str, str]) -> httpx.Client:
-    http = httpx.Client(base_url=known["url"] + "/api/v1", trust_env=False)
+@contextmanager
+def _signed_in(known: dict[str, str]) -> Iterator[httpx.Client]:
     login = {"email": known["email"], "password": known["password"]}
-    http.post("/auth/login", json=login).raise_for_status()
-    return http
+    with httpx.Client(base_url=known["url"] + "/api/v1", trust_env=False) as http:
+        http.post("/auth/login", json=login).raise_for_status()
+        yield http
 
 
 def test_it_starts_measures_this_machine_stops_cleanly_and_remembers(tmp_path: Path) -> None:
