@@ -86,7 +86,7 @@ openapi: install ## Export the API document and what is generated from it
 	$(if $(FRONTEND),npm run generate --prefix frontend)
 
 bench: install ## Measure, where benchmarks are there
-	@if [ -d tests/bench ]; then $(VENV)/python -m tests.bench; else echo "There are no benchmarks yet."; fi
+	@for each in bench/[!_]*.py; do $(VENV)/python -m "bench.$$(basename "$$each" .py)"; done
 
 clean: ## Remove what was installed and built; keeps the data in .local/
 	rm -rf .venv .uv infra/local/node_modules frontend/node_modules frontend/dist

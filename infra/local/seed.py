@@ -56,7 +56,7 @@ def this_machine() -> CreateDashboard:
     )
     rate = PanelOptions(unit="bytes/s", min=0)
     panels = [
-        _panel("Processor", PanelType.LINE, (0, 0, 6, 6), percent, cpu_usage_percent="{{host}}"),
+        _panel("Processor", PanelType.AREA, (0, 0, 6, 6), percent, cpu_usage_percent="busy"),
         _panel(
             "Load",
             PanelType.LINE,
