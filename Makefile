@@ -86,7 +86,7 @@ openapi: install ## Export the API document and what is generated from it
 	$(if $(FRONTEND),npm run generate --prefix frontend)
 
 bench: install ## Measure, where benchmarks are there
-	@for each in bench/[!_]*.py; do $(VENV)/python -m "bench.$$(basename "$$each" .py)"; done
+	$(VENV)/python -m bench
 
 clean: ## Remove what was installed and built; keeps the data in .local/
 	rm -rf .venv .uv infra/local/node_modules frontend/node_modules frontend/dist
