@@ -1,13 +1,18 @@
 """Migrations on a real TimescaleDB."""
 
+import os
+import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from functions.maintain.handler import handler as maintain
 from functions.migrate.handler import handler
+from infra.local import services
 from pulseboard.migrate import MigrationError, available, migrate
 
 pytestmark = pytest.mark.integration
@@ -52,3 +57,32 @@ def test_maintain_runs_what_is_due_once(stack: None, database_url: str) -> None:
     assert first["failed"] == []
     assert first["late"] == []
     assert maintain({}, None)["ran"] == []
+
+
+def _plain_postgres() -> Path | None:
+    return max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
+
+
+@pytest.mark.skipif(_plain_postgres() is None, reason="no plain PostgreSQL is installed")
+def test_a_postgres_without_timescaledb_is_refused_in_one_sentence() -> None:
+    initdb = _plain_postgres()
+    assert initdb is not None
+    # PostgreSQL refuses to run as root.
+    other = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    # Not below pytest's own folder, which another user can't enter.
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o777)
+        data, port = f"{directory}/data", services.free_port()
+        options = f"-p {port} -k {directory} -c listen_addresses=127.0.0.1 -c fsync=off"
+        control = [*other, str(initdb.with_name("pg_ctl")), "-D", data, "-w"]
+        setup = [*other, str(initdb), "-D", data, "-U", "postgres", "-A", "trust"]
+        subprocess.run(setup, cwd="/", check=True, stdout=subprocess.DEVNULL)
+        log = f"{directory}/log"
+        start = [*control, "-l", log, "-o", options, "start"]
+        subprocess.run(start, cwd="/", check=True, stdout=subprocess.DEVNULL)
+        try:
+            with pytest.raises(MigrationError, match="has no TimescaleDB|Apache build|too old"):
+                migrate(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+        finally:
+            stop = [*control, "-m", "immediate", "stop"]
+            subprocess.run(stop, cwd="/", check=True, stdout=subprocess.DEVNULL)
