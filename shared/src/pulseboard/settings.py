@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     query_max_points: int = Field(
         default=500_000, ge=100, description="Values in one answer: series times buckets."
     )
+    query_max_response_bytes: int = Field(
+        default=4_000_000,
+        ge=10_000,
+        description="Answer as sent; a Lambda can return 6 MB, base64 included.",
+    )
     query_timeout: float = Field(default=10.0, gt=0, description="Time one statement may take.")
     query_cache_live: int = Field(
         default=10, ge=1, description="Life of a cached answer whose range reaches into now."

@@ -1,0 +1,215 @@
+"""Questions over HTTP, on real tiers."""
+
+import time
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from pulseboard.settings import settings
+from pulseboard.stores import cache, database, query_cache
+
+pytestmark = pytest.mark.integration
+
+MINUTE = 60_000
+
+
+@pytest.fixture
+def now() -> int:
+    """The start of this minute in milliseconds."""
+    return int(time.time()) // 60 * MINUTE
+
+
+def send(client: TestClient, *points: tuple[str, dict[str, str], int, float]) -> None:
+    body = [
+        {"name": name, "tags": tags, "timestamp": at, "value": value}
+        for name, tags, at, value in points
+    ]
+    answer = client.post("/api/v1/metrics", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["rejected"] == 0, answer.text
+
+
+def ask(client: TestClient, query: str, start: int, end: int, **more: Any) -> dict[str, Any]:
+    body = {"query": query, "start": start, "end": end, **more}
+    answer = client.post("/api/v1/query", json=body)
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def test_all_aggregations_and_gaps(admin: TestClient, now: int) -> None:
+    start = now - 10 * MINUTE
+    send(
+        admin,
+        ("cpu", {}, start, 1.0),
+        ("cpu", {}, start + 10_000, 2.0),
+        ("cpu", {}, start + 50_000, 6.0),
+        ("cpu", {}, start + 3 * MINUTE, 7.0),
+    )
+    expected = {"avg": 3.0, "min": 1.0, "max": 6.0, "sum": 9.0, "count": 3.0, "last": 6.0}
+    for aggregation, first in expected.items():
+        result = ask(admin, "cpu", start, start + 4 * MINUTE, aggregation=aggregation, step="1m")
+        assert result["data"]["timestamps"] == [start + n * MINUTE for n in range(4)]
+        values = result["data"]["series"][0]["values"]
+        assert values == [first, None, None, 1.0 if aggregation == "count" else 7.0]
+    assert result["meta"]["table"] == "metrics_raw"
+    assert result["meta"]["resolution"] == "1m"
+
+
+def test_filters_groups_and_strange_tag_values(admin: TestClient, now: int) -> None:
+    start = now - 5 * MINUTE
+    evil = "'; drop table metric_series; --"
+    send(
+        admin,
+        ("cpu", {"host": "a", "env": "prod"}, start, 1.0),
+        ("cpu", {"host": "a", "env": "prod"}, start + 10_000, 3.0),
+        ("cpu", {"host": "b", "env": "prod"}, start, 8.0),
+        ("cpu", {"host": evil, "env": "dev"}, start, 100.0),
+    )
+    end = start + MINUTE
+
+    def lines(query: str, **more: Any) -> dict[str, float]:
+        data = ask(admin, query, start, end, step="1m", **more)["data"]
+        return {str(sorted(s["tags"].values())): s["values"][0] for s in data["series"]}
+
+    assert len(lines("cpu")) == 3
+    assert lines('cpu{env="prod"}', groupBy=[]) == {"[]": 4.0}
+    assert lines("cpu", groupBy=["env"]) == {"['prod']": 4.0, "['dev']": 100.0}
+    assert lines("cpu", groupBy=["env"], aggregation="sum") == {"['prod']": 12.0, "['dev']": 100.0}
+    assert lines("cpu", groupBy=["env"], aggregation="last")["['prod']"] == 3.0
+    assert lines("cpu", tags={"host": evil}) == {str(sorted(["dev", evil])): 100.0}
+    assert lines('cpu{host=~"a|b",env!="dev"}', groupBy=["nothing"]) == {"[]": 4.0}
+
+
+def test_the_tiers_agree_on_aligned_steps(admin: TestClient, database_url: str, now: int) -> None:
+    hour = now // (60 * MINUTE) * 60 * MINUTE - 3 * 60 * MINUTE
+    send(
+        admin,
+        *(("cpu", {"host": "a"}, hour + n * 10_000, float(n % 37) + 0.1) for n in range(700)),
+    )
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        for view in ("metrics_1min", "metrics_1hour"):
+            connection.execute(f"call refresh_continuous_aggregate('{view}', null, null)".encode())
+    for aggregation in ("avg", "min", "max", "sum", "count", "last"):
+        answers = [
+            ask(
+                admin, "cpu", hour, hour + 120 * MINUTE,
+                aggregation=aggregation, step="1h", tier=tier,
+            )["data"]["series"][0]["values"]
+            for tier in ("raw", "1min", "1hour")
+        ]  # fmt: skip
+        assert answers[1] == pytest.approx(answers[0], rel=1e-9)
+        assert answers[2] == pytest.approx(answers[0], rel=1e-9)
+
+
+def test_fresh_samples_are_in_the_rollups_at_once(admin: TestClient, now: int) -> None:
+    send(admin, ("cpu", {}, now - MINUTE, 5.0))
+    result = ask(admin, "cpu", now - 120 * MINUTE, now)
+    assert result["meta"]["table"] == "metrics_1min"
+    assert 5.0 in result["data"]["series"][0]["values"]
+
+
+def test_the_same_question_is_answered_from_the_cache(admin: TestClient, now: int) -> None:
+    send(admin, ("cpu", {"host": "A"}, now - MINUTE, 5.0))
+    first = ask(admin, 'cpu{host="A"}', now - 5 * MINUTE, now)
+    again = ask(admin, ' cpu { host = "A" } ', now - 5 * MINUTE, now)
+    other = ask(admin, 'cpu{host="a"}', now - 5 * MINUTE, now)
+    assert [first["meta"]["cached"], again["meta"]["cached"]] == [False, True]
+    assert again["data"] == first["data"]
+    assert other["data"]["series"] == []
+    assert other["meta"]["cached"] is False
+
+
+def test_an_unknown_metric_is_an_empty_answer_that_says_so(admin: TestClient, now: int) -> None:
+    result = ask(admin, "nothing.here", now - MINUTE, now)
+    assert result["data"]["series"] == []
+    assert result["meta"]["notes"] == ["there is no metric named nothing.here"]
+
+
+def test_limits_say_what_to_narrow(
+    admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(admin, *(("cpu", {"host": str(n)}, now - MINUTE, 1.0) for n in range(5)))
+    monkeypatch.setenv("PULSEBOARD_QUERY_MAX_SERIES", "3")
+    monkeypatch.setenv("PULSEBOARD_QUERY_MAX_POINTS", "100")
+    settings.cache_clear()
+    body = {"query": "cpu", "start": now - 60 * MINUTE, "end": now}
+    answer = admin.post("/api/v1/query", json=body)
+    assert answer.status_code == 400
+    assert "5 series" in answer.json()["error"]
+    assert answer.json()["details"][0]["hint"]
+    assert admin.post("/api/v1/query", json={**body, "groupBy": []}).status_code == 400
+    wide = {**body, "groupBy": [], "step": "5m"}
+    assert admin.post("/api/v1/query", json=wide).status_code == 200
+    long = {**body, "start": 1}
+    assert "range is longer" in admin.post("/api/v1/query", json=long).json()["error"]
+
+
+def test_a_batch_keeps_errors_apart(admin: TestClient, now: int) -> None:
+    send(admin, ("cpu", {}, now - MINUTE, 5.0))
+    answer = admin.post(
+        "/api/v1/query/batch",
+        json={
+            "start": now - 5 * MINUTE,
+            "end": now,
+            "queries": [
+                {"id": "good", "query": "cpu"},
+                {"id": "bad", "query": "cpu{"},
+                {"id": "empty", "query": "nothing"},
+            ],
+        },
+    )
+    assert answer.status_code == 200
+    good, bad, empty = answer.json()["data"]
+    assert good["result"]["data"]["series"][0]["values"].count(5.0) == 1
+    assert bad["error"]["code"] == "VALIDATION_ERROR"
+    assert bad["error"]["details"][0]["position"] == 4
+    assert empty["result"]["data"]["series"] == []
+
+
+def test_large_answers_are_compressed_when_asked(admin: TestClient, now: int) -> None:
+    send(admin, ("cpu", {}, now - MINUTE, 5.0))
+    body = {"query": "cpu", "start": now - 60 * MINUTE, "end": now}
+    packed = admin.post("/api/v1/query", json=body, headers={"Accept-Encoding": "gzip"})
+    plain = admin.post("/api/v1/query", json=body, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json()["data"] == plain.json()["data"]
+
+
+def test_without_the_cache_a_key_still_gets_its_answer(
+    admin: TestClient, ingest_key: str, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(admin, ("cpu", {}, now - MINUTE, 5.0))
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    settings.cache_clear()
+    cache.close()
+    admin.headers["Authorization"] = f"Bearer {ingest_key}"
+    result = ask(admin, "cpu", now - 5 * MINUTE, now)
+    assert result["meta"]["cached"] is False
+    assert len(result["data"]["series"]) == 1
+    query_cache.forget_failure()
+
+
+def test_without_the_database_the_answer_is_503_and_later_it_recovers(
+    admin: TestClient, database_url: str, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use(url: str) -> None:
+        monkeypatch.setenv("DATABASE_URL", url)
+        settings.cache_clear()
+
+    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "0.3")
+    monkeypatch.setenv("PULSEBOARD_BREAKER_FAILURES", "2")
+    use("postgresql://postgres@127.0.0.1:1/postgres")
+    database.close()
+    body = {"query": "cpu", "start": now - MINUTE, "end": now}
+    for _ in range(3):
+        answer = admin.post("/api/v1/query", json=body)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+    assert database.breaker().current_state == "open"
+    database.close()
+    use(database_url)
+    assert admin.post("/api/v1/query", json=body).status_code == 200

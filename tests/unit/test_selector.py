@@ -1,0 +1,78 @@
+"""Reading query texts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulseboard.domain.selector import Matcher, parse
+from pulseboard.exceptions import InvalidRequest
+
+
+def test_names_stand_bare_or_quoted() -> None:
+    assert parse(" system.load.1 ").name == "system.load.1"
+    assert parse('{"system.cpu", host="a"}').name == "system.cpu"
+    assert parse("up").matchers == ()
+
+
+def test_matchers_are_read() -> None:
+    found = parse("""cpu{ host="a\\"b", env!='dev', zone=~"eu-.*", rack!~"r[0-9]",}""")
+    assert found.matchers == (
+        Matcher("host", "=", 'a"b'),
+        Matcher("env", "!=", "dev"),
+        Matcher("zone", "=~", "eu-.*"),
+        Matcher("rack", "!~", "r[0-9]"),
+    )
+
+
+def test_space_and_order_do_not_matter_but_case_does() -> None:
+    assert parse('cpu{b="1",a="2"}').normalised() == parse(' cpu { a = "2" , b="1" }').normalised()
+    assert parse('cpu{a="X"}').normalised() != parse('cpu{a="x"}').normalised()
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "tags", "accepted"),
+    [
+        ("=", "a", {"k": "a"}, True),
+        ("=", "", {}, True),
+        ("!=", "a", {}, True),
+        ("=~", "a.*", {"k": "abc"}, True),
+        ("=~", "b", {"k": "abc"}, False),
+        ("!~", "a", {"k": "abc"}, True),
+    ],
+)
+def test_matchers_mean_what_prometheus_means(
+    operator: str, value: str, tags: dict[str, str], accepted: bool
+) -> None:
+    matcher = parse(f'm{{k{operator}"{value}"}}').matchers[0]
+    assert matcher.accepts(tags) is accepted
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("", 0),
+        ("rate(cpu[5m])", 4),
+        ("cpu{host}", 8),
+        ('cpu{host="a"', 12),
+        ('cpu{host="a" env="b"}', 13),
+        ('cpu{host=~"["}', 10),
+        ('cpu{host=~"(a+)+"}', 10),
+        ("1cpu", 0),
+        ('{host="a"}', 10),
+    ],
+)
+def test_what_can_not_be_read_is_refused_with_its_position(text: str, position: int) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(text)
+    assert caught.value.details is not None
+    assert caught.value.details[0].position == position
+    assert caught.value.details[0].hint
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parsed = parse(text)
+    except InvalidRequest:
+        return
+    assert parse(parsed.normalised()).normalised() == parsed.normalised()
