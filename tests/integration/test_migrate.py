@@ -81,7 +81,7 @@ def test_a_postgres_without_timescaledb_is_refused_in_one_sentence() -> None:
         start = [*control, "-l", log, "-o", options, "start"]
         subprocess.run(start, cwd="/", check=True, stdout=subprocess.DEVNULL)
         try:
-            with pytest.raises(MigrationError, match="has no TimescaleDB|Apache build|too old"):
+            with pytest.raises(MigrationError, match=r"has no TimescaleDB|Apache build|too old"):
                 migrate(f"postgresql://postgres@127.0.0.1:{port}/postgres")
         finally:
             stop = [*control, "-m", "immediate", "stop"]
