@@ -1,0 +1,13 @@
+import { defineConfig } from '@hey-api/openapi-ts'
+
+export default defineConfig({
+  input: '../shared/openapi.json',
+  output: { path: 'src/api/generated' },
+  plugins: [
+    '@hey-api/client-fetch',
+    '@hey-api/typescript',
+    '@hey-api/sdk',
+    'zod',
+    '@tanstack/react-query',
+  ],
+})

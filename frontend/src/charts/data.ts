@@ -1,0 +1,86 @@
+import type { QueryData } from '@/api/generated/types.gen'
+
+export type Line = { key: string; label: string; values: (number | null)[] }
+
+/** What tells series apart: an alias, else the tags that differ, else the metric's name. */
+export function labelSeries(
+  series: { name: string; tags: Record<string, string> }[],
+  alias?: string | null,
+): string[] {
+  if (alias) {
+    return series.map((line) =>
+      alias.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (_, key: string) =>
+        key === '__name__' ? line.name : (line.tags[key] ?? ''),
+      ),
+    )
+  }
+  const keys = new Set(series.flatMap((line) => Object.keys(line.tags)))
+  const differing = [...keys].filter(
+    (key) => new Set(series.map((line) => line.tags[key] ?? '')).size > 1,
+  )
+  return series.map((line) => {
+    const parts = differing.map((key) => line.tags[key]).filter(Boolean)
+    return parts.length ? parts.join(' · ') : line.name
+  })
+}
+
+export type Table = { times: number[]; lines: Line[] }
+
+/** Joins the answers of a panel's queries on one time axis. Times are milliseconds. */
+export function joinAnswers(
+  answers: { data: QueryData; alias?: string | null; prefix?: string }[],
+): Table {
+  const times = [...new Set(answers.flatMap((answer) => answer.data.timestamps))].sort(
+    (a, b) => a - b,
+  )
+  const at = new Map(times.map((time, index) => [time, index]))
+  const several = answers.filter((answer) => answer.data.series.length).length > 1
+  const lines = answers.flatMap(({ data, alias, prefix }, number) => {
+    const labels = labelSeries(data.series, alias)
+    return data.series.map((series, index) => {
+      const values: (number | null)[] =
+        data.timestamps.length === times.length ? series.values : Array(times.length).fill(null)
+      if (values !== series.values) {
+        data.timestamps.forEach((time, position) => {
+          values[at.get(time) ?? 0] = series.values[position] ?? null
+        })
+      }
+      const own = labels[index] ?? series.name
+      const label =
+        several && !alias && own !== series.name ? `${prefix ?? series.name} ${own}` : own
+      return { key: `${number}:${series.name}:${JSON.stringify(series.tags)}`, label, values }
+    })
+  })
+  return { times, lines }
+}
+
+export type Calculation = 'last' | 'avg' | 'min' | 'max' | 'sum'
+
+/** One number of a line; undefined without any sample. */
+export function calculate(values: (number | null)[], how: Calculation): number | undefined {
+  const present = values.filter((value): value is number => value !== null)
+  if (!present.length) return undefined
+  switch (how) {
+    case 'last':
+      return present[present.length - 1]
+    case 'min':
+      return present.reduce((a, b) => Math.min(a, b))
+    case 'max':
+      return present.reduce((a, b) => Math.max(a, b))
+    case 'sum':
+      return present.reduce((a, b) => a + b, 0)
+    case 'avg':
+      return present.reduce((a, b) => a + b, 0) / present.length
+  }
+}
+
+/** Running totals from the first line up; a gap adds nothing. */
+export function stack(lines: (number | null)[][]): (number | null)[][] {
+  const totals: number[] = []
+  return lines.map((values) =>
+    values.map((value, index) => {
+      totals[index] = (totals[index] ?? 0) + (value ?? 0)
+      return value === null ? null : totals[index]
+    }),
+  )
+}

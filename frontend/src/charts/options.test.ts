@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import { chartOptions, valueRange } from './options'
+
+const style = {
+  kind: 'line' as const,
+  stacked: false,
+  log: false,
+  connect: false,
+  series: [{ label: 'a', color: '#123456' }],
+  thresholds: [],
+  axisColor: '#000000',
+  gridColor: '#000000',
+  format: String,
+}
+const calls = { range: (): [number, number] => [1, 2], onCursor: () => {}, onZoom: () => {} }
+
+test('the value scale is never flat and counts from zero when that costs little', () => {
+  expect(valueRange(5, 5, style)).toEqual([0, 5.5])
+  expect(valueRange(null, null, style)).toEqual([0, 1.1])
+  expect(valueRange(1000, 1010, style)[0]).toBe(999)
+  expect(valueRange(10, 90, { ...style, min: 0, max: 100 })).toEqual([0, 100])
+})
+
+test('a line has no fill, an area has', () => {
+  const size = { width: 100, height: 100 }
+  expect(chartOptions(style, calls, size, undefined).series[1]?.fill).toBeUndefined()
+  expect(
+    chartOptions({ ...style, kind: 'area' }, calls, size, undefined).series[1]?.fill,
+  ).toContain('#123456')
+})

@@ -1,0 +1,127 @@
+import type uPlot from 'uplot'
+
+export type ChartStyle = {
+  kind: 'line' | 'area' | 'bar'
+  stacked: boolean
+  log: boolean
+  connect: boolean
+  min?: number | null
+  max?: number | null
+  series: { label: string; color: string }[]
+  thresholds: { value: number; color: string }[]
+  axisColor: string
+  gridColor: string
+  format: (value: number) => string
+}
+
+export type ChartCallbacks = {
+  range: () => [number, number]
+  onCursor: (chart: uPlot) => void
+  onZoom: (start: number, end: number) => void
+}
+
+/** uPlot's options for a style; pure but for the paths that uPlot's own module builds. */
+export function chartOptions(
+  style: ChartStyle,
+  calls: ChartCallbacks,
+  size: { width: number; height: number },
+  bars: uPlot.Series.PathBuilder | undefined,
+): uPlot.Options {
+  const font = '11px ui-sans-serif, system-ui, sans-serif'
+  const axis = {
+    stroke: style.axisColor,
+    font,
+    grid: { stroke: style.gridColor, width: 1 },
+    ticks: { show: false },
+  }
+  return {
+    ...size,
+    legend: { show: false },
+    padding: [8, 8, 0, 0],
+    cursor: {
+      sync: { key: 'board', setSeries: false },
+      points: { size: 7 },
+      drag: { x: true, y: false, setScale: false },
+      bind: { dblclick: () => null },
+    },
+    scales: {
+      x: { time: true, range: () => calls.range() },
+      y: {
+        distr: style.log ? 3 : 1,
+        range: (_chart, low, high) => valueRange(low, high, style),
+      },
+    },
+    axes: [
+      { ...axis, size: 28, space: 70 },
+      {
+        ...axis,
+        size: (_chart, values) =>
+          values?.length ? Math.max(...values.map((text) => text.length)) * 6.4 + 16 : 40,
+        values: (_chart, splits) => splits.map((split) => style.format(split)),
+        space: 32,
+      },
+    ],
+    series: [
+      {},
+      ...style.series.map(({ label, color }) => ({
+        label,
+        stroke: color,
+        width: style.kind === 'bar' ? 0 : 1.6,
+        fill: fillOf(style.kind, color),
+        points: { show: false },
+        spanGaps: style.connect,
+        paths: style.kind === 'bar' ? bars : undefined,
+      })),
+    ],
+    hooks: {
+      setCursor: [calls.onCursor],
+      setSelect: [
+        (chart) => {
+          if (chart.select.width < 4) return
+          const start = chart.posToVal(chart.select.left, 'x')
+          const end = chart.posToVal(chart.select.left + chart.select.width, 'x')
+          chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
+          calls.onZoom(Math.round(start * 1000), Math.round(end * 1000))
+        },
+      ],
+      draw: [(chart) => drawThresholds(chart, style.thresholds)],
+    },
+  }
+}
+
+/** Room above and below; never a flat scale. Counts from zero when that costs little. */
+export function valueRange(
+  low: number | null,
+  high: number | null,
+  style: Pick<ChartStyle, 'min' | 'max' | 'log' | 'kind'>,
+): [number, number] {
+  if (style.log) return [Math.max(low ?? 0.1, 1e-9), Math.max(high ?? 1, 1e-8)]
+  const least = low ?? 0
+  const most = high ?? 1
+  const span = most - least || Math.abs(most) || 1
+  const fromZero = style.kind !== 'line' || (least >= 0 && least <= span * 1.5)
+  const bottom = style.min ?? (fromZero ? Math.min(0, least) : least - span * 0.1)
+  const top = style.max ?? most + span * 0.1
+  return top > bottom ? [bottom, top] : [bottom, bottom + 1]
+}
+
+function fillOf(kind: ChartStyle['kind'], color: string): string | undefined {
+  if (kind === 'line') return undefined
+  return kind === 'bar' ? color : `color-mix(in srgb, ${color} 22%, transparent)`
+}
+
+function drawThresholds(chart: uPlot, thresholds: { value: number; color: string }[]) {
+  const { ctx, bbox } = chart
+  for (const { value, color } of thresholds) {
+    const y = chart.valToPos(value, 'y', true)
+    if (y < bbox.top || y > bbox.top + bbox.height) continue
+    ctx.save()
+    ctx.strokeStyle = color
+    ctx.setLineDash([6, 4])
+    ctx.beginPath()
+    ctx.moveTo(bbox.left, y)
+    ctx.lineTo(bbox.left + bbox.width, y)
+    ctx.stroke()
+    ctx.restore()
+  }
+}

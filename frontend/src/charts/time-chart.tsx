@@ -1,0 +1,139 @@
+import { useEffect, useLayoutEffect, useRef, useState } from 'react'
+import uPlot from 'uplot'
+import { type ChartStyle, chartOptions } from './options'
+
+type Props = {
+  /** Milliseconds. */
+  times: number[]
+  /** As drawn: stacked values where the panel stacks. */
+  drawn: (number | null)[][]
+  /** As measured, for the tooltip. */
+  measured: (number | null)[][]
+  style: ChartStyle
+  /** Changes when the chart must be made anew: other series or other looks. */
+  identity: string
+  start: number
+  end: number
+  title: string
+  onZoom: (start: number, end: number) => void
+  onReset: () => void
+}
+
+type Tip = { index: number; left: number; width: number }
+
+/** uPlot in React: made when its identity changes, fed on data, sized by its box, destroyed. */
+export function TimeChart(props: Props) {
+  const { times, drawn, style, identity, title } = props
+  const box = useRef<HTMLDivElement>(null)
+  const chart = useRef<uPlot | null>(null)
+  const latest = useRef(props)
+  const [tip, setTip] = useState<Tip | null>(null)
+  latest.current = props
+
+  useLayoutEffect(() => {
+    const element = box.current
+    if (!element) return
+    const size = () => ({
+      width: Math.max(50, element.clientWidth),
+      height: Math.max(40, element.clientHeight),
+    })
+    const made = new uPlot(
+      chartOptions(
+        latest.current.style,
+        {
+          range: () => [latest.current.start / 1000, latest.current.end / 1000],
+          onZoom: (start, end) => latest.current.onZoom(start, end),
+          onCursor: (u) => {
+            const own = u.cursor.event !== undefined && u.over.matches(':hover')
+            const index = u.cursor.idx
+            setTip(
+              own && index !== null && index !== undefined
+                ? {
+                    index,
+                    left: (u.cursor.left ?? 0) + u.over.offsetLeft,
+                    width: element.clientWidth,
+                  }
+                : null,
+            )
+          },
+        },
+        size(),
+        uPlot.paths.bars?.({ size: [0.7, 40] }),
+      ),
+      toPlot(latest.current),
+      element,
+    )
+    chart.current = made
+    made.over.addEventListener('dblclick', () => latest.current.onReset())
+    made.over.addEventListener('mouseleave', () => setTip(null))
+    const observer = new ResizeObserver(() => made.setSize(size()))
+    observer.observe(element)
+    return () => {
+      observer.disconnect()
+      made.destroy()
+      chart.current = null
+    }
+  }, [identity])
+
+  useEffect(() => {
+    chart.current?.setData(toPlot(latest.current))
+  }, [times, drawn, props.start, props.end])
+
+  return (
+    <div className="relative h-full min-h-0 w-full">
+      <div ref={box} className="absolute inset-0" aria-hidden="true" />
+      <table className="sr-only">
+        <caption>{title}: last values</caption>
+        <tbody>
+          {style.series.map((series, index) => (
+            <tr key={series.label + String(index)}>
+              <th scope="row">{series.label}</th>
+              <td>{lastText(props.measured[index] ?? [], style.format)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {tip && <Tooltip tip={tip} {...props} />}
+    </div>
+  )
+}
+
+function toPlot({ times, drawn }: Props): uPlot.AlignedData {
+  return [times.map((time) => time / 1000), ...drawn]
+}
+
+function lastText(values: (number | null)[], format: (value: number) => string): string {
+  const last = values.findLast((value) => value !== null)
+  return last === null || last === undefined ? 'no data' : format(last)
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+
+function Tooltip({ tip, times, measured, style }: Props & { tip: Tip }) {
+  const time = times[tip.index]
+  if (time === undefined) return null
+  const rows = style.series
+    .map((series, index) => ({ ...series, index, value: measured[index]?.[tip.index] ?? null }))
+    .filter((row) => row.value !== null)
+    .sort((a, b) => (b.value ?? 0) - (a.value ?? 0))
+  const right = tip.left > tip.width / 2
+  return (
+    <div
+      className="pointer-events-none absolute top-2 z-20 max-w-64 rounded-md border border-line bg-surface/95 px-2.5 py-2 text-xs shadow-lg"
+      style={right ? { right: tip.width - tip.left + 14 } : { left: tip.left + 14 }}
+    >
+      <div className="mb-1 text-muted">{clock.format(time)}</div>
+      {rows.slice(0, 12).map((row) => (
+        <div key={row.index} className="flex items-center gap-2">
+          <span className="size-2 shrink-0 rounded-full" style={{ background: row.color }} />
+          <span className="truncate">{row.label}</span>
+          <span className="ml-auto pl-3 font-medium tabular-nums">
+            {style.format(row.value ?? 0)}
+          </span>
+        </div>
+      ))}
+      {rows.length > 12 && <div className="text-muted">and {rows.length - 12} more</div>}
+      {rows.length === 0 && <div className="text-muted">No data here</div>}
+    </div>
+  )
+}

@@ -1,0 +1,114 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Link, useNavigate } from '@tanstack/react-router'
+import clsx from 'clsx'
+import {
+  KeyRound,
+  LayoutDashboard,
+  LogOut,
+  Monitor,
+  Moon,
+  Sun,
+  UserRound,
+  Users,
+} from 'lucide-react'
+import type { ReactNode } from 'react'
+import { logoutMutation } from '@/api/generated/@tanstack/react-query.gen'
+import type { User } from '@/api/generated/types.gen'
+import { type Theme, useTheme } from '@/lib/theme'
+import { Button } from './ui/controls'
+
+const THEMES: Record<Theme, { icon: typeof Sun; next: Theme }> = {
+  light: { icon: Sun, next: 'dark' },
+  dark: { icon: Moon, next: 'system' },
+  system: { icon: Monitor, next: 'light' },
+}
+
+export function ThemeButton() {
+  const { theme, choose } = useTheme()
+  const { icon: Icon, next } = THEMES[theme]
+  return (
+    <Button
+      look="ghost"
+      className="w-9 px-0"
+      aria-label={`Theme: ${theme}`}
+      title={`Theme: ${theme}`}
+      onClick={() => choose(next)}
+    >
+      <Icon size={17} aria-hidden="true" />
+    </Button>
+  )
+}
+
+export function Brand() {
+  return (
+    <span className="flex items-center gap-2 font-semibold tracking-tight">
+      <img src="/favicon.svg" alt="" width={24} height={24} />
+      <span className="hidden sm:inline">Pulseboard</span>
+    </span>
+  )
+}
+
+export function Shell({ user, children }: { user: User; children: ReactNode }) {
+  const navigate = useNavigate()
+  const cache = useQueryClient()
+  const signOut = useMutation({
+    ...logoutMutation(),
+    onSuccess: async () => {
+      cache.clear()
+      await navigate({ to: '/sign-in' })
+    },
+  })
+  const links = [
+    { to: '/', label: 'Dashboards', icon: LayoutDashboard, shown: true },
+    { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },
+    { to: '/users', label: 'Users', icon: Users, shown: user.role === 'admin' },
+  ] as const
+  return (
+    <div className="min-h-full">
+      <header className="sticky top-0 z-30 border-b border-line bg-surface">
+        <div className="mx-auto flex h-13 max-w-[1600px] items-center gap-1 px-3 sm:px-5">
+          <Link to="/" aria-label="Pulseboard home" className="mr-2 sm:mr-4">
+            <Brand />
+          </Link>
+          <nav aria-label="Main" className="flex gap-1">
+            {links
+              .filter((link) => link.shown)
+              .map(({ to, label, icon: Icon }) => (
+                <Link
+                  key={to}
+                  to={to}
+                  className="flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text"
+                  activeProps={{ className: 'bg-raised !text-text' }}
+                  activeOptions={{ exact: to === '/' }}
+                >
+                  <Icon size={16} aria-hidden="true" />
+                  <span className={clsx('max-sm:sr-only')}>{label}</span>
+                </Link>
+              ))}
+          </nav>
+          <div className="ml-auto flex items-center gap-1">
+            <ThemeButton />
+            <Link
+              to="/account"
+              aria-label={`Account: ${user.email}`}
+              title={user.email}
+              className="flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text"
+            >
+              <UserRound size={17} aria-hidden="true" />
+            </Link>
+            <Button
+              look="ghost"
+              className="w-9 px-0"
+              aria-label="Sign out"
+              title="Sign out"
+              onClick={() => signOut.mutate({})}
+            >
+              <LogOut size={16} aria-hidden="true" />
+            </Button>
+          </div>
+        </div>
+      </header>
+      <main className="mx-auto max-w-[1600px] px-3 py-5 sm:px-5">{children}</main>
+    </div>
+  )
+}

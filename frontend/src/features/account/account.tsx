@@ -1,0 +1,61 @@
+import { useMutation } from '@tanstack/react-query'
+import { type FormEvent, useState } from 'react'
+import { toast } from 'sonner'
+import { changePasswordMutation } from '@/api/generated/@tanstack/react-query.gen'
+import { Button, Card, Field, Page } from '@/components/ui/controls'
+import { messageOf } from '@/lib/errors'
+
+export function Account({ email, role }: { email: string; role: string }) {
+  const [currentPassword, setCurrent] = useState('')
+  const [newPassword, setNew] = useState('')
+  const change = useMutation({
+    ...changePasswordMutation(),
+    meta: { silent: true },
+    onSuccess: () => {
+      setCurrent('')
+      setNew('')
+      toast.success('Your password is changed; other sessions have ended.')
+    },
+  })
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    change.mutate({ body: { currentPassword, newPassword } })
+  }
+  return (
+    <Page title="Account">
+      <Card className="max-w-md p-5">
+        <p className="mb-4 text-muted">
+          {email} · {role}
+        </p>
+        <form onSubmit={submit} className="space-y-4">
+          <Field
+            label="Current password"
+            type="password"
+            autoComplete="current-password"
+            required
+            value={currentPassword}
+            onChange={(event) => setCurrent(event.target.value)}
+          />
+          <Field
+            label="New password"
+            type="password"
+            autoComplete="new-password"
+            required
+            minLength={10}
+            hint="At least 10 characters."
+            value={newPassword}
+            onChange={(event) => setNew(event.target.value)}
+          />
+          {change.error && (
+            <p role="alert" className="text-sm text-danger">
+              {messageOf(change.error)}
+            </p>
+          )}
+          <Button type="submit" look="primary" disabled={change.isPending}>
+            Change password
+          </Button>
+        </form>
+      </Card>
+    </Page>
+  )
+}

@@ -1,0 +1,206 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Copy, Plus } from 'lucide-react'
+import { type FormEvent, useState } from 'react'
+import { toast } from 'sonner'
+import {
+  createApiKeyMutation,
+  getApiKeysOptions,
+  getApiKeysQueryKey,
+  revokeApiKeyMutation,
+} from '@/api/generated/@tanstack/react-query.gen'
+import type { ApiKey, Scope } from '@/api/generated/types.gen'
+import { Button, Card, Empty, Failure, Field, Page, Skeleton } from '@/components/ui/controls'
+import { Dialog } from '@/components/ui/dialog'
+import { messageOf } from '@/lib/errors'
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const SCOPES: { scope: Scope; text: string }[] = [
+  { scope: 'ingest', text: 'Send metrics' },
+  { scope: 'read', text: 'Read metrics and dashboards' },
+  { scope: 'write', text: 'Change dashboards and alerts' },
+]
+
+export function ApiKeys() {
+  const { data, error, refetch } = useQuery(getApiKeysOptions({ query: { pageSize: 200 } }))
+  const [creating, setCreating] = useState(false)
+  const [revoking, setRevoking] = useState<ApiKey | null>(null)
+  const cache = useQueryClient()
+  const reload = () => cache.invalidateQueries({ queryKey: getApiKeysQueryKey() })
+  const revoke = useMutation({
+    ...revokeApiKeyMutation(),
+    onSuccess: async () => {
+      setRevoking(null)
+      toast.success('The key is revoked.')
+      await cache.invalidateQueries()
+    },
+  })
+  return (
+    <Page
+      title="API keys"
+      actions={
+        <Button look="primary" onClick={() => setCreating(true)}>
+          <Plus size={16} aria-hidden="true" /> New key
+        </Button>
+      }
+    >
+      <Card className="overflow-x-auto">
+        {error && !data ? (
+          <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+        ) : !data ? (
+          <Skeleton className="m-4 h-24" />
+        ) : data.data.length === 0 ? (
+          <Empty title="No API keys yet">
+            Agents send metrics with a key. Make one for each of them.
+          </Empty>
+        ) : (
+          <table className="w-full min-w-[40rem] text-left">
+            <thead className="text-xs text-muted">
+              <tr>
+                {['Name', 'Key', 'Scopes', 'Created', 'Last used', 'Actions'].map((heading) => (
+                  <th key={heading} className="px-4 py-2.5 font-medium">
+                    {heading}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {data.data.map((key) => (
+                <tr key={key.id} className="border-t border-line">
+                  <td className="px-4 py-2.5 font-medium">{key.name}</td>
+                  <td className="px-4 py-2.5 font-mono text-xs">{key.prefix}…</td>
+                  <td className="px-4 py-2.5">{key.scopes.join(', ')}</td>
+                  <td className="px-4 py-2.5 text-muted">
+                    {moment.format(new Date(key.createdAt))}
+                  </td>
+                  <td className="px-4 py-2.5 text-muted">
+                    {key.lastUsedAt ? moment.format(new Date(key.lastUsedAt)) : 'Never'}
+                  </td>
+                  <td className="px-4 py-2.5">
+                    {key.revokedAt ? (
+                      <span className="text-muted">Revoked</span>
+                    ) : (
+                      <Button
+                        look="danger"
+                        aria-label={`Revoke ${key.name}`}
+                        onClick={() => setRevoking(key)}
+                      >
+                        Revoke
+                      </Button>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </Card>
+      {creating && (
+        <NewKey
+          onClose={() => setCreating(false)}
+          onCreated={() => void reload().then(() => refetch())}
+        />
+      )}
+      {revoking && (
+        <Dialog title={`Revoke ${revoking.name}?`} onClose={() => setRevoking(null)}>
+          <p className="mb-5 text-muted">
+            Whoever uses this key is refused from now on. This can't be undone.
+          </p>
+          <div className="flex justify-end gap-2">
+            <Button onClick={() => setRevoking(null)}>Keep it</Button>
+            <Button
+              look="danger"
+              disabled={revoke.isPending}
+              onClick={() => revoke.mutate({ path: { key_id: revoking.id } })}
+            >
+              Revoke for good
+            </Button>
+          </div>
+        </Dialog>
+      )}
+    </Page>
+  )
+}
+
+function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => void }) {
+  const [name, setName] = useState('')
+  const [scopes, setScopes] = useState<Scope[]>(['ingest'])
+  const create = useMutation({
+    ...createApiKeyMutation(),
+    onSuccess: onCreated,
+    meta: { silent: true },
+  })
+  const secret = create.data?.data.key
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    create.mutate({ body: { name, scopes } })
+  }
+  if (secret) {
+    return (
+      <Dialog title="Your new key" onClose={onClose}>
+        <p className="mb-3 text-muted">Copy it now: it is shown this once.</p>
+        <code className="mb-5 block rounded-md bg-raised p-3 text-xs break-all select-all">
+          {secret}
+        </code>
+        <div className="flex justify-end gap-2">
+          <Button
+            onClick={() =>
+              void navigator.clipboard.writeText(secret).then(
+                () => toast.success('Copied.'),
+                () => toast.error('Your browser refused: select the key and copy it by hand.'),
+              )
+            }
+          >
+            <Copy size={15} aria-hidden="true" /> Copy
+          </Button>
+          <Button look="primary" onClick={onClose}>
+            Done
+          </Button>
+        </div>
+      </Dialog>
+    )
+  }
+  return (
+    <Dialog title="New API key" onClose={onClose}>
+      <form onSubmit={submit} className="space-y-4">
+        <Field
+          label="Name"
+          required
+          maxLength={200}
+          placeholder="web servers"
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
+        <fieldset>
+          <legend className="mb-1 text-sm font-medium">Scopes</legend>
+          {SCOPES.map(({ scope, text }) => (
+            <label key={scope} className="flex items-center gap-2 py-1">
+              <input
+                type="checkbox"
+                checked={scopes.includes(scope)}
+                onChange={(event) =>
+                  setScopes(
+                    event.target.checked
+                      ? [...scopes, scope]
+                      : scopes.filter((other) => other !== scope),
+                  )
+                }
+              />
+              {text} <span className="text-xs text-muted">{scope}</span>
+            </label>
+          ))}
+        </fieldset>
+        {create.error && (
+          <p role="alert" className="text-sm text-danger">
+            {messageOf(create.error)}
+          </p>
+        )}
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" look="primary" disabled={create.isPending || scopes.length === 0}>
+            Create key
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,16 @@
+import type { ApiError } from '@/api/generated/types.gen'
+
+/** An answer of the API that is not a success, or no answer at all. */
+export function isApiError(error: unknown): error is ApiError {
+  return typeof error === 'object' && error !== null && 'code' in error && 'error' in error
+}
+
+/** A sentence to show. */
+export function messageOf(error: unknown): string {
+  if (isApiError(error)) return error.error
+  if (error instanceof TypeError) return 'Pulseboard does not answer. Is your connection up?'
+  if (error instanceof Error) return error.message
+  return 'Something went wrong.'
+}
+
+export const isSignedOut = (error: unknown) => isApiError(error) && error.code === 'UNAUTHORIZED'

@@ -1,0 +1,53 @@
+import './api/client'
+import './styles.css'
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { Toaster, toast } from 'sonner'
+import { getMeQueryKey } from './api/generated/@tanstack/react-query.gen'
+import { ErrorBoundary } from './components/error-boundary'
+import { isApiError, isSignedOut, messageOf } from './lib/errors'
+import { useTheme } from './lib/theme'
+import { makeRouter } from './routes/router'
+
+function onError(error: unknown, silent: boolean) {
+  if (isSignedOut(error)) void cache.invalidateQueries({ queryKey: getMeQueryKey() })
+  else if (!silent) toast.error(messageOf(error))
+}
+
+const cache: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: (error) => onError(error, true) }),
+  mutationCache: new MutationCache({
+    onError: (error, _variables, _result, mutation) =>
+      onError(error, mutation.meta?.silent === true),
+  }),
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      refetchOnWindowFocus: false,
+      retry: (count, error) => count < 2 && !isApiError(error),
+    },
+  },
+})
+
+const router = makeRouter(cache)
+
+function Toasts() {
+  const theme = useTheme((state) => state.shown)
+  return <Toaster theme={theme} position="bottom-right" richColors closeButton />
+}
+
+const element = document.getElementById('root')
+if (element) {
+  createRoot(element).render(
+    <StrictMode>
+      <ErrorBoundary>
+        <QueryClientProvider client={cache}>
+          <RouterProvider router={router} />
+          <Toasts />
+        </QueryClientProvider>
+      </ErrorBoundary>
+    </StrictMode>,
+  )
+}

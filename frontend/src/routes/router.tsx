@@ -1,0 +1,123 @@
+import { type QueryClient, useQuery } from '@tanstack/react-query'
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  Link,
+  lazyRouteComponent,
+  Navigate,
+  Outlet,
+  useLocation,
+} from '@tanstack/react-router'
+import { z } from 'zod'
+import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { Shell } from '@/components/shell'
+import { Card, Empty, Failure } from '@/components/ui/controls'
+import { SignIn } from '@/features/auth/sign-in'
+import { DashboardList } from '@/features/dashboards/dashboard-list'
+import { isSignedOut, messageOf } from '@/lib/errors'
+
+const root = createRootRouteWithContext<{ cache: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+  errorComponent: ({ error, reset }) => <Failure message={messageOf(error)} onRetry={reset} />,
+})
+
+function NotFound() {
+  return (
+    <Card className="m-6">
+      <Empty title="There is no such page">
+        <Link to="/" className="text-accent underline">
+          To the dashboards
+        </Link>
+      </Empty>
+    </Card>
+  )
+}
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: z.object({ next: z.string().optional() }),
+  component: function SignInPage() {
+    const { next } = signIn.useSearch()
+    const navigate = signIn.useNavigate()
+    // Only a path of our own: an address of another site would be an open redirect.
+    const target = next?.startsWith('/') && !next.startsWith('//') ? next : '/'
+    return <SignIn onDone={() => void navigate({ href: target })} />
+  },
+})
+
+const app = createRoute({
+  getParentRoute: () => root,
+  id: 'app',
+  component: function App() {
+    const { data, error, refetch } = useQuery({
+      ...getMeOptions(),
+      staleTime: 60_000,
+      retry: false,
+    })
+    const { href } = useLocation()
+    const hasToken = window.location.hash.includes('token=')
+    if (hasToken || (error && isSignedOut(error))) {
+      return (
+        <Navigate
+          to="/sign-in"
+          search={{ next: href === '/' || hasToken ? undefined : href }}
+          hash={hasToken ? window.location.hash.slice(1) : undefined}
+        />
+      )
+    }
+    if (error && !data) return <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+    if (!data) return null
+    return (
+      <Shell user={data.data}>
+        <Outlet />
+      </Shell>
+    )
+  },
+})
+
+const home = createRoute({ getParentRoute: () => app, path: '/', component: DashboardList })
+
+const board = createRoute({
+  getParentRoute: () => app,
+  path: '/dashboards/$id',
+  validateSearch: z.object({
+    from: z.coerce.string().optional(),
+    to: z.coerce.string().optional(),
+    refresh: z.string().optional(),
+  }),
+  component: lazyRouteComponent(() => import('./dashboard-page'), 'DashboardPage'),
+})
+
+const keys = createRoute({
+  getParentRoute: () => app,
+  path: '/api-keys',
+  component: lazyRouteComponent(() => import('@/features/keys/api-keys'), 'ApiKeys'),
+})
+
+const users = createRoute({
+  getParentRoute: () => app,
+  path: '/users',
+  component: lazyRouteComponent(() => import('@/features/users/users'), 'UsersPage'),
+})
+
+const account = createRoute({
+  getParentRoute: () => app,
+  path: '/account',
+  component: lazyRouteComponent(() => import('./account-page'), 'AccountPage'),
+})
+
+export const makeRouter = (cache: QueryClient) =>
+  createRouter({
+    routeTree: root.addChildren([signIn, app.addChildren([home, board, keys, users, account])]),
+    context: { cache },
+    defaultPreload: 'intent',
+  })
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>
+  }
+}
