@@ -1,6 +1,12 @@
 import './api/client'
 import './styles.css'
-import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import {
+  hashKey,
+  MutationCache,
+  QueryCache,
+  QueryClient,
+  QueryClientProvider,
+} from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
@@ -8,16 +14,22 @@ import { Toaster, toast } from 'sonner'
 import { getMeQueryKey } from './api/generated/@tanstack/react-query.gen'
 import { ErrorBoundary } from './components/error-boundary'
 import { isApiError, isSignedOut, messageOf } from './lib/errors'
+import { catchSignInToken } from './lib/sign-in-token'
 import { useTheme } from './lib/theme'
 import { makeRouter } from './routes/router'
 
 function onError(error: unknown, silent: boolean) {
-  if (isSignedOut(error)) void cache.invalidateQueries({ queryKey: getMeQueryKey() })
+  if (isSignedOut(error)) void cache.resetQueries({ queryKey: getMeQueryKey() })
   else if (!silent) toast.error(messageOf(error))
 }
 
 const cache: QueryClient = new QueryClient({
-  queryCache: new QueryCache({ onError: (error) => onError(error, true) }),
+  queryCache: new QueryCache({
+    onError: (error, query) => {
+      // The question who is signed in has its own answer to a 401: the sign-in page.
+      if (query.queryHash !== hashKey(getMeQueryKey())) onError(error, true)
+    },
+  }),
   mutationCache: new MutationCache({
     onError: (error, _variables, _result, mutation) =>
       onError(error, mutation.meta?.silent === true),
@@ -31,6 +43,7 @@ const cache: QueryClient = new QueryClient({
   },
 })
 
+catchSignInToken()
 const router = makeRouter(cache)
 
 function Toasts() {

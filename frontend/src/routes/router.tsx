@@ -58,15 +58,8 @@ const app = createRoute({
       retry: false,
     })
     const { href } = useLocation()
-    const hasToken = window.location.hash.includes('token=')
-    if (hasToken || (error && isSignedOut(error))) {
-      return (
-        <Navigate
-          to="/sign-in"
-          search={{ next: href === '/' || hasToken ? undefined : href }}
-          hash={hasToken ? window.location.hash.slice(1) : undefined}
-        />
-      )
+    if (error && isSignedOut(error)) {
+      return <Navigate to="/sign-in" search={{ next: href === '/' ? undefined : href }} replace />
     }
     if (error && !data) return <Failure message={messageOf(error)} onRetry={() => void refetch()} />
     if (!data) return null

@@ -1,9 +1,10 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useEffect, useRef, useState } from 'react'
+import { type FormEvent, useEffect, useState } from 'react'
 import { loginMutation, loginWithTokenMutation } from '@/api/generated/@tanstack/react-query.gen'
 import { Brand, ThemeButton } from '@/components/shell'
 import { Button, Card, Field } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
+import { takeSignInToken } from '@/lib/sign-in-token'
 
 export function SignIn({ onDone }: { onDone: () => void }) {
   const cache = useQueryClient()
@@ -19,16 +20,11 @@ export function SignIn({ onDone }: { onDone: () => void }) {
     onSuccess: done,
     meta: { silent: true },
   })
-  const redeemed = useRef(false)
   const redeem = byLink.mutate
 
   useEffect(() => {
-    const token = /[#&]token=([^&]+)/.exec(window.location.hash)?.[1]
-    if (!token || redeemed.current) return
-    redeemed.current = true
-    // A token that stays in the address bar would end up in screenshots and bookmarks.
-    window.history.replaceState(null, '', window.location.pathname)
-    redeem({ body: { token: decodeURIComponent(token) } })
+    const token = takeSignInToken()
+    if (token) redeem({ body: { token } })
   }, [redeem])
 
   const submit = (event: FormEvent) => {

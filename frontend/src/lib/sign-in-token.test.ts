@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { catchSignInToken, takeSignInToken } from './sign-in-token'
+
+test('the token leaves the address bar and is given out once', () => {
+  window.history.replaceState(null, '', '/#token=a%2Bb')
+  catchSignInToken()
+  expect(window.location.href).not.toContain('token')
+  expect(window.location.pathname).toBe('/sign-in')
+  expect(takeSignInToken()).toBe('a+b')
+  expect(takeSignInToken()).toBeUndefined()
+})
+
+test('without a token nothing changes', () => {
+  window.history.replaceState(null, '', '/dashboards/1')
+  catchSignInToken()
+  expect(window.location.pathname).toBe('/dashboards/1')
+  expect(takeSignInToken()).toBeUndefined()
+})

@@ -1,0 +1,19 @@
+let token: string | undefined
+
+/**
+ * Takes the single-use token of a sign-in link out of the address bar, where it would end up in
+ * screenshots and bookmarks, and turns the page into the sign-in page. Called before the router.
+ */
+export function catchSignInToken() {
+  const found = /[#&]token=([^&]+)/.exec(window.location.hash)?.[1]
+  if (!found) return
+  token = decodeURIComponent(found)
+  window.history.replaceState(null, '', '/sign-in')
+}
+
+/** The token, once. */
+export function takeSignInToken(): string | undefined {
+  const taken = token
+  token = undefined
+  return taken
+}
