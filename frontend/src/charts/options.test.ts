@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
-import { chartOptions, valueRange } from './options'
+import { chartOptions, clockText, valueRange } from './options'
 
 const style = {
   kind: 'line' as const,
   stacked: false,
   log: false,
   connect: false,
+  binary: false,
   series: [{ label: 'a', color: '#123456' }],
   thresholds: [],
   axisColor: '#000000',
@@ -27,4 +28,11 @@ test('a line has no fill, an area has', () => {
   expect(
     chartOptions({ ...style, kind: 'area' }, calls, size, undefined).series[1]?.fill,
   ).toContain('#123456')
+})
+
+test('the time axis is as fine as its lines are apart', () => {
+  const noon = new Date(2026, 0, 31, 12, 5, 10).getTime() / 1000
+  expect(clockText(noon, 10)).toBe('12:05:10')
+  expect(clockText(noon, 300)).toBe('12:05')
+  expect(clockText(noon, 86_400)).toMatch(/31/)
 })

@@ -11,6 +11,8 @@ export type ChartStyle = {
   thresholds: { value: number; color: string }[]
   axisColor: string
   gridColor: string
+  /** Whether the scale counts in powers of two, as bytes do. */
+  binary: boolean
   format: (value: number) => string
 }
 
@@ -52,13 +54,20 @@ export function chartOptions(
       },
     },
     axes: [
-      { ...axis, size: 28, space: 70 },
+      {
+        ...axis,
+        size: 28,
+        space: 70,
+        values: (_chart, splits, _axis, _space, increment) =>
+          splits.map((split) => clockText(split, increment)),
+      },
       {
         ...axis,
         size: (_chart, values) =>
           values?.length ? Math.max(...values.map((text) => text.length)) * 6.4 + 16 : 40,
         values: (_chart, splits) => splits.map((split) => style.format(split)),
         space: 32,
+        ...(style.binary ? { incrs: POWERS_OF_TWO } : {}),
       },
     ],
     series: [
@@ -87,6 +96,22 @@ export function chartOptions(
       draw: [(chart) => drawThresholds(chart, style.thresholds)],
     },
   }
+}
+
+const POWERS_OF_TWO = Array.from({ length: 70 }, (_, power) => 2 ** (power - 10))
+
+/** A time on the axis, in the browser's zone: as fine as the lines are apart. */
+export function clockText(seconds: number, increment: number): string {
+  const time = new Date(seconds * 1000)
+  if (increment >= 86_400) {
+    return time.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
+  }
+  const two = (part: number) => String(part).padStart(2, '0')
+  const clock = `${two(time.getHours())}:${two(time.getMinutes())}`
+  if (clock === '00:00' && increment >= 3600) {
+    return time.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
+  }
+  return increment < 60 ? `${clock}:${two(time.getSeconds())}` : clock
 }
 
 /** Room above and below; never a flat scale. Counts from zero when that costs little. */

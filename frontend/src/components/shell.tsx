@@ -29,7 +29,7 @@ export function ThemeButton() {
   return (
     <Button
       look="ghost"
-      className="w-9 px-0"
+      className="w-9 !px-0"
       aria-label={`Theme: ${theme}`}
       title={`Theme: ${theme}`}
       onClick={() => choose(next)}
@@ -98,7 +98,7 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
             </Link>
             <Button
               look="ghost"
-              className="w-9 px-0"
+              className="w-9 !px-0"
               aria-label="Sign out"
               title="Sign out"
               onClick={() => signOut.mutate({})}

@@ -50,7 +50,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
           <RangePicker range={range} onChange={setRange} />
           <div className="flex">
             <Button
-              className="w-9 rounded-r-none px-0"
+              className="w-9 rounded-r-none !px-0"
               aria-label="Refresh now"
               title="Refresh now"
               onClick={() => void boardData.refetch()}
@@ -73,7 +73,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
               ))}
             </Select>
             <Button
-              className="w-9 rounded-l-none px-0"
+              className="w-9 rounded-l-none !px-0"
               aria-label={paused ? 'Resume refresh' : 'Pause refresh'}
               title={paused ? 'Resume refresh' : 'Pause refresh'}
               disabled={!isLive(range)}

@@ -99,6 +99,7 @@ export function Gauge({ panel, table }: Props) {
           strokeLinecap="round"
           pathLength={100}
           strokeDasharray={`${share * 100} 200`}
+          visibility={share === 0 ? 'hidden' : undefined}
         />
       </svg>
       <p className="absolute bottom-[14%] text-2xl font-semibold tabular-nums">

@@ -159,6 +159,7 @@ function Lines({
             stacked: options.stacked,
             log: options.scale === 'log',
             connect: options.nulls === 'connect',
+            binary: /^(bytes|Bps)/.test(options.unit ?? ''),
             min: options.min,
             max: options.max,
             series: pick(lines).map((line) => ({
