@@ -106,9 +106,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "layers" / "build")
     parser.add_argument("--uv", default=find_uv())
     options = parser.parse_args()
-    layers = build(
-        python=options.python, platform=options.platform, out=options.out, uv=options.uv
-    )
+    layers = build(python=options.python, platform=options.platform, out=options.out, uv=options.uv)
     for layer in layers:
         sys.stdout.write(
             f"{layer.path.name}: {layer.zipped / 1e6:.1f} MB zipped, "

@@ -122,9 +122,9 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
         except ValueError:
             return None
-    return min(MAX_WAIT, max(0.0, seconds)) if seconds == seconds else None
+    return float(min(MAX_WAIT, max(0.0, seconds))) if seconds == seconds else None
 
 
 def backoff(failures: int, *, first: float = 1.0, most: float = 60.0) -> float:
     """Seconds before the next try: doubling, with jitter so that a fleet does not march in step."""
-    return min(most, first * 2 ** min(failures - 1, 16)) * random.uniform(0.5, 1.0)
+    return float(min(most, first * 2 ** min(failures - 1, 16)) * random.uniform(0.5, 1.0))

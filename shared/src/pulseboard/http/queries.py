@@ -95,9 +95,11 @@ def answer(params: QueryParams, *, now: datetime | None = None) -> QueryResult:
 
 
 def _rounded(params: QueryParams) -> QueryParams:
-    if params.step is not None and interval_seconds(params.step) < ROUNDING:
+    short = params.end - params.start < timedelta(minutes=1)
+    if short or (params.step is not None and interval_seconds(params.step) < ROUNDING):
         return params
-    start = math.floor(params.start.timestamp() / ROUNDING) * ROUNDING
+    # Both ends up: an hour stays an hour, and the newest samples are in.
+    start = math.ceil(params.start.timestamp() / ROUNDING) * ROUNDING
     end = math.ceil(params.end.timestamp() / ROUNDING) * ROUNDING
     return params.model_copy(
         update={
