@@ -1,10 +1,9 @@
 """Sign-in, people, API keys, health and status."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import psycopg
 from fastapi import APIRouter, Query, Request, Response
 
 from pulseboard import __version__
@@ -50,15 +49,17 @@ Page = Annotated[int, Query(ge=1, description="Pages count from 1.")]
 PageSize = Annotated[int, Query(ge=1, le=1000, alias="pageSize")]
 
 
-def _start_session(
-    connection: psycopg.Connection[Any], request: Request, response: Response, user_id: UUID
-) -> User:
+def _start_session(request: Request, response: Response, user_id: UUID, generation: int) -> User:
     """A new session and its cookie; the browser's old session ends, so no token is ever reused."""
     old = request.cookies.get(SESSION_COOKIE)
     if old:
         sessions.end(token=old)
-    user = users.note_login(connection, user_id=user_id)
-    token = sessions.create(sessions.Session(user_id=user.id, role=user.role, email=user.email))
+    with database.connection() as connection:
+        user = users.note_login(connection, user_id=user_id)
+    token = sessions.create(
+        sessions.Session(user_id=user.id, role=user.role, email=user.email),
+        generation=generation,
+    )
     response.set_cookie(
         SESSION_COOKIE,
         token,
@@ -109,17 +110,23 @@ def login(body: Login, request: Request, response: Response) -> ApiResponse[User
     """Start a session. Open to anyone; failed tries are limited per account and address."""
     check_origin(request)
     subject = f"{body.email} {client_address(request)}"
-    rate_limits.check(name="login", subject=subject, limit=settings().login_attempts)
+    limits = settings()
+    rate_limits.count(
+        name="login", subject=subject, limit=limits.login_attempts, window=limits.login_window
+    )
     with database.connection() as connection:
-        known = users.find_credentials(connection, email=body.email)
-        matches = passwords.verify(
-            body.password.get_secret_value(), known.password_hash if known else None
-        )
-        if known is None or not matches or known.disabled:
-            rate_limits.count(name="login", subject=subject, window=settings().login_window)
-            raise Unauthorized("The e-mail or the password is wrong.")
-        rate_limits.clear(name="login", subject=subject)
-        return ApiResponse(data=_start_session(connection, request, response, known.id))
+        found = users.find_credentials(connection, email=body.email)
+        # Read again under the generation: a change after this ends the session that is made.
+        generation = sessions.generation(found.id) if found else 0
+        known = users.find_credentials(connection, user_id=found.id) if found else None
+    # Without a connection: hashing takes long enough for others to want it.
+    matches = passwords.verify(
+        body.password.get_secret_value(), known.password_hash if known else None
+    )
+    if known is None or not matches or known.disabled:
+        raise Unauthorized("The e-mail or the password is wrong.")
+    rate_limits.clear(name="login", subject=subject)
+    return ApiResponse(data=_start_session(request, response, known.id, generation))
 
 
 @router.post("/auth/token")
@@ -129,11 +136,12 @@ def login_with_token(body: TokenLogin, request: Request, response: Response) -> 
     user_id = login_tokens.redeem(body.token.get_secret_value())
     if user_id is None:
         raise Unauthorized("This sign-in link was used already, or it is too old.")
+    generation = sessions.generation(user_id)
     with database.connection() as connection:
         known = users.find_credentials(connection, user_id=user_id)
-        if known is None or known.disabled:
-            raise Unauthorized("This account is disabled.")
-        return ApiResponse(data=_start_session(connection, request, response, user_id))
+    if known is None or known.disabled:
+        raise Unauthorized("This account is disabled.")
+    return ApiResponse(data=_start_session(request, response, user_id, generation))
 
 
 @router.post("/auth/logout", status_code=204)
@@ -158,12 +166,14 @@ def change_password(
 ) -> None:
     """Change one's own password; ends all other sessions of this person."""
     subject = str(caller.user_id)
-    rate_limits.check(name="password", subject=subject, limit=settings().login_attempts)
+    limits = settings()
+    rate_limits.count(
+        name="password", subject=subject, limit=limits.login_attempts, window=limits.login_window
+    )
     with database.connection() as connection:
         known = users.find_credentials(connection, user_id=caller.user_id)
         current = body.current_password.get_secret_value()
         if not passwords.verify(current, known.password_hash if known else None):
-            rate_limits.count(name="password", subject=subject, window=settings().login_window)
             raise InvalidRequest(
                 "The current password is wrong.",
                 details=[ErrorDetail(field="currentPassword", message="Not your password.")],
@@ -173,8 +183,9 @@ def change_password(
             user_id=caller.user_id,
             password_hash=passwords.hash_password(body.new_password.get_secret_value()),
         )
-        sessions.end_all(user_id=caller.user_id)
-        _start_session(connection, request, response, caller.user_id)
+    sessions.end_all(user_id=caller.user_id)
+    rate_limits.clear(name="password", subject=subject)
+    _start_session(request, response, caller.user_id, sessions.generation(caller.user_id))
 
 
 @router.get("/users")

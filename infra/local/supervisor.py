@@ -165,6 +165,9 @@ class Supervisor:
     def _start_agent(self, key: str) -> None:
         command = [sys.executable, "-m", "pulseboard.agent.cli", "agent"]
         options = ["--url", f"http://127.0.0.1:{self.port}", "--interval", "10"]
+        # A queue of this stack's own: an agent refuses to share one, and what waits in it is
+        # meant for this stack's database.
+        options += ["--queue-dir", str(self.data / "agent")]
         self._keep(
             Child("agent", [*command, *options], self._log("agent"), {"PULSEBOARD_API_KEY": key})
         )

@@ -1,5 +1,6 @@
 """Sign-in, sessions, people and keys over HTTP, on the real database and cache."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from functions.dev import api
 from pulseboard.settings import settings
-from pulseboard.stores import database, login_tokens
+from pulseboard.stores import cache, database, login_tokens, passwords
 
 pytestmark = pytest.mark.integration
 
@@ -220,3 +221,70 @@ def test_unknown_routes_and_methods_answer_in_the_same_shape(client: TestClient)
     for answer in (client.get("/api/v1/nothing"), client.put("/api/v1/health")):
         assert answer.status_code in (404, 405)
         assert set(answer.json()) == {"error", "code", "requestId"}
+
+
+def test_guesses_at_once_do_not_pass_the_limit_together(admin: TestClient) -> None:
+    limit = settings().login_attempts
+    body = {"email": "admin@example.com", "password": "guess-guess"}
+
+    with browser() as guesser:
+        # The first request builds the app's validators, which is not for several threads.
+        assert guesser.get("/api/v1/auth/me").status_code == 401
+
+        def guess(_: int) -> int:
+            return guesser.post("/api/v1/auth/login", json=body).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(guess, range(limit + 10)))
+    assert answers.count(429) >= 10
+    assert answers.count(401) <= limit
+
+
+def test_somebody_disabled_while_signing_in_gets_no_session(
+    admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = new_user(admin, "editor")
+    real = passwords.verify
+
+    def slow(password: str, password_hash: str | None) -> bool:
+        matches = real(password, password_hash)
+        answer = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
+        assert answer.status_code == 200
+        return matches
+
+    with browser() as other:
+        monkeypatch.setattr(passwords, "verify", slow)
+        sign_in(other, "somebody@example.com")
+        monkeypatch.setattr(passwords, "verify", real)
+        assert other.get("/api/v1/auth/me").status_code == 401
+
+
+def test_a_key_does_not_outlive_a_demotion(admin: TestClient, client: TestClient) -> None:
+    made = new_user(admin, "editor")
+    with browser() as editor:
+        assert sign_in(editor, "somebody@example.com") == 200
+        wanted = {"name": "mine", "scopes": ["ingest", "read"]}
+        key = editor.post("/api/v1/api-keys", json=wanted).json()["data"]["key"]
+    bearer = {"Authorization": f"Bearer {key}"}
+    point = {"name": "a", "value": 1}
+    assert client.post("/api/v1/metrics", json=point, headers=bearer).status_code == 200
+    answer = admin.patch(f"/api/v1/users/{made['id']}", json={"role": "viewer"})
+    assert answer.status_code == 200
+    assert client.post("/api/v1/metrics", json=point, headers=bearer).status_code == 403
+    assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
+
+
+def test_without_the_cache_it_says_so_and_keys_go_on(
+    admin: TestClient, ingest_key: str, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    settings.cache_clear()
+    cache.close()
+    assert sign_in(client, "admin@example.com") == 503
+    answer = admin.get("/api/v1/auth/me")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    bearer = {"Authorization": f"Bearer {ingest_key}"}
+    assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
+    parts = client.get("/api/v1/status", headers=bearer).json()["data"]["components"]
+    assert {part["name"]: part["ok"] for part in parts} == {"cache": False, "database": True}

@@ -26,6 +26,11 @@ from pulseboard.stores import api_keys, database, sessions
 
 SESSION_COOKIE = "pulseboard_session"
 _RANKS = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2}
+_SCOPES: dict[Role, frozenset[Scope]] = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.EDITOR: frozenset(Scope),
+    Role.ADMIN: frozenset(Scope),
+}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -80,14 +85,16 @@ def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
         raise Unauthorized("This API key is unknown, revoked, or its owner is disabled.")
     if not key_scopes:
         raise Forbidden("API keys can't be used here: sign in.")
-    if not any(scope in found.scopes for scope in key_scopes):
-        raise Forbidden(f'This API key lacks the scope "{key_scopes[0]}".')
+    # A key can do no more than its owner: it must not outlive a demotion.
+    scopes = _SCOPES[found.owner_role].intersection(found.scopes)
+    if not scopes.intersection(key_scopes):
+        raise Forbidden(f'This API key, or its owner, lacks the scope "{key_scopes[0]}".')
     return Principal(
         user_id=found.owner_id,
         role=found.owner_role,
         email=found.owner_email,
         key_id=found.id,
-        scopes=frozenset(found.scopes),
+        scopes=scopes,
     )
 
 

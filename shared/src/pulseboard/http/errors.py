@@ -4,6 +4,7 @@ import redis
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from redis.exceptions import RedisClusterException
 from starlette.exceptions import HTTPException
 
 from pulseboard.contracts.errors import ApiError, ErrorCode, ErrorDetail
@@ -54,8 +55,9 @@ def install(app: FastAPI) -> None:
             headers["WWW-Authenticate"] = "Bearer"
         return respond(error.status, error_body(error, request), headers=headers)
 
+    @app.exception_handler(RedisClusterException)
     @app.exception_handler(redis.RedisError)
-    def _no_cache(request: Request, error: redis.RedisError) -> JSONResponse:
+    def _no_cache(request: Request, error: Exception) -> JSONResponse:
         logger().warning("cache unavailable", exc_info=error)
         return _known(request, Unavailable("The cache is not answering. Try again in a moment."))
 

@@ -17,7 +17,7 @@ _client: Client | None = None
 
 
 def client() -> Client:
-    """The client. Raises redis.RedisError when no node answers."""
+    """The client. Raises RedisError, RedisClusterException without any node."""
     global _client
     with _lock:
         if _client is None:

@@ -10,19 +10,17 @@ def _key(name: str, subject: str) -> str:
     return f"rate:{name}:{hashlib.sha256(subject.encode('utf-8', 'replace')).hexdigest()}"
 
 
-def check(*, name: str, subject: str, limit: int) -> None:
-    """Raises RateLimited when `subject` has used up its tries."""
+def count(*, name: str, subject: str, limit: int, window: int) -> None:
+    """Count a try before it is made, so that tries at once can't slip past the limit together.
+
+    The window of `window` seconds begins with the first. The key is made with its end, so a
+    process that dies in between locks nobody out. Raises RateLimited beyond `limit` tries.
+    """
     key = _key(name, subject)
-    if int(client().get(key) or 0) >= limit:
+    client().set(key, 0, ex=window, nx=True)
+    if int(client().incr(key)) > limit:
         wait = max(1, int(client().ttl(key)))
         raise RateLimited(f"Too many tries. Try again in {wait} s.", retry_after=wait)
-
-
-def count(*, name: str, subject: str, window: int) -> None:
-    """Count a try; the window of `window` seconds begins with the first."""
-    key = _key(name, subject)
-    if client().incr(key) == 1:
-        client().expire(key, window)
 
 
 def clear(*, name: str, subject: str) -> None:

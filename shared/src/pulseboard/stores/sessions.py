@@ -33,18 +33,23 @@ def _generation_key(user_id: UUID) -> str:
     return f"session-generation:{user_id}"
 
 
-def _generation(user_id: UUID) -> int:
+def generation(user_id: UUID) -> int:
+    """The generation of a person's sessions; read it before looking at what signs them in."""
     return int(client().get(_generation_key(user_id)) or 0)
 
 
-def create(session: Session) -> str:
-    """Start a session and return its token, 256 random bits."""
+def create(session: Session, *, generation: int) -> str:
+    """Start a session and return its token, 256 random bits.
+
+    A `generation` from before the credentials were checked makes a session that a change of the
+    person in between has ended already.
+    """
     token = secrets.token_urlsafe(32)
     document = {
         "user_id": str(session.user_id),
         "role": str(session.role),
         "email": session.email,
-        "generation": _generation(session.user_id),
+        "generation": generation,
     }
     client().set(_key(token), json.dumps(document), ex=settings().session_lifetime)
     return token
@@ -57,7 +62,7 @@ def find(*, token: str) -> Session | None:
         return None
     document = json.loads(found)
     user_id = UUID(document["user_id"])
-    if document["generation"] != _generation(user_id):
+    if document["generation"] != generation(user_id):
         end(token=token)
         return None
     return Session(user_id=user_id, role=Role(document["role"]), email=document["email"])

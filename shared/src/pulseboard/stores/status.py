@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import redis
 from psycopg.rows import dict_row
+from redis.exceptions import RedisClusterException
 
 from pulseboard.contracts.status import ComponentStatus, JobStatus
 from pulseboard.stores import cache, database
@@ -16,7 +17,7 @@ def check_cache() -> ComponentStatus:
     began = time.perf_counter()
     try:
         cache.client().get("status")
-    except redis.RedisError:
+    except (redis.RedisError, RedisClusterException):
         return ComponentStatus(name="cache", ok=False, message="The cache is not answering.")
     return ComponentStatus(name="cache", ok=True, latency_ms=_milliseconds_since(began))
 
