@@ -145,4 +145,4 @@ def test_a_key_is_made_shown_once_and_revoked(page: Page) -> None:
     expect(page.get_by_text("web servers")).to_be_visible()
     page.get_by_role("button", name="Revoke web servers").click()
     page.get_by_role("button", name="Revoke for good").click()
-    expect(page.get_by_text("Revoked")).to_be_visible()
+    expect(page.get_by_role("cell", name="Revoked", exact=True)).to_be_visible()
