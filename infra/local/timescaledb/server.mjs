@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Backend } from './backend.mjs';
+import { Backend, BackendCrashed } from './backend.mjs';
 import { DataDirectory } from './data-directory.mjs';
 import { Scheduler } from './scheduler.mjs';
 import { Session } from './session.mjs';
@@ -98,7 +98,12 @@ export class TimescaleServer {
     }
     // A client that reads its goodbye closes at once; the others are not waited for.
     if (sessions.length > 0) await Promise.race([once(this.#listener, 'close'), sleep(GOODBYE_MS)]);
-    this.#backend?.close();
+    try {
+      this.#backend?.close();
+    } catch (error) {
+      if (!(error instanceof BackendCrashed)) throw error;
+      this.#options.log(`${error.message}; nothing is lost, the next start recovers`);
+    }
     this.#backend = null;
     this.#directory.release();
   }

@@ -249,8 +249,9 @@ export class Session {
         this.#input.push(next);
         return this.#finish('ready');
       case Client.FLUSH:
-        this.#input.push(next);
-        return this.#finish('hold');
+        // Answers are never kept back, so a Flush is but the end of a unit. With nothing in front
+        // of it (psycopg sends one behind its last Sync) there is nothing to hold the backend for.
+        return this.#isDraftEmpty() ? undefined : this.#finish('hold');
       case Client.COPY_DATA:
       case Client.COPY_DONE:
       case Client.COPY_FAIL:
@@ -433,6 +434,10 @@ export class Session {
     const closes = names.map(closeStatement);
     this.#step({ hide: [Server.CLOSE_COMPLETE], answerFirst }, closes);
     for (const name of names) this.statements.delete(name);
+  }
+
+  #isDraftEmpty() {
+    return this.#input.length === 0 && this.#draft.steps.length === 0;
   }
 
   #useUnnamed() {
