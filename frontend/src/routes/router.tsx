@@ -5,10 +5,10 @@ import {
   createRouter,
   Link,
   lazyRouteComponent,
-  Navigate,
   Outlet,
-  useLocation,
+  useRouter,
 } from '@tanstack/react-router'
+import { useEffect } from 'react'
 import { z } from 'zod'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Shell } from '@/components/shell'
@@ -48,6 +48,24 @@ const signIn = createRoute({
   },
 })
 
+/**
+ * Goes to the sign-in page once, with the way back. Not `<Navigate>`: it navigates on every render,
+ * and a way back that is read while rendering changes with each navigation, without end.
+ */
+function ToSignIn() {
+  const router = useRouter()
+  useEffect(() => {
+    const { href, pathname } = router.latestLocation
+    if (pathname === '/sign-in') return
+    void router.navigate({
+      to: '/sign-in',
+      search: { next: href === '/' ? undefined : href },
+      replace: true,
+    })
+  }, [router])
+  return null
+}
+
 const app = createRoute({
   getParentRoute: () => root,
   id: 'app',
@@ -57,10 +75,7 @@ const app = createRoute({
       staleTime: 60_000,
       retry: false,
     })
-    const { href } = useLocation()
-    if (error && isSignedOut(error)) {
-      return <Navigate to="/sign-in" search={{ next: href === '/' ? undefined : href }} replace />
-    }
+    if (error && isSignedOut(error)) return <ToSignIn />
     if (error && !data) return <Failure message={messageOf(error)} onRetry={() => void refetch()} />
     if (!data) return null
     return (
@@ -79,7 +94,8 @@ const board = createRoute({
   validateSearch: z.object({
     from: z.coerce.string().optional(),
     to: z.coerce.string().optional(),
-    refresh: z.string().optional(),
+    // A bare number in the address is parsed as one: the board's own interval then holds.
+    refresh: z.string().optional().catch(undefined),
   }),
   component: lazyRouteComponent(() => import('./dashboard-page'), 'DashboardPage'),
 })

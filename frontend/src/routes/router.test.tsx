@@ -1,0 +1,41 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { cleanup, render, screen } from '@testing-library/react'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { client } from '@/api/client'
+
+const refusal = { error: 'Nobody is signed in.', code: 'UNAUTHORIZED' }
+
+beforeEach(() => {
+  // Node's Request wants a whole address; the browser's does not.
+  client.setConfig({ baseUrl: window.location.origin })
+  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {} }))
+  vi.stubGlobal('scrollTo', () => {})
+  vi.stubGlobal('fetch', async () => Response.json(refusal, { status: 401 }))
+})
+afterEach(() => {
+  cleanup()
+  vi.unstubAllGlobals()
+})
+
+test.each([
+  ['/', null],
+  ['/api-keys', '/api-keys'],
+  ['/dashboards/x?from=now-5m', '/dashboards/x?from=now-5m'],
+])('who is signed out and opens %s signs in once and comes back', async (path, next) => {
+  window.history.replaceState(null, '', path)
+  // Later than the stubs: the theme asks for the colour scheme as it is loaded.
+  const { makeRouter } = await import('./router')
+  const cache = new QueryClient()
+  const router = makeRouter(cache)
+  const went = vi.spyOn(router, 'navigate')
+  render(
+    <QueryClientProvider client={cache}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>,
+  )
+  await screen.findByRole('heading', { name: 'Sign in' })
+  expect(went).toHaveBeenCalledTimes(1)
+  expect(window.location.pathname).toBe('/sign-in')
+  expect(new URLSearchParams(window.location.search).get('next')).toBe(next)
+})
