@@ -18,15 +18,11 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
-test.each([
-  ['/', null],
-  ['/api-keys', '/api-keys'],
-  ['/dashboards/x?from=now-5m', '/dashboards/x?from=now-5m'],
-])('who is signed out and opens %s signs in once and comes back', async (path, next) => {
+async function open(path: string) {
   window.history.replaceState(null, '', path)
   // Later than the stubs: the theme asks for the colour scheme as it is loaded.
   const { makeRouter } = await import('./router')
-  const cache = new QueryClient()
+  const cache = new QueryClient({ defaultOptions: { queries: { retry: false } } })
   const router = makeRouter(cache)
   const went = vi.spyOn(router, 'navigate')
   render(
@@ -34,8 +30,33 @@ test.each([
       <RouterProvider router={router} />
     </QueryClientProvider>,
   )
+  return went
+}
+
+test.each([
+  ['/', null],
+  ['/api-keys', '/api-keys'],
+  ['/dashboards/x?from=now-5m', '/dashboards/x?from=now-5m'],
+])('who is signed out and opens %s signs in once and comes back', async (path, next) => {
+  const went = await open(path)
   await screen.findByRole('heading', { name: 'Sign in' })
   expect(went).toHaveBeenCalledTimes(1)
   expect(window.location.pathname).toBe('/sign-in')
   expect(new URLSearchParams(window.location.search).get('next')).toBe(next)
+})
+
+test('a way back that is a number does not stop the sign-in page', async () => {
+  await open('/sign-in?next=5')
+  await screen.findByRole('heading', { name: 'Sign in' })
+})
+
+test('a refresh that is a number does not stop the board', async () => {
+  const me = { id: 1, email: 'a@example.com', role: 'admin' }
+  vi.stubGlobal('fetch', async (request: Request) =>
+    request.url.endsWith('/auth/me')
+      ? Response.json({ data: me })
+      : Response.json({ error: 'That board is gone.', code: 'NOT_FOUND' }, { status: 404 }),
+  )
+  await open('/dashboards/x?refresh=5')
+  await screen.findByText('That board is gone.')
 })

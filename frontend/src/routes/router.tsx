@@ -38,7 +38,7 @@ function NotFound() {
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: z.object({ next: z.string().optional() }),
+  validateSearch: z.object({ next: z.string().optional().catch(undefined) }),
   component: function SignInPage() {
     const { next } = signIn.useSearch()
     const navigate = signIn.useNavigate()
