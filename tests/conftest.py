@@ -5,7 +5,10 @@ put others in their place: the tests then make a database of their own on that s
 Redis that holds anything, since they flush it.
 """
 
+import glob
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +27,8 @@ from pulseboard.stores import cache, database, series
 
 ADMIN_EMAIL = "admin@example.com"
 ADMIN_PASSWORD = "correct horse battery"
+
+_BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
 
 TABLES = (
     "users, api_keys, metric_definitions, metric_series, series_end, dashboards, panels,"
@@ -73,6 +78,32 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("valkey")
     with services.valkey(data=directory / "data", log=directory / "log") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def plain_database() -> Iterator[str]:
+    """A PostgreSQL of several processes, without time series: for races and locks."""
+    if not _BINARIES:
+        pytest.skip("no multi-process PostgreSQL is installed")
+    binaries = Path(_BINARIES[-1]).parent
+    # PostgreSQL does not start as root.
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="pulseboard-race-") as home:
+        Path(home).chmod(0o777)
+        data, port = f"{home}/data", services.free_port()
+        run = [*as_user, str(binaries / "initdb"), "-D", data, "-A", "trust", "-U", "postgres"]
+        subprocess.run(run, check=True, capture_output=True)
+        control = [*as_user, str(binaries / "pg_ctl"), "-D", data, "-w"]
+        options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
+        started = [*control, "-l", f"{home}/log", "-o", options, "start"]
+        subprocess.run(started, check=True, stdout=subprocess.DEVNULL)
+        try:
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            migrate(url, timeseries=False)
+            yield url
+        finally:
+            stopped = [*control, "-m", "immediate", "stop"]
+            subprocess.run(stopped, check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture

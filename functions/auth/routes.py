@@ -1,5 +1,7 @@
 """Sign-in, people, API keys, health and status."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -70,6 +72,17 @@ def _start_session(request: Request, response: Response, user_id: UUID, generati
         samesite="lax",
     )
     return user
+
+
+@contextmanager
+def _ending_sessions(user_id: UUID) -> Iterator[None]:
+    """End a person's sessions after a change of them.
+
+    The cache is asked first, so that nothing is changed while sessions would live on.
+    """
+    sessions.generation(user_id)
+    yield
+    sessions.end_all(user_id=user_id)
 
 
 @router.get("/health")
@@ -170,7 +183,7 @@ def change_password(
     rate_limits.count(
         name="password", subject=subject, limit=limits.login_attempts, window=limits.login_window
     )
-    with database.connection() as connection:
+    with database.connection() as connection, _ending_sessions(caller.user_id):
         known = users.find_credentials(connection, user_id=caller.user_id)
         current = body.current_password.get_secret_value()
         if not passwords.verify(current, known.password_hash if known else None):
@@ -183,7 +196,6 @@ def change_password(
             user_id=caller.user_id,
             password_hash=passwords.hash_password(body.new_password.get_secret_value()),
         )
-    sessions.end_all(user_id=caller.user_id)
     rate_limits.clear(name="password", subject=subject)
     _start_session(request, response, caller.user_id, sessions.generation(caller.user_id))
 
@@ -214,7 +226,7 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
     409 when it would leave no admin.
     """
     password = body.password.get_secret_value() if body.password else None
-    with database.connection() as connection:
+    with database.connection() as connection, _ending_sessions(user_id):
         changed = users.update_user(
             connection,
             user_id=user_id,
@@ -222,7 +234,6 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
             disabled=body.disabled,
             password_hash=passwords.hash_password(password) if password else None,
         )
-    sessions.end_all(user_id=user_id)
     return ApiResponse(data=changed)
 
 

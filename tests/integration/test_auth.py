@@ -2,13 +2,18 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
+import redis
 from fastapi.testclient import TestClient
 
 from functions.dev import api
+from pulseboard.contracts.auth import Role
+from pulseboard.exceptions import Conflict
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, login_tokens, passwords
+from pulseboard.stores import cache, database, login_tokens, passwords, users
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +53,17 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(admin: Te
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert admin.get("/api/v1/auth/me").json()["data"]["role"] == "admin"
+
+
+def test_the_session_cookie_is_for_https_unless_told_otherwise(
+    admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PULSEBOARD_COOKIE_SECURE")
+    settings.cache_clear()
+    answer = admin.post(
+        "/api/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD}
+    )
+    assert "; secure" in answer.headers["set-cookie"].lower()
 
 
 def test_signing_in_again_ends_the_old_session(admin: TestClient) -> None:
@@ -288,3 +304,97 @@ def test_without_the_cache_it_says_so_and_keys_go_on(
     assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
     parts = client.get("/api/v1/status", headers=bearer).json()["data"]["components"]
     assert {part["name"]: part["ok"] for part in parts} == {"cache": False, "database": True}
+
+
+def test_nobody_is_changed_while_their_sessions_cannot_be_ended(
+    admin: TestClient, ingest_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = new_user(admin, "editor")
+    monkeypatch.setattr(
+        "pulseboard.stores.sessions.generation",
+        lambda user_id: (
+            (_ for _ in ()).throw(redis.ConnectionError("away"))
+            if str(user_id) == made["id"]
+            else 0
+        ),
+    )
+    answer = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
+    assert answer.status_code == 503
+    people = {person["id"]: person for person in admin.get("/api/v1/users").json()["data"]}
+    assert people[made["id"]]["disabled"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/api/v1/dashboards", {"search": "a\0b"}),
+        ("/api/v1/users", {"page": 10**18}),
+    ],
+)
+def test_what_the_database_cannot_hold_is_refused(
+    admin: TestClient, path: str, query: dict[str, Any]
+) -> None:
+    answer = admin.get(path, params=query)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] == "VALIDATION_ERROR"
+
+
+def test_a_name_with_nul_is_refused(admin: TestClient) -> None:
+    assert admin.post("/api/v1/api-keys", json={"name": "a\0b"}).status_code == 400
+
+
+def test_broken_json_is_named_with_its_place_and_never_repeated(client: TestClient) -> None:
+    body = b'{"email": "a@b.c", "password": "hunter2hunter2'
+    answer = client.post(
+        "/api/v1/auth/login", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    (detail,) = answer.json()["details"]
+    assert detail["field"] == "body"
+    assert detail["position"] == body.index(b'"hunter2')
+    assert "not JSON" in detail["message"]
+    assert "hunter2" not in answer.text
+
+
+def test_an_error_of_ours_tells_nothing_but_its_id(
+    admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("postgresql://user:hunter2@host")
+
+    monkeypatch.setattr("pulseboard.stores.status.list_jobs", broken)
+    with TestClient(
+        api(), base_url="http://testserver", raise_server_exceptions=False
+    ) as unprepared:
+        unprepared.cookies.update(dict(admin.cookies))
+        answer = unprepared.get("/api/v1/status")
+    assert answer.status_code == 500
+    assert set(answer.json()) == {"error", "code", "requestId"}
+    assert "hunter2" not in answer.text
+
+
+@pytest.mark.race
+def test_two_admins_cannot_demote_each_other(plain_database: str) -> None:
+    with psycopg.connect(plain_database, autocommit=True) as connection:
+        both = [
+            users.create_user(
+                connection, email=f"{name}@example.com", password_hash="-", role=Role.ADMIN
+            )
+            for name in ("one", "two")
+        ]
+
+    def demote(user_id: UUID) -> bool:
+        with psycopg.connect(plain_database, autocommit=True) as connection:
+            try:
+                users.update_user(
+                    connection, user_id=user_id, role=Role.VIEWER, disabled=None, password_hash=None
+                )
+            except Conflict:
+                return False
+            return True
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            assert sorted(pool.map(demote, [user.id for user in both])) == [False, True]
+            with psycopg.connect(plain_database, autocommit=True) as connection:
+                connection.execute("update users set role = 'admin'")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def _running(data: Path, ports: dict[str, int]) -> Iterator[dict[str, str]]:
+def _started(data: Path, ports: dict[str, int]) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
     environment |= {name: str(port) for name, port in ports.items()}
     output = data.with_suffix(".out")
@@ -39,11 +39,18 @@ def _running(data: Path, ports: dict[str, int]) -> Iterator[dict[str, str]]:
             assert process.poll() is None, output.read_text()
             assert time.monotonic() < deadline, output.read_text()
             time.sleep(0.1)
-        children = psutil.Process(process.pid).children(recursive=True)
-        yield json.loads((data / "state.json").read_text())
+        yield process, output
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, output.read_text()
+        process.wait(30)
+
+
+@contextmanager
+def _running(data: Path, ports: dict[str, int]) -> Iterator[dict[str, str]]:
+    with _started(data, ports) as (process, output):
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield json.loads((data / "state.json").read_text())
+    assert process.returncode == 0, output.read_text()
     assert len(children) >= 5
     assert not [child for child in children if child.is_running()]
     for port in ports.values():
@@ -79,6 +86,40 @@ def test_it_starts_measures_this_machine_stops_cleanly_and_remembers(tmp_path: P
         with _signed_in(again) as http:
             assert len(http.get("/dashboards").json()["data"]) == 1
             assert http.get("/metrics", params={"prefix": "cpu_"}).json()["data"]
+
+
+def test_a_part_that_dies_comes_back_and_a_killed_stack_leaves_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "local"
+    ports = {
+        "PORT": services.free_port(),
+        "DB_PORT": services.free_port(),
+        "REDIS_PORT": services.free_port(highest=services.HIGHEST_REDIS_PORT),
+    }
+    with _started(data, ports) as (process, _):
+        parts = {_part(child): child for child in psutil.Process(process.pid).children()}
+        parts["uvicorn"].kill()
+        url = f"http://127.0.0.1:{ports['PORT']}/api/v1/health"
+        deadline = time.monotonic() + 30
+        while not _answers(url):
+            assert time.monotonic() < deadline, "the application did not come back"
+            time.sleep(0.2)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert not alive
+
+
+def _part(process: psutil.Process) -> str:
+    command = " ".join(process.cmdline())
+    names = ("uvicorn", "timescaledb.mjs", "valkey", "beats", "agent")
+    return next((name for name in names if name in command), command)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def test_a_taken_port_is_named() -> None:

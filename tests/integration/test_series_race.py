@@ -1,21 +1,12 @@
 """Four processes meet the same new series on a PostgreSQL with real concurrency."""
 
-import glob
-import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from infra.local.services import free_port
-from pulseboard.migrate import migrate
-
 pytestmark = pytest.mark.race
-_BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
 
 _WRITER = """
 import sys
@@ -34,31 +25,6 @@ with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as co
             wanted = dict(reversed(wanted.items()))
         assert len(series.resolve(connection, wanted=wanted)) == len(wanted)
 """
-
-
-@pytest.fixture(scope="module")
-def plain_database() -> Iterator[str]:
-    if not _BINARIES:
-        pytest.skip("no multi-process PostgreSQL is installed")
-    binaries = Path(_BINARIES[-1]).parent
-    # PostgreSQL does not start as root.
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    with tempfile.TemporaryDirectory(prefix="pulseboard-race-") as home:
-        Path(home).chmod(0o777)
-        data, port = f"{home}/data", free_port()
-        run = [*as_user, str(binaries / "initdb"), "-D", data, "-A", "trust", "-U", "postgres"]
-        subprocess.run(run, check=True, capture_output=True)
-        control = [*as_user, str(binaries / "pg_ctl"), "-D", data, "-w"]
-        options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
-        started = [*control, "-l", f"{home}/log", "-o", options, "start"]
-        subprocess.run(started, check=True, stdout=subprocess.DEVNULL)
-        try:
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            migrate(url, timeseries=False)
-            yield url
-        finally:
-            stopped = [*control, "-m", "immediate", "stop"]
-            subprocess.run(stopped, check=True, stdout=subprocess.DEVNULL)
 
 
 def test_processes_that_meet_new_series_make_each_once(plain_database: str) -> None:

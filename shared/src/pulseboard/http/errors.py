@@ -1,5 +1,9 @@
 """Exceptions become HTTP here and nowhere else."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
 import redis
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -8,7 +12,7 @@ from redis.exceptions import RedisClusterException
 from starlette.exceptions import HTTPException
 
 from pulseboard.contracts.errors import ApiError, ErrorCode, ErrorDetail
-from pulseboard.exceptions import PulseboardError, RateLimited, Unavailable
+from pulseboard.exceptions import InvalidRequest, PulseboardError, RateLimited, Unavailable
 from pulseboard.http.request_id import request_id
 from pulseboard.observability import logger
 
@@ -43,6 +47,22 @@ def respond(status: int, body: ApiError, *, headers: dict[str, str] | None = Non
     )
 
 
+def _detail(problem: Mapping[str, Any]) -> ErrorDetail:
+    place = [str(part) for part in problem["loc"]]
+    if problem["type"] == "json_invalid":
+        reason = problem["ctx"]["error"]
+        position = int(problem["loc"][-1])
+        return ErrorDetail(
+            field="body",
+            message=f"this is not JSON from character {position + 1} on: {reason}",
+            position=position,
+        )
+    return ErrorDetail(
+        field=".".join(place[1:]) or place[0],
+        message=str(problem["msg"]).removeprefix("Value error, "),
+    )
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers on an app."""
 
@@ -61,15 +81,21 @@ def install(app: FastAPI) -> None:
         logger().warning("cache unavailable", exc_info=error)
         return _known(request, Unavailable("The cache is not answering. Try again in a moment."))
 
+    @app.exception_handler(psycopg.DataError)
+    def _unstorable(request: Request, error: psycopg.DataError) -> JSONResponse:
+        # A NUL in a text, a page beyond 64 bits: no contract forbids each of them in each place.
+        logger().warning("the database refused a value", exc_info=error)
+        return _known(
+            request,
+            InvalidRequest(
+                "A value of this request can't be kept or looked up: "
+                "a text with a NUL character, or a number that is too large."
+            ),
+        )
+
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        details = [
-            ErrorDetail(
-                field=".".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0]),
-                message=str(problem["msg"]).removeprefix("Value error, "),
-            )
-            for problem in error.errors()[:MAX_DETAILS]
-        ]
+        details = [_detail(problem) for problem in error.errors()[:MAX_DETAILS]]
         first = details[0] if details else None
         sentence = f"{first.field}: {first.message}" if first else "The request makes no sense."
         return respond(
