@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,11 +82,26 @@ def test_it_starts_measures_this_machine_stops_cleanly_and_remembers(tmp_path: P
             while not http.get("/metrics", params={"prefix": "cpu_"}).json()["data"]:
                 assert time.monotonic() < deadline
                 time.sleep(0.3)
+            _curl_of_the_readme(known)
+            assert http.get("/metrics", params={"prefix": "orders_total"}).json()["data"]
     with _running(data, ports) as again:
         assert again["api_key"] == known["api_key"]
         with _signed_in(again) as http:
             assert len(http.get("/dashboards").json()["data"]) == 1
             assert http.get("/metrics", params={"prefix": "cpu_"}).json()["data"]
+
+
+def _curl_of_the_readme(known: dict[str, str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"```sh\n(curl .*?)```", readme, flags=re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-c", command.replace("http://localhost:8080", known["url"])],
+        env={**os.environ, "KEY": known["api_key"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert '"accepted":1' in done.stdout.replace(" ", ""), done.stdout + done.stderr
 
 
 def test_a_part_that_dies_comes_back_and_a_killed_stack_leaves_nothing(tmp_path: Path) -> None:

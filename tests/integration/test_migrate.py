@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from functions.maintain.handler import handler as maintain
 from functions.migrate.handler import handler
@@ -86,3 +88,24 @@ def test_a_postgres_without_timescaledb_is_refused_in_one_sentence() -> None:
         finally:
             stop = [*control, "-m", "immediate", "stop"]
             subprocess.run(stop, cwd="/", check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.race
+def test_four_deploys_at_once_make_one_schema(plain_database: str) -> None:
+    with psycopg.connect(plain_database, autocommit=True) as connection:
+        connection.execute("create database fresh")
+    url = make_conninfo(plain_database, dbname="fresh")
+    program = "import sys; from pulseboard.migrate import migrate; "
+    program += "print(len(migrate(sys.argv[1], timeseries=False)))"
+    try:
+        running = [
+            subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE)
+            for _ in range(4)
+        ]
+        applied = sorted(int(process.communicate(timeout=60)[0]) for process in running)
+        assert [process.returncode for process in running] == [0] * 4
+        assert applied[:3] == [0, 0, 0]
+        assert applied[3] == sum(not migration.timeseries for migration in available())
+    finally:
+        with psycopg.connect(plain_database, autocommit=True) as connection:
+            connection.execute("drop database fresh with (force)")
