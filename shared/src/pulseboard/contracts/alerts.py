@@ -1,12 +1,13 @@
 """Alert rules, their state, and what happened."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, HttpUrl, SecretStr, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from pulseboard.contracts.base import Contract, Interval, PositiveInterval, UtcTime
+from pulseboard.contracts.channels import Notification
 from pulseboard.contracts.dashboards import Title
 from pulseboard.contracts.metrics import Tags
 from pulseboard.contracts.queries import QueryText
@@ -56,59 +57,6 @@ class Reducer(StrEnum):
     MIN = "min"
     MAX = "max"
     SUM = "sum"
-
-
-class WebhookChannel(Contract):
-    """An HTTP receiver of Alertmanager version 4 bodies."""
-
-    type: Literal["webhook"] = "webhook"
-    url: HttpUrl
-    secret: SecretStr | None = Field(
-        default=None, description="Signs each body (HMAC-SHA256). Never shown again."
-    )
-
-
-class SlackChannel(Contract):
-    """A Slack incoming webhook."""
-
-    type: Literal["slack"] = "slack"
-    url: HttpUrl
-
-
-class PagerDutyChannel(Contract):
-    """A PagerDuty service (Events API v2)."""
-
-    type: Literal["pagerduty"] = "pagerduty"
-    routing_key: SecretStr
-
-
-class EmailChannel(Contract):
-    """E-mail to one or more addresses."""
-
-    type: Literal["email"] = "email"
-    to: list[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]] = (
-        Field(min_length=1, max_length=50)
-    )
-
-
-class SavedChannel(Contract):
-    """A channel that was saved under a name."""
-
-    type: Literal["saved"] = "saved"
-    name: Title
-
-
-Channel = Annotated[
-    WebhookChannel | SlackChannel | PagerDutyChannel | EmailChannel | SavedChannel,
-    Field(discriminator="type"),
-]
-
-
-class Notification(Contract):
-    """Who is told, and how often while it fires."""
-
-    channels: list[Channel] = Field(default_factory=list, max_length=20)
-    repeat_interval: PositiveInterval = "4h"
 
 
 class AlertRuleFields(Contract):
@@ -167,10 +115,13 @@ class AlertInstance(Contract):
 
     tags: dict[str, str]
     status: AlertStatus
-    value: float | None = None
+    value: float | None = Field(default=None, description="Null when there was no data.")
     reason: str
     since: UtcTime
-    first_triggered: UtcTime | None = None
+    first_triggered: UtcTime | None = Field(
+        default=None, description="When the condition was first met, before `duration` passed."
+    )
+    silenced: bool = False
 
 
 class AlertRule(AlertRuleFields):
@@ -181,11 +132,19 @@ class AlertRule(AlertRuleFields):
     status: AlertStatus = Field(
         default=AlertStatus.INACTIVE, description="The most urgent state among its series."
     )
+    firing: int = Field(default=0, ge=0, description="Series that fire.")
+    pending: int = Field(default=0, ge=0, description="Series that wait for `duration`.")
     last_evaluated_at: UtcTime | None = None
     last_error: str | None = None
     version: int = Field(default=1, ge=1)
     created_at: UtcTime
     updated_at: UtcTime
+
+
+class AlertRuleDetail(AlertRule):
+    """A rule with each of its series that is not inactive."""
+
+    instances: list[AlertInstance] = Field(default_factory=list)
 
 
 class AlertEvent(Contract):
@@ -201,3 +160,87 @@ class AlertEvent(Contract):
     reason: str
     triggered_at: UtcTime
     resolved_at: UtcTime | None = None
+    resolved_value: float | None = None
+    resolved_reason: str | None = None
+
+
+class AlertEvaluation(Contract):
+    """What a rule reads now and what the next tick would make of it. Nothing is changed."""
+
+    at: UtcTime
+    instances: list[AlertInstance]
+    notes: list[str] = Field(default_factory=list)
+
+
+class PreviewAlertRule(Contract):
+    """A rule, saved or not, to run over samples of the past."""
+
+    rule: CreateAlertRule
+    start: UtcTime
+    end: UtcTime
+
+    @model_validator(mode="after")
+    def _start_before_end(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("start must be before end")
+        return self
+
+
+class AlertChange(Contract):
+    """One change of state in a backtest."""
+
+    at: UtcTime
+    tags: dict[str, str]
+    status: AlertStatus
+    value: float | None = None
+    reason: str
+
+
+class AlertPreview(Contract):
+    """When a rule would have fired and resolved, at the ticks that a live one has."""
+
+    changes: list[AlertChange] = Field(description="In the order of time.")
+    series: int = Field(ge=0)
+    ticks: int = Field(ge=0)
+    fired: int = Field(ge=0)
+    duration_ms: float = Field(ge=0)
+    notes: list[str] = Field(default_factory=list)
+
+
+class MatchOperator(StrEnum):
+    """How a label is compared; regular expressions match the whole value."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    MATCHES = "=~"
+    MATCHES_NOT = "!~"
+
+
+class SilenceMatcher(Contract):
+    """A condition on one label of an alert: a tag, a label of the rule, alertname or severity."""
+
+    label: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    operator: MatchOperator = MatchOperator.EQUAL
+    value: Annotated[str, StringConstraints(max_length=1024)]
+
+
+class CreateAlertSilence(Contract):
+    """Alerts that meet every matcher notify nobody until `endsAt`."""
+
+    matchers: list[SilenceMatcher] = Field(min_length=1, max_length=20)
+    starts_at: UtcTime | None = Field(default=None, description="Left out: now.")
+    ends_at: UtcTime
+    comment: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+
+class AlertSilence(Contract):
+    """A silence as it is kept."""
+
+    id: UUID
+    matchers: list[SilenceMatcher]
+    starts_at: UtcTime
+    ends_at: UtcTime
+    author: str | None = Field(default=None, description="E-mail of who made it.")
+    comment: str
+    active: bool
+    created_at: UtcTime

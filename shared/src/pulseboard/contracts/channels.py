@@ -1,0 +1,175 @@
+"""Where notifications go, and what became of them.
+
+Secrets (signing keys, routing keys, Slack's addresses, which are secrets themselves) are written
+and never read back: an answer holds `HIDDEN` in their place, and `HIDDEN` sent back means "as it
+is".
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    PlainSerializer,
+    SecretStr,
+    SerializationInfo,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
+from pulseboard.contracts.dashboards import Title
+
+HIDDEN = "**********"
+"""Stands for a secret in answers."""
+
+REVEAL = {"reveal": True}
+"""Serialisation context under which secrets are written out: for the database alone."""
+
+
+def _write(value: SecretStr, info: SerializationInfo) -> str:
+    if isinstance(info.context, dict) and info.context.get("reveal"):
+        return value.get_secret_value()
+    return HIDDEN
+
+
+def _http_address(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    parts = urlsplit(text)
+    if text != HIDDEN and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("write an address such as https://hooks.slack.com/services/…")
+    return value
+
+
+def _without_user(value: HttpUrl) -> HttpUrl:
+    if value.username or value.password:
+        raise ValueError(
+            "leave the user out of the address: it would be shown; sign bodies with `secret`"
+        )
+    return value
+
+
+Secret = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=500),
+    PlainSerializer(_write, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "minLength": 1,
+            "maxLength": 500,
+            "description": f"Never shown: answers hold {HIDDEN}, which sent back changes nothing.",
+        }
+    ),
+]
+SecretAddress = Annotated[Secret, AfterValidator(_http_address)]
+
+
+class WebhookChannel(Contract):
+    """An HTTP receiver of Alertmanager version 4 bodies."""
+
+    type: Literal["webhook"] = "webhook"
+    url: Annotated[HttpUrl, AfterValidator(_without_user)]
+    secret: Secret | None = Field(default=None, description="Signs each body (HMAC-SHA256).")
+
+
+class SlackChannel(Contract):
+    """A Slack incoming webhook, or one that reads the same bodies."""
+
+    type: Literal["slack"] = "slack"
+    url: SecretAddress
+
+
+class PagerDutyChannel(Contract):
+    """A PagerDuty service (Events API v2)."""
+
+    type: Literal["pagerduty"] = "pagerduty"
+    routing_key: Secret
+
+
+class EmailChannel(Contract):
+    """E-mail to one or more addresses."""
+
+    type: Literal["email"] = "email"
+    to: list[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]] = (
+        Field(min_length=1, max_length=50)
+    )
+
+
+class SavedChannel(Contract):
+    """A channel that was saved under a name."""
+
+    type: Literal["saved"] = "saved"
+    name: Title
+
+
+Receiver = Annotated[
+    WebhookChannel | SlackChannel | PagerDutyChannel | EmailChannel, Field(discriminator="type")
+]
+Channel = Annotated[
+    WebhookChannel | SlackChannel | PagerDutyChannel | EmailChannel | SavedChannel,
+    Field(discriminator="type"),
+]
+
+
+class Notification(Contract):
+    """Who is told, and how often while it fires."""
+
+    channels: list[Channel] = Field(default_factory=list, max_length=20)
+    repeat_interval: PositiveInterval = "4h"
+
+
+class CreateAlertChannel(Contract):
+    """A receiver to keep under a name that rules then use."""
+
+    name: Title
+    receiver: Receiver
+
+
+class UpdateAlertChannel(Contract):
+    """Changes to a kept receiver; what is left out stays."""
+
+    name: Title | None = None
+    receiver: Receiver | None = None
+
+
+class AlertChannel(Contract):
+    """A receiver as it is kept; its secrets are hidden."""
+
+    id: UUID
+    name: Title
+    receiver: Receiver
+    used_by: int = Field(default=0, ge=0, description="Rules that name it.")
+    created_at: UtcTime
+    updated_at: UtcTime
+
+
+class DeliveryStatus(StrEnum):
+    """What became of a notification."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+class AlertDelivery(Contract):
+    """One notification to one channel. Dead ones were given up; they can be sent again."""
+
+    id: UUID
+    rule_id: UUID | None = None
+    rule_name: str
+    channel: str = Field(description="Kind and name of the channel, without its secrets.")
+    status: DeliveryStatus
+    firing: int = Field(ge=0, description="Alerts that fire in this notification.")
+    resolved: int = Field(ge=0)
+    attempts: int = Field(ge=0)
+    last_error: str | None = None
+    created_at: UtcTime
+    next_attempt_at: UtcTime | None = None
+    sent_at: UtcTime | None = None
+    dead_at: UtcTime | None = None
