@@ -37,6 +37,14 @@ export type AlertEvent = {
      */
     resolvedAt?: string | null;
     /**
+     * Resolvedreason
+     */
+    resolvedReason?: string | null;
+    /**
+     * Resolvedvalue
+     */
+    resolvedValue?: number | null;
+    /**
      * Ruleid
      */
     ruleId: string;
@@ -70,12 +78,18 @@ export type AlertEvent = {
 export type AlertInstance = {
     /**
      * Firsttriggered
+     *
+     * When the condition was first met, before `duration` passed.
      */
     firstTriggered?: string | null;
     /**
      * Reason
      */
     reason: string;
+    /**
+     * Silenced
+     */
+    silenced?: boolean;
     /**
      * Since
      */
@@ -89,6 +103,8 @@ export type AlertInstance = {
     };
     /**
      * Value
+     *
+     * Null when there was no data.
      */
     value?: number | null;
 };
@@ -118,6 +134,12 @@ export type AlertRule = {
      * Evaluationdelay
      */
     evaluationDelay?: string;
+    /**
+     * Firing
+     *
+     * Series that fire.
+     */
+    firing?: number;
     /**
      * Id
      */
@@ -156,6 +178,12 @@ export type AlertRule = {
      * Ownerid
      */
     ownerId?: string | null;
+    /**
+     * Pending
+     *
+     * Series that wait for `duration`.
+     */
+    pending?: number;
     /**
      * Query
      */
@@ -1097,6 +1125,12 @@ export type PageMeta = {
  */
 export type PagerDutyChannel = {
     /**
+     * Routingkey
+     *
+     * Never shown: answers hold **********, which sent back changes nothing.
+     */
+    routingKey: string;
+    /**
      * Type
      */
     type?: 'pagerduty';
@@ -1551,7 +1585,7 @@ export type SeriesOverride = {
 /**
  * SlackChannel
  *
- * A Slack incoming webhook.
+ * A Slack incoming webhook, or one that reads the same bodies.
  */
 export type SlackChannel = {
     /**
@@ -1560,6 +1594,8 @@ export type SlackChannel = {
     type?: 'slack';
     /**
      * Url
+     *
+     * Never shown: answers hold **********, which sent back changes nothing.
      */
     url: string;
 };
@@ -1927,9 +1963,9 @@ export type WebhookChannel = {
     /**
      * Secret
      *
-     * Signs each body (HMAC-SHA256). Never shown again.
+     * Signs each body (HMAC-SHA256).
      */
-    secret?: null;
+    secret?: string | null;
     /**
      * Type
      */
@@ -1938,160 +1974,6 @@ export type WebhookChannel = {
      * Url
      */
     url: string;
-};
-
-/**
- * AlertRule
- *
- * A rule as it is kept, with the state of its series.
- */
-export type AlertRuleWritable = {
-    condition: AlertCondition;
-    /**
-     * Createdat
-     */
-    createdAt: string;
-    /**
-     * Duration
-     *
-     * How long the condition must hold before it fires.
-     */
-    duration?: string;
-    /**
-     * Enabled
-     */
-    enabled?: boolean;
-    /**
-     * Evaluationdelay
-     */
-    evaluationDelay?: string;
-    /**
-     * Id
-     */
-    id: string;
-    /**
-     * Keepfiringfor
-     */
-    keepFiringFor?: string;
-    /**
-     * Labels
-     */
-    labels?: {
-        [key: string]: unknown | string;
-    };
-    /**
-     * Lasterror
-     */
-    lastError?: string | null;
-    /**
-     * Lastevaluatedat
-     */
-    lastEvaluatedAt?: string | null;
-    /**
-     * Message
-     *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`.
-     */
-    message?: string;
-    /**
-     * Name
-     */
-    name: string;
-    noData?: NoDataPolicy;
-    notification?: NotificationWritable;
-    /**
-     * Ownerid
-     */
-    ownerId?: string | null;
-    /**
-     * Query
-     */
-    query: string;
-    reducer?: Reducer;
-    severity?: AlertSeverity;
-    /**
-     * The most urgent state among its series.
-     */
-    status?: AlertStatus;
-    /**
-     * Threshold
-     */
-    threshold: number;
-    /**
-     * Updatedat
-     */
-    updatedAt: string;
-    /**
-     * Version
-     */
-    version?: number;
-    /**
-     * Window
-     *
-     * Left out: the larger of duration and 1m.
-     */
-    window?: string | null;
-};
-
-/**
- * CreateAlertRule
- *
- * A new rule.
- */
-export type CreateAlertRuleWritable = {
-    condition: AlertCondition;
-    /**
-     * Duration
-     *
-     * How long the condition must hold before it fires.
-     */
-    duration?: string;
-    /**
-     * Enabled
-     */
-    enabled?: boolean;
-    /**
-     * Evaluationdelay
-     */
-    evaluationDelay?: string;
-    /**
-     * Keepfiringfor
-     */
-    keepFiringFor?: string;
-    /**
-     * Labels
-     */
-    labels?: {
-        [key: string]: unknown | string;
-    };
-    /**
-     * Message
-     *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`.
-     */
-    message?: string;
-    /**
-     * Name
-     */
-    name: string;
-    noData?: NoDataPolicy;
-    notification?: NotificationWritable;
-    /**
-     * Query
-     */
-    query: string;
-    reducer?: Reducer;
-    severity?: AlertSeverity;
-    /**
-     * Threshold
-     */
-    threshold: number;
-    /**
-     * Window
-     *
-     * Left out: the larger of duration and 1m.
-     */
-    window?: string | null;
 };
 
 /**
@@ -2128,107 +2010,6 @@ export type LoginWritable = {
 };
 
 /**
- * Notification
- *
- * Who is told, and how often while it fires.
- */
-export type NotificationWritable = {
-    /**
-     * Channels
-     */
-    channels?: Array<({
-        type: 'webhook';
-    } & WebhookChannelWritable) | ({
-        type: 'slack';
-    } & SlackChannel) | ({
-        type: 'pagerduty';
-    } & PagerDutyChannelWritable) | ({
-        type: 'email';
-    } & EmailChannel) | ({
-        type: 'saved';
-    } & SavedChannel)>;
-    /**
-     * Repeatinterval
-     */
-    repeatInterval?: string;
-};
-
-/**
- * PagerDutyChannel
- *
- * A PagerDuty service (Events API v2).
- */
-export type PagerDutyChannelWritable = {
-    /**
-     * Routingkey
-     */
-    routingKey: string;
-    /**
-     * Type
-     */
-    type?: 'pagerduty';
-};
-
-/**
- * UpdateAlertRule
- *
- * Changes to a rule; what is left out stays. `version` is the one that was read.
- */
-export type UpdateAlertRuleWritable = {
-    condition?: AlertCondition | null;
-    /**
-     * Duration
-     */
-    duration?: string | null;
-    /**
-     * Enabled
-     */
-    enabled?: boolean | null;
-    /**
-     * Evaluationdelay
-     */
-    evaluationDelay?: string | null;
-    /**
-     * Keepfiringfor
-     */
-    keepFiringFor?: string | null;
-    /**
-     * Labels
-     */
-    labels?: {
-        [key: string]: unknown | string;
-    } | null;
-    /**
-     * Message
-     */
-    message?: string | null;
-    /**
-     * Name
-     */
-    name?: string | null;
-    noData?: NoDataPolicy | null;
-    notification?: NotificationWritable | null;
-    /**
-     * Query
-     */
-    query?: string | null;
-    reducer?: Reducer | null;
-    severity?: AlertSeverity | null;
-    /**
-     * Threshold
-     */
-    threshold?: number | null;
-    /**
-     * Version
-     */
-    version?: number | null;
-    /**
-     * Window
-     */
-    window?: string | null;
-};
-
-/**
  * UpdateUser
  *
  * Changes to a person by an admin; what is left out stays.
@@ -2243,28 +2024,6 @@ export type UpdateUserWritable = {
      */
     password?: string | null;
     role?: Role | null;
-};
-
-/**
- * WebhookChannel
- *
- * An HTTP receiver of Alertmanager version 4 bodies.
- */
-export type WebhookChannelWritable = {
-    /**
-     * Secret
-     *
-     * Signs each body (HMAC-SHA256). Never shown again.
-     */
-    secret?: string | null;
-    /**
-     * Type
-     */
-    type?: 'webhook';
-    /**
-     * Url
-     */
-    url: string;
 };
 
 export type GetApiKeysData = {

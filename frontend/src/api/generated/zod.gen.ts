@@ -62,6 +62,8 @@ export const zAlertEvent = z.object({
     id: z.uuid(),
     reason: z.string(),
     resolvedAt: z.iso.datetime().nullish().default(null),
+    resolvedReason: z.string().nullish().default(null),
+    resolvedValue: z.number().nullish().default(null),
     ruleId: z.uuid(),
     ruleName: z.string(),
     severity: zAlertSeverity,
@@ -79,6 +81,7 @@ export const zAlertEvent = z.object({
 export const zAlertInstance = z.object({
     firstTriggered: z.iso.datetime().nullish().default(null),
     reason: z.string(),
+    silenced: z.boolean().optional().default(false),
     since: z.iso.datetime(),
     status: zAlertStatus,
     tags: z.record(z.string(), z.string()),
@@ -375,6 +378,7 @@ export const zApiResponseListMetricInfo = z.object({
  * A PagerDuty service (Events API v2).
  */
 export const zPagerDutyChannel = z.object({
+    routingKey: z.string().min(1).max(500),
     type: z.literal('pagerduty').optional().default('pagerduty')
 });
 
@@ -647,11 +651,11 @@ export const zSeriesOverride = z.object({
 /**
  * SlackChannel
  *
- * A Slack incoming webhook.
+ * A Slack incoming webhook, or one that reads the same bodies.
  */
 export const zSlackChannel = z.object({
     type: z.literal('slack').optional().default('slack'),
-    url: z.url().min(1).max(2083)
+    url: z.string().min(1).max(500)
 });
 
 /**
@@ -995,7 +999,7 @@ export const zUpdateDashboard = z.object({
  * An HTTP receiver of Alertmanager version 4 bodies.
  */
 export const zWebhookChannel = z.object({
-    secret: z.null().optional().default(null),
+    secret: z.string().min(1).max(500).nullish().default(null),
     type: z.literal('webhook').optional().default('webhook'),
     url: z.url().min(1).max(2083)
 });
@@ -1037,6 +1041,7 @@ export const zAlertRule = z.object({
     duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
     enabled: z.boolean().optional().default(true),
     evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
+    firing: z.int().gte(0).optional().default(0),
     id: z.uuid(),
     keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
     labels: z.record(z.string(), z.unknown()).optional(),
@@ -1047,6 +1052,7 @@ export const zAlertRule = z.object({
     noData: zNoDataPolicy.optional().default('keep_state'),
     notification: zNotification.optional(),
     ownerId: z.uuid().nullish().default(null),
+    pending: z.int().gte(0).optional().default(0),
     query: z.string().min(1).max(5000),
     reducer: zReducer.optional().default('last'),
     severity: zAlertSeverity.optional().default('warning'),
@@ -1126,16 +1132,6 @@ export const zLoginWritable = z.object({
 });
 
 /**
- * PagerDutyChannel
- *
- * A PagerDuty service (Events API v2).
- */
-export const zPagerDutyChannelWritable = z.object({
-    routingKey: z.string(),
-    type: z.literal('pagerduty').optional().default('pagerduty')
-});
-
-/**
  * UpdateUser
  *
  * Changes to a person by an admin; what is left out stays.
@@ -1144,121 +1140,6 @@ export const zUpdateUserWritable = z.object({
     disabled: z.boolean().nullish(),
     password: z.string().max(200).nullish(),
     role: zRole.nullish()
-});
-
-/**
- * WebhookChannel
- *
- * An HTTP receiver of Alertmanager version 4 bodies.
- */
-export const zWebhookChannelWritable = z.object({
-    secret: z.string().nullish().default(null),
-    type: z.literal('webhook').optional().default('webhook'),
-    url: z.url().min(1).max(2083)
-});
-
-/**
- * Notification
- *
- * Who is told, and how often while it fires.
- */
-export const zNotificationWritable = z.object({
-    channels: z.array(z.union([
-        z.object({
-            type: z.literal('webhook')
-        }).and(zWebhookChannelWritable),
-        z.object({
-            type: z.literal('slack')
-        }).and(zSlackChannel),
-        z.object({
-            type: z.literal('pagerduty')
-        }).and(zPagerDutyChannelWritable),
-        z.object({
-            type: z.literal('email')
-        }).and(zEmailChannel),
-        z.object({
-            type: z.literal('saved')
-        }).and(zSavedChannel)
-    ])).max(20).optional(),
-    repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('4h')
-});
-
-/**
- * AlertRule
- *
- * A rule as it is kept, with the state of its series.
- */
-export const zAlertRuleWritable = z.object({
-    condition: zAlertCondition,
-    createdAt: z.iso.datetime(),
-    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    enabled: z.boolean().optional().default(true),
-    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    id: z.uuid(),
-    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    labels: z.record(z.string(), z.unknown()).optional(),
-    lastError: z.string().nullish().default(null),
-    lastEvaluatedAt: z.iso.datetime().nullish().default(null),
-    message: z.string().max(4000).optional().default(''),
-    name: z.string().min(1).max(200),
-    noData: zNoDataPolicy.optional().default('keep_state'),
-    notification: zNotificationWritable.optional(),
-    ownerId: z.uuid().nullish().default(null),
-    query: z.string().min(1).max(5000),
-    reducer: zReducer.optional().default('last'),
-    severity: zAlertSeverity.optional().default('warning'),
-    status: zAlertStatus.optional().default('inactive'),
-    threshold: z.number(),
-    updatedAt: z.iso.datetime(),
-    version: z.int().gte(1).optional().default(1),
-    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null)
-});
-
-/**
- * CreateAlertRule
- *
- * A new rule.
- */
-export const zCreateAlertRuleWritable = z.object({
-    condition: zAlertCondition,
-    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    enabled: z.boolean().optional().default(true),
-    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    labels: z.record(z.string(), z.unknown()).optional(),
-    message: z.string().max(4000).optional().default(''),
-    name: z.string().min(1).max(200),
-    noData: zNoDataPolicy.optional().default('keep_state'),
-    notification: zNotificationWritable.optional(),
-    query: z.string().min(1).max(5000),
-    reducer: zReducer.optional().default('last'),
-    severity: zAlertSeverity.optional().default('warning'),
-    threshold: z.number(),
-    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null)
-});
-
-/**
- * UpdateAlertRule
- *
- * Changes to a rule; what is left out stays. `version` is the one that was read.
- */
-export const zUpdateAlertRuleWritable = z.object({
-    condition: zAlertCondition.nullish().default(null),
-    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
-    enabled: z.boolean().nullish().default(null),
-    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
-    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
-    labels: z.record(z.string(), z.unknown()).nullish().default(null),
-    message: z.string().max(4000).nullish().default(null),
-    name: z.string().min(1).max(200).nullish().default(null),
-    noData: zNoDataPolicy.nullish().default(null),
-    notification: zNotificationWritable.nullish().default(null),
-    query: z.string().min(1).max(5000).nullish().default(null),
-    reducer: zReducer.nullish().default(null),
-    severity: zAlertSeverity.nullish().default(null),
-    threshold: z.number().nullish().default(null),
-    version: z.int().gte(1).nullish().default(null),
-    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null)
 });
 
 export const zGetApiKeysQuery = z.object({
