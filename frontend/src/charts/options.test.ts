@@ -9,6 +9,7 @@ const style = {
   binary: false,
   series: [{ label: 'a', color: '#123456' }],
   thresholds: [],
+  thresholdStyle: 'line' as const,
   axisColor: '#000000',
   gridColor: '#000000',
   format: String,

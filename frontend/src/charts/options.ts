@@ -7,8 +7,9 @@ export type ChartStyle = {
   connect: boolean
   min?: number | null
   max?: number | null
-  series: { label: string; color: string }[]
+  series: { label: string; color: string; format?: (value: number) => string }[]
   thresholds: { value: number; color: string }[]
+  thresholdStyle: 'line' | 'area' | 'both'
   axisColor: string
   gridColor: string
   /** Whether the scale counts in powers of two, as bytes do. */
@@ -64,8 +65,9 @@ export function chartOptions(
       {
         ...axis,
         size: (_chart, values) =>
-          values?.length ? Math.max(...values.map((text) => text.length)) * 6.4 + 16 : 40,
-        values: (_chart, splits) => splits.map((split) => style.format(split)),
+          values?.length ? Math.max(...values.map((text) => text?.length ?? 0)) * 6.4 + 16 : 40,
+        values: (_chart, splits) =>
+          splits.map((split) => (split === null ? null : style.format(split))),
         space: 32,
         ...(style.binary ? { incrs: POWERS_OF_TWO } : {}),
       },
@@ -93,7 +95,8 @@ export function chartOptions(
           calls.onZoom(Math.round(start * 1000), Math.round(end * 1000))
         },
       ],
-      draw: [(chart) => drawThresholds(chart, style.thresholds)],
+      drawClear: [(chart) => drawAreas(chart, style)],
+      draw: [(chart) => drawThresholds(chart, style)],
     },
   }
 }
@@ -135,11 +138,30 @@ function fillOf(kind: ChartStyle['kind'], color: string): string | undefined {
   return kind === 'bar' ? color : `color-mix(in srgb, ${color} 22%, transparent)`
 }
 
-function drawThresholds(chart: uPlot, thresholds: { value: number; color: string }[]) {
+/** What lies between one threshold and the next, lightly tinted, behind everything. */
+function drawAreas(chart: uPlot, style: ChartStyle) {
+  if (style.thresholdStyle === 'line') return
   const { ctx, bbox } = chart
-  for (const { value, color } of thresholds) {
+  const rising = [...style.thresholds].sort((a, b) => a.value - b.value)
+  const within = (y: number) => Math.min(bbox.top + bbox.height, Math.max(bbox.top, y))
+  ctx.save()
+  ctx.globalAlpha = 0.1
+  rising.forEach(({ value, color }, place) => {
+    const above = rising[place + 1]
+    const low = within(chart.valToPos(value, 'y', true))
+    const high = above ? within(chart.valToPos(above.value, 'y', true)) : bbox.top
+    ctx.fillStyle = color
+    ctx.fillRect(bbox.left, high, bbox.width, low - high)
+  })
+  ctx.restore()
+}
+
+function drawThresholds(chart: uPlot, style: ChartStyle) {
+  if (style.thresholdStyle === 'area') return
+  const { ctx, bbox } = chart
+  for (const { value, color } of style.thresholds) {
     const y = chart.valToPos(value, 'y', true)
-    if (y < bbox.top || y > bbox.top + bbox.height) continue
+    if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue
     ctx.save()
     ctx.strokeStyle = color
     ctx.setLineDash([6, 4])

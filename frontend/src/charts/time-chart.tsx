@@ -88,7 +88,7 @@ export function TimeChart(props: Props) {
           {style.series.map((series, index) => (
             <tr key={series.label + String(index)}>
               <th scope="row">{series.label}</th>
-              <td>{lastText(props.measured[index] ?? [], style.format)}</td>
+              <td>{lastText(props.measured[index] ?? [], series.format ?? style.format)}</td>
             </tr>
           ))}
         </tbody>
@@ -128,7 +128,7 @@ function Tooltip({ tip, times, measured, style }: Props & { tip: Tip }) {
           <span className="size-2 shrink-0 rounded-full" style={{ background: row.color }} />
           <span className="truncate">{row.label}</span>
           <span className="ml-auto pl-3 font-medium tabular-nums">
-            {style.format(row.value ?? 0)}
+            {(row.format ?? style.format)(row.value ?? 0)}
           </span>
         </div>
       ))}

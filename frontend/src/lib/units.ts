@@ -42,25 +42,95 @@ function seconds(value: number, decimals: number | null | undefined): string {
   return `${plain(value / 86_400, decimals)} d`
 }
 
-const UNITS: Record<string, Formatter> = {
-  percent: (value, decimals) => `${plain(value, decimals)} %`,
-  ratio: (value, decimals) => `${plain(value * 100, decimals)} %`,
-  bytes: scaled(1024, IEC, ''),
-  'bytes/s': scaled(1024, IEC, '/s'),
-  bits: scaled(1000, SI, 'b'),
-  'bits/s': scaled(1000, SI, 'b/s'),
-  seconds,
-  milliseconds: (value, decimals) => seconds(value / 1000, decimals),
-  ops: scaled(1000, SI, 'ops/s'),
-  'requests/s': scaled(1000, SI, 'req/s'),
-  celsius: (value, decimals) => `${plain(value, decimals)} °C`,
-  none: plain,
-}
-UNITS.bytes_per_second = UNITS['bytes/s'] as Formatter
-UNITS.bytesPerSecond = UNITS['bytes/s'] as Formatter
-UNITS.Bps = UNITS['bytes/s'] as Formatter
+const days = (value: number) =>
+  new Date(value).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+
+type Unit = { label: string; format: Formatter }
+type UnitGroup = { label: string; units: Record<string, Unit> }
+
+const behind =
+  (symbol: string): Formatter =>
+  (value, decimals) =>
+    `${plain(value, decimals)} ${symbol}`
+const before =
+  (symbol: string): Formatter =>
+  (value, decimals) =>
+    `${value < 0 ? '-' : ''}${symbol}${short(Math.abs(value), decimals)}`
 
 const short = scaled(1000, SI, '')
+
+/** The units that a panel can show, as the editor lists them. */
+export const UNIT_GROUPS: UnitGroup[] = [
+  {
+    label: 'Numbers',
+    units: {
+      short: { label: 'Short (1.2 k)', format: short },
+      none: { label: 'Plain number', format: plain },
+      percent: { label: 'Percent (0–100)', format: behind('%') },
+      ratio: { label: 'Percent (0.0–1.0)', format: (v, d) => `${plain(v * 100, d)} %` },
+      scientific: { label: 'Scientific', format: (v, d) => v.toExponential(d ?? 2) },
+      hex: { label: 'Hexadecimal', format: (v) => `0x${Math.round(v).toString(16)}` },
+    },
+  },
+  {
+    label: 'Data',
+    units: {
+      bytes: { label: 'Bytes (1024)', format: scaled(1024, IEC, '') },
+      decbytes: { label: 'Bytes (1000)', format: scaled(1000, SI, 'B') },
+      bits: { label: 'Bits (1000)', format: scaled(1000, SI, 'b') },
+      'bytes/s': { label: 'Bytes a second (1024)', format: scaled(1024, IEC, '/s') },
+      'decbytes/s': { label: 'Bytes a second (1000)', format: scaled(1000, SI, 'B/s') },
+      'bits/s': { label: 'Bits a second', format: scaled(1000, SI, 'b/s') },
+      'packets/s': { label: 'Packets a second', format: scaled(1000, SI, 'p/s') },
+    },
+  },
+  {
+    label: 'Time',
+    units: {
+      seconds: { label: 'Seconds', format: seconds },
+      milliseconds: { label: 'Milliseconds', format: (v, d) => seconds(v / 1e3, d) },
+      microseconds: { label: 'Microseconds', format: (v, d) => seconds(v / 1e6, d) },
+      nanoseconds: { label: 'Nanoseconds', format: (v, d) => seconds(v / 1e9, d) },
+      hertz: { label: 'Hertz', format: scaled(1000, SI, 'Hz') },
+      date: { label: 'Date (ms since 1970)', format: days },
+    },
+  },
+  {
+    label: 'Throughput',
+    units: {
+      ops: { label: 'Operations a second', format: scaled(1000, SI, 'ops/s') },
+      'requests/s': { label: 'Requests a second', format: scaled(1000, SI, 'req/s') },
+      'reads/s': { label: 'Reads a second', format: scaled(1000, SI, 'rd/s') },
+      'writes/s': { label: 'Writes a second', format: scaled(1000, SI, 'wr/s') },
+      'events/s': { label: 'Events a second', format: scaled(1000, SI, 'ev/s') },
+      'messages/s': { label: 'Messages a second', format: scaled(1000, SI, 'msg/s') },
+      'ops/min': { label: 'Operations a minute', format: scaled(1000, SI, 'ops/min') },
+    },
+  },
+  {
+    label: 'Physics and money',
+    units: {
+      celsius: { label: 'Celsius', format: behind('°C') },
+      fahrenheit: { label: 'Fahrenheit', format: behind('°F') },
+      watts: { label: 'Watts', format: scaled(1000, SI, 'W') },
+      volts: { label: 'Volts', format: scaled(1000, SI, 'V') },
+      amperes: { label: 'Amperes', format: scaled(1000, SI, 'A') },
+      rpm: { label: 'Turns a minute', format: behind('rpm') },
+      humidity: { label: 'Relative humidity', format: behind('%H') },
+      usd: { label: 'Dollars', format: before('$') },
+      eur: { label: 'Euros', format: before('€') },
+    },
+  },
+]
+
+const UNITS: Record<string, Formatter> = Object.fromEntries(
+  UNIT_GROUPS.flatMap(({ units }) =>
+    Object.entries(units).map(([name, { format }]) => [name, format] as const),
+  ),
+)
+for (const other of ['bytes_per_second', 'bytesPerSecond', 'Bps']) {
+  UNITS[other] = scaled(1024, IEC, '/s')
+}
 
 /** A value with its unit, as people read it. An unknown unit is written behind the number. */
 export function formatValue(

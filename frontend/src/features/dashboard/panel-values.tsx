@@ -1,38 +1,35 @@
+import { lazy, Suspense } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { calculate, type Table } from '@/charts/data'
-import { colorOf } from '@/charts/palette'
+import { dress, thresholdColor } from '@/charts/looks'
 import { formatValue } from '@/lib/units'
+
+const GaugeChart = lazy(() => import('@/charts/gauge-chart'))
 
 type Props = { panel: Panel; table: Table }
 
-/** The colour of the highest threshold that a value has reached. */
-function thresholdColor(panel: Panel, value: number | undefined): string | undefined {
-  if (value === undefined) return undefined
-  const reached = panel.options.thresholds
-    .filter((threshold) => value >= threshold.value)
-    .sort((a, b) => b.value - a.value)[0]
-  return reached && colorOf(1, reached.color)
-}
-
 export function Stat({ panel, table }: Props) {
   const { options } = panel
-  const shown = table.lines.slice(0, 4)
+  const shown = dress(table, options).slice(0, 4)
   return (
     <div className="flex h-full flex-col">
-      {shown.map((line, index) => {
+      {shown.map((line) => {
         const value = calculate(line.values, options.calculation)
-        const color = thresholdColor(panel, value)
+        const color = thresholdColor(options.thresholds, value)
         return (
           <div key={line.key} className="relative flex min-h-0 flex-1 items-center">
-            {options.sparkline && (
-              <Sparkline values={line.values} color={color ?? colorOf(index, options.color)} />
-            )}
+            {options.sparkline && <Sparkline values={line.values} color={color ?? line.color} />}
             <p className="relative w-full text-center">
               {shown.length > 1 && (
                 <span className="block truncate text-xs text-muted">{line.label}</span>
               )}
-              <span className="text-[clamp(1.1rem,2.4vw,2rem)] leading-tight font-semibold tracking-tight tabular-nums">
-                {formatValue(value, options.unit, options.decimals)}
+              <span
+                className="text-[clamp(1.1rem,2.4vw,2rem)] leading-tight font-semibold tracking-tight tabular-nums"
+                style={
+                  color ? { color: `color-mix(in oklab, ${color} 72%, var(--text))` } : undefined
+                }
+              >
+                {formatValue(value, line.unit, options.decimals)}
               </span>
             </p>
           </div>
@@ -76,35 +73,34 @@ function Sparkline({ values, color }: { values: (number | null)[]; color: string
 
 export function Gauge({ panel, table }: Props) {
   const { options } = panel
-  const value = calculate(table.lines[0]?.values ?? [], options.calculation)
+  const shown = dress(table, options).slice(0, 6)
   const low = options.min ?? 0
   const high = options.max ?? 100
-  const share = value === undefined ? 0 : Math.min(1, Math.max(0, (value - low) / (high - low)))
-  const color = thresholdColor(panel, value) ?? colorOf(0, options.color)
   return (
-    <div className="relative flex h-full items-center justify-center">
-      <svg viewBox="0 0 100 60" className="h-full max-w-full" aria-hidden="true">
-        <path
-          d="M10 52 A40 40 0 0 1 90 52"
-          fill="none"
-          stroke="var(--raised)"
-          strokeWidth="9"
-          strokeLinecap="round"
-        />
-        <path
-          d="M10 52 A40 40 0 0 1 90 52"
-          fill="none"
-          stroke={color}
-          strokeWidth="9"
-          strokeLinecap="round"
-          pathLength={100}
-          strokeDasharray={`${share * 100} 200`}
-          visibility={share === 0 ? 'hidden' : undefined}
-        />
-      </svg>
-      <p className="absolute bottom-[14%] text-2xl font-semibold tabular-nums">
-        {formatValue(value, options.unit, options.decimals)}
-      </p>
+    <div className="flex h-full">
+      {shown.map((line) => {
+        const value = calculate(line.values, options.calculation)
+        return (
+          <div key={line.key} className="relative flex min-w-0 flex-1 flex-col">
+            <div className="relative min-h-0 flex-1" aria-hidden="true">
+              <Suspense>
+                <GaugeChart
+                  value={value ?? low}
+                  low={low}
+                  high={high}
+                  color={thresholdColor(options.thresholds, value) ?? line.color}
+                />
+              </Suspense>
+            </div>
+            <p className="absolute inset-x-0 bottom-[16%] text-center text-2xl font-semibold tabular-nums">
+              {formatValue(value, line.unit, options.decimals)}
+            </p>
+            {shown.length > 1 && (
+              <p className="truncate text-center text-xs text-muted">{line.label}</p>
+            )}
+          </div>
+        )
+      })}
     </div>
   )
 }
@@ -112,7 +108,8 @@ export function Gauge({ panel, table }: Props) {
 const COLUMNS = ['last', 'min', 'max', 'avg'] as const
 
 export function ValueTable({ panel, table }: Props) {
-  const { unit, decimals } = panel.options
+  const { options } = panel
+  const { decimals } = options
   return (
     <section
       className="h-full overflow-auto"
@@ -132,12 +129,12 @@ export function ValueTable({ panel, table }: Props) {
           </tr>
         </thead>
         <tbody>
-          {table.lines.map((line) => (
+          {dress(table, options).map((line) => (
             <tr key={line.key} className="border-t border-line">
               <td className="max-w-48 truncate py-1">{line.label}</td>
               {COLUMNS.map((column) => (
                 <td key={column} className="py-1 pl-3 text-right tabular-nums">
-                  {formatValue(calculate(line.values, column), unit, decimals)}
+                  {formatValue(calculate(line.values, column), line.unit, decimals)}
                 </td>
               ))}
             </tr>

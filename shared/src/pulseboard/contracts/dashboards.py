@@ -101,6 +101,7 @@ class PanelOptions(Contract):
     show_legend: bool = True
     legend: Literal["list", "table"] = "list"
     thresholds: list[Threshold] = Field(default_factory=list, max_length=20)
+    threshold_style: Literal["line", "area", "both"] = "line"
     calculation: Calculation = Calculation.LAST
     min: float | None = Field(default=None, allow_inf_nan=False)
     max: float | None = Field(default=None, allow_inf_nan=False)

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import { dress, matches, overrideOf, thresholdColor } from './looks'
+import { colorOf, PALETTES } from './palette'
+
+const override = { color: null, label: null, unit: null, hidden: null }
+
+test('a star stands for any text and nothing else is special', () => {
+  expect(matches('web-*', 'web-1')).toBe(true)
+  expect(matches('*', '')).toBe(true)
+  expect(matches('a.b', 'axb')).toBe(false)
+  expect(matches('web', 'web-1')).toBe(false)
+  expect(matches('(in) *', '(in) eth0')).toBe(true)
+})
+
+test('a later override wins where it speaks', () => {
+  const said = overrideOf(
+    [
+      { ...override, match: 'web-*', color: 'blue', unit: 'bytes' },
+      { ...override, match: 'web-1', color: 'orange' },
+    ],
+    'web-1',
+  )
+  expect(said).toMatchObject({ color: 'orange', unit: 'bytes' })
+})
+
+test('lines wear their options; hidden ones keep their place in the palette', () => {
+  const table = {
+    times: [0, 1],
+    lines: ['a', 'b', 'c'].map((label) => ({ key: label, label, values: [1, null] })),
+  }
+  const looks = dress(table, {
+    color: null,
+    palette: null,
+    unit: 'bytes',
+    nulls: 'zero',
+    overrides: [
+      { ...override, match: 'b', hidden: true },
+      { ...override, match: 'c', label: 'Sea', unit: 'seconds' },
+    ],
+  })
+  expect(looks.map((look) => [look.label, look.unit, look.color])).toEqual([
+    ['a', 'bytes', 'var(--series-1)'],
+    ['Sea', 'seconds', 'var(--series-3)'],
+  ])
+  expect(looks[0]?.values).toEqual([1, 0])
+})
+
+test('the highest threshold reached gives the colour', () => {
+  const thresholds = [
+    { value: 90, color: 'red', label: null },
+    { value: 0, color: '#00ff00', label: null },
+  ]
+  expect(thresholdColor(thresholds, 50)).toBe('#00ff00')
+  expect(thresholdColor(thresholds, 90)).toBe('var(--series-2)')
+  expect(thresholdColor(thresholds, -1)).toBeUndefined()
+})
+
+test('palettes come round again, and an unknown one is the standard one', () => {
+  const size = PALETTES.bright?.colors.length ?? 0
+  expect(colorOf(size, null, 'bright')).toBe(colorOf(0, null, 'bright'))
+  expect(colorOf(0, null, 'gone')).toBe('var(--series-1)')
+  expect(colorOf(3, '#123456', 'bright')).toBe('#123456')
+})

@@ -1,0 +1,56 @@
+import type { PanelOptions, SeriesOverride } from '@/api/generated/types.gen'
+import type { Line, Table } from './data'
+import { colorOf } from './palette'
+
+/** A line with the looks that a panel's options give it. */
+export type Look = Line & { color: string; unit: string | null }
+
+/** Whether a series is called so; `*` stands for any text. */
+export function matches(pattern: string, name: string): boolean {
+  const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`).test(name)
+}
+
+/** What the overrides say of one series; a later one wins where two speak. */
+export function overrideOf(overrides: SeriesOverride[], name: string): Partial<SeriesOverride> {
+  const said: Partial<SeriesOverride> = {}
+  for (const override of overrides) {
+    if (!matches(override.match, name)) continue
+    for (const [key, value] of Object.entries(override)) {
+      if (value !== null && value !== undefined) Object.assign(said, { [key]: value })
+    }
+  }
+  return said
+}
+
+type LookOptions = Pick<PanelOptions, 'color' | 'palette' | 'unit' | 'nulls' | 'overrides'>
+
+/** The lines of a panel as it shows them: overrides applied, nulls as zero where it wants so. */
+export function dress(table: Table, options: LookOptions): Look[] {
+  return table.lines.flatMap((line, index) => {
+    const said = overrideOf(options.overrides, line.label)
+    if (said.hidden) return []
+    const chosen = said.color ?? (index === 0 ? options.color : null)
+    return [
+      {
+        key: line.key,
+        label: said.label ?? line.label,
+        values: options.nulls === 'zero' ? line.values.map((value) => value ?? 0) : line.values,
+        color: colorOf(index, chosen, options.palette),
+        unit: said.unit ?? options.unit ?? null,
+      },
+    ]
+  })
+}
+
+/** The colour of the highest threshold that a value has reached. */
+export function thresholdColor(
+  thresholds: PanelOptions['thresholds'],
+  value: number | undefined,
+): string | undefined {
+  if (value === undefined) return undefined
+  const reached = thresholds
+    .filter((threshold) => value >= threshold.value)
+    .sort((a, b) => b.value - a.value)[0]
+  return reached && colorOf(1, reached.color)
+}

@@ -1,0 +1,109 @@
+import clsx from 'clsx'
+import type { PanelOptions } from '@/api/generated/types.gen'
+import { calculate } from '@/charts/data'
+import type { Look } from '@/charts/looks'
+import { formatValue } from '@/lib/units'
+
+type Props = {
+  options: PanelOptions
+  looks: Look[]
+  hidden: ReadonlySet<string>
+  onClick: (key: string, add: boolean) => void
+}
+
+const COLUMNS = ['last', 'min', 'max', 'avg'] as const
+
+/** The series of a chart: a click shows one alone, with Ctrl hides or shows one. */
+export function PanelLegend(props: Props) {
+  if (!props.options.showLegend) return null
+  return props.options.legend === 'table' ? <LegendTable {...props} /> : <LegendList {...props} />
+}
+
+function Name({
+  look,
+  hidden,
+  onClick,
+  children,
+}: Omit<Props, 'looks' | 'options'> & { look: Look; children?: React.ReactNode }) {
+  const off = hidden.has(look.key)
+  return (
+    <button
+      type="button"
+      aria-pressed={!off}
+      title="Click: only this. With Ctrl: hide or show."
+      onClick={(event) => onClick(look.key, event.ctrlKey || event.metaKey)}
+      className={clsx(
+        'flex min-w-0 max-w-full items-center gap-1.5 rounded px-1.5 py-0.5 text-left text-xs hover:bg-raised',
+        off && 'text-muted line-through',
+      )}
+    >
+      <span
+        className="h-0.5 w-3 shrink-0 rounded-full"
+        style={{ background: off ? 'var(--line)' : look.color }}
+      />
+      <span className="truncate">{look.label}</span>
+      {children}
+    </button>
+  )
+}
+
+function LegendList({ options, looks, ...rest }: Props) {
+  return (
+    <ul
+      aria-label="Legend"
+      className="mt-1 flex max-h-14 shrink-0 flex-wrap gap-x-1 overflow-y-auto"
+    >
+      {looks.map((look) => (
+        <li key={look.key} className="max-w-full">
+          <Name look={look} {...rest}>
+            <span className="shrink-0 text-muted tabular-nums">
+              {formatValue(
+                calculate(look.values, options.calculation),
+                look.unit,
+                options.decimals,
+              )}
+            </span>
+          </Name>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function LegendTable({ options, looks, ...rest }: Props) {
+  return (
+    <section
+      className="mt-1 max-h-[40%] shrink-0 overflow-auto"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+      tabIndex={0}
+      aria-label="Legend"
+    >
+      <table className="w-full text-left text-xs">
+        <thead className="sticky top-0 bg-surface text-muted">
+          <tr>
+            <th className="px-1.5 font-medium">Series</th>
+            {COLUMNS.map((column) => (
+              <th key={column} className="pl-3 text-right font-medium">
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {looks.map((look) => (
+            <tr key={look.key}>
+              <td className="w-full max-w-0">
+                <Name look={look} {...rest} />
+              </td>
+              {COLUMNS.map((column) => (
+                <td key={column} className="pl-3 text-right whitespace-nowrap tabular-nums">
+                  {formatValue(calculate(look.values, column), look.unit, options.decimals)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}

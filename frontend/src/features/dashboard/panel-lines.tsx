@@ -1,0 +1,93 @@
+import { useMemo, useState } from 'react'
+import type { Panel } from '@/api/generated/types.gen'
+import { stack, type Table } from '@/charts/data'
+import { dress } from '@/charts/looks'
+import { colorOf, resolveColor } from '@/charts/palette'
+import { TimeChart } from '@/charts/time-chart'
+import { useTheme } from '@/lib/theme'
+import { formatValue } from '@/lib/units'
+import { PanelLegend } from './panel-legend'
+import type { BoardData } from './use-board-data'
+
+type Props = {
+  panel: Panel
+  kind: 'line' | 'area' | 'bar'
+  table: Table
+  data: BoardData
+  onZoom: (start: number, end: number) => void
+  onReset: () => void
+}
+
+/** A panel over time: line, area or bar, with its legend. */
+export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props) {
+  const theme = useTheme((state) => state.shown)
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
+  const { options } = panel
+  const looks = useMemo(() => dress(table, options), [table, options])
+  const lines = looks.filter((line) => !hidden.has(line.key))
+  const measured = lines.map((line) => line.values)
+  const totals = options.stacked ? stack(measured) : measured
+  // A logarithm knows nothing at or below zero.
+  const drawn =
+    options.scale === 'log'
+      ? totals.map((values) => values.map((value) => (value !== null && value > 0 ? value : null)))
+      : totals
+  const format = (value: number) => formatValue(value, options.unit, options.decimals)
+  // Later series are painted over earlier ones: the highest of a stack comes first.
+  const order = options.stacked ? [...lines.keys()].reverse() : [...lines.keys()]
+  const pick = <T,>(list: T[]) => order.map((index) => list[index] as T)
+
+  const click = (key: string, add: boolean) => {
+    setHidden((before) => {
+      if (add) {
+        const next = new Set(before)
+        if (!next.delete(key)) next.add(key)
+        return next
+      }
+      const alone = !before.has(key) && before.size === table.lines.length - 1
+      return alone
+        ? new Set()
+        : new Set(table.lines.map((line) => line.key).filter((other) => other !== key))
+    })
+  }
+  return (
+    <div className="flex h-full flex-col">
+      <div className="min-h-0 flex-1">
+        <TimeChart
+          title={panel.title}
+          times={table.times}
+          drawn={pick(drawn)}
+          measured={pick(measured)}
+          identity={JSON.stringify([theme, kind, options, lines.map((line) => line.key)])}
+          start={data.start}
+          end={data.end}
+          onZoom={onZoom}
+          onReset={onReset}
+          style={{
+            kind,
+            stacked: options.stacked,
+            log: options.scale === 'log',
+            connect: options.nulls === 'connect',
+            binary: /^(bytes|Bps)/.test(options.unit ?? ''),
+            min: options.min,
+            max: options.max,
+            series: pick(lines).map((line) => ({
+              label: line.label,
+              color: resolveColor(line.color),
+              format: (value) => formatValue(value, line.unit, options.decimals),
+            })),
+            thresholds: options.thresholds.map((threshold, index) => ({
+              value: threshold.value,
+              color: resolveColor(colorOf(index + 1, threshold.color)),
+            })),
+            thresholdStyle: options.thresholdStyle,
+            axisColor: resolveColor('var(--muted)'),
+            gridColor: resolveColor('var(--grid)'),
+            format,
+          }}
+        />
+      </div>
+      <PanelLegend options={options} looks={looks} hidden={hidden} onClick={click} />
+    </div>
+  )
+}
