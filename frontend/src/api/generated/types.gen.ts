@@ -1285,6 +1285,10 @@ export type PanelOptions = {
      */
     stacked: boolean;
     /**
+     * Thresholdstyle
+     */
+    thresholdStyle: 'line' | 'area' | 'both';
+    /**
      * Thresholds
      */
     thresholds: Array<Threshold>;

@@ -752,6 +752,11 @@ export const zPanelOptions = z.object({
     showLegend: z.boolean().default(true),
     sparkline: z.boolean().default(true),
     stacked: z.boolean().default(false),
+    thresholdStyle: z.enum([
+        'line',
+        'area',
+        'both'
+    ]),
     thresholds: z.array(zThreshold).max(20),
     unit: z.string().max(30).nullable()
 });
