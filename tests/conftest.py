@@ -32,6 +32,7 @@ _BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
 
 TABLES = (
     "users, api_keys, metric_definitions, metric_series, series_end, dashboards, panels,"
+    " dashboard_versions, dashboard_visits,"
     " alert_rules, alert_state, alert_events, alert_channels, alert_outbox, alert_silences"
 )
 

@@ -1,47 +1,315 @@
 """Dashboards and panels."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 from uuid import UUID
 
+import psycopg
 from fastapi import APIRouter, Query
 
-from pulseboard.contracts.dashboards import Dashboard, DashboardSummary
+from pulseboard.contracts.dashboards import (
+    CopyPanel,
+    CreateDashboard,
+    CreatePanel,
+    Dashboard,
+    DashboardDocument,
+    DashboardOrder,
+    DashboardSummary,
+    DashboardVersion,
+    DuplicateDashboard,
+    ImportDashboard,
+    ImportedDashboard,
+    SavedPanel,
+    SetFavourite,
+    UpdateDashboard,
+    UpdatePanel,
+)
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
-from pulseboard.exceptions import NotFound
-from pulseboard.http.access import Reader
-from pulseboard.stores import dashboards, database
+from pulseboard.domain import dashboard_document
+from pulseboard.exceptions import Conflict, Forbidden, NotFound
+from pulseboard.http.access import Principal, Reader, SignedIn, Writer
+from pulseboard.stores import dashboard_cache, dashboard_changes, dashboards, database
 
 router = APIRouter(prefix="/api/v1/dashboards", tags=["dashboards"])
+
+Expected = Annotated[
+    int | None,
+    Query(
+        ge=1,
+        alias="version",
+        description="The dashboard's version that was read: another's change in between is 409.",
+    ),
+]
+
+
+def _read(connection: psycopg.Connection[Any], caller: Principal, dashboard_id: UUID) -> Dashboard:
+    found = dashboards.get_dashboard(connection, dashboard_id=dashboard_id)
+    return _seen_by(caller, found)
+
+
+def _seen_by(caller: Principal, found: Dashboard) -> Dashboard:
+    own = found.owner_id == caller.user_id
+    if not (own or found.is_public or caller.is_admin):
+        # The same answer as for one that is not there: ids of others' boards tell nothing.
+        raise NotFound("There is no such dashboard.")
+    can_edit = caller.can_write and (own or caller.is_admin)
+    return found.model_copy(update={"can_edit": can_edit})
+
+
+@contextmanager
+def _changing(caller: Principal, dashboard_id: UUID) -> Iterator[psycopg.Connection[Any]]:
+    """A connection for a change that the caller may make; the cache forgets the board after it."""
+    try:
+        with database.connection() as connection:
+            if not _read(connection, caller, dashboard_id).can_edit:
+                raise Forbidden("Only its owner or an admin may change this dashboard.")
+            yield connection
+    except Conflict:
+        # Whoever has read an old state from the cache must not be given it again.
+        dashboard_cache.forget(dashboard_id)
+        raise
+    dashboard_cache.forget(dashboard_id)
+
+
+def _mine(saved: Dashboard) -> ApiResponse[Dashboard]:
+    return ApiResponse(data=saved.model_copy(update={"can_edit": True}))
+
+
+def _panel(saved: Dashboard, panel_id: UUID) -> ApiResponse[SavedPanel]:
+    panel = next(panel for panel in saved.panels if panel.id == panel_id)
+    return ApiResponse(data=SavedPanel(**panel.model_dump(), dashboard_version=saved.version))
 
 
 @router.get("")
 def get_dashboards(
     caller: Reader,
     search: Annotated[str, Query(max_length=200)] = "",
+    order: DashboardOrder = DashboardOrder.UPDATED,
+    favourites: bool = False,
     page: Annotated[int, Query(ge=1)] = 1,
     page_size: Annotated[int, Query(ge=1, le=1000, alias="pageSize")] = 50,
 ) -> ApiResponse[list[DashboardSummary]]:
-    """One's own and public dashboards (all for an admin), last changed first."""
+    """One's own and public dashboards (all for an admin)."""
     with database.connection() as connection:
         found, total = dashboards.list_dashboards(
             connection,
             reader_id=caller.user_id,
             everything=caller.is_admin,
             search=search,
+            order=order,
+            favourites=favourites,
             page=page,
             page_size=page_size,
         )
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
+@router.post("", status_code=201)
+def create_dashboard(caller: Writer, body: CreateDashboard) -> ApiResponse[Dashboard]:
+    """Make a dashboard, with or without panels."""
+    with database.connection() as connection:
+        made = dashboards.create_dashboard(connection, owner_id=caller.user_id, body=body)
+    return _mine(made)
+
+
+@router.post("/import", status_code=201)
+def import_dashboard(caller: Writer, body: ImportDashboard) -> ApiResponse[ImportedDashboard]:
+    """Make a dashboard from a file, with a report of all that was not taken as it was."""
+    document, report = dashboard_document.parse(body.document)
+    wanted = dashboard_document.to_create(document, name=body.name)
+    with database.connection() as connection:
+        made = dashboards.create_dashboard(
+            connection,
+            owner_id=caller.user_id,
+            body=wanted.model_copy(update={"is_public": body.is_public}),
+        )
+    imported = made.model_copy(update={"can_edit": True})
+    return ApiResponse(data=ImportedDashboard(dashboard=imported, report=report))
+
+
 @router.get("/{dashboard_id}")
 def get_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[Dashboard]:
     """A dashboard with its panels. 404 when it is not there or not for this caller."""
+    kept = dashboard_cache.get(dashboard_id)
+    if kept is not None:
+        return ApiResponse(data=_seen_by(caller, kept))
     with database.connection() as connection:
         found = dashboards.get_dashboard(connection, dashboard_id=dashboard_id)
-    own = found.owner_id == caller.user_id
-    if not (own or found.is_public or caller.is_admin):
-        # The same answer as for one that is not there: ids of others' boards tell nothing.
-        raise NotFound("There is no such dashboard.")
-    can_edit = caller.can_write and (own or caller.is_admin)
-    return ApiResponse(data=found.model_copy(update={"can_edit": can_edit}))
+    dashboard_cache.put(found)
+    return ApiResponse(data=_seen_by(caller, found))
+
+
+@router.put("/{dashboard_id}")
+def update_dashboard(
+    caller: Writer, dashboard_id: UUID, body: UpdateDashboard
+) -> ApiResponse[Dashboard]:
+    """Change what is given; `layout` places all panels at once.
+
+    409 when `version` is not the newest.
+    """
+    with _changing(caller, dashboard_id) as connection:
+        saved = dashboard_changes.update(
+            connection, dashboard_id=dashboard_id, author_id=caller.user_id, body=body
+        )
+    return _mine(saved)
+
+
+@router.delete("/{dashboard_id}", status_code=204)
+def delete_dashboard(caller: Writer, dashboard_id: UUID) -> None:
+    """Remove a dashboard with its panels and its history."""
+    with _changing(caller, dashboard_id) as connection:
+        dashboard_changes.delete(connection, dashboard_id=dashboard_id)
+
+
+@router.post("/{dashboard_id}/duplicate", status_code=201)
+def duplicate_dashboard(
+    caller: Writer, dashboard_id: UUID, body: DuplicateDashboard
+) -> ApiResponse[Dashboard]:
+    """Copy a dashboard that one may see; the copy is one's own, and not public."""
+    with database.connection() as connection:
+        board = _read(connection, caller, dashboard_id)
+        copy = dashboard_document.to_create(
+            dashboard_document.export(board), name=body.name or f"{board.name[:193]} (copy)"
+        )
+        made = dashboards.create_dashboard(connection, owner_id=caller.user_id, body=copy)
+    return _mine(made)
+
+
+@router.get("/{dashboard_id}/export")
+def export_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[DashboardDocument]:
+    """The dashboard as a file for Git: no ids, no times, always in the same order."""
+    with database.connection() as connection:
+        board = _read(connection, caller, dashboard_id)
+    return ApiResponse(data=dashboard_document.export(board))
+
+
+@router.put("/{dashboard_id}/favourite", status_code=204)
+def set_favourite(caller: SignedIn, dashboard_id: UUID, body: SetFavourite) -> None:
+    """Mark a dashboard as a favourite of one's own, or no longer."""
+    with database.connection() as connection:
+        _read(connection, caller, dashboard_id)
+        dashboards.note_visit(
+            connection, user_id=caller.user_id, dashboard_id=dashboard_id, favourite=body.favourite
+        )
+
+
+@router.post("/{dashboard_id}/visit", status_code=204)
+def note_visit(caller: SignedIn, dashboard_id: UUID) -> None:
+    """Remember that one has opened a dashboard, for the list of recent ones."""
+    with database.connection() as connection:
+        _read(connection, caller, dashboard_id)
+        dashboards.note_visit(connection, user_id=caller.user_id, dashboard_id=dashboard_id)
+
+
+@router.get("/{dashboard_id}/versions")
+def get_dashboard_versions(
+    caller: Reader, dashboard_id: UUID
+) -> ApiResponse[list[DashboardVersion]]:
+    """What was changed, when and by whom, newest first."""
+    with database.connection() as connection:
+        _read(connection, caller, dashboard_id)
+        found = dashboard_changes.list_versions(connection, dashboard_id=dashboard_id)
+    return ApiResponse(data=found)
+
+
+@router.get("/{dashboard_id}/versions/{version}")
+def get_dashboard_version(
+    caller: Reader, dashboard_id: UUID, version: int
+) -> ApiResponse[Dashboard]:
+    """A former state of a dashboard."""
+    with database.connection() as connection:
+        _read(connection, caller, dashboard_id)
+        found = dashboard_changes.get_version(
+            connection, dashboard_id=dashboard_id, version=version
+        )
+    return ApiResponse(data=found)
+
+
+@router.post("/{dashboard_id}/versions/{restored}/restore")
+def restore_dashboard_version(
+    caller: Writer, dashboard_id: UUID, restored: int, version: Expected = None
+) -> ApiResponse[Dashboard]:
+    """Make a former state the newest; nothing of the history is lost."""
+    with _changing(caller, dashboard_id) as connection:
+        saved = dashboard_changes.restore(
+            connection,
+            dashboard_id=dashboard_id,
+            version=restored,
+            author_id=caller.user_id,
+            expected=version,
+        )
+    return _mine(saved)
+
+
+@router.post("/{dashboard_id}/panels", status_code=201)
+def add_panel(
+    caller: Writer, dashboard_id: UUID, body: CreatePanel, version: Expected = None
+) -> ApiResponse[SavedPanel]:
+    """Add a panel; where its place is taken, it stands below all others."""
+    with _changing(caller, dashboard_id) as connection:
+        saved, panel_id = dashboard_changes.add_panel(
+            connection,
+            dashboard_id=dashboard_id,
+            author_id=caller.user_id,
+            body=body,
+            expected=version,
+        )
+    return _panel(saved, panel_id)
+
+
+@router.put("/{dashboard_id}/panels/{panel_id}")
+def update_panel(
+    caller: Writer,
+    dashboard_id: UUID,
+    panel_id: UUID,
+    body: UpdatePanel,
+    version: Expected = None,
+) -> ApiResponse[SavedPanel]:
+    """Change what is given of a panel."""
+    with _changing(caller, dashboard_id) as connection:
+        saved = dashboard_changes.update_panel(
+            connection,
+            dashboard_id=dashboard_id,
+            panel_id=panel_id,
+            author_id=caller.user_id,
+            body=body,
+            expected=version,
+        )
+    return _panel(saved, panel_id)
+
+
+@router.delete("/{dashboard_id}/panels/{panel_id}")
+def delete_panel(
+    caller: Writer, dashboard_id: UUID, panel_id: UUID, version: Expected = None
+) -> ApiResponse[Dashboard]:
+    """Remove a panel; answers the dashboard without it."""
+    with _changing(caller, dashboard_id) as connection:
+        saved = dashboard_changes.delete_panel(
+            connection,
+            dashboard_id=dashboard_id,
+            panel_id=panel_id,
+            author_id=caller.user_id,
+            expected=version,
+        )
+    return _mine(saved)
+
+
+@router.post("/{dashboard_id}/panels/{panel_id}/copy", status_code=201)
+def copy_panel(
+    caller: Writer, dashboard_id: UUID, panel_id: UUID, body: CopyPanel
+) -> ApiResponse[SavedPanel]:
+    """Copy a panel to another dashboard, or within its own."""
+    with _changing(caller, body.dashboard_id) as connection:
+        board = _read(connection, caller, dashboard_id)
+        panel = next((panel for panel in board.panels if panel.id == panel_id), None)
+        if panel is None:
+            raise NotFound("There is no such panel on this dashboard.")
+        copy = dashboard_document.panel(panel)
+        saved, made = dashboard_changes.add_panel(
+            connection,
+            dashboard_id=body.dashboard_id,
+            author_id=caller.user_id,
+            body=copy.model_copy(update={"title": body.title}) if body.title else copy,
+        )
+    return _panel(saved, made)

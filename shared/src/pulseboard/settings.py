@@ -96,6 +96,15 @@ class Settings(BaseSettings):
     retention_minute: int = Field(default=30 * 86_400, ge=3600, description="Age minutes reach.")
     retention_hour: int = Field(default=365 * 86_400, ge=3600, description="Age hours reach.")
 
+    # Dashboards
+    dashboard_cache: int = Field(
+        default=30, ge=1, description="Life of a dashboard in the cache, deleted on its changes."
+    )
+    dashboard_max_panels: int = Field(default=200, ge=1, description="Panels on one dashboard.")
+    dashboard_versions: int = Field(
+        default=100, ge=1, description="Former states of a dashboard that can be restored."
+    )
+
     # Sign-in
     session_lifetime: int = Field(
         default=7 * 86_400, ge=60, description="A session ends after this time without use."

@@ -1,7 +1,7 @@
 """Dashboards and the panels on them."""
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -190,6 +190,12 @@ class UpdatePanel(Contract):
             raise ValueError("give either query or queries")
         return self
 
+    def all_queries(self) -> list[PanelQuery] | None:
+        """The queries, with the shorthand unfolded; None when they stay."""
+        if self.query is not None:
+            return [PanelQuery(query=self.query)]
+        return self.queries
+
 
 class VariableType(StrEnum):
     """Where a variable's values come from."""
@@ -248,6 +254,8 @@ class DashboardSummary(Contract):
     owner_email: str | None = None
     is_public: bool
     panel_count: int = Field(ge=0)
+    favourite: bool = Field(default=False, description="Whether the reader marked it.")
+    viewed_at: UtcTime | None = Field(default=None, description="When the reader last opened it.")
     version: int = Field(ge=1)
     created_at: UtcTime
     updated_at: UtcTime
@@ -291,3 +299,78 @@ class UpdateDashboard(Contract):
     is_public: bool | None = None
     settings: DashboardSettings | None = None
     layout: list[PanelLayout] | None = Field(default=None, max_length=200)
+
+
+class DashboardOrder(StrEnum):
+    """What comes first in the list."""
+
+    UPDATED = "updated"
+    NAME = "name"
+    VIEWED = "viewed"
+
+
+class SavedPanel(Panel):
+    """A panel that was just written, with the version that its dashboard has now."""
+
+    dashboard_version: int = Field(ge=1)
+
+
+class DuplicateDashboard(Contract):
+    """A copy of a dashboard, owned by whoever makes it."""
+
+    name: Title | None = Field(default=None, description='Left out: the name with " (copy)".')
+
+
+class CopyPanel(Contract):
+    """Where a panel is copied to."""
+
+    dashboard_id: UUID
+    title: Title | None = None
+
+
+class SetFavourite(Contract):
+    """Whether a dashboard stands among the reader's favourites."""
+
+    favourite: bool
+
+
+class DashboardVersion(Contract):
+    """A state that a dashboard has had."""
+
+    version: int = Field(ge=1)
+    change: str = Field(description="What was done.", examples=["layout changed"])
+    author_email: str | None = None
+    created_at: UtcTime
+
+
+class DashboardDocument(Contract):
+    """A dashboard as a file: the same text for the same board, without ids, times or people."""
+
+    format: Literal["pulseboard/dashboard/1"] = "pulseboard/dashboard/1"
+    name: Title
+    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    settings: DashboardSettings = Field(default_factory=DashboardSettings)
+    panels: list[CreatePanel] = Field(default_factory=list, max_length=200)
+
+
+class ImportDashboard(Contract):
+    """A dashboard file: our own format, or Grafana's classic JSON."""
+
+    document: dict[str, Any]
+    name: Title | None = Field(default=None, description="Left out: as the file says.")
+    is_public: bool = False
+
+
+class ImportNote(Contract):
+    """What became of one thing of an imported file."""
+
+    outcome: Literal["taken", "changed", "dropped"]
+    place: str = Field(description="Which panel or part of the file.")
+    message: str
+
+
+class ImportedDashboard(Contract):
+    """A dashboard that was made from a file, and what was not taken as it was."""
+
+    dashboard: Dashboard
+    report: list[ImportNote]
