@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateUserData, CreateUserErrors, CreateUserResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsersData, GetUsersErrors, GetUsersResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AddPanelData, AddPanelErrors, AddPanelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CopyPanelData, CopyPanelErrors, CopyPanelResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeletePanelData, DeletePanelErrors, DeletePanelResponses, DuplicateDashboardData, DuplicateDashboardErrors, DuplicateDashboardResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, ExportDashboardData, ExportDashboardErrors, ExportDashboardResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetDashboardVersionsData, GetDashboardVersionsErrors, GetDashboardVersionsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsersData, GetUsersErrors, GetUsersResponses, ImportDashboardData, ImportDashboardErrors, ImportDashboardResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, NoteVisitData, NoteVisitErrors, NoteVisitResponses, RestoreDashboardVersionData, RestoreDashboardVersionErrors, RestoreDashboardVersionResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, SetFavouriteData, SetFavouriteErrors, SetFavouriteResponses, UpdateDashboardData, UpdateDashboardErrors, UpdateDashboardResponses, UpdatePanelData, UpdatePanelErrors, UpdatePanelResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -105,9 +105,44 @@ export const loginWithToken = <ThrowOnError extends boolean = false>(options: Op
 /**
  * Get Dashboards
  *
- * One's own and public dashboards (all for an admin), last changed first.
+ * One's own and public dashboards (all for an admin).
  */
 export const getDashboards = <ThrowOnError extends boolean = false>(options?: Options<GetDashboardsData, ThrowOnError>) => (options?.client ?? client).get<GetDashboardsResponses, GetDashboardsErrors, ThrowOnError>({ url: '/api/v1/dashboards', ...options });
+
+/**
+ * Create Dashboard
+ *
+ * Make a dashboard, with or without panels.
+ */
+export const createDashboard = <ThrowOnError extends boolean = false>(options: Options<CreateDashboardData, ThrowOnError>) => (options.client ?? client).post<CreateDashboardResponses, CreateDashboardErrors, ThrowOnError>({
+    url: '/api/v1/dashboards',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Import Dashboard
+ *
+ * Make a dashboard from a file, with a report of all that was not taken as it was.
+ */
+export const importDashboard = <ThrowOnError extends boolean = false>(options: Options<ImportDashboardData, ThrowOnError>) => (options.client ?? client).post<ImportDashboardResponses, ImportDashboardErrors, ThrowOnError>({
+    url: '/api/v1/dashboards/import',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete Dashboard
+ *
+ * Remove a dashboard with its panels and its history.
+ */
+export const deleteDashboard = <ThrowOnError extends boolean = false>(options: Options<DeleteDashboardData, ThrowOnError>) => (options.client ?? client).delete<DeleteDashboardResponses, DeleteDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}', ...options });
 
 /**
  * Get Dashboard
@@ -115,6 +150,134 @@ export const getDashboards = <ThrowOnError extends boolean = false>(options?: Op
  * A dashboard with its panels. 404 when it is not there or not for this caller.
  */
 export const getDashboard = <ThrowOnError extends boolean = false>(options: Options<GetDashboardData, ThrowOnError>) => (options.client ?? client).get<GetDashboardResponses, GetDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}', ...options });
+
+/**
+ * Update Dashboard
+ *
+ * Change what is given; `layout` places all panels at once.
+ *
+ * 409 when `version` is not the newest.
+ */
+export const updateDashboard = <ThrowOnError extends boolean = false>(options: Options<UpdateDashboardData, ThrowOnError>) => (options.client ?? client).put<UpdateDashboardResponses, UpdateDashboardErrors, ThrowOnError>({
+    url: '/api/v1/dashboards/{dashboard_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Duplicate Dashboard
+ *
+ * Copy a dashboard that one may see; the copy is one's own, and not public.
+ */
+export const duplicateDashboard = <ThrowOnError extends boolean = false>(options: Options<DuplicateDashboardData, ThrowOnError>) => (options.client ?? client).post<DuplicateDashboardResponses, DuplicateDashboardErrors, ThrowOnError>({
+    url: '/api/v1/dashboards/{dashboard_id}/duplicate',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Export Dashboard
+ *
+ * The dashboard as a file for Git: no ids, no times, always in the same order.
+ */
+export const exportDashboard = <ThrowOnError extends boolean = false>(options: Options<ExportDashboardData, ThrowOnError>) => (options.client ?? client).get<ExportDashboardResponses, ExportDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/export', ...options });
+
+/**
+ * Set Favourite
+ *
+ * Mark a dashboard as a favourite of one's own, or no longer.
+ */
+export const setFavourite = <ThrowOnError extends boolean = false>(options: Options<SetFavouriteData, ThrowOnError>) => (options.client ?? client).put<SetFavouriteResponses, SetFavouriteErrors, ThrowOnError>({
+    url: '/api/v1/dashboards/{dashboard_id}/favourite',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Add Panel
+ *
+ * Add a panel; where its place is taken, it stands below all others.
+ */
+export const addPanel = <ThrowOnError extends boolean = false>(options: Options<AddPanelData, ThrowOnError>) => (options.client ?? client).post<AddPanelResponses, AddPanelErrors, ThrowOnError>({
+    url: '/api/v1/dashboards/{dashboard_id}/panels',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete Panel
+ *
+ * Remove a panel; answers the dashboard without it.
+ */
+export const deletePanel = <ThrowOnError extends boolean = false>(options: Options<DeletePanelData, ThrowOnError>) => (options.client ?? client).delete<DeletePanelResponses, DeletePanelErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}', ...options });
+
+/**
+ * Update Panel
+ *
+ * Change what is given of a panel.
+ */
+export const updatePanel = <ThrowOnError extends boolean = false>(options: Options<UpdatePanelData, ThrowOnError>) => (options.client ?? client).put<UpdatePanelResponses, UpdatePanelErrors, ThrowOnError>({
+    url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Copy Panel
+ *
+ * Copy a panel to another dashboard, or within its own.
+ */
+export const copyPanel = <ThrowOnError extends boolean = false>(options: Options<CopyPanelData, ThrowOnError>) => (options.client ?? client).post<CopyPanelResponses, CopyPanelErrors, ThrowOnError>({
+    url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}/copy',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Get Dashboard Versions
+ *
+ * What was changed, when and by whom, newest first.
+ */
+export const getDashboardVersions = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionsData, ThrowOnError>) => (options.client ?? client).get<GetDashboardVersionsResponses, GetDashboardVersionsErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions', ...options });
+
+/**
+ * Restore Dashboard Version
+ *
+ * Make a former state the newest; nothing of the history is lost.
+ */
+export const restoreDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<RestoreDashboardVersionData, ThrowOnError>) => (options.client ?? client).post<RestoreDashboardVersionResponses, RestoreDashboardVersionErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions/{restored}/restore', ...options });
+
+/**
+ * Get Dashboard Version
+ *
+ * A former state of a dashboard.
+ */
+export const getDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionData, ThrowOnError>) => (options.client ?? client).get<GetDashboardVersionResponses, GetDashboardVersionErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions/{version}', ...options });
+
+/**
+ * Note Visit
+ *
+ * Remember that one has opened a dashboard, for the list of recent ones.
+ */
+export const noteVisit = <ThrowOnError extends boolean = false>(options: Options<NoteVisitData, ThrowOnError>) => (options.client ?? client).post<NoteVisitResponses, NoteVisitErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/visit', ...options });
 
 /**
  * Get Health

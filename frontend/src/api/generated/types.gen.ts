@@ -302,6 +302,14 @@ export type ApiResponseCreatedApiKey = {
 };
 
 /**
+ * ApiResponse[DashboardDocument]
+ */
+export type ApiResponseDashboardDocument = {
+    data: DashboardDocument;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[Dashboard]
  */
 export type ApiResponseDashboard = {
@@ -318,10 +326,26 @@ export type ApiResponseHealth = {
 };
 
 /**
+ * ApiResponse[ImportedDashboard]
+ */
+export type ApiResponseImportedDashboard = {
+    data: ImportedDashboard;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[IngestResult]
  */
 export type ApiResponseIngestResult = {
     data: IngestResult;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[SavedPanel]
+ */
+export type ApiResponseSavedPanel = {
+    data: SavedPanel;
     meta: PageMeta | null;
 };
 
@@ -371,6 +395,17 @@ export type ApiResponseListDashboardSummary = {
      * Data
      */
     data: Array<DashboardSummary>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[DashboardVersion]]
+ */
+export type ApiResponseListDashboardVersion = {
+    /**
+     * Data
+     */
+    data: Array<DashboardVersion>;
     meta: PageMeta | null;
 };
 
@@ -512,6 +547,22 @@ export type ComponentStatus = {
 };
 
 /**
+ * CopyPanel
+ *
+ * Where a panel is copied to.
+ */
+export type CopyPanel = {
+    /**
+     * Dashboardid
+     */
+    dashboardId: string;
+    /**
+     * Title
+     */
+    title?: string | null;
+};
+
+/**
  * CreateAlertRule
  *
  * A new rule.
@@ -609,8 +660,8 @@ export type CreateDashboard = {
     /**
      * Panels
      */
-    panels?: Array<CreatePanel>;
-    settings?: DashboardSettings;
+    panels?: Array<CreatePanelInput>;
+    settings?: DashboardSettingsInput;
 };
 
 /**
@@ -629,6 +680,52 @@ export type CreatePanel = {
      * Query
      */
     query?: string | null;
+    /**
+     * Title
+     */
+    title: string;
+    type: PanelType;
+};
+
+/**
+ * CreatePanel
+ *
+ * A new panel. `query` is shorthand for a list of one.
+ */
+export type CreatePanelInput = {
+    options?: PanelOptionsInput;
+    position: Position;
+    /**
+     * Queries
+     */
+    queries?: Array<PanelQueryInput> | null;
+    /**
+     * Query
+     */
+    query?: string | null;
+    /**
+     * Title
+     */
+    title: string;
+    type: PanelType;
+};
+
+/**
+ * CreatePanel
+ *
+ * A new panel. `query` is shorthand for a list of one.
+ */
+export type CreatePanelOutput = {
+    options: PanelOptionsOutput;
+    position: Position;
+    /**
+     * Queries
+     */
+    queries: Array<PanelQueryOutput> | null;
+    /**
+     * Query
+     */
+    query: string | null;
     /**
      * Title
      */
@@ -735,7 +832,7 @@ export type Dashboard = {
      * Panels
      */
     panels: Array<Panel>;
-    settings: DashboardSettings;
+    settings: DashboardSettingsOutput;
     /**
      * Updatedat
      */
@@ -747,11 +844,99 @@ export type Dashboard = {
 };
 
 /**
+ * DashboardDocument
+ *
+ * A dashboard as a file: the same text for the same board, without ids, times or people.
+ */
+export type DashboardDocument = {
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Format
+     */
+    format: 'pulseboard/dashboard/1';
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Panels
+     */
+    panels: Array<CreatePanelOutput>;
+    settings: DashboardSettingsOutput;
+};
+
+/**
+ * DashboardOrder
+ *
+ * What comes first in the list.
+ */
+export type DashboardOrder = 'updated' | 'name' | 'viewed';
+
+/**
  * DashboardSettings
  *
  * Settings of the whole board.
  */
 export type DashboardSettings = {
+    /**
+     * Refresh
+     *
+     * How often the board asks again; null: never by itself.
+     */
+    refresh?: string | null;
+    /**
+     * Timerange
+     *
+     * What is shown at first: an interval that ends now.
+     */
+    timeRange?: string;
+    /**
+     * Timezone
+     */
+    timezone?: 'browser' | 'utc';
+    /**
+     * Variables
+     */
+    variables?: Array<Variable>;
+};
+
+/**
+ * DashboardSettings
+ *
+ * Settings of the whole board.
+ */
+export type DashboardSettingsInput = {
+    /**
+     * Refresh
+     *
+     * How often the board asks again; null: never by itself.
+     */
+    refresh?: string | null;
+    /**
+     * Timerange
+     *
+     * What is shown at first: an interval that ends now.
+     */
+    timeRange?: string;
+    /**
+     * Timezone
+     */
+    timezone?: 'browser' | 'utc';
+    /**
+     * Variables
+     */
+    variables?: Array<VariableInput>;
+};
+
+/**
+ * DashboardSettings
+ *
+ * Settings of the whole board.
+ */
+export type DashboardSettingsOutput = {
     /**
      * Refresh
      *
@@ -771,7 +956,7 @@ export type DashboardSettings = {
     /**
      * Variables
      */
-    variables: Array<Variable>;
+    variables: Array<VariableOutput>;
 };
 
 /**
@@ -788,6 +973,12 @@ export type DashboardSummary = {
      * Description
      */
     description: string;
+    /**
+     * Favourite
+     *
+     * Whether the reader marked it.
+     */
+    favourite: boolean;
     /**
      * Id
      */
@@ -820,6 +1011,52 @@ export type DashboardSummary = {
      * Version
      */
     version: number;
+    /**
+     * Viewedat
+     *
+     * When the reader last opened it.
+     */
+    viewedAt: string | null;
+};
+
+/**
+ * DashboardVersion
+ *
+ * A state that a dashboard has had.
+ */
+export type DashboardVersion = {
+    /**
+     * Authoremail
+     */
+    authorEmail: string | null;
+    /**
+     * Change
+     *
+     * What was done.
+     */
+    change: string;
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
+ * DuplicateDashboard
+ *
+ * A copy of a dashboard, owned by whoever makes it.
+ */
+export type DuplicateDashboard = {
+    /**
+     * Name
+     *
+     * Left out: the name with " (copy)".
+     */
+    name?: string | null;
 };
 
 /**
@@ -897,6 +1134,65 @@ export type Health = {
      * Version
      */
     version: string;
+};
+
+/**
+ * ImportDashboard
+ *
+ * A dashboard file: our own format, or Grafana's classic JSON.
+ */
+export type ImportDashboard = {
+    /**
+     * Document
+     */
+    document: {
+        [key: string]: unknown;
+    };
+    /**
+     * Ispublic
+     */
+    isPublic?: boolean;
+    /**
+     * Name
+     *
+     * Left out: as the file says.
+     */
+    name?: string | null;
+};
+
+/**
+ * ImportNote
+ *
+ * What became of one thing of an imported file.
+ */
+export type ImportNote = {
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Outcome
+     */
+    outcome: 'taken' | 'changed' | 'dropped';
+    /**
+     * Place
+     *
+     * Which panel or part of the file.
+     */
+    place: string;
+};
+
+/**
+ * ImportedDashboard
+ *
+ * A dashboard that was made from a file, and what was not taken as it was.
+ */
+export type ImportedDashboard = {
+    dashboard: Dashboard;
+    /**
+     * Report
+     */
+    report: Array<ImportNote>;
 };
 
 export type IngestBody = MetricPoint | Array<MetricPoint> | MetricBatch;
@@ -1154,12 +1450,12 @@ export type Panel = {
      * Id
      */
     id: string;
-    options: PanelOptions;
+    options: PanelOptionsOutput;
     position: Position;
     /**
      * Queries
      */
-    queries: Array<PanelQuery>;
+    queries: Array<PanelQueryOutput>;
     /**
      * Title
      */
@@ -1221,6 +1517,172 @@ export type PanelLink = {
  * How a panel looks.
  */
 export type PanelOptions = {
+    calculation?: Calculation;
+    /**
+     * Color
+     */
+    color?: string | null;
+    /**
+     * Decimals
+     */
+    decimals?: number | null;
+    /**
+     * Description
+     */
+    description?: string | null;
+    /**
+     * Legend
+     */
+    legend?: 'list' | 'table';
+    /**
+     * Links
+     */
+    links?: Array<PanelLink>;
+    /**
+     * Max
+     */
+    max?: number | null;
+    /**
+     * Min
+     */
+    min?: number | null;
+    /**
+     * Nulls
+     */
+    nulls?: 'gap' | 'connect' | 'zero';
+    /**
+     * Overrides
+     */
+    overrides?: Array<SeriesOverride>;
+    /**
+     * Palette
+     */
+    palette?: string | null;
+    /**
+     * Repeat
+     *
+     * Name of a variable: one panel for each of its values.
+     */
+    repeat?: string | null;
+    /**
+     * Scale
+     */
+    scale?: 'linear' | 'log';
+    /**
+     * Showlegend
+     */
+    showLegend?: boolean;
+    /**
+     * Sparkline
+     */
+    sparkline?: boolean;
+    /**
+     * Stacked
+     */
+    stacked?: boolean;
+    /**
+     * Thresholdstyle
+     */
+    thresholdStyle?: 'line' | 'area' | 'both';
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<Threshold>;
+    /**
+     * Unit
+     */
+    unit?: string | null;
+};
+
+/**
+ * PanelOptions
+ *
+ * How a panel looks.
+ */
+export type PanelOptionsInput = {
+    calculation?: Calculation;
+    /**
+     * Color
+     */
+    color?: string | null;
+    /**
+     * Decimals
+     */
+    decimals?: number | null;
+    /**
+     * Description
+     */
+    description?: string | null;
+    /**
+     * Legend
+     */
+    legend?: 'list' | 'table';
+    /**
+     * Links
+     */
+    links?: Array<PanelLink>;
+    /**
+     * Max
+     */
+    max?: number | null;
+    /**
+     * Min
+     */
+    min?: number | null;
+    /**
+     * Nulls
+     */
+    nulls?: 'gap' | 'connect' | 'zero';
+    /**
+     * Overrides
+     */
+    overrides?: Array<SeriesOverrideInput>;
+    /**
+     * Palette
+     */
+    palette?: string | null;
+    /**
+     * Repeat
+     *
+     * Name of a variable: one panel for each of its values.
+     */
+    repeat?: string | null;
+    /**
+     * Scale
+     */
+    scale?: 'linear' | 'log';
+    /**
+     * Showlegend
+     */
+    showLegend?: boolean;
+    /**
+     * Sparkline
+     */
+    sparkline?: boolean;
+    /**
+     * Stacked
+     */
+    stacked?: boolean;
+    /**
+     * Thresholdstyle
+     */
+    thresholdStyle?: 'line' | 'area' | 'both';
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<ThresholdInput>;
+    /**
+     * Unit
+     */
+    unit?: string | null;
+};
+
+/**
+ * PanelOptions
+ *
+ * How a panel looks.
+ */
+export type PanelOptionsOutput = {
     calculation: Calculation;
     /**
      * Color
@@ -1257,7 +1719,7 @@ export type PanelOptions = {
     /**
      * Overrides
      */
-    overrides: Array<SeriesOverride>;
+    overrides: Array<SeriesOverrideOutput>;
     /**
      * Palette
      */
@@ -1291,7 +1753,7 @@ export type PanelOptions = {
     /**
      * Thresholds
      */
-    thresholds: Array<Threshold>;
+    thresholds: Array<ThresholdOutput>;
     /**
      * Unit
      */
@@ -1304,6 +1766,76 @@ export type PanelOptions = {
  * One query of a panel.
  */
 export type PanelQuery = {
+    aggregation?: Aggregation;
+    /**
+     * Alias
+     */
+    alias?: string | null;
+    /**
+     * Groupby
+     */
+    groupBy?: Array<string> | null;
+    /**
+     * Hidden
+     */
+    hidden?: boolean;
+    /**
+     * Query
+     */
+    query: string;
+    /**
+     * Step
+     */
+    step?: string | null;
+    /**
+     * Tags
+     */
+    tags?: {
+        [key: string]: unknown | string;
+    };
+};
+
+/**
+ * PanelQuery
+ *
+ * One query of a panel.
+ */
+export type PanelQueryInput = {
+    aggregation?: Aggregation;
+    /**
+     * Alias
+     */
+    alias?: string | null;
+    /**
+     * Groupby
+     */
+    groupBy?: Array<string> | null;
+    /**
+     * Hidden
+     */
+    hidden?: boolean;
+    /**
+     * Query
+     */
+    query: string;
+    /**
+     * Step
+     */
+    step?: string | null;
+    /**
+     * Tags
+     */
+    tags?: {
+        [key: string]: unknown | string;
+    };
+};
+
+/**
+ * PanelQuery
+ *
+ * One query of a panel.
+ */
+export type PanelQueryOutput = {
     aggregation: Aggregation;
     /**
      * Alias
@@ -1528,6 +2060,45 @@ export type SavedChannel = {
 };
 
 /**
+ * SavedPanel
+ *
+ * A panel that was just written, with the version that its dashboard has now.
+ */
+export type SavedPanel = {
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Dashboardid
+     */
+    dashboardId: string;
+    /**
+     * Dashboardversion
+     */
+    dashboardVersion: number;
+    /**
+     * Id
+     */
+    id: string;
+    options: PanelOptionsOutput;
+    position: Position;
+    /**
+     * Queries
+     */
+    queries: Array<PanelQueryOutput>;
+    /**
+     * Title
+     */
+    title: string;
+    type: PanelType;
+    /**
+     * Updatedat
+     */
+    updatedAt: string;
+};
+
+/**
  * Scope
  *
  * What an API key may do.
@@ -1565,6 +2136,66 @@ export type SeriesOverride = {
     /**
      * Color
      */
+    color?: string | null;
+    /**
+     * Hidden
+     */
+    hidden?: boolean | null;
+    /**
+     * Label
+     */
+    label?: string | null;
+    /**
+     * Match
+     *
+     * A series name; `*` stands for any text.
+     */
+    match: string;
+    /**
+     * Unit
+     */
+    unit?: string | null;
+};
+
+/**
+ * SeriesOverride
+ *
+ * Looks of the series whose name matches.
+ */
+export type SeriesOverrideInput = {
+    /**
+     * Color
+     */
+    color?: string | null;
+    /**
+     * Hidden
+     */
+    hidden?: boolean | null;
+    /**
+     * Label
+     */
+    label?: string | null;
+    /**
+     * Match
+     *
+     * A series name; `*` stands for any text.
+     */
+    match: string;
+    /**
+     * Unit
+     */
+    unit?: string | null;
+};
+
+/**
+ * SeriesOverride
+ *
+ * Looks of the series whose name matches.
+ */
+export type SeriesOverrideOutput = {
+    /**
+     * Color
+     */
     color: string | null;
     /**
      * Hidden
@@ -1584,6 +2215,18 @@ export type SeriesOverride = {
      * Unit
      */
     unit: string | null;
+};
+
+/**
+ * SetFavourite
+ *
+ * Whether a dashboard stands among the reader's favourites.
+ */
+export type SetFavourite = {
+    /**
+     * Favourite
+     */
+    favourite: boolean;
 };
 
 /**
@@ -1688,6 +2331,50 @@ export type TagValueInfo = {
  * From `value` on, values are shown in `color`.
  */
 export type Threshold = {
+    /**
+     * Color
+     *
+     * `#rrggbb`, or a name of the palette such as `blue`.
+     */
+    color: string;
+    /**
+     * Label
+     */
+    label?: string | null;
+    /**
+     * Value
+     */
+    value: number;
+};
+
+/**
+ * Threshold
+ *
+ * From `value` on, values are shown in `color`.
+ */
+export type ThresholdInput = {
+    /**
+     * Color
+     *
+     * `#rrggbb`, or a name of the palette such as `blue`.
+     */
+    color: string;
+    /**
+     * Label
+     */
+    label?: string | null;
+    /**
+     * Value
+     */
+    value: number;
+};
+
+/**
+ * Threshold
+ *
+ * From `value` on, values are shown in `color`.
+ */
+export type ThresholdOutput = {
     /**
      * Color
      *
@@ -1806,7 +2493,7 @@ export type UpdateDashboard = {
      * Name
      */
     name?: string | null;
-    settings?: DashboardSettings | null;
+    settings?: DashboardSettingsInput | null;
     /**
      * Version
      */
@@ -1819,12 +2506,12 @@ export type UpdateDashboard = {
  * Changes to a panel; what is left out stays.
  */
 export type UpdatePanel = {
-    options?: PanelOptions | null;
+    options?: PanelOptionsInput | null;
     position?: Position | null;
     /**
      * Queries
      */
-    queries?: Array<PanelQuery> | null;
+    queries?: Array<PanelQueryInput> | null;
     /**
      * Query
      */
@@ -1916,6 +2603,88 @@ export type ValidationError = {
  * A value that readers choose, used in queries and titles as `$name`.
  */
 export type Variable = {
+    /**
+     * Default
+     */
+    default?: Array<string>;
+    /**
+     * Includeall
+     */
+    includeAll?: boolean;
+    /**
+     * Label
+     */
+    label?: string | null;
+    /**
+     * Metric
+     */
+    metric?: string | null;
+    /**
+     * Multi
+     */
+    multi?: boolean;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Tag
+     */
+    tag?: string | null;
+    type: VariableType;
+    /**
+     * Values
+     */
+    values?: Array<string>;
+};
+
+/**
+ * Variable
+ *
+ * A value that readers choose, used in queries and titles as `$name`.
+ */
+export type VariableInput = {
+    /**
+     * Default
+     */
+    default?: Array<string>;
+    /**
+     * Includeall
+     */
+    includeAll?: boolean;
+    /**
+     * Label
+     */
+    label?: string | null;
+    /**
+     * Metric
+     */
+    metric?: string | null;
+    /**
+     * Multi
+     */
+    multi?: boolean;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Tag
+     */
+    tag?: string | null;
+    type: VariableType;
+    /**
+     * Values
+     */
+    values?: Array<string>;
+};
+
+/**
+ * Variable
+ *
+ * A value that readers choose, used in queries and titles as `$name`.
+ */
+export type VariableOutput = {
     /**
      * Default
      */
@@ -2374,6 +3143,11 @@ export type GetDashboardsData = {
          * Search
          */
         search?: string;
+        order?: DashboardOrder;
+        /**
+         * Favourites
+         */
+        favourites?: boolean;
         /**
          * Page
          */
@@ -2420,6 +3194,134 @@ export type GetDashboardsResponses = {
 
 export type GetDashboardsResponse = GetDashboardsResponses[keyof GetDashboardsResponses];
 
+export type CreateDashboardData = {
+    body: CreateDashboard;
+    path?: never;
+    query?: never;
+    url: '/api/v1/dashboards';
+};
+
+export type CreateDashboardErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type CreateDashboardError = CreateDashboardErrors[keyof CreateDashboardErrors];
+
+export type CreateDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseDashboard;
+};
+
+export type CreateDashboardResponse = CreateDashboardResponses[keyof CreateDashboardResponses];
+
+export type ImportDashboardData = {
+    body: ImportDashboard;
+    path?: never;
+    query?: never;
+    url: '/api/v1/dashboards/import';
+};
+
+export type ImportDashboardErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ImportDashboardError = ImportDashboardErrors[keyof ImportDashboardErrors];
+
+export type ImportDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseImportedDashboard;
+};
+
+export type ImportDashboardResponse = ImportDashboardResponses[keyof ImportDashboardResponses];
+
+export type DeleteDashboardData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}';
+};
+
+export type DeleteDashboardErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type DeleteDashboardError = DeleteDashboardErrors[keyof DeleteDashboardErrors];
+
+export type DeleteDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteDashboardResponse = DeleteDashboardResponses[keyof DeleteDashboardResponses];
+
 export type GetDashboardData = {
     body?: never;
     path: {
@@ -2465,6 +3367,606 @@ export type GetDashboardResponses = {
 };
 
 export type GetDashboardResponse = GetDashboardResponses[keyof GetDashboardResponses];
+
+export type UpdateDashboardData = {
+    body: UpdateDashboard;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}';
+};
+
+export type UpdateDashboardErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type UpdateDashboardError = UpdateDashboardErrors[keyof UpdateDashboardErrors];
+
+export type UpdateDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDashboard;
+};
+
+export type UpdateDashboardResponse = UpdateDashboardResponses[keyof UpdateDashboardResponses];
+
+export type DuplicateDashboardData = {
+    body: DuplicateDashboard;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/duplicate';
+};
+
+export type DuplicateDashboardErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type DuplicateDashboardError = DuplicateDashboardErrors[keyof DuplicateDashboardErrors];
+
+export type DuplicateDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseDashboard;
+};
+
+export type DuplicateDashboardResponse = DuplicateDashboardResponses[keyof DuplicateDashboardResponses];
+
+export type ExportDashboardData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/export';
+};
+
+export type ExportDashboardErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ExportDashboardError = ExportDashboardErrors[keyof ExportDashboardErrors];
+
+export type ExportDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDashboardDocument;
+};
+
+export type ExportDashboardResponse = ExportDashboardResponses[keyof ExportDashboardResponses];
+
+export type SetFavouriteData = {
+    body: SetFavourite;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/favourite';
+};
+
+export type SetFavouriteErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type SetFavouriteError = SetFavouriteErrors[keyof SetFavouriteErrors];
+
+export type SetFavouriteResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type SetFavouriteResponse = SetFavouriteResponses[keyof SetFavouriteResponses];
+
+export type AddPanelData = {
+    body: CreatePanelInput;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: {
+        /**
+         * Version
+         *
+         * The dashboard's version that was read: another's change in between is 409.
+         */
+        version?: number | null;
+    };
+    url: '/api/v1/dashboards/{dashboard_id}/panels';
+};
+
+export type AddPanelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type AddPanelError = AddPanelErrors[keyof AddPanelErrors];
+
+export type AddPanelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseSavedPanel;
+};
+
+export type AddPanelResponse = AddPanelResponses[keyof AddPanelResponses];
+
+export type DeletePanelData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+        /**
+         * Panel Id
+         */
+        panel_id: string;
+    };
+    query?: {
+        /**
+         * Version
+         *
+         * The dashboard's version that was read: another's change in between is 409.
+         */
+        version?: number | null;
+    };
+    url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}';
+};
+
+export type DeletePanelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type DeletePanelError = DeletePanelErrors[keyof DeletePanelErrors];
+
+export type DeletePanelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDashboard;
+};
+
+export type DeletePanelResponse = DeletePanelResponses[keyof DeletePanelResponses];
+
+export type UpdatePanelData = {
+    body: UpdatePanel;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+        /**
+         * Panel Id
+         */
+        panel_id: string;
+    };
+    query?: {
+        /**
+         * Version
+         *
+         * The dashboard's version that was read: another's change in between is 409.
+         */
+        version?: number | null;
+    };
+    url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}';
+};
+
+export type UpdatePanelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type UpdatePanelError = UpdatePanelErrors[keyof UpdatePanelErrors];
+
+export type UpdatePanelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseSavedPanel;
+};
+
+export type UpdatePanelResponse = UpdatePanelResponses[keyof UpdatePanelResponses];
+
+export type CopyPanelData = {
+    body: CopyPanel;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+        /**
+         * Panel Id
+         */
+        panel_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}/copy';
+};
+
+export type CopyPanelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type CopyPanelError = CopyPanelErrors[keyof CopyPanelErrors];
+
+export type CopyPanelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseSavedPanel;
+};
+
+export type CopyPanelResponse = CopyPanelResponses[keyof CopyPanelResponses];
+
+export type GetDashboardVersionsData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/versions';
+};
+
+export type GetDashboardVersionsErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetDashboardVersionsError = GetDashboardVersionsErrors[keyof GetDashboardVersionsErrors];
+
+export type GetDashboardVersionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListDashboardVersion;
+};
+
+export type GetDashboardVersionsResponse = GetDashboardVersionsResponses[keyof GetDashboardVersionsResponses];
+
+export type RestoreDashboardVersionData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+        /**
+         * Restored
+         */
+        restored: number;
+    };
+    query?: {
+        /**
+         * Version
+         *
+         * The dashboard's version that was read: another's change in between is 409.
+         */
+        version?: number | null;
+    };
+    url: '/api/v1/dashboards/{dashboard_id}/versions/{restored}/restore';
+};
+
+export type RestoreDashboardVersionErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type RestoreDashboardVersionError = RestoreDashboardVersionErrors[keyof RestoreDashboardVersionErrors];
+
+export type RestoreDashboardVersionResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDashboard;
+};
+
+export type RestoreDashboardVersionResponse = RestoreDashboardVersionResponses[keyof RestoreDashboardVersionResponses];
+
+export type GetDashboardVersionData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+        /**
+         * Version
+         */
+        version: number;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/versions/{version}';
+};
+
+export type GetDashboardVersionErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetDashboardVersionError = GetDashboardVersionErrors[keyof GetDashboardVersionErrors];
+
+export type GetDashboardVersionResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDashboard;
+};
+
+export type GetDashboardVersionResponse = GetDashboardVersionResponses[keyof GetDashboardVersionResponses];
+
+export type NoteVisitData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/visit';
+};
+
+export type NoteVisitErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type NoteVisitError = NoteVisitErrors[keyof NoteVisitErrors];
+
+export type NoteVisitResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type NoteVisitResponse = NoteVisitResponses[keyof NoteVisitResponses];
 
 export type GetHealthData = {
     body?: never;

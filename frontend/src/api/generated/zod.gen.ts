@@ -139,6 +139,27 @@ export const zComponentStatus = z.object({
 });
 
 /**
+ * CopyPanel
+ *
+ * Where a panel is copied to.
+ */
+export const zCopyPanel = z.object({
+    dashboardId: z.uuid(),
+    title: z.string().min(1).max(200).nullish()
+});
+
+/**
+ * DashboardOrder
+ *
+ * What comes first in the list.
+ */
+export const zDashboardOrder = z.enum([
+    'updated',
+    'name',
+    'viewed'
+]);
+
+/**
  * DashboardSummary
  *
  * A dashboard as lists show it.
@@ -146,6 +167,7 @@ export const zComponentStatus = z.object({
 export const zDashboardSummary = z.object({
     createdAt: z.iso.datetime(),
     description: z.string(),
+    favourite: z.boolean().default(false),
     id: z.uuid(),
     isPublic: z.boolean(),
     name: z.string(),
@@ -153,7 +175,29 @@ export const zDashboardSummary = z.object({
     ownerId: z.uuid(),
     panelCount: z.int().gte(0),
     updatedAt: z.iso.datetime(),
+    version: z.int().gte(1),
+    viewedAt: z.iso.datetime().nullable()
+});
+
+/**
+ * DashboardVersion
+ *
+ * A state that a dashboard has had.
+ */
+export const zDashboardVersion = z.object({
+    authorEmail: z.string().nullable(),
+    change: z.string(),
+    createdAt: z.iso.datetime(),
     version: z.int().gte(1)
+});
+
+/**
+ * DuplicateDashboard
+ *
+ * A copy of a dashboard, owned by whoever makes it.
+ */
+export const zDuplicateDashboard = z.object({
+    name: z.string().min(1).max(200).nullish()
 });
 
 /**
@@ -216,6 +260,32 @@ export const zApiError = z.object({
 export const zHealth = z.object({
     status: z.literal('ok').default('ok'),
     version: z.string()
+});
+
+/**
+ * ImportDashboard
+ *
+ * A dashboard file: our own format, or Grafana's classic JSON.
+ */
+export const zImportDashboard = z.object({
+    document: z.record(z.string(), z.unknown()),
+    isPublic: z.boolean().optional().default(false),
+    name: z.string().min(1).max(200).nullish()
+});
+
+/**
+ * ImportNote
+ *
+ * What became of one thing of an imported file.
+ */
+export const zImportNote = z.object({
+    message: z.string(),
+    outcome: z.enum([
+        'taken',
+        'changed',
+        'dropped'
+    ]),
+    place: z.string()
 });
 
 /**
@@ -365,6 +435,14 @@ export const zApiResponseListDashboardSummary = z.object({
 });
 
 /**
+ * ApiResponse[list[DashboardVersion]]
+ */
+export const zApiResponseListDashboardVersion = z.object({
+    data: z.array(zDashboardVersion),
+    meta: zPageMeta.nullable()
+});
+
+/**
  * ApiResponse[list[MetricInfo]]
  */
 export const zApiResponseListMetricInfo = z.object({
@@ -411,6 +489,36 @@ export const zPanelLink = z.object({
  * One query of a panel.
  */
 export const zPanelQuery = z.object({
+    aggregation: zAggregation.optional().default('avg'),
+    alias: z.string().max(200).nullish().default(null),
+    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish().default(null),
+    hidden: z.boolean().optional().default(false),
+    query: z.string().min(1).max(5000),
+    step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
+    tags: z.record(z.string(), z.unknown()).optional()
+});
+
+/**
+ * PanelQuery
+ *
+ * One query of a panel.
+ */
+export const zPanelQueryInput = z.object({
+    aggregation: zAggregation.optional().default('avg'),
+    alias: z.string().max(200).nullish(),
+    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
+    hidden: z.boolean().optional().default(false),
+    query: z.string().min(1).max(5000),
+    step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    tags: z.record(z.string(), z.unknown()).optional()
+});
+
+/**
+ * PanelQuery
+ *
+ * One query of a panel.
+ */
+export const zPanelQueryOutput = z.object({
     aggregation: zAggregation.default('avg'),
     alias: z.string().max(200).nullable(),
     groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullable(),
@@ -641,11 +749,46 @@ export const zApiResponseListBatchAnswer = z.object({
  * Looks of the series whose name matches.
  */
 export const zSeriesOverride = z.object({
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish().default(null),
+    hidden: z.boolean().nullish().default(null),
+    label: z.string().max(200).nullish().default(null),
+    match: z.string().min(1).max(200),
+    unit: z.string().max(30).nullish().default(null)
+});
+
+/**
+ * SeriesOverride
+ *
+ * Looks of the series whose name matches.
+ */
+export const zSeriesOverrideInput = z.object({
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
+    hidden: z.boolean().nullish(),
+    label: z.string().max(200).nullish(),
+    match: z.string().min(1).max(200),
+    unit: z.string().max(30).nullish()
+});
+
+/**
+ * SeriesOverride
+ *
+ * Looks of the series whose name matches.
+ */
+export const zSeriesOverrideOutput = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
     hidden: z.boolean().nullable(),
     label: z.string().max(200).nullable(),
     match: z.string().min(1).max(200),
     unit: z.string().max(30).nullable()
+});
+
+/**
+ * SetFavourite
+ *
+ * Whether a dashboard stands among the reader's favourites.
+ */
+export const zSetFavourite = z.object({
+    favourite: z.boolean()
 });
 
 /**
@@ -722,7 +865,7 @@ export const zApiResponseListTagInfo = z.object({
  */
 export const zThreshold = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/),
-    label: z.string().max(100).nullable(),
+    label: z.string().max(100).nullish().default(null),
     value: z.number()
 });
 
@@ -732,33 +875,33 @@ export const zThreshold = z.object({
  * How a panel looks.
  */
 export const zPanelOptions = z.object({
-    calculation: zCalculation.default('last'),
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
-    decimals: z.int().gte(0).lte(10).nullable(),
-    description: z.string().max(2000).nullable(),
-    legend: z.enum(['list', 'table']),
-    links: z.array(zPanelLink).max(20),
-    max: z.number().nullable(),
-    min: z.number().nullable(),
+    calculation: zCalculation.optional().default('last'),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish().default(null),
+    decimals: z.int().gte(0).lte(10).nullish().default(null),
+    description: z.string().max(2000).nullish().default(null),
+    legend: z.enum(['list', 'table']).optional(),
+    links: z.array(zPanelLink).max(20).optional(),
+    max: z.number().nullish().default(null),
+    min: z.number().nullish().default(null),
     nulls: z.enum([
         'gap',
         'connect',
         'zero'
-    ]),
-    overrides: z.array(zSeriesOverride).max(100),
-    palette: z.string().max(30).nullable(),
-    repeat: z.string().max(50).nullable(),
-    scale: z.enum(['linear', 'log']),
-    showLegend: z.boolean().default(true),
-    sparkline: z.boolean().default(true),
-    stacked: z.boolean().default(false),
+    ]).optional(),
+    overrides: z.array(zSeriesOverride).max(100).optional(),
+    palette: z.string().max(30).nullish().default(null),
+    repeat: z.string().max(50).nullish().default(null),
+    scale: z.enum(['linear', 'log']).optional(),
+    showLegend: z.boolean().optional().default(true),
+    sparkline: z.boolean().optional().default(true),
+    stacked: z.boolean().optional().default(false),
     thresholdStyle: z.enum([
         'line',
         'area',
         'both'
-    ]),
-    thresholds: z.array(zThreshold).max(20),
-    unit: z.string().max(30).nullable()
+    ]).optional(),
+    thresholds: z.array(zThreshold).max(20).optional(),
+    unit: z.string().max(30).nullish().default(null)
 });
 
 /**
@@ -776,6 +919,126 @@ export const zCreatePanel = z.object({
 });
 
 /**
+ * Threshold
+ *
+ * From `value` on, values are shown in `color`.
+ */
+export const zThresholdInput = z.object({
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/),
+    label: z.string().max(100).nullish(),
+    value: z.number()
+});
+
+/**
+ * PanelOptions
+ *
+ * How a panel looks.
+ */
+export const zPanelOptionsInput = z.object({
+    calculation: zCalculation.optional().default('last'),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
+    decimals: z.int().gte(0).lte(10).nullish(),
+    description: z.string().max(2000).nullish(),
+    legend: z.enum(['list', 'table']).optional(),
+    links: z.array(zPanelLink).max(20).optional(),
+    max: z.number().nullish(),
+    min: z.number().nullish(),
+    nulls: z.enum([
+        'gap',
+        'connect',
+        'zero'
+    ]).optional(),
+    overrides: z.array(zSeriesOverrideInput).max(100).optional(),
+    palette: z.string().max(30).nullish(),
+    repeat: z.string().max(50).nullish(),
+    scale: z.enum(['linear', 'log']).optional(),
+    showLegend: z.boolean().optional().default(true),
+    sparkline: z.boolean().optional().default(true),
+    stacked: z.boolean().optional().default(false),
+    thresholdStyle: z.enum([
+        'line',
+        'area',
+        'both'
+    ]).optional(),
+    thresholds: z.array(zThresholdInput).max(20).optional(),
+    unit: z.string().max(30).nullish()
+});
+
+/**
+ * CreatePanel
+ *
+ * A new panel. `query` is shorthand for a list of one.
+ */
+export const zCreatePanelInput = z.object({
+    options: zPanelOptionsInput.optional(),
+    position: zPosition,
+    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    title: z.string().min(1).max(200),
+    type: zPanelType
+});
+
+/**
+ * Threshold
+ *
+ * From `value` on, values are shown in `color`.
+ */
+export const zThresholdOutput = z.object({
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/),
+    label: z.string().max(100).nullable(),
+    value: z.number()
+});
+
+/**
+ * PanelOptions
+ *
+ * How a panel looks.
+ */
+export const zPanelOptionsOutput = z.object({
+    calculation: zCalculation.default('last'),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    decimals: z.int().gte(0).lte(10).nullable(),
+    description: z.string().max(2000).nullable(),
+    legend: z.enum(['list', 'table']),
+    links: z.array(zPanelLink).max(20),
+    max: z.number().nullable(),
+    min: z.number().nullable(),
+    nulls: z.enum([
+        'gap',
+        'connect',
+        'zero'
+    ]),
+    overrides: z.array(zSeriesOverrideOutput).max(100),
+    palette: z.string().max(30).nullable(),
+    repeat: z.string().max(50).nullable(),
+    scale: z.enum(['linear', 'log']),
+    showLegend: z.boolean().default(true),
+    sparkline: z.boolean().default(true),
+    stacked: z.boolean().default(false),
+    thresholdStyle: z.enum([
+        'line',
+        'area',
+        'both'
+    ]),
+    thresholds: z.array(zThresholdOutput).max(20),
+    unit: z.string().max(30).nullable()
+});
+
+/**
+ * CreatePanel
+ *
+ * A new panel. `query` is shorthand for a list of one.
+ */
+export const zCreatePanelOutput = z.object({
+    options: zPanelOptionsOutput,
+    position: zPosition,
+    queries: z.array(zPanelQueryOutput).min(1).max(26).nullable(),
+    query: z.string().min(1).max(5000).nullable(),
+    title: z.string().min(1).max(200),
+    type: zPanelType
+});
+
+/**
  * Panel
  *
  * A panel as it is kept.
@@ -784,12 +1047,38 @@ export const zPanel = z.object({
     createdAt: z.iso.datetime(),
     dashboardId: z.uuid(),
     id: z.uuid(),
-    options: zPanelOptions,
+    options: zPanelOptionsOutput,
     position: zPosition,
-    queries: z.array(zPanelQuery),
+    queries: z.array(zPanelQueryOutput),
     title: z.string(),
     type: zPanelType,
     updatedAt: z.iso.datetime()
+});
+
+/**
+ * SavedPanel
+ *
+ * A panel that was just written, with the version that its dashboard has now.
+ */
+export const zSavedPanel = z.object({
+    createdAt: z.iso.datetime(),
+    dashboardId: z.uuid(),
+    dashboardVersion: z.int().gte(1),
+    id: z.uuid(),
+    options: zPanelOptionsOutput,
+    position: zPosition,
+    queries: z.array(zPanelQueryOutput),
+    title: z.string(),
+    type: zPanelType,
+    updatedAt: z.iso.datetime()
+});
+
+/**
+ * ApiResponse[SavedPanel]
+ */
+export const zApiResponseSavedPanel = z.object({
+    data: zSavedPanel,
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -835,12 +1124,12 @@ export const zTokenLogin = z.object({
  * Changes to a panel; what is left out stays.
  */
 export const zUpdatePanel = z.object({
-    options: zPanelOptions.nullish().default(null),
-    position: zPosition.nullish().default(null),
-    queries: z.array(zPanelQuery).min(1).max(26).nullish().default(null),
-    query: z.string().min(1).max(5000).nullish().default(null),
-    title: z.string().min(1).max(200).nullish().default(null),
-    type: zPanelType.nullish().default(null)
+    options: zPanelOptionsInput.nullish(),
+    position: zPosition.nullish(),
+    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    title: z.string().min(1).max(200).nullish(),
+    type: zPanelType.nullish()
 });
 
 /**
@@ -919,6 +1208,93 @@ export const zVariableType = z.enum([
  * A value that readers choose, used in queries and titles as `$name`.
  */
 export const zVariable = z.object({
+    default: z.array(z.string().max(200)).max(500).optional(),
+    includeAll: z.boolean().optional().default(false),
+    label: z.string().max(100).nullish().default(null),
+    metric: z.string().max(200).nullish().default(null),
+    multi: z.boolean().optional().default(false),
+    name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
+    tag: z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/).nullish().default(null),
+    type: zVariableType,
+    values: z.array(z.string().max(200)).max(500).optional()
+});
+
+/**
+ * DashboardSettings
+ *
+ * Settings of the whole board.
+ */
+export const zDashboardSettings = z.object({
+    refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default('10s'),
+    timeRange: z.string().max(50).optional().default('1h'),
+    timezone: z.enum(['browser', 'utc']).optional(),
+    variables: z.array(zVariable).max(30).optional()
+});
+
+/**
+ * Variable
+ *
+ * A value that readers choose, used in queries and titles as `$name`.
+ */
+export const zVariableInput = z.object({
+    default: z.array(z.string().max(200)).max(500).optional(),
+    includeAll: z.boolean().optional().default(false),
+    label: z.string().max(100).nullish(),
+    metric: z.string().max(200).nullish(),
+    multi: z.boolean().optional().default(false),
+    name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
+    tag: z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/).nullish(),
+    type: zVariableType,
+    values: z.array(z.string().max(200)).max(500).optional()
+});
+
+/**
+ * DashboardSettings
+ *
+ * Settings of the whole board.
+ */
+export const zDashboardSettingsInput = z.object({
+    refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default('10s'),
+    timeRange: z.string().max(50).optional().default('1h'),
+    timezone: z.enum(['browser', 'utc']).optional(),
+    variables: z.array(zVariableInput).max(30).optional()
+});
+
+/**
+ * CreateDashboard
+ *
+ * A new dashboard, with or without panels.
+ */
+export const zCreateDashboard = z.object({
+    description: z.string().max(2000).optional().default(''),
+    isPublic: z.boolean().optional().default(false),
+    name: z.string().min(1).max(200),
+    panels: z.array(zCreatePanelInput).max(200).optional(),
+    settings: zDashboardSettingsInput.optional()
+});
+
+/**
+ * UpdateDashboard
+ *
+ * Changes to a dashboard; what is left out stays.
+ *
+ * `version` is the one that was read: another's change in between answers 409.
+ */
+export const zUpdateDashboard = z.object({
+    description: z.string().max(2000).nullish(),
+    isPublic: z.boolean().nullish(),
+    layout: z.array(zPanelLayout).max(200).nullish(),
+    name: z.string().min(1).max(200).nullish(),
+    settings: zDashboardSettingsInput.nullish(),
+    version: z.int().gte(1)
+});
+
+/**
+ * Variable
+ *
+ * A value that readers choose, used in queries and titles as `$name`.
+ */
+export const zVariableOutput = z.object({
     default: z.array(z.string().max(200)).max(500),
     includeAll: z.boolean().default(false),
     label: z.string().max(100).nullable(),
@@ -935,24 +1311,11 @@ export const zVariable = z.object({
  *
  * Settings of the whole board.
  */
-export const zDashboardSettings = z.object({
+export const zDashboardSettingsOutput = z.object({
     refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable().default('10s'),
     timeRange: z.string().max(50).default('1h'),
     timezone: z.enum(['browser', 'utc']),
-    variables: z.array(zVariable).max(30)
-});
-
-/**
- * CreateDashboard
- *
- * A new dashboard, with or without panels.
- */
-export const zCreateDashboard = z.object({
-    description: z.string().max(2000).optional().default(''),
-    isPublic: z.boolean().optional().default(false),
-    name: z.string().min(1).max(200),
-    panels: z.array(zCreatePanel).max(200).optional(),
-    settings: zDashboardSettings.optional()
+    variables: z.array(zVariableOutput).max(30)
 });
 
 /**
@@ -969,7 +1332,7 @@ export const zDashboard = z.object({
     name: z.string(),
     ownerId: z.uuid(),
     panels: z.array(zPanel),
-    settings: zDashboardSettings,
+    settings: zDashboardSettingsOutput,
     updatedAt: z.iso.datetime(),
     version: z.int().gte(1)
 });
@@ -983,19 +1346,42 @@ export const zApiResponseDashboard = z.object({
 });
 
 /**
- * UpdateDashboard
+ * DashboardDocument
  *
- * Changes to a dashboard; what is left out stays.
- *
- * `version` is the one that was read: another's change in between answers 409.
+ * A dashboard as a file: the same text for the same board, without ids, times or people.
  */
-export const zUpdateDashboard = z.object({
-    description: z.string().max(2000).nullish().default(null),
-    isPublic: z.boolean().nullish().default(null),
-    layout: z.array(zPanelLayout).max(200).nullish().default(null),
-    name: z.string().min(1).max(200).nullish().default(null),
-    settings: zDashboardSettings.nullish().default(null),
-    version: z.int().gte(1)
+export const zDashboardDocument = z.object({
+    description: z.string().max(2000).default(''),
+    format: z.literal('pulseboard/dashboard/1').default('pulseboard/dashboard/1'),
+    name: z.string().min(1).max(200),
+    panels: z.array(zCreatePanelOutput).max(200),
+    settings: zDashboardSettingsOutput
+});
+
+/**
+ * ApiResponse[DashboardDocument]
+ */
+export const zApiResponseDashboardDocument = z.object({
+    data: zDashboardDocument,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ImportedDashboard
+ *
+ * A dashboard that was made from a file, and what was not taken as it was.
+ */
+export const zImportedDashboard = z.object({
+    dashboard: zDashboard,
+    report: z.array(zImportNote)
+});
+
+/**
+ * ApiResponse[ImportedDashboard]
+ */
+export const zApiResponseImportedDashboard = z.object({
+    data: zImportedDashboard,
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -1206,6 +1592,8 @@ export const zLoginWithTokenResponse = zApiResponseUser;
 
 export const zGetDashboardsQuery = z.object({
     search: z.string().max(200).optional().default(''),
+    order: zDashboardOrder.optional().default('updated'),
+    favourites: z.boolean().optional().default(false),
     page: z.int().gte(1).optional().default(1),
     pageSize: z.int().gte(1).lte(1000).optional().default(50)
 });
@@ -1215,6 +1603,29 @@ export const zGetDashboardsQuery = z.object({
  */
 export const zGetDashboardsResponse = zApiResponseListDashboardSummary;
 
+export const zCreateDashboardBody = zCreateDashboard;
+
+/**
+ * Successful Response
+ */
+export const zCreateDashboardResponse = zApiResponseDashboard;
+
+export const zImportDashboardBody = zImportDashboard;
+
+/**
+ * Successful Response
+ */
+export const zImportDashboardResponse = zApiResponseImportedDashboard;
+
+export const zDeleteDashboardPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zDeleteDashboardResponse = z.void();
+
 export const zGetDashboardPath = z.object({
     dashboard_id: z.uuid()
 });
@@ -1223,6 +1634,147 @@ export const zGetDashboardPath = z.object({
  * Successful Response
  */
 export const zGetDashboardResponse = zApiResponseDashboard;
+
+export const zUpdateDashboardBody = zUpdateDashboard;
+
+export const zUpdateDashboardPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zUpdateDashboardResponse = zApiResponseDashboard;
+
+export const zDuplicateDashboardBody = zDuplicateDashboard;
+
+export const zDuplicateDashboardPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zDuplicateDashboardResponse = zApiResponseDashboard;
+
+export const zExportDashboardPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zExportDashboardResponse = zApiResponseDashboardDocument;
+
+export const zSetFavouriteBody = zSetFavourite;
+
+export const zSetFavouritePath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zSetFavouriteResponse = z.void();
+
+export const zAddPanelBody = zCreatePanelInput;
+
+export const zAddPanelPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+export const zAddPanelQuery = z.object({
+    version: z.int().gte(1).nullish()
+});
+
+/**
+ * Successful Response
+ */
+export const zAddPanelResponse = zApiResponseSavedPanel;
+
+export const zDeletePanelPath = z.object({
+    dashboard_id: z.uuid(),
+    panel_id: z.uuid()
+});
+
+export const zDeletePanelQuery = z.object({
+    version: z.int().gte(1).nullish()
+});
+
+/**
+ * Successful Response
+ */
+export const zDeletePanelResponse = zApiResponseDashboard;
+
+export const zUpdatePanelBody = zUpdatePanel;
+
+export const zUpdatePanelPath = z.object({
+    dashboard_id: z.uuid(),
+    panel_id: z.uuid()
+});
+
+export const zUpdatePanelQuery = z.object({
+    version: z.int().gte(1).nullish()
+});
+
+/**
+ * Successful Response
+ */
+export const zUpdatePanelResponse = zApiResponseSavedPanel;
+
+export const zCopyPanelBody = zCopyPanel;
+
+export const zCopyPanelPath = z.object({
+    dashboard_id: z.uuid(),
+    panel_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zCopyPanelResponse = zApiResponseSavedPanel;
+
+export const zGetDashboardVersionsPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetDashboardVersionsResponse = zApiResponseListDashboardVersion;
+
+export const zRestoreDashboardVersionPath = z.object({
+    dashboard_id: z.uuid(),
+    restored: z.int()
+});
+
+export const zRestoreDashboardVersionQuery = z.object({
+    version: z.int().gte(1).nullish()
+});
+
+/**
+ * Successful Response
+ */
+export const zRestoreDashboardVersionResponse = zApiResponseDashboard;
+
+export const zGetDashboardVersionPath = z.object({
+    dashboard_id: z.uuid(),
+    version: z.int()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetDashboardVersionResponse = zApiResponseDashboard;
+
+export const zNoteVisitPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zNoteVisitResponse = z.void();
 
 /**
  * Successful Response

@@ -3,8 +3,8 @@
 import { type InfiniteData, infiniteQueryOptions, queryOptions, type UseMutationOptions } from '@tanstack/react-query';
 
 import { client } from '../client.gen';
-import { changePassword, createApiKey, createUser, executeQuery, executeQueryBatch, getApiKeys, getDashboard, getDashboards, getHealth, getMe, getMetricTags, getStatus, getUsers, ingestMetrics, listMetrics, login, loginWithToken, logout, type Options, revokeApiKey, updateUser } from '../sdk.gen';
-import type { ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateUserData, CreateUserError, CreateUserResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsersData, GetUsersError, GetUsersResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, UpdateUserData, UpdateUserError, UpdateUserResponse } from '../types.gen';
+import { addPanel, changePassword, copyPanel, createApiKey, createDashboard, createUser, deleteDashboard, deletePanel, duplicateDashboard, executeQuery, executeQueryBatch, exportDashboard, getApiKeys, getDashboard, getDashboards, getDashboardVersion, getDashboardVersions, getHealth, getMe, getMetricTags, getStatus, getUsers, importDashboard, ingestMetrics, listMetrics, login, loginWithToken, logout, noteVisit, type Options, restoreDashboardVersion, revokeApiKey, setFavourite, updateDashboard, updatePanel, updateUser } from '../sdk.gen';
+import type { AddPanelData, AddPanelError, AddPanelResponse, ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CopyPanelData, CopyPanelError, CopyPanelResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateDashboardData, CreateDashboardError, CreateDashboardResponse, CreateUserData, CreateUserError, CreateUserResponse, DeleteDashboardData, DeleteDashboardError, DeleteDashboardResponse, DeletePanelData, DeletePanelError, DeletePanelResponse, DuplicateDashboardData, DuplicateDashboardError, DuplicateDashboardResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, ExportDashboardData, ExportDashboardError, ExportDashboardResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetDashboardVersionData, GetDashboardVersionError, GetDashboardVersionResponse, GetDashboardVersionsData, GetDashboardVersionsError, GetDashboardVersionsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsersData, GetUsersError, GetUsersResponse, ImportDashboardData, ImportDashboardError, ImportDashboardResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, NoteVisitData, NoteVisitError, NoteVisitResponse, RestoreDashboardVersionData, RestoreDashboardVersionError, RestoreDashboardVersionResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, SetFavouriteData, SetFavouriteError, SetFavouriteResponse, UpdateDashboardData, UpdateDashboardError, UpdateDashboardResponse, UpdatePanelData, UpdatePanelError, UpdatePanelResponse, UpdateUserData, UpdateUserError, UpdateUserResponse } from '../types.gen';
 
 export type QueryKey<TOptions extends Options> = [
     Pick<TOptions, 'baseUrl' | 'body' | 'headers' | 'path' | 'query'> & {
@@ -256,7 +256,7 @@ export const getDashboardsQueryKey = (options?: Options<GetDashboardsData>) => c
 /**
  * Get Dashboards
  *
- * One's own and public dashboards (all for an admin), last changed first.
+ * One's own and public dashboards (all for an admin).
  */
 export const getDashboardsOptions = (options?: Options<GetDashboardsData>) => queryOptions<GetDashboardsResponse, GetDashboardsError, GetDashboardsResponse, ReturnType<typeof getDashboardsQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -276,7 +276,7 @@ export const getDashboardsInfiniteQueryKey = (options?: Options<GetDashboardsDat
 /**
  * Get Dashboards
  *
- * One's own and public dashboards (all for an admin), last changed first.
+ * One's own and public dashboards (all for an admin).
  */
 export const getDashboardsInfiniteOptions = (options?: Options<GetDashboardsData>) => infiniteQueryOptions<GetDashboardsResponse, GetDashboardsError, InfiniteData<GetDashboardsResponse>, QueryKey<Options<GetDashboardsData>>, number | Pick<QueryKey<Options<GetDashboardsData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -300,6 +300,63 @@ export const getDashboardsInfiniteOptions = (options?: Options<GetDashboardsData
     queryKey: getDashboardsInfiniteQueryKey(options)
 });
 
+/**
+ * Create Dashboard
+ *
+ * Make a dashboard, with or without panels.
+ */
+export const createDashboardMutation = (options?: Partial<Options<CreateDashboardData>>): UseMutationOptions<CreateDashboardResponse, CreateDashboardError, Options<CreateDashboardData>> => {
+    const mutationOptions: UseMutationOptions<CreateDashboardResponse, CreateDashboardError, Options<CreateDashboardData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await createDashboard({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Import Dashboard
+ *
+ * Make a dashboard from a file, with a report of all that was not taken as it was.
+ */
+export const importDashboardMutation = (options?: Partial<Options<ImportDashboardData>>): UseMutationOptions<ImportDashboardResponse, ImportDashboardError, Options<ImportDashboardData>> => {
+    const mutationOptions: UseMutationOptions<ImportDashboardResponse, ImportDashboardError, Options<ImportDashboardData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await importDashboard({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Delete Dashboard
+ *
+ * Remove a dashboard with its panels and its history.
+ */
+export const deleteDashboardMutation = (options?: Partial<Options<DeleteDashboardData>>): UseMutationOptions<DeleteDashboardResponse, DeleteDashboardError, Options<DeleteDashboardData>> => {
+    const mutationOptions: UseMutationOptions<DeleteDashboardResponse, DeleteDashboardError, Options<DeleteDashboardData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await deleteDashboard({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
 export const getDashboardQueryKey = (options: Options<GetDashboardData>) => createQueryKey('getDashboard', options);
 
 /**
@@ -319,6 +376,239 @@ export const getDashboardOptions = (options: Options<GetDashboardData>) => query
     },
     queryKey: getDashboardQueryKey(options)
 });
+
+/**
+ * Update Dashboard
+ *
+ * Change what is given; `layout` places all panels at once.
+ *
+ * 409 when `version` is not the newest.
+ */
+export const updateDashboardMutation = (options?: Partial<Options<UpdateDashboardData>>): UseMutationOptions<UpdateDashboardResponse, UpdateDashboardError, Options<UpdateDashboardData>> => {
+    const mutationOptions: UseMutationOptions<UpdateDashboardResponse, UpdateDashboardError, Options<UpdateDashboardData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await updateDashboard({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Duplicate Dashboard
+ *
+ * Copy a dashboard that one may see; the copy is one's own, and not public.
+ */
+export const duplicateDashboardMutation = (options?: Partial<Options<DuplicateDashboardData>>): UseMutationOptions<DuplicateDashboardResponse, DuplicateDashboardError, Options<DuplicateDashboardData>> => {
+    const mutationOptions: UseMutationOptions<DuplicateDashboardResponse, DuplicateDashboardError, Options<DuplicateDashboardData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await duplicateDashboard({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const exportDashboardQueryKey = (options: Options<ExportDashboardData>) => createQueryKey('exportDashboard', options);
+
+/**
+ * Export Dashboard
+ *
+ * The dashboard as a file for Git: no ids, no times, always in the same order.
+ */
+export const exportDashboardOptions = (options: Options<ExportDashboardData>) => queryOptions<ExportDashboardResponse, ExportDashboardError, ExportDashboardResponse, ReturnType<typeof exportDashboardQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await exportDashboard({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: exportDashboardQueryKey(options)
+});
+
+/**
+ * Set Favourite
+ *
+ * Mark a dashboard as a favourite of one's own, or no longer.
+ */
+export const setFavouriteMutation = (options?: Partial<Options<SetFavouriteData>>): UseMutationOptions<SetFavouriteResponse, SetFavouriteError, Options<SetFavouriteData>> => {
+    const mutationOptions: UseMutationOptions<SetFavouriteResponse, SetFavouriteError, Options<SetFavouriteData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await setFavourite({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Add Panel
+ *
+ * Add a panel; where its place is taken, it stands below all others.
+ */
+export const addPanelMutation = (options?: Partial<Options<AddPanelData>>): UseMutationOptions<AddPanelResponse, AddPanelError, Options<AddPanelData>> => {
+    const mutationOptions: UseMutationOptions<AddPanelResponse, AddPanelError, Options<AddPanelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await addPanel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Delete Panel
+ *
+ * Remove a panel; answers the dashboard without it.
+ */
+export const deletePanelMutation = (options?: Partial<Options<DeletePanelData>>): UseMutationOptions<DeletePanelResponse, DeletePanelError, Options<DeletePanelData>> => {
+    const mutationOptions: UseMutationOptions<DeletePanelResponse, DeletePanelError, Options<DeletePanelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await deletePanel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Update Panel
+ *
+ * Change what is given of a panel.
+ */
+export const updatePanelMutation = (options?: Partial<Options<UpdatePanelData>>): UseMutationOptions<UpdatePanelResponse, UpdatePanelError, Options<UpdatePanelData>> => {
+    const mutationOptions: UseMutationOptions<UpdatePanelResponse, UpdatePanelError, Options<UpdatePanelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await updatePanel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Copy Panel
+ *
+ * Copy a panel to another dashboard, or within its own.
+ */
+export const copyPanelMutation = (options?: Partial<Options<CopyPanelData>>): UseMutationOptions<CopyPanelResponse, CopyPanelError, Options<CopyPanelData>> => {
+    const mutationOptions: UseMutationOptions<CopyPanelResponse, CopyPanelError, Options<CopyPanelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await copyPanel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getDashboardVersionsQueryKey = (options: Options<GetDashboardVersionsData>) => createQueryKey('getDashboardVersions', options);
+
+/**
+ * Get Dashboard Versions
+ *
+ * What was changed, when and by whom, newest first.
+ */
+export const getDashboardVersionsOptions = (options: Options<GetDashboardVersionsData>) => queryOptions<GetDashboardVersionsResponse, GetDashboardVersionsError, GetDashboardVersionsResponse, ReturnType<typeof getDashboardVersionsQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getDashboardVersions({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getDashboardVersionsQueryKey(options)
+});
+
+/**
+ * Restore Dashboard Version
+ *
+ * Make a former state the newest; nothing of the history is lost.
+ */
+export const restoreDashboardVersionMutation = (options?: Partial<Options<RestoreDashboardVersionData>>): UseMutationOptions<RestoreDashboardVersionResponse, RestoreDashboardVersionError, Options<RestoreDashboardVersionData>> => {
+    const mutationOptions: UseMutationOptions<RestoreDashboardVersionResponse, RestoreDashboardVersionError, Options<RestoreDashboardVersionData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await restoreDashboardVersion({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getDashboardVersionQueryKey = (options: Options<GetDashboardVersionData>) => createQueryKey('getDashboardVersion', options);
+
+/**
+ * Get Dashboard Version
+ *
+ * A former state of a dashboard.
+ */
+export const getDashboardVersionOptions = (options: Options<GetDashboardVersionData>) => queryOptions<GetDashboardVersionResponse, GetDashboardVersionError, GetDashboardVersionResponse, ReturnType<typeof getDashboardVersionQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getDashboardVersion({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getDashboardVersionQueryKey(options)
+});
+
+/**
+ * Note Visit
+ *
+ * Remember that one has opened a dashboard, for the list of recent ones.
+ */
+export const noteVisitMutation = (options?: Partial<Options<NoteVisitData>>): UseMutationOptions<NoteVisitResponse, NoteVisitError, Options<NoteVisitData>> => {
+    const mutationOptions: UseMutationOptions<NoteVisitResponse, NoteVisitError, Options<NoteVisitData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await noteVisit({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
 
 export const getHealthQueryKey = (options?: Options<GetHealthData>) => createQueryKey('getHealth', options);
 
