@@ -13,7 +13,6 @@ from functions.dashboards.routes import router as dashboards
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
 from pulseboard.contracts import alerts
-from pulseboard.contracts import dashboards as dashboard_shapes
 from pulseboard.contracts.metrics import IngestBody
 from pulseboard.http.app import create_app
 from pulseboard.settings import settings
@@ -35,11 +34,6 @@ _ALSO_PUBLISHED: dict[str, Any] = {
     "AlertRule": alerts.AlertRule,
     "AlertEvent": alerts.AlertEvent,
     "AlertInstance": alerts.AlertInstance,
-    "CreateDashboard": dashboard_shapes.CreateDashboard,
-    "UpdateDashboard": dashboard_shapes.UpdateDashboard,
-    "CreatePanel": dashboard_shapes.CreatePanel,
-    "UpdatePanel": dashboard_shapes.UpdatePanel,
-    "PanelLayout": dashboard_shapes.PanelLayout,
 }
 """Shapes that no route names (yet), published for the generated types all the same."""
 
@@ -74,9 +68,38 @@ def _serve_spa(app: FastAPI, directory: Path) -> None:
         return FileResponse(file, headers={**_SECURITY_HEADERS, "Cache-Control": cache})
 
 
+def _plainly_named(document: dict[str, Any]) -> dict[str, Any]:
+    """`X-Output` becomes `X`, `X-Input` `XInput`: a shape's name does not change when it is also
+    sent, where defaults make its fields optional."""
+    schemas = document["components"]["schemas"]
+    names = {
+        name: name.removesuffix("-Output").replace("-Input", "Input")
+        for name in schemas
+        if name.endswith(("-Output", "-Input"))
+    }
+
+    def rename(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {
+                names.get(key, key): _renamed_reference(value, names)
+                if key == "$ref"
+                else rename(value)
+                for key, value in node.items()
+            }
+        return [rename(part) for part in node] if isinstance(node, list) else node
+
+    renamed: dict[str, Any] = rename(document)
+    return renamed
+
+
+def _renamed_reference(reference: str, names: dict[str, str]) -> str:
+    place, _, name = reference.rpartition("/")
+    return f"{place}/{names.get(name, name)}"
+
+
 def openapi() -> dict[str, Any]:
     """The OpenAPI document. Needs no environment."""
-    document = api().openapi()
+    document = _plainly_named(api().openapi())
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, shape in _ALSO_PUBLISHED.items():
         schema = TypeAdapter(shape).json_schema(ref_template="#/components/schemas/{model}")

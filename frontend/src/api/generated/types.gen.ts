@@ -670,16 +670,16 @@ export type CreateDashboard = {
  * A new panel. `query` is shorthand for a list of one.
  */
 export type CreatePanel = {
-    options?: PanelOptions;
+    options: PanelOptions;
     position: Position;
     /**
      * Queries
      */
-    queries?: Array<PanelQuery> | null;
+    queries: Array<PanelQuery> | null;
     /**
      * Query
      */
-    query?: string | null;
+    query: string | null;
     /**
      * Title
      */
@@ -703,29 +703,6 @@ export type CreatePanelInput = {
      * Query
      */
     query?: string | null;
-    /**
-     * Title
-     */
-    title: string;
-    type: PanelType;
-};
-
-/**
- * CreatePanel
- *
- * A new panel. `query` is shorthand for a list of one.
- */
-export type CreatePanelOutput = {
-    options: PanelOptionsOutput;
-    position: Position;
-    /**
-     * Queries
-     */
-    queries: Array<PanelQueryOutput> | null;
-    /**
-     * Query
-     */
-    query: string | null;
     /**
      * Title
      */
@@ -832,7 +809,7 @@ export type Dashboard = {
      * Panels
      */
     panels: Array<Panel>;
-    settings: DashboardSettingsOutput;
+    settings: DashboardSettings;
     /**
      * Updatedat
      */
@@ -864,8 +841,8 @@ export type DashboardDocument = {
     /**
      * Panels
      */
-    panels: Array<CreatePanelOutput>;
-    settings: DashboardSettingsOutput;
+    panels: Array<CreatePanel>;
+    settings: DashboardSettings;
 };
 
 /**
@@ -886,21 +863,21 @@ export type DashboardSettings = {
      *
      * How often the board asks again; null: never by itself.
      */
-    refresh?: string | null;
+    refresh: string | null;
     /**
      * Timerange
      *
      * What is shown at first: an interval that ends now.
      */
-    timeRange?: string;
+    timeRange: string;
     /**
      * Timezone
      */
-    timezone?: 'browser' | 'utc';
+    timezone: 'browser' | 'utc';
     /**
      * Variables
      */
-    variables?: Array<Variable>;
+    variables: Array<Variable>;
 };
 
 /**
@@ -929,34 +906,6 @@ export type DashboardSettingsInput = {
      * Variables
      */
     variables?: Array<VariableInput>;
-};
-
-/**
- * DashboardSettings
- *
- * Settings of the whole board.
- */
-export type DashboardSettingsOutput = {
-    /**
-     * Refresh
-     *
-     * How often the board asks again; null: never by itself.
-     */
-    refresh: string | null;
-    /**
-     * Timerange
-     *
-     * What is shown at first: an interval that ends now.
-     */
-    timeRange: string;
-    /**
-     * Timezone
-     */
-    timezone: 'browser' | 'utc';
-    /**
-     * Variables
-     */
-    variables: Array<VariableOutput>;
 };
 
 /**
@@ -1450,12 +1399,12 @@ export type Panel = {
      * Id
      */
     id: string;
-    options: PanelOptionsOutput;
+    options: PanelOptions;
     position: Position;
     /**
      * Queries
      */
-    queries: Array<PanelQueryOutput>;
+    queries: Array<PanelQuery>;
     /**
      * Title
      */
@@ -1517,81 +1466,81 @@ export type PanelLink = {
  * How a panel looks.
  */
 export type PanelOptions = {
-    calculation?: Calculation;
+    calculation: Calculation;
     /**
      * Color
      */
-    color?: string | null;
+    color: string | null;
     /**
      * Decimals
      */
-    decimals?: number | null;
+    decimals: number | null;
     /**
      * Description
      */
-    description?: string | null;
+    description: string | null;
     /**
      * Legend
      */
-    legend?: 'list' | 'table';
+    legend: 'list' | 'table';
     /**
      * Links
      */
-    links?: Array<PanelLink>;
+    links: Array<PanelLink>;
     /**
      * Max
      */
-    max?: number | null;
+    max: number | null;
     /**
      * Min
      */
-    min?: number | null;
+    min: number | null;
     /**
      * Nulls
      */
-    nulls?: 'gap' | 'connect' | 'zero';
+    nulls: 'gap' | 'connect' | 'zero';
     /**
      * Overrides
      */
-    overrides?: Array<SeriesOverride>;
+    overrides: Array<SeriesOverride>;
     /**
      * Palette
      */
-    palette?: string | null;
+    palette: string | null;
     /**
      * Repeat
      *
      * Name of a variable: one panel for each of its values.
      */
-    repeat?: string | null;
+    repeat: string | null;
     /**
      * Scale
      */
-    scale?: 'linear' | 'log';
+    scale: 'linear' | 'log';
     /**
      * Showlegend
      */
-    showLegend?: boolean;
+    showLegend: boolean;
     /**
      * Sparkline
      */
-    sparkline?: boolean;
+    sparkline: boolean;
     /**
      * Stacked
      */
-    stacked?: boolean;
+    stacked: boolean;
     /**
      * Thresholdstyle
      */
-    thresholdStyle?: 'line' | 'area' | 'both';
+    thresholdStyle: 'line' | 'area' | 'both';
     /**
      * Thresholds
      */
-    thresholds?: Array<Threshold>;
+    thresholds: Array<Threshold>;
     /**
      * Unit
      */
-    unit?: string | null;
+    unit: string | null;
 };
 
 /**
@@ -1678,107 +1627,24 @@ export type PanelOptionsInput = {
 };
 
 /**
- * PanelOptions
- *
- * How a panel looks.
- */
-export type PanelOptionsOutput = {
-    calculation: Calculation;
-    /**
-     * Color
-     */
-    color: string | null;
-    /**
-     * Decimals
-     */
-    decimals: number | null;
-    /**
-     * Description
-     */
-    description: string | null;
-    /**
-     * Legend
-     */
-    legend: 'list' | 'table';
-    /**
-     * Links
-     */
-    links: Array<PanelLink>;
-    /**
-     * Max
-     */
-    max: number | null;
-    /**
-     * Min
-     */
-    min: number | null;
-    /**
-     * Nulls
-     */
-    nulls: 'gap' | 'connect' | 'zero';
-    /**
-     * Overrides
-     */
-    overrides: Array<SeriesOverrideOutput>;
-    /**
-     * Palette
-     */
-    palette: string | null;
-    /**
-     * Repeat
-     *
-     * Name of a variable: one panel for each of its values.
-     */
-    repeat: string | null;
-    /**
-     * Scale
-     */
-    scale: 'linear' | 'log';
-    /**
-     * Showlegend
-     */
-    showLegend: boolean;
-    /**
-     * Sparkline
-     */
-    sparkline: boolean;
-    /**
-     * Stacked
-     */
-    stacked: boolean;
-    /**
-     * Thresholdstyle
-     */
-    thresholdStyle: 'line' | 'area' | 'both';
-    /**
-     * Thresholds
-     */
-    thresholds: Array<ThresholdOutput>;
-    /**
-     * Unit
-     */
-    unit: string | null;
-};
-
-/**
  * PanelQuery
  *
  * One query of a panel.
  */
 export type PanelQuery = {
-    aggregation?: Aggregation;
+    aggregation: Aggregation;
     /**
      * Alias
      */
-    alias?: string | null;
+    alias: string | null;
     /**
      * Groupby
      */
-    groupBy?: Array<string> | null;
+    groupBy: Array<string> | null;
     /**
      * Hidden
      */
-    hidden?: boolean;
+    hidden: boolean;
     /**
      * Query
      */
@@ -1786,11 +1652,11 @@ export type PanelQuery = {
     /**
      * Step
      */
-    step?: string | null;
+    step: string | null;
     /**
      * Tags
      */
-    tags?: {
+    tags: {
         [key: string]: unknown | string;
     };
 };
@@ -1826,41 +1692,6 @@ export type PanelQueryInput = {
      * Tags
      */
     tags?: {
-        [key: string]: unknown | string;
-    };
-};
-
-/**
- * PanelQuery
- *
- * One query of a panel.
- */
-export type PanelQueryOutput = {
-    aggregation: Aggregation;
-    /**
-     * Alias
-     */
-    alias: string | null;
-    /**
-     * Groupby
-     */
-    groupBy: Array<string> | null;
-    /**
-     * Hidden
-     */
-    hidden: boolean;
-    /**
-     * Query
-     */
-    query: string;
-    /**
-     * Step
-     */
-    step: string | null;
-    /**
-     * Tags
-     */
-    tags: {
         [key: string]: unknown | string;
     };
 };
@@ -2081,12 +1912,12 @@ export type SavedPanel = {
      * Id
      */
     id: string;
-    options: PanelOptionsOutput;
+    options: PanelOptions;
     position: Position;
     /**
      * Queries
      */
-    queries: Array<PanelQueryOutput>;
+    queries: Array<PanelQuery>;
     /**
      * Title
      */
@@ -2136,15 +1967,15 @@ export type SeriesOverride = {
     /**
      * Color
      */
-    color?: string | null;
+    color: string | null;
     /**
      * Hidden
      */
-    hidden?: boolean | null;
+    hidden: boolean | null;
     /**
      * Label
      */
-    label?: string | null;
+    label: string | null;
     /**
      * Match
      *
@@ -2154,7 +1985,7 @@ export type SeriesOverride = {
     /**
      * Unit
      */
-    unit?: string | null;
+    unit: string | null;
 };
 
 /**
@@ -2185,36 +2016,6 @@ export type SeriesOverrideInput = {
      * Unit
      */
     unit?: string | null;
-};
-
-/**
- * SeriesOverride
- *
- * Looks of the series whose name matches.
- */
-export type SeriesOverrideOutput = {
-    /**
-     * Color
-     */
-    color: string | null;
-    /**
-     * Hidden
-     */
-    hidden: boolean | null;
-    /**
-     * Label
-     */
-    label: string | null;
-    /**
-     * Match
-     *
-     * A series name; `*` stands for any text.
-     */
-    match: string;
-    /**
-     * Unit
-     */
-    unit: string | null;
 };
 
 /**
@@ -2340,7 +2141,7 @@ export type Threshold = {
     /**
      * Label
      */
-    label?: string | null;
+    label: string | null;
     /**
      * Value
      */
@@ -2363,28 +2164,6 @@ export type ThresholdInput = {
      * Label
      */
     label?: string | null;
-    /**
-     * Value
-     */
-    value: number;
-};
-
-/**
- * Threshold
- *
- * From `value` on, values are shown in `color`.
- */
-export type ThresholdOutput = {
-    /**
-     * Color
-     *
-     * `#rrggbb`, or a name of the palette such as `blue`.
-     */
-    color: string;
-    /**
-     * Label
-     */
-    label: string | null;
     /**
      * Value
      */
@@ -2606,23 +2385,23 @@ export type Variable = {
     /**
      * Default
      */
-    default?: Array<string>;
+    default: Array<string>;
     /**
      * Includeall
      */
-    includeAll?: boolean;
+    includeAll: boolean;
     /**
      * Label
      */
-    label?: string | null;
+    label: string | null;
     /**
      * Metric
      */
-    metric?: string | null;
+    metric: string | null;
     /**
      * Multi
      */
-    multi?: boolean;
+    multi: boolean;
     /**
      * Name
      */
@@ -2630,12 +2409,12 @@ export type Variable = {
     /**
      * Tag
      */
-    tag?: string | null;
+    tag: string | null;
     type: VariableType;
     /**
      * Values
      */
-    values?: Array<string>;
+    values: Array<string>;
 };
 
 /**
@@ -2677,47 +2456,6 @@ export type VariableInput = {
      * Values
      */
     values?: Array<string>;
-};
-
-/**
- * Variable
- *
- * A value that readers choose, used in queries and titles as `$name`.
- */
-export type VariableOutput = {
-    /**
-     * Default
-     */
-    default: Array<string>;
-    /**
-     * Includeall
-     */
-    includeAll: boolean;
-    /**
-     * Label
-     */
-    label: string | null;
-    /**
-     * Metric
-     */
-    metric: string | null;
-    /**
-     * Multi
-     */
-    multi: boolean;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Tag
-     */
-    tag: string | null;
-    type: VariableType;
-    /**
-     * Values
-     */
-    values: Array<string>;
 };
 
 /**

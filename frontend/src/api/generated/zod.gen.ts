@@ -489,13 +489,13 @@ export const zPanelLink = z.object({
  * One query of a panel.
  */
 export const zPanelQuery = z.object({
-    aggregation: zAggregation.optional().default('avg'),
-    alias: z.string().max(200).nullish().default(null),
-    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish().default(null),
-    hidden: z.boolean().optional().default(false),
+    aggregation: zAggregation.default('avg'),
+    alias: z.string().max(200).nullable(),
+    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullable(),
+    hidden: z.boolean().default(false),
     query: z.string().min(1).max(5000),
-    step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
-    tags: z.record(z.string(), z.unknown()).optional()
+    step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
+    tags: z.record(z.string(), z.unknown())
 });
 
 /**
@@ -511,21 +511,6 @@ export const zPanelQueryInput = z.object({
     query: z.string().min(1).max(5000),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     tags: z.record(z.string(), z.unknown()).optional()
-});
-
-/**
- * PanelQuery
- *
- * One query of a panel.
- */
-export const zPanelQueryOutput = z.object({
-    aggregation: zAggregation.default('avg'),
-    alias: z.string().max(200).nullable(),
-    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullable(),
-    hidden: z.boolean().default(false),
-    query: z.string().min(1).max(5000),
-    step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
-    tags: z.record(z.string(), z.unknown())
 });
 
 /**
@@ -749,11 +734,11 @@ export const zApiResponseListBatchAnswer = z.object({
  * Looks of the series whose name matches.
  */
 export const zSeriesOverride = z.object({
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish().default(null),
-    hidden: z.boolean().nullish().default(null),
-    label: z.string().max(200).nullish().default(null),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    hidden: z.boolean().nullable(),
+    label: z.string().max(200).nullable(),
     match: z.string().min(1).max(200),
-    unit: z.string().max(30).nullish().default(null)
+    unit: z.string().max(30).nullable()
 });
 
 /**
@@ -767,19 +752,6 @@ export const zSeriesOverrideInput = z.object({
     label: z.string().max(200).nullish(),
     match: z.string().min(1).max(200),
     unit: z.string().max(30).nullish()
-});
-
-/**
- * SeriesOverride
- *
- * Looks of the series whose name matches.
- */
-export const zSeriesOverrideOutput = z.object({
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
-    hidden: z.boolean().nullable(),
-    label: z.string().max(200).nullable(),
-    match: z.string().min(1).max(200),
-    unit: z.string().max(30).nullable()
 });
 
 /**
@@ -865,7 +837,7 @@ export const zApiResponseListTagInfo = z.object({
  */
 export const zThreshold = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/),
-    label: z.string().max(100).nullish().default(null),
+    label: z.string().max(100).nullable(),
     value: z.number()
 });
 
@@ -875,33 +847,33 @@ export const zThreshold = z.object({
  * How a panel looks.
  */
 export const zPanelOptions = z.object({
-    calculation: zCalculation.optional().default('last'),
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish().default(null),
-    decimals: z.int().gte(0).lte(10).nullish().default(null),
-    description: z.string().max(2000).nullish().default(null),
-    legend: z.enum(['list', 'table']).optional(),
-    links: z.array(zPanelLink).max(20).optional(),
-    max: z.number().nullish().default(null),
-    min: z.number().nullish().default(null),
+    calculation: zCalculation.default('last'),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    decimals: z.int().gte(0).lte(10).nullable(),
+    description: z.string().max(2000).nullable(),
+    legend: z.enum(['list', 'table']),
+    links: z.array(zPanelLink).max(20),
+    max: z.number().nullable(),
+    min: z.number().nullable(),
     nulls: z.enum([
         'gap',
         'connect',
         'zero'
-    ]).optional(),
-    overrides: z.array(zSeriesOverride).max(100).optional(),
-    palette: z.string().max(30).nullish().default(null),
-    repeat: z.string().max(50).nullish().default(null),
-    scale: z.enum(['linear', 'log']).optional(),
-    showLegend: z.boolean().optional().default(true),
-    sparkline: z.boolean().optional().default(true),
-    stacked: z.boolean().optional().default(false),
+    ]),
+    overrides: z.array(zSeriesOverride).max(100),
+    palette: z.string().max(30).nullable(),
+    repeat: z.string().max(50).nullable(),
+    scale: z.enum(['linear', 'log']),
+    showLegend: z.boolean().default(true),
+    sparkline: z.boolean().default(true),
+    stacked: z.boolean().default(false),
     thresholdStyle: z.enum([
         'line',
         'area',
         'both'
-    ]).optional(),
-    thresholds: z.array(zThreshold).max(20).optional(),
-    unit: z.string().max(30).nullish().default(null)
+    ]),
+    thresholds: z.array(zThreshold).max(20),
+    unit: z.string().max(30).nullable()
 });
 
 /**
@@ -910,12 +882,55 @@ export const zPanelOptions = z.object({
  * A new panel. `query` is shorthand for a list of one.
  */
 export const zCreatePanel = z.object({
-    options: zPanelOptions.optional(),
+    options: zPanelOptions,
     position: zPosition,
-    queries: z.array(zPanelQuery).min(1).max(26).nullish().default(null),
-    query: z.string().min(1).max(5000).nullish().default(null),
+    queries: z.array(zPanelQuery).min(1).max(26).nullable(),
+    query: z.string().min(1).max(5000).nullable(),
     title: z.string().min(1).max(200),
     type: zPanelType
+});
+
+/**
+ * Panel
+ *
+ * A panel as it is kept.
+ */
+export const zPanel = z.object({
+    createdAt: z.iso.datetime(),
+    dashboardId: z.uuid(),
+    id: z.uuid(),
+    options: zPanelOptions,
+    position: zPosition,
+    queries: z.array(zPanelQuery),
+    title: z.string(),
+    type: zPanelType,
+    updatedAt: z.iso.datetime()
+});
+
+/**
+ * SavedPanel
+ *
+ * A panel that was just written, with the version that its dashboard has now.
+ */
+export const zSavedPanel = z.object({
+    createdAt: z.iso.datetime(),
+    dashboardId: z.uuid(),
+    dashboardVersion: z.int().gte(1),
+    id: z.uuid(),
+    options: zPanelOptions,
+    position: zPosition,
+    queries: z.array(zPanelQuery),
+    title: z.string(),
+    type: zPanelType,
+    updatedAt: z.iso.datetime()
+});
+
+/**
+ * ApiResponse[SavedPanel]
+ */
+export const zApiResponseSavedPanel = z.object({
+    data: zSavedPanel,
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -976,109 +991,6 @@ export const zCreatePanelInput = z.object({
     query: z.string().min(1).max(5000).nullish(),
     title: z.string().min(1).max(200),
     type: zPanelType
-});
-
-/**
- * Threshold
- *
- * From `value` on, values are shown in `color`.
- */
-export const zThresholdOutput = z.object({
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/),
-    label: z.string().max(100).nullable(),
-    value: z.number()
-});
-
-/**
- * PanelOptions
- *
- * How a panel looks.
- */
-export const zPanelOptionsOutput = z.object({
-    calculation: zCalculation.default('last'),
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
-    decimals: z.int().gte(0).lte(10).nullable(),
-    description: z.string().max(2000).nullable(),
-    legend: z.enum(['list', 'table']),
-    links: z.array(zPanelLink).max(20),
-    max: z.number().nullable(),
-    min: z.number().nullable(),
-    nulls: z.enum([
-        'gap',
-        'connect',
-        'zero'
-    ]),
-    overrides: z.array(zSeriesOverrideOutput).max(100),
-    palette: z.string().max(30).nullable(),
-    repeat: z.string().max(50).nullable(),
-    scale: z.enum(['linear', 'log']),
-    showLegend: z.boolean().default(true),
-    sparkline: z.boolean().default(true),
-    stacked: z.boolean().default(false),
-    thresholdStyle: z.enum([
-        'line',
-        'area',
-        'both'
-    ]),
-    thresholds: z.array(zThresholdOutput).max(20),
-    unit: z.string().max(30).nullable()
-});
-
-/**
- * CreatePanel
- *
- * A new panel. `query` is shorthand for a list of one.
- */
-export const zCreatePanelOutput = z.object({
-    options: zPanelOptionsOutput,
-    position: zPosition,
-    queries: z.array(zPanelQueryOutput).min(1).max(26).nullable(),
-    query: z.string().min(1).max(5000).nullable(),
-    title: z.string().min(1).max(200),
-    type: zPanelType
-});
-
-/**
- * Panel
- *
- * A panel as it is kept.
- */
-export const zPanel = z.object({
-    createdAt: z.iso.datetime(),
-    dashboardId: z.uuid(),
-    id: z.uuid(),
-    options: zPanelOptionsOutput,
-    position: zPosition,
-    queries: z.array(zPanelQueryOutput),
-    title: z.string(),
-    type: zPanelType,
-    updatedAt: z.iso.datetime()
-});
-
-/**
- * SavedPanel
- *
- * A panel that was just written, with the version that its dashboard has now.
- */
-export const zSavedPanel = z.object({
-    createdAt: z.iso.datetime(),
-    dashboardId: z.uuid(),
-    dashboardVersion: z.int().gte(1),
-    id: z.uuid(),
-    options: zPanelOptionsOutput,
-    position: zPosition,
-    queries: z.array(zPanelQueryOutput),
-    title: z.string(),
-    type: zPanelType,
-    updatedAt: z.iso.datetime()
-});
-
-/**
- * ApiResponse[SavedPanel]
- */
-export const zApiResponseSavedPanel = z.object({
-    data: zSavedPanel,
-    meta: zPageMeta.nullable()
 });
 
 /**
@@ -1208,15 +1120,15 @@ export const zVariableType = z.enum([
  * A value that readers choose, used in queries and titles as `$name`.
  */
 export const zVariable = z.object({
-    default: z.array(z.string().max(200)).max(500).optional(),
-    includeAll: z.boolean().optional().default(false),
-    label: z.string().max(100).nullish().default(null),
-    metric: z.string().max(200).nullish().default(null),
-    multi: z.boolean().optional().default(false),
+    default: z.array(z.string().max(200)).max(500),
+    includeAll: z.boolean().default(false),
+    label: z.string().max(100).nullable(),
+    metric: z.string().max(200).nullable(),
+    multi: z.boolean().default(false),
     name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
-    tag: z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/).nullish().default(null),
+    tag: z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/).nullable(),
     type: zVariableType,
-    values: z.array(z.string().max(200)).max(500).optional()
+    values: z.array(z.string().max(200)).max(500)
 });
 
 /**
@@ -1225,10 +1137,76 @@ export const zVariable = z.object({
  * Settings of the whole board.
  */
 export const zDashboardSettings = z.object({
-    refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default('10s'),
-    timeRange: z.string().max(50).optional().default('1h'),
-    timezone: z.enum(['browser', 'utc']).optional(),
-    variables: z.array(zVariable).max(30).optional()
+    refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable().default('10s'),
+    timeRange: z.string().max(50).default('1h'),
+    timezone: z.enum(['browser', 'utc']),
+    variables: z.array(zVariable).max(30)
+});
+
+/**
+ * Dashboard
+ *
+ * A dashboard with its panels. `version` grows with each change of it.
+ */
+export const zDashboard = z.object({
+    canEdit: z.boolean().default(false),
+    createdAt: z.iso.datetime(),
+    description: z.string(),
+    id: z.uuid(),
+    isPublic: z.boolean(),
+    name: z.string(),
+    ownerId: z.uuid(),
+    panels: z.array(zPanel),
+    settings: zDashboardSettings,
+    updatedAt: z.iso.datetime(),
+    version: z.int().gte(1)
+});
+
+/**
+ * ApiResponse[Dashboard]
+ */
+export const zApiResponseDashboard = z.object({
+    data: zDashboard,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * DashboardDocument
+ *
+ * A dashboard as a file: the same text for the same board, without ids, times or people.
+ */
+export const zDashboardDocument = z.object({
+    description: z.string().max(2000).default(''),
+    format: z.literal('pulseboard/dashboard/1').default('pulseboard/dashboard/1'),
+    name: z.string().min(1).max(200),
+    panels: z.array(zCreatePanel).max(200),
+    settings: zDashboardSettings
+});
+
+/**
+ * ApiResponse[DashboardDocument]
+ */
+export const zApiResponseDashboardDocument = z.object({
+    data: zDashboardDocument,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ImportedDashboard
+ *
+ * A dashboard that was made from a file, and what was not taken as it was.
+ */
+export const zImportedDashboard = z.object({
+    dashboard: zDashboard,
+    report: z.array(zImportNote)
+});
+
+/**
+ * ApiResponse[ImportedDashboard]
+ */
+export const zApiResponseImportedDashboard = z.object({
+    data: zImportedDashboard,
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -1287,101 +1265,6 @@ export const zUpdateDashboard = z.object({
     name: z.string().min(1).max(200).nullish(),
     settings: zDashboardSettingsInput.nullish(),
     version: z.int().gte(1)
-});
-
-/**
- * Variable
- *
- * A value that readers choose, used in queries and titles as `$name`.
- */
-export const zVariableOutput = z.object({
-    default: z.array(z.string().max(200)).max(500),
-    includeAll: z.boolean().default(false),
-    label: z.string().max(100).nullable(),
-    metric: z.string().max(200).nullable(),
-    multi: z.boolean().default(false),
-    name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
-    tag: z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/).nullable(),
-    type: zVariableType,
-    values: z.array(z.string().max(200)).max(500)
-});
-
-/**
- * DashboardSettings
- *
- * Settings of the whole board.
- */
-export const zDashboardSettingsOutput = z.object({
-    refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable().default('10s'),
-    timeRange: z.string().max(50).default('1h'),
-    timezone: z.enum(['browser', 'utc']),
-    variables: z.array(zVariableOutput).max(30)
-});
-
-/**
- * Dashboard
- *
- * A dashboard with its panels. `version` grows with each change of it.
- */
-export const zDashboard = z.object({
-    canEdit: z.boolean().default(false),
-    createdAt: z.iso.datetime(),
-    description: z.string(),
-    id: z.uuid(),
-    isPublic: z.boolean(),
-    name: z.string(),
-    ownerId: z.uuid(),
-    panels: z.array(zPanel),
-    settings: zDashboardSettingsOutput,
-    updatedAt: z.iso.datetime(),
-    version: z.int().gte(1)
-});
-
-/**
- * ApiResponse[Dashboard]
- */
-export const zApiResponseDashboard = z.object({
-    data: zDashboard,
-    meta: zPageMeta.nullable()
-});
-
-/**
- * DashboardDocument
- *
- * A dashboard as a file: the same text for the same board, without ids, times or people.
- */
-export const zDashboardDocument = z.object({
-    description: z.string().max(2000).default(''),
-    format: z.literal('pulseboard/dashboard/1').default('pulseboard/dashboard/1'),
-    name: z.string().min(1).max(200),
-    panels: z.array(zCreatePanelOutput).max(200),
-    settings: zDashboardSettingsOutput
-});
-
-/**
- * ApiResponse[DashboardDocument]
- */
-export const zApiResponseDashboardDocument = z.object({
-    data: zDashboardDocument,
-    meta: zPageMeta.nullable()
-});
-
-/**
- * ImportedDashboard
- *
- * A dashboard that was made from a file, and what was not taken as it was.
- */
-export const zImportedDashboard = z.object({
-    dashboard: zDashboard,
-    report: z.array(zImportNote)
-});
-
-/**
- * ApiResponse[ImportedDashboard]
- */
-export const zApiResponseImportedDashboard = z.object({
-    data: zImportedDashboard,
-    meta: zPageMeta.nullable()
 });
 
 /**
