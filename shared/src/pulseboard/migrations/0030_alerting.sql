@@ -31,7 +31,7 @@ alter table alert_channels add column updated_at timestamptz not null default no
 -- One row: the last tick, who ran it, since when ticks follow each other without a gap, and a
 -- stamp that changes with every change of a rule.
 create table alert_ticks (
-  only boolean primary key default true check (only),
+  single boolean primary key default true check (single),
   tick bigint not null default -1,
   runner uuid,
   steady_since timestamptz not null default now(),
