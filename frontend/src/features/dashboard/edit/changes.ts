@@ -1,0 +1,66 @@
+import type { Dashboard, Panel, UpdateDashboard } from '@/api/generated/types.gen'
+import { compacted } from './layout'
+
+const content = ({ title, type, queries, options }: Panel) =>
+  JSON.stringify([title, type, queries, options])
+const spot = ({ position: { x, y, w, h } }: Panel) => `${x} ${y} ${w} ${h}`
+
+/** What of the panels differs: nothing, only their places, or more. */
+export function difference(before: Panel[], after: Panel[]): 'none' | 'layout' | 'panels' {
+  if (before === after) return 'none'
+  const known = new Map(before.map((panel) => [panel.id, panel]))
+  if (before.length !== after.length || after.some((panel) => !known.has(panel.id))) return 'panels'
+  let found: 'none' | 'layout' = 'none'
+  for (const panel of after) {
+    const old = known.get(panel.id)
+    if (!old || old === panel) continue
+    if (content(old) !== content(panel)) return 'panels'
+    if (spot(old) !== spot(panel)) found = 'layout'
+  }
+  return found
+}
+
+/** What is sent to make the server's panels these: the places alone when nothing else differs. */
+export function updateOf(base: Dashboard, panels: Panel[]): UpdateDashboard | undefined {
+  const what = difference(base.panels, panels)
+  if (what === 'none') return undefined
+  if (what === 'layout') {
+    const layout = panels.map(({ id, position: { x, y, w, h } }) => ({ i: id, x, y, w, h }))
+    return { version: base.version, layout }
+  }
+  return {
+    version: base.version,
+    panels: panels.map(({ id, title, type, queries, options, position }) => ({
+      id,
+      title,
+      type,
+      queries,
+      options,
+      position,
+    })),
+  }
+}
+
+/**
+ * Our changes (from `base` to `mine`) on top of another's newer state: what we did not touch
+ * stays as they left it.
+ */
+export function onTop(base: Panel[], mine: Panel[], theirs: Panel[]): Panel[] {
+  const before = new Map(base.map((panel) => [panel.id, panel]))
+  const ours = new Map(mine.map((panel) => [panel.id, panel]))
+  const kept = theirs.flatMap((panel) => {
+    const old = before.get(panel.id)
+    const own = ours.get(panel.id)
+    if (!old) return [panel]
+    if (!own) return []
+    const changed = content(old) !== content(own) ? own : panel
+    return [spot(old) !== spot(own) ? { ...changed, position: own.position } : changed]
+  })
+  const there = new Set(theirs.map((panel) => panel.id))
+  const added = mine.filter(
+    (panel) =>
+      !there.has(panel.id) &&
+      (!before.has(panel.id) || content(panel) !== content(before.get(panel.id) ?? panel)),
+  )
+  return compacted([...kept, ...added])
+}

@@ -1,0 +1,89 @@
+import { createStore, type StoreApi } from 'zustand/vanilla'
+import type { Dashboard, Panel } from '@/api/generated/types.gen'
+import { difference } from './changes'
+
+export type SaveState = 'saved' | 'changed' | 'saving' | 'conflict'
+
+export type Draft = {
+  /** The dashboard as the server has it. */
+  base: Dashboard
+  /** The panels as they are shown. */
+  panels: Panel[]
+  past: Panel[][]
+  future: Panel[][]
+  state: SaveState
+}
+
+export type DraftStore = StoreApi<Draft>
+
+const STEPS = 100
+
+export const createDraft = (base: Dashboard): DraftStore =>
+  createStore<Draft>(() => ({ base, panels: base.panels, past: [], future: [], state: 'saved' }))
+
+/** A conflict stays until somebody decides; everything else waits for the next save. */
+const pending = (draft: Draft, panels: Panel[]): SaveState => {
+  if (draft.state === 'conflict') return 'conflict'
+  return difference(draft.base.panels, panels) === 'none' ? 'saved' : 'changed'
+}
+
+/** A change made by hand: shown at once, and one step to undo. */
+export function change(draft: Draft, panels: Panel[]): Draft {
+  if (difference(draft.panels, panels) === 'none') return draft
+  return {
+    ...draft,
+    panels,
+    past: [...draft.past.slice(-STEPS + 1), draft.panels],
+    future: [],
+    state: pending(draft, panels),
+  }
+}
+
+export function undo(draft: Draft): Draft {
+  const panels = draft.past.at(-1)
+  if (!panels) return draft
+  return {
+    ...draft,
+    panels,
+    past: draft.past.slice(0, -1),
+    future: [draft.panels, ...draft.future],
+    state: pending(draft, panels),
+  }
+}
+
+export function redo(draft: Draft): Draft {
+  const [panels, ...future] = draft.future
+  if (!panels) return draft
+  return {
+    ...draft,
+    panels,
+    past: [...draft.past, draft.panels],
+    future,
+    state: pending(draft, panels),
+  }
+}
+
+/** The server has taken what was sent; what was changed meanwhile is still to be saved. */
+export function saved(draft: Draft, board: Dashboard, sent: Panel[]): Draft {
+  const untouched = draft.panels === sent
+  const panels = untouched ? board.panels : draft.panels
+  const next = { ...draft, base: board, panels, state: 'saved' as const }
+  return { ...next, state: pending(next, panels) }
+}
+
+/** The server has refused: back to what it has. Redo brings the lost change back. */
+export function rolledBack(draft: Draft): Draft {
+  return {
+    ...draft,
+    panels: draft.base.panels,
+    past: [],
+    future: [draft.panels],
+    state: 'saved',
+  }
+}
+
+/** Another's newer state is taken up, unless there is something of our own to keep. */
+export function adopt(draft: Draft, board: Dashboard): Draft {
+  if (board.version <= draft.base.version || draft.state !== 'saved') return draft
+  return { base: board, panels: board.panels, past: [], future: [], state: 'saved' }
+}

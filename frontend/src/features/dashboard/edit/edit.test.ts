@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Dashboard, Panel, PanelOptions, UpdateDashboard } from '@/api/generated/types.gen'
+import { difference, onTop, updateOf } from './changes'
+import { adopt, change, createDraft, redo, undo } from './draft'
+import { compacted, freePlace, move, resize } from './layout'
+import { createSaver, QUIET_MS } from './saver'
+
+const options = { unit: null } as PanelOptions
+
+function panel(id: string, x: number, y: number, w = 6, h = 4): Panel {
+  return {
+    id,
+    dashboardId: 'board',
+    title: id,
+    type: 'line',
+    queries: [],
+    options,
+    position: { x, y, w, h },
+    createdAt: '',
+    updatedAt: '',
+  }
+}
+
+const board = (version: number, panels: Panel[]) => ({ id: 'board', version, panels }) as Dashboard
+const [a, b, c] = [panel('a', 0, 0), panel('b', 6, 0), panel('c', 0, 4)]
+const spots = (panels: Panel[]) =>
+  Object.fromEntries(
+    panels.map(({ id, position: { x, y, w, h } }) => [id, [x, y, w, h].join(' ')]),
+  )
+
+test('a panel moves by the arrow keys, and the others make room', () => {
+  expect(spots(move([a, b, c], 'a', { y: 1 }))).toEqual({ a: '0 4 6 4', b: '6 0 6 4', c: '0 0 6 4' })
+  expect(spots(move([a, b, c], 'c', { y: -1 }))).toMatchObject({ c: '0 0 6 4', a: '0 4 6 4' })
+  expect(spots(move([a], 'a', { x: 1 }))).toEqual({ a: '1 0 6 4' })
+  expect(move([a], 'a', { x: -1 })).toEqual([a])
+  expect(move([a], 'a', { y: 1 })).toEqual([a])
+})
+
+test('a panel grows within the grid, and covers nobody', () => {
+  expect(spots(resize([a, b, c], 'a', { x: 1 }))).toMatchObject({ a: '0 0 7 4' })
+  expect(spots(resize([a, c], 'a', { y: 1 }))).toEqual({ a: '0 0 6 5', c: '0 5 6 4' })
+  expect(spots(resize([b], 'b', { x: 1 }))).toEqual({ b: '6 0 6 4' })
+})
+
+test('a panel that stays is the same object', () => {
+  const moved = move([a, b, c], 'a', { y: 1 })
+  expect(moved[1]).toBe(b)
+  expect(compacted([a, b])).toEqual([a, b])
+})
+
+test('a new panel stands beside the last where there is room', () => {
+  expect(freePlace([], 6, 6)).toEqual({ x: 0, y: 0, w: 6, h: 6 })
+  expect(freePlace([a], 6, 6)).toEqual({ x: 6, y: 0, w: 6, h: 6 })
+  expect(freePlace([a, b], 6, 6)).toEqual({ x: 0, y: 4, w: 6, h: 6 })
+})
+
+test('only places are sent when only places differ', () => {
+  const moved = { ...a, position: { ...a.position, y: 9 } }
+  expect(difference([a, b], [a, b])).toBe('none')
+  expect(updateOf(board(3, [a, b]), [moved, b])).toEqual({
+    version: 3,
+    layout: [
+      { i: 'a', x: 0, y: 9, w: 6, h: 4 },
+      { i: 'b', x: 6, y: 0, w: 6, h: 4 },
+    ],
+  })
+  expect(updateOf(board(3, [a, b]), [b])?.panels?.map((sent) => sent.id)).toEqual(['b'])
+  expect(updateOf(board(3, [a]), [{ ...a, title: 'x' }])?.panels?.[0]?.title).toBe('x')
+})
+
+test('our changes go on top of theirs and leave the rest to them', () => {
+  const theirs = [{ ...a, title: 'theirs' }, b, panel('d', 0, 8)]
+  const mine = [a, { ...b, title: 'mine' }, panel('e', 6, 8)]
+  const merged = onTop([a, b, c], mine, theirs)
+  expect(merged.map((entry) => [entry.id, entry.title])).toEqual([
+    ['a', 'theirs'],
+    ['b', 'mine'],
+    ['d', 'd'],
+    ['e', 'e'],
+  ])
+})
+
+test('what another removed comes back only if we changed it', () => {
+  expect(onTop([a, b], [a, { ...b, title: 'mine' }], [a]).map((entry) => entry.id)).toEqual([
+    'a',
+    'b',
+  ])
+  expect(onTop([a, b], [a, b], [a]).map((entry) => entry.id)).toEqual(['a'])
+})
+
+test('undo and redo go through the changes', () => {
+  const store = createDraft(board(1, [a]))
+  store.setState((draft) => change(draft, [a, b]))
+  store.setState((draft) => change(draft, [a, b, c]))
+  store.setState(undo)
+  expect(store.getState()).toMatchObject({ panels: [a, b], state: 'changed' })
+  store.setState(undo)
+  expect(store.getState()).toMatchObject({ panels: [a], state: 'saved' })
+  store.setState(redo)
+  expect(store.getState().panels).toEqual([a, b])
+  store.setState((draft) => change(draft, [b]))
+  expect(store.getState().future).toEqual([])
+})
+
+test('a newer state is taken up only where nothing of ours is at stake', () => {
+  const store = createDraft(board(1, [a]))
+  expect(adopt(store.getState(), board(2, [b])).panels).toEqual([b])
+  store.setState((draft) => change(draft, [a, c]))
+  expect(adopt(store.getState(), board(2, [b])).panels).toEqual([a, c])
+})
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+function saver(put: (body: UpdateDashboard) => Promise<Dashboard>, latest = board(7, [a, b])) {
+  const store = createDraft(board(1, [a, b]))
+  const onFailure = vi.fn()
+  const calls = vi.fn(put)
+  const made = createSaver(store, {
+    put: calls,
+    latest: async () => latest,
+    onSaved: () => {},
+    onFailure,
+  })
+  return { store, made, calls, onFailure }
+}
+
+const conflict = { error: 'newer', code: 'CONFLICT' }
+
+test('many changes in a row are one save after the quiet', async () => {
+  const { store, calls } = saver(async (body) => board(2, body.panels as Panel[]))
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS - 1)
+  store.setState((draft) => change(draft, [a, c]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS - 1)
+  expect(calls).not.toHaveBeenCalled()
+  await vi.advanceTimersByTimeAsync(1)
+  expect(calls).toHaveBeenCalledTimes(1)
+  expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 2 } })
+})
+
+test('what is changed during a save is saved next, with the new version', async () => {
+  const { store, calls } = saver(async (body) => {
+    await new Promise((done) => setTimeout(done, 1000))
+    return board(body.version + 1, body.panels as Panel[])
+  })
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS + 100)
+  store.setState((draft) => change(draft, [a, c]))
+  await vi.advanceTimersByTimeAsync(4000)
+  expect(calls.mock.calls.map(([body]) => body.version)).toEqual([1, 2])
+  expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 3 } })
+})
+
+test('a failure rolls back, and redo brings the change back', async () => {
+  const { store, onFailure } = saver(() => Promise.reject(new TypeError('away')))
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS)
+  expect(store.getState().panels).toEqual([a, b])
+  expect(onFailure).toHaveBeenCalledTimes(1)
+  store.setState(redo)
+  expect(store.getState().panels).toEqual([a])
+})
+
+test('a conflict keeps the draft and stops saving until somebody decides', async () => {
+  const { store, made, calls } = saver((body) =>
+    body.version === 1
+      ? Promise.reject(conflict)
+      : Promise.resolve(board(8, (body.panels ?? []) as Panel[])),
+  )
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS)
+  expect(store.getState()).toMatchObject({ state: 'conflict', panels: [a] })
+  store.setState((draft) => change(draft, [a, c]))
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(calls).toHaveBeenCalledTimes(1)
+  await made.overwrite()
+  expect(calls.mock.calls[1]?.[0]).toMatchObject({ version: 7 })
+  expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 8 } })
+})
+
+test('reload drops the draft for what the server has', async () => {
+  const { store, made } = saver(() => Promise.reject(conflict))
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS)
+  await made.reload()
+  expect(store.getState()).toMatchObject({ state: 'saved', panels: [a, b], base: { version: 7 } })
+})

@@ -1,0 +1,95 @@
+import {
+  cloneLayout,
+  type Layout,
+  type LayoutItem,
+  moveElement,
+  verticalCompactor,
+} from 'react-grid-layout/core'
+import type { Panel } from '@/api/generated/types.gen'
+
+export const COLUMNS = 12
+const MAX_HEIGHT = 50
+
+/** Moves and sizes in cells of the grid, as the arrow keys make them. */
+export type Step = { x?: -1 | 1; y?: -1 | 1 }
+
+const itemOf = ({ id, position: { x, y, w, h } }: Panel): LayoutItem => ({ i: id, x, y, w, h })
+
+/** Where the panels stand once all gaps are closed upwards and none covers another. */
+export const layoutOf = (panels: Panel[]): Layout =>
+  verticalCompactor.compact(panels.map(itemOf), COLUMNS)
+
+/** The panels at the places of a layout; a panel that stays is the very same object. */
+export function place(panels: Panel[], layout: Layout): Panel[] {
+  const places = new Map(layout.map((item) => [item.i, item]))
+  const placed = panels.map((panel) => {
+    const item = places.get(panel.id)
+    if (!item) return panel
+    const { x, y, w, h } = item
+    const now = panel.position
+    if (now.x === x && now.y === y && now.w === w && now.h === h) return panel
+    return { ...panel, position: { x, y, w, h } }
+  })
+  return placed.every((panel, index) => panel === panels[index]) ? panels : placed
+}
+
+export const compacted = (panels: Panel[]) => place(panels, layoutOf(panels))
+
+/**
+ * A panel one step further. Up and down go as far as it takes to pass a neighbour, since a panel
+ * that is moved less falls back to where it was.
+ */
+export function move(panels: Panel[], id: string, step: Step): Panel[] {
+  const start = layoutOf(panels)
+  const from = start.find((item) => item.i === id)
+  if (!from) return panels
+  const most = step.y ? MAX_HEIGHT : 1
+  for (let distance = 1; distance <= most; distance += 1) {
+    const x = Math.min(COLUMNS - from.w, Math.max(0, from.x + (step.x ?? 0)))
+    const y = Math.max(0, from.y + (step.y ?? 0) * distance)
+    const layout = cloneLayout(start)
+    const item = layout.find((other) => other.i === id)
+    if (!item) return panels
+    const moved = moveElement(layout, item, x, y, true, false, 'vertical', COLUMNS)
+    const settled = verticalCompactor.compact(moved, COLUMNS)
+    const to = settled.find((other) => other.i === id)
+    if (to && (to.x !== from.x || to.y !== from.y)) return place(panels, settled)
+  }
+  return panels
+}
+
+/** A panel one cell wider, narrower, higher or lower; the others make room. */
+export function resize(panels: Panel[], id: string, step: Step): Panel[] {
+  const grown = panels.map((panel) => {
+    if (panel.id !== id) return panel
+    const { x, y, w, h } = panel.position
+    return {
+      ...panel,
+      position: {
+        x,
+        y,
+        w: Math.min(COLUMNS - x, Math.max(1, w + (step.x ?? 0))),
+        h: Math.min(MAX_HEIGHT, Math.max(2, h + (step.y ?? 0))),
+      },
+    }
+  })
+  const layout = grown.map(itemOf)
+  const item = layout.find((other) => other.i === id)
+  if (!item) return panels
+  const moved = moveElement(layout, item, item.x, item.y, true, false, 'vertical', COLUMNS)
+  return place(grown, verticalCompactor.compact(moved, COLUMNS))
+}
+
+/** The first free row below everything. */
+export const bottomOf = (panels: Panel[]) =>
+  panels.reduce((lowest, { position }) => Math.max(lowest, position.y + position.h), 0)
+
+/** A place for a new panel: beside the last one where there is room, else below all. */
+export function freePlace(panels: Panel[], w: number, h: number): Panel['position'] {
+  const bottom = bottomOf(panels)
+  const last = panels
+    .filter(({ position }) => position.y + position.h === bottom)
+    .sort((a, b) => b.position.x - a.position.x)[0]?.position
+  if (last && last.x + last.w + w <= COLUMNS) return { x: last.x + last.w, y: last.y, w, h }
+  return { x: 0, y: bottom, w, h }
+}

@@ -1,0 +1,87 @@
+import type { Dashboard, UpdateDashboard } from '@/api/generated/types.gen'
+import { isApiError } from '@/lib/errors'
+import { onTop, updateOf } from './changes'
+import { type DraftStore, rolledBack, saved } from './draft'
+
+export const QUIET_MS = 500
+
+export type Wire = {
+  put: (body: UpdateDashboard, leaving: boolean) => Promise<Dashboard>
+  latest: () => Promise<Dashboard>
+  onSaved: (board: Dashboard) => void
+  onFailure: (error: unknown) => void
+}
+
+/**
+ * Saves a draft after a time of quiet, one request at a time. A version conflict keeps the draft
+ * and stops saving until `reload` or `overwrite`; any other failure rolls back.
+ */
+export function createSaver(store: DraftStore, wire: Wire) {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let running: Promise<void> | undefined
+
+  const stop = store.subscribe((draft, before) => {
+    if (draft.panels !== before.panels && draft.state === 'changed') schedule()
+  })
+
+  function schedule() {
+    clearTimeout(timer)
+    timer = setTimeout(() => void save(false), QUIET_MS)
+  }
+
+  async function save(leaving: boolean): Promise<void> {
+    clearTimeout(timer)
+    if (running && !leaving) {
+      await running
+    }
+    const { base, panels, state } = store.getState()
+    const body = updateOf(base, panels)
+    if (!body || state !== 'changed') return
+    store.setState({ state: 'saving' })
+    running = send(body, panels, leaving)
+    await running
+    running = undefined
+    if (store.getState().state === 'changed') schedule()
+  }
+
+  async function send(body: UpdateDashboard, panels: Dashboard['panels'], leaving: boolean) {
+    try {
+      const board = await wire.put(body, leaving)
+      store.setState((draft) => saved(draft, board, panels))
+      wire.onSaved(board)
+    } catch (error) {
+      if (isApiError(error) && error.code === 'CONFLICT') {
+        store.setState({ state: 'conflict' })
+      } else {
+        store.setState(rolledBack)
+        wire.onFailure(error)
+      }
+    }
+  }
+
+  return {
+    /** Sends now what waits. `leaving`: the page may be gone before the answer. */
+    flush: (leaving = false) => save(leaving),
+    /** Drops the draft for what the server has. */
+    async reload() {
+      const board = await wire.latest()
+      store.setState({ base: board, panels: board.panels, past: [], future: [], state: 'saved' })
+      wire.onSaved(board)
+    },
+    /** Puts our changes on top of what the server has. */
+    async overwrite() {
+      const board = await wire.latest()
+      store.setState((draft) => {
+        const panels = onTop(draft.base.panels, draft.panels, board.panels)
+        return { ...draft, base: board, panels, state: 'changed' }
+      })
+      await save(false)
+    },
+    stop() {
+      clearTimeout(timer)
+      stop()
+    },
+  }
+}
+
+export type Saver = ReturnType<typeof createSaver>
