@@ -1704,6 +1704,33 @@ export type PanelQueryInput = {
 export type PanelType = 'line' | 'area' | 'bar' | 'gauge' | 'stat' | 'table';
 
 /**
+ * PlacedPanel
+ *
+ * A panel with the id that it has, or that a new one shall have.
+ */
+export type PlacedPanel = {
+    /**
+     * Id
+     */
+    id: string;
+    options?: PanelOptionsInput;
+    position: Position;
+    /**
+     * Queries
+     */
+    queries?: Array<PanelQueryInput> | null;
+    /**
+     * Query
+     */
+    query?: string | null;
+    /**
+     * Title
+     */
+    title: string;
+    type: PanelType;
+};
+
+/**
  * Position
  *
  * A rectangle of the grid: 12 columns wide, rows without end.
@@ -2266,12 +2293,20 @@ export type UpdateDashboard = {
     isPublic?: boolean | null;
     /**
      * Layout
+     *
+     * A place for each panel.
      */
     layout?: Array<PanelLayout> | null;
     /**
      * Name
      */
     name?: string | null;
+    /**
+     * Panels
+     *
+     * All panels as they shall be: new ones are added, those left out removed.
+     */
+    panels?: Array<PlacedPanel> | null;
     settings?: DashboardSettingsInput | null;
     /**
      * Version

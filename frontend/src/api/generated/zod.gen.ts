@@ -994,6 +994,21 @@ export const zCreatePanelInput = z.object({
 });
 
 /**
+ * PlacedPanel
+ *
+ * A panel with the id that it has, or that a new one shall have.
+ */
+export const zPlacedPanel = z.object({
+    id: z.uuid(),
+    options: zPanelOptionsInput.optional(),
+    position: zPosition,
+    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    title: z.string().min(1).max(200),
+    type: zPanelType
+});
+
+/**
  * Tier
  *
  * The three tables that hold samples, finest first.
@@ -1263,6 +1278,7 @@ export const zUpdateDashboard = z.object({
     isPublic: z.boolean().nullish(),
     layout: z.array(zPanelLayout).max(200).nullish(),
     name: z.string().min(1).max(200).nullish(),
+    panels: z.array(zPlacedPanel).max(200).nullish(),
     settings: zDashboardSettingsInput.nullish(),
     version: z.int().gte(1)
 });

@@ -174,6 +174,12 @@ class CreatePanel(Contract):
         return [PanelQuery(query=self.query or "")]
 
 
+class PlacedPanel(CreatePanel):
+    """A panel with the id that it has, or that a new one shall have."""
+
+    id: UUID
+
+
 class UpdatePanel(Contract):
     """Changes to a panel; what is left out stays."""
 
@@ -298,7 +304,20 @@ class UpdateDashboard(Contract):
     description: Annotated[str, StringConstraints(max_length=2000)] | None = None
     is_public: bool | None = None
     settings: DashboardSettings | None = None
-    layout: list[PanelLayout] | None = Field(default=None, max_length=200)
+    layout: list[PanelLayout] | None = Field(
+        default=None, max_length=200, description="A place for each panel."
+    )
+    panels: list[PlacedPanel] | None = Field(
+        default=None,
+        max_length=200,
+        description="All panels as they shall be: new ones are added, those left out removed.",
+    )
+
+    @model_validator(mode="after")
+    def _placed_once(self) -> Self:
+        if self.layout is not None and self.panels is not None:
+            raise ValueError("give either layout or panels, which have places of their own")
+        return self
 
 
 class DashboardOrder(StrEnum):

@@ -18,6 +18,7 @@ from pulseboard.contracts.dashboards import (
     Dashboard,
     DashboardVersion,
     PanelLayout,
+    PlacedPanel,
     UpdateDashboard,
     UpdatePanel,
 )
@@ -76,9 +77,15 @@ def update(
     author_id: UUID,
     body: UpdateDashboard,
 ) -> Dashboard:
-    """Change what is given, the layout as a whole. Raises Conflict, InvalidRequest, NotFound."""
-    given = body.model_fields_set - {"version"}
-    change = "layout changed" if given == {"layout"} else "settings changed"
+    """Change what is given, layout and panels as a whole.
+
+    Raises Conflict, InvalidRequest, NotFound.
+    """
+    given = {name for name in body.model_fields_set if getattr(body, name) is not None}
+    change = {
+        frozenset({"version", "layout"}): "layout changed",
+        frozenset({"version", "panels"}): "panels changed",
+    }.get(frozenset(given), "settings changed")
     with _changing(
         connection,
         dashboard_id=dashboard_id,
@@ -105,6 +112,8 @@ def update(
         )
         if body.layout is not None:
             _place(connection, dashboard_id=dashboard_id, layout=body.layout)
+        if body.panels is not None:
+            _write_panels(connection, dashboard_id=dashboard_id, panels=body.panels)
     return made.saved
 
 
@@ -127,6 +136,47 @@ def _place(
             [Jsonb(place.model_dump(mode="json", exclude={"i"})) for place in layout],
         ),
     )
+
+
+def _write_panels(
+    connection: psycopg.Connection[Any], *, dashboard_id: UUID, panels: Sequence[PlacedPanel]
+) -> None:
+    """Make these the panels: those known by id are changed, others added, the rest removed."""
+    most = settings().dashboard_max_panels
+    if len(panels) > most:
+        raise InvalidRequest(f"A dashboard holds {most} panels at most.")
+    places = [PanelLayout(i=panel.id, **panel.position.model_dump()) for panel in panels]
+    layouts.check(places, panels={panel.id for panel in panels})
+    # Both served by panels_dashboard and the primary key.
+    connection.execute(
+        "delete from panels where dashboard_id = %s and id <> all(%s)",
+        (dashboard_id, [panel.id for panel in panels]),
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into panels (id, dashboard_id, title, type, queries, options, position)
+            values (%s, %s, %s, %s, %s, %s, %s)
+            on conflict (id) do update set
+              title = excluded.title, type = excluded.type, queries = excluded.queries,
+              options = excluded.options, position = excluded.position, updated_at = now()
+            where panels.dashboard_id = excluded.dashboard_id
+            """,
+            [
+                (
+                    panel.id,
+                    dashboard_id,
+                    panel.title,
+                    panel.type,
+                    Jsonb([query.model_dump(mode="json") for query in panel.all_queries()]),
+                    Jsonb(panel.options.model_dump(mode="json")),
+                    Jsonb(panel.position.model_dump(mode="json")),
+                )
+                for panel in panels
+            ],
+        )
+        if panels and cursor.rowcount != len(panels):
+            raise InvalidRequest("A new panel's id is taken. Give each new panel a fresh one.")
 
 
 def add_panel(
@@ -285,26 +335,15 @@ def restore(
                 dashboard_id,
             ),
         )
-        connection.execute("delete from panels where dashboard_id = %s", (dashboard_id,))
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                """
-                insert into panels
-                  (id, dashboard_id, title, type, queries, options, position, created_at)
-                values (%s, %s, %s, %s, %s, %s, %s, %s)
-                """,
-                [
-                    (
-                        panel.id,
-                        dashboard_id,
-                        panel.title,
-                        panel.type,
-                        Jsonb([query.model_dump(mode="json") for query in panel.queries]),
-                        Jsonb(panel.options.model_dump(mode="json")),
-                        Jsonb(panel.position.model_dump(mode="json")),
-                        panel.created_at,
-                    )
-                    for panel in former.panels
-                ],
-            )
+        _write_panels(
+            connection,
+            dashboard_id=dashboard_id,
+            panels=[
+                PlacedPanel(
+                    **panel.model_dump(include={"id", "title", "type", "queries", "options"}),
+                    position=panel.position,
+                )
+                for panel in former.panels
+            ],
+        )
     return made.saved

@@ -24,12 +24,14 @@ function panel(id: string, x: number, y: number, w = 6, h = 4): Panel {
 const board = (version: number, panels: Panel[]) => ({ id: 'board', version, panels }) as Dashboard
 const [a, b, c] = [panel('a', 0, 0), panel('b', 6, 0), panel('c', 0, 4)]
 const spots = (panels: Panel[]) =>
-  Object.fromEntries(
-    panels.map(({ id, position: { x, y, w, h } }) => [id, [x, y, w, h].join(' ')]),
-  )
+  Object.fromEntries(panels.map(({ id, position: { x, y, w, h } }) => [id, [x, y, w, h].join(' ')]))
 
 test('a panel moves by the arrow keys, and the others make room', () => {
-  expect(spots(move([a, b, c], 'a', { y: 1 }))).toEqual({ a: '0 4 6 4', b: '6 0 6 4', c: '0 0 6 4' })
+  expect(spots(move([a, b, c], 'a', { y: 1 }))).toEqual({
+    a: '0 4 6 4',
+    b: '6 0 6 4',
+    c: '0 0 6 4',
+  })
   expect(spots(move([a, b, c], 'c', { y: -1 }))).toMatchObject({ c: '0 0 6 4', a: '0 4 6 4' })
   expect(spots(move([a], 'a', { x: 1 }))).toEqual({ a: '1 0 6 4' })
   expect(move([a], 'a', { x: -1 })).toEqual([a])
