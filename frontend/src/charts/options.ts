@@ -1,4 +1,5 @@
 import type uPlot from 'uplot'
+import type { Zone } from '@/lib/zone'
 
 export type ChartStyle = {
   kind: 'line' | 'area' | 'bar'
@@ -29,6 +30,7 @@ export function chartOptions(
   calls: ChartCallbacks,
   size: { width: number; height: number },
   bars: uPlot.Series.PathBuilder | undefined,
+  zone: Zone = 'browser',
 ): uPlot.Options {
   const font = '11px ui-sans-serif, system-ui, sans-serif'
   const axis = {
@@ -39,6 +41,7 @@ export function chartOptions(
   }
   return {
     ...size,
+    ...(zone === 'utc' ? { tzDate: asUtc } : {}),
     legend: { show: false },
     padding: [8, 8, 0, 0],
     cursor: {
@@ -60,7 +63,7 @@ export function chartOptions(
         size: 28,
         space: 70,
         values: (_chart, splits, _axis, _space, increment) =>
-          splits.map((split) => clockText(split, increment)),
+          splits.map((split) => clockText(split, increment, zone)),
       },
       {
         ...axis,
@@ -74,6 +77,8 @@ export function chartOptions(
     ],
     series: [
       {},
+      // A chart without a line keeps its scales, axes and zoom by one that is never drawn.
+      ...(style.series.length ? [] : [{ show: true, points: { show: false } }]),
       ...style.series.map(({ label, color }) => ({
         label,
         stroke: color,
@@ -103,9 +108,15 @@ export function chartOptions(
 
 const POWERS_OF_TWO = Array.from({ length: 70 }, (_, power) => 2 ** (power - 10))
 
-/** A time on the axis, in the browser's zone: as fine as the lines are apart. */
-export function clockText(seconds: number, increment: number): string {
-  const time = new Date(seconds * 1000)
+/** A date whose own fields read as those of UTC, as uPlot places its marks by them. */
+function asUtc(seconds: number): Date {
+  const date = new Date(seconds * 1000)
+  return new Date(date.getTime() + date.getTimezoneOffset() * 60_000)
+}
+
+/** A time on the axis: as fine as the lines are apart. */
+export function clockText(seconds: number, increment: number, zone: Zone = 'browser'): string {
+  const time = zone === 'utc' ? asUtc(seconds) : new Date(seconds * 1000)
   if (increment >= 86_400) {
     return time.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
   }

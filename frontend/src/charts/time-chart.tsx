@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
+import { timeZoneOf, useZone } from '@/lib/zone'
 import { type ChartStyle, chartOptions } from './options'
 
 type Props = {
@@ -28,6 +29,7 @@ export function TimeChart(props: Props) {
   const chart = useRef<uPlot | null>(null)
   const latest = useRef(props)
   const [tip, setTip] = useState<Tip | null>(null)
+  const zone = useZone()
   latest.current = props
 
   useLayoutEffect(() => {
@@ -59,6 +61,7 @@ export function TimeChart(props: Props) {
         },
         size(),
         uPlot.paths.bars?.({ size: [0.7, 40] }),
+        zone,
       ),
       toPlot(latest.current),
       element,
@@ -73,7 +76,7 @@ export function TimeChart(props: Props) {
       made.destroy()
       chart.current = null
     }
-  }, [identity])
+  }, [identity, zone])
 
   useEffect(() => {
     chart.current?.setData(toPlot(latest.current))
@@ -98,18 +101,27 @@ export function TimeChart(props: Props) {
   )
 }
 
-function toPlot({ times, drawn }: Props): uPlot.AlignedData {
+function toPlot({ times, drawn, start, end }: Props): uPlot.AlignedData {
+  // Without a sample uPlot has no scales, hence no axes and no zoom.
+  if (!drawn.length || !times.length) return [[start / 1000, end / 1000], ...blank(drawn.length)]
   return [times.map((time) => time / 1000), ...drawn]
 }
+
+const blank = (count: number) => Array.from({ length: Math.max(1, count) }, () => [null, null])
 
 function lastText(values: (number | null)[], format: (value: number) => string): string {
   const last = values.findLast((value) => value !== null)
   return last === null || last === undefined ? 'no data' : format(last)
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const CLOCK = { dateStyle: 'medium', timeStyle: 'medium' } as const
+const clocks = {
+  browser: new Intl.DateTimeFormat(undefined, CLOCK),
+  utc: new Intl.DateTimeFormat(undefined, { ...CLOCK, timeZone: timeZoneOf('utc') }),
+}
 
 function Tooltip({ tip, times, measured, style }: Props & { tip: Tip }) {
+  const zone = useZone()
   const time = times[tip.index]
   if (time === undefined) return null
   const rows = style.series
@@ -122,7 +134,10 @@ function Tooltip({ tip, times, measured, style }: Props & { tip: Tip }) {
       className="pointer-events-none absolute top-2 z-20 max-w-64 rounded-md border border-line bg-surface/95 px-2.5 py-2 text-xs shadow-lg"
       style={right ? { right: tip.width - tip.left + 14 } : { left: tip.left + 14 }}
     >
-      <div className="mb-1 text-muted">{clock.format(time)}</div>
+      <div className="mb-1 text-muted">
+        {clocks[zone].format(time)}
+        {zone === 'utc' && ' UTC'}
+      </div>
       {rows.slice(0, 12).map((row) => (
         <div key={row.index} className="flex items-center gap-2">
           <span className="size-2 shrink-0 rounded-full" style={{ background: row.color }} />

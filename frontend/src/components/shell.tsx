@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
 import clsx from 'clsx'
 import {
+  Activity,
   KeyRound,
   LayoutDashboard,
   LogOut,
@@ -62,6 +63,7 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
     { to: '/', label: 'Dashboards', icon: LayoutDashboard, shown: true },
     { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },
     { to: '/users', label: 'Users', icon: Users, shown: user.role === 'admin' },
+    { to: '/status', label: 'Status', icon: Activity, shown: true },
   ] as const
   return (
     <div className="min-h-full">

@@ -9,23 +9,30 @@ import {
   useRouter,
 } from '@tanstack/react-router'
 import { useEffect } from 'react'
-import { z } from 'zod'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Shell } from '@/components/shell'
 import { Card, Empty, Failure } from '@/components/ui/controls'
 import { SignIn } from '@/features/auth/sign-in'
+import { readBoardSearch } from '@/features/dashboard/board-search'
 import { DashboardList } from '@/features/dashboards/dashboard-list'
 import { isSignedOut, messageOf } from '@/lib/errors'
+import { oneText, parseSearch, stringifySearch } from '@/lib/search-params'
 
 const root = createRootRouteWithContext<{ cache: QueryClient }>()({
   component: Outlet,
   notFoundComponent: NotFound,
-  errorComponent: ({ error, reset }) => <Failure message={messageOf(error)} onRetry={reset} />,
+  errorComponent: ({ error, reset }) => (
+    <>
+      <title>Something failed · Pulseboard</title>
+      <Failure message={messageOf(error)} onRetry={reset} />
+    </>
+  ),
 })
 
 function NotFound() {
   return (
     <Card className="m-6">
+      <title>No such page · Pulseboard</title>
       <Empty title="There is no such page">
         <Link to="/" className="text-accent underline">
           To the dashboards
@@ -38,7 +45,9 @@ function NotFound() {
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: z.object({ next: z.string().optional().catch(undefined) }),
+  validateSearch: (search: Record<string, unknown>): { next?: string } => ({
+    next: oneText(search.next),
+  }),
   component: function SignInPage() {
     const { next } = signIn.useSearch()
     const navigate = signIn.useNavigate()
@@ -91,12 +100,7 @@ const home = createRoute({ getParentRoute: () => app, path: '/', component: Dash
 const board = createRoute({
   getParentRoute: () => app,
   path: '/dashboards/$id',
-  validateSearch: z.object({
-    from: z.coerce.string().optional(),
-    to: z.coerce.string().optional(),
-    // A bare number in the address is parsed as one: the board's own interval then holds.
-    refresh: z.string().optional().catch(undefined),
-  }),
+  validateSearch: readBoardSearch,
   component: lazyRouteComponent(() => import('./dashboard-page'), 'DashboardPage'),
 })
 
@@ -112,6 +116,12 @@ const users = createRoute({
   component: lazyRouteComponent(() => import('@/features/users/users'), 'UsersPage'),
 })
 
+const status = createRoute({
+  getParentRoute: () => app,
+  path: '/status',
+  component: lazyRouteComponent(() => import('@/features/status/status-page'), 'StatusPage'),
+})
+
 const account = createRoute({
   getParentRoute: () => app,
   path: '/account',
@@ -120,8 +130,13 @@ const account = createRoute({
 
 export const makeRouter = (cache: QueryClient) =>
   createRouter({
-    routeTree: root.addChildren([signIn, app.addChildren([home, board, keys, users, account])]),
+    routeTree: root.addChildren([
+      signIn,
+      app.addChildren([home, board, keys, users, status, account]),
+    ]),
     context: { cache },
+    parseSearch,
+    stringifySearch,
     defaultPreload: 'intent',
   })
 

@@ -1,17 +1,17 @@
 import { useQuery } from '@tanstack/react-query'
-import { Pause, Play, RefreshCw } from 'lucide-react'
+import { useRef } from 'react'
 import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { AddData } from '@/components/add-data'
 import { ErrorBoundary } from '@/components/error-boundary'
-import { Button, Card, Empty, Failure, Page, Select, Skeleton } from '@/components/ui/controls'
+import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { isLive, type TimeRange } from '@/lib/time-range'
+import { type Zone, ZoneContext } from '@/lib/zone'
+import type { BoardSearch } from './board-search'
 import { PanelView } from './panel-view'
 import { RangePicker } from './range-picker'
+import { RefreshControl } from './refresh-control'
 import { useBoardData } from './use-board-data'
-
-export type BoardSearch = { from?: string; to?: string; refresh?: string }
-
-const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m', 'off']
 
 type Props = { id: string; search: BoardSearch; onSearch: (change: BoardSearch) => void }
 
@@ -26,10 +26,12 @@ export function DashboardView({ id, search, onSearch }: Props) {
     from: search.from ?? `now-${board?.settings.timeRange ?? '1h'}`,
     to: search.to ?? 'now',
   }
+  const zone: Zone = search.tz ?? board?.settings.timezone ?? 'browser'
   const usual = board ? (board.settings.refresh ?? 'off') : '10s'
   const refresh = search.refresh ?? usual
-  const boardData = useBoardData(board, range, refresh)
-  const paused = refresh === 'off'
+  const boardData = useBoardData(board?.panels, range, zone, refresh)
+  // Where each zoom came from: a double click goes back one step.
+  const zoomedFrom = useRef<Pick<BoardSearch, 'from' | 'to'>[]>([])
 
   if (error && !board) {
     return (
@@ -40,54 +42,37 @@ export function DashboardView({ id, search, onSearch }: Props) {
       </Page>
     )
   }
-  const setRange = (next: TimeRange) => onSearch({ ...search, ...next })
+  const zoom = (start: number, end: number) => {
+    zoomedFrom.current.push({ from: search.from, to: search.to })
+    onSearch({ ...search, from: String(start), to: String(end) })
+  }
+  const zoomBack = () => {
+    const before = zoomedFrom.current.pop() ?? { from: undefined, to: undefined }
+    onSearch({ ...search, ...before })
+  }
   const failure = boardData.error ? messageOf(boardData.error) : undefined
   return (
     <Page
       title={board?.name ?? 'Dashboard'}
       actions={
-        <div className="flex flex-wrap items-center gap-2">
-          <RangePicker range={range} onChange={setRange} />
-          <div className="flex">
-            <Button
-              className="w-9 rounded-r-none !px-0"
-              aria-label="Refresh now"
-              title="Refresh now"
-              onClick={() => void boardData.refetch()}
-            >
-              <RefreshCw
-                size={15}
-                aria-hidden="true"
-                className={boardData.isFetching ? 'text-accent' : ''}
-              />
-            </Button>
-            <Select
-              label="Refresh every"
-              className="rounded-none border-x-0"
-              value={refresh}
-              disabled={!isLive(range)}
-              onChange={(event) => onSearch({ ...search, refresh: event.target.value })}
-            >
-              {[...new Set([...REFRESHES, refresh])].map((every) => (
-                <option key={every}>{every}</option>
-              ))}
-            </Select>
-            <Button
-              className="w-9 rounded-l-none !px-0"
-              aria-label={paused ? 'Resume refresh' : 'Pause refresh'}
-              title={paused ? 'Resume refresh' : 'Pause refresh'}
-              disabled={!isLive(range)}
-              onClick={() =>
-                onSearch({ ...search, refresh: paused ? (usual === 'off' ? '10s' : usual) : 'off' })
-              }
-            >
-              {paused ? (
-                <Play size={15} aria-hidden="true" />
-              ) : (
-                <Pause size={15} aria-hidden="true" />
-              )}
-            </Button>
-          </div>
+        <div className="flex min-w-0 flex-wrap items-center gap-2">
+          <RangePicker
+            range={range}
+            zone={zone}
+            onChange={(next) => {
+              zoomedFrom.current = []
+              onSearch({ ...search, ...next })
+            }}
+            onZone={(tz) => onSearch({ ...search, tz })}
+          />
+          <RefreshControl
+            refresh={refresh}
+            usual={usual}
+            live={isLive(range)}
+            fetching={boardData.isFetching}
+            onRefresh={() => void boardData.refetch()}
+            onChange={(every) => onSearch({ ...search, refresh: every })}
+          />
         </div>
       }
     >
@@ -99,23 +84,27 @@ export function DashboardView({ id, search, onSearch }: Props) {
         </div>
       ) : board.panels.length === 0 ? (
         <Card>
-          <Empty title="This dashboard has no panels yet" />
+          <Empty title="This dashboard has no panels yet">
+            <AddData />
+          </Empty>
         </Card>
       ) : (
-        <div className="board">
-          {board.panels.map((panel) => (
-            <ErrorBoundary key={panel.id} onRetry={() => void boardData.refetch()}>
-              <PanelView
-                panel={panel}
-                data={boardData.data}
-                failure={failure}
-                onRetry={() => void boardData.refetch()}
-                onZoom={(start, end) => setRange({ from: String(start), to: String(end) })}
-                onReset={() => onSearch({ refresh: search.refresh })}
-              />
-            </ErrorBoundary>
-          ))}
-        </div>
+        <ZoneContext value={zone}>
+          <div className="board">
+            {board.panels.map((panel) => (
+              <ErrorBoundary key={panel.id} onRetry={() => void boardData.refetch()}>
+                <PanelView
+                  panel={panel}
+                  data={boardData.data}
+                  failure={failure}
+                  onRetry={() => void boardData.refetch()}
+                  onZoom={zoom}
+                  onReset={zoomBack}
+                />
+              </ErrorBoundary>
+            ))}
+          </div>
+        </ZoneContext>
       )}
     </Page>
   )

@@ -1,12 +1,11 @@
-import { ExternalLink, Info, TriangleAlert } from 'lucide-react'
+import { ExternalLink, TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
-import type { Panel } from '@/api/generated/types.gen'
-import { Popover } from '@/components/ui/popover'
+import type { Panel, QueryMeta } from '@/api/generated/types.gen'
+import { PanelInfo } from './panel-info'
 
 type Props = {
   panel: Panel
-  /** What the answer cost, as a title. */
-  cost: string | undefined
+  meta: QueryMeta | undefined
   /** Why a refresh failed, while older data are shown. */
   failure: string | undefined
   actions: ReactNode
@@ -15,25 +14,11 @@ type Props = {
 const ICON =
   'grid size-6 shrink-0 place-items-center rounded text-muted hover:bg-raised hover:text-text'
 
-export function PanelHeader({ panel, cost, failure, actions }: Props) {
+export function PanelHeader({ panel, meta, failure, actions }: Props) {
   const { description, links } = panel.options
   return (
-    <header className="panel-header flex h-9 shrink-0 items-center gap-1 px-3" title={cost}>
+    <header className="panel-header flex h-9 shrink-0 items-center gap-1 px-3">
       <h2 className="truncate text-[13px] font-medium">{panel.title}</h2>
-      {description && (
-        <Popover
-          label={`About ${panel.title}`}
-          className="w-72 whitespace-pre-line"
-          align="start"
-          trigger={
-            <button type="button" className={ICON} aria-label={`About ${panel.title}`}>
-              <Info size={14} aria-hidden="true" />
-            </button>
-          }
-        >
-          {description}
-        </Popover>
-      )}
       {links.map((link) => (
         <a
           key={link.url + link.title}
@@ -58,6 +43,7 @@ export function PanelHeader({ panel, cost, failure, actions }: Props) {
             <TriangleAlert size={15} aria-hidden="true" />
           </span>
         )}
+        <PanelInfo title={panel.title} description={description} meta={meta} />
         {actions}
       </span>
     </header>

@@ -56,7 +56,7 @@ function LegendList({ options, looks, ...rest }: Props) {
       {looks.map((look) => (
         <li key={look.key} className="max-w-full">
           <Name look={look} {...rest}>
-            <span className="shrink-0 text-muted tabular-nums">
+            <span className="min-w-16 shrink-0 text-muted tabular-nums">
               {formatValue(
                 calculate(look.values, options.calculation),
                 look.unit,

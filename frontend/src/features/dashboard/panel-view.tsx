@@ -2,6 +2,7 @@ import { type ReactNode, useMemo } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { joinAnswers, type Table } from '@/charts/data'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
+import { NoData } from './no-data'
 import { PanelHeader } from './panel-header'
 import { PanelLines } from './panel-lines'
 import { Gauge, Stat, ValueTable } from './panel-values'
@@ -51,14 +52,13 @@ export function PanelView({
   )
   const ownError = answers.find(({ answer }) => answer?.error)?.answer?.error?.error
   const meta = answers.find(({ answer }) => answer?.result)?.answer?.result?.meta
-  const cost =
-    meta &&
-    `${meta.table}, ${meta.resolution} steps, ${meta.cached ? 'from cache' : `${meta.durationMs} ms`}`
+  const asked = panel.queries.some((query) => !query.hidden)
+  const answered = answers.some(({ answer }) => answer)
   const { x, y, w, h } = panel.position
   return (
     <section
       aria-label={panel.title}
-      className={`flex min-w-0 flex-col rounded-lg border border-line bg-surface shadow-(--shadow) ${filling ? 'h-full' : 'max-[760px]:h-64'}`}
+      className={`group flex min-w-0 flex-col rounded-lg border border-line bg-surface shadow-(--shadow) ${filling ? 'h-full' : 'max-[760px]:h-64'}`}
       style={
         filling
           ? undefined
@@ -67,7 +67,7 @@ export function PanelView({
     >
       <PanelHeader
         panel={panel}
-        cost={cost}
+        meta={meta}
         failure={table.lines.length > 0 ? (failure ?? ownError) : undefined}
         actions={actions}
       />
@@ -76,10 +76,12 @@ export function PanelView({
           <Body panel={panel} table={table} data={data} onZoom={onZoom} onReset={onReset} />
         ) : (failure ?? ownError) ? (
           <Failure message={failure ?? ownError ?? ''} onRetry={onRetry} />
-        ) : data ? (
+        ) : !asked ? (
           <div className="flex h-full items-center justify-center">
-            <Empty title="No data in this range" />
+            <Empty title="This panel has no queries" />
           </div>
+        ) : data && answered ? (
+          <NoData panel={panel} data={data} onZoom={onZoom} onReset={onReset} />
         ) : (
           <Skeleton className="h-full" />
         )}

@@ -1,93 +1,190 @@
-import { CalendarClock } from 'lucide-react'
-import { type FormEvent, useRef, useState } from 'react'
-import { Button, Field } from '@/components/ui/controls'
-import { describeRange, QUICK_RANGES, resolveRange, type TimeRange } from '@/lib/time-range'
+import { CalendarClock, ChevronLeft, ChevronRight } from 'lucide-react'
+import { type FormEvent, useId, useState } from 'react'
+import { Button, Field, Select } from '@/components/ui/controls'
+import { Popover } from '@/components/ui/popover'
+import {
+  CALENDAR_RANGES,
+  describeRange,
+  QUICK_RANGES,
+  readRange,
+  resolveEnd,
+  resolveRange,
+  shiftRange,
+  type TimeRange,
+  writeTime,
+} from '@/lib/time-range'
+import type { Zone } from '@/lib/zone'
 
-/** Milliseconds as a datetime-local input wants them, in the browser's zone. */
-function toLocal(time: number): string {
-  return new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+type Props = {
+  range: TimeRange
+  zone: Zone
+  onChange: (range: TimeRange) => void
+  onZone: (zone: Zone) => void
 }
 
-export function RangePicker({
-  range,
-  onChange,
-}: {
-  range: TimeRange
-  onChange: (range: TimeRange) => void
-}) {
-  const popover = useRef<HTMLDivElement>(null)
-  const now = resolveRange(range, Date.now())
-  const [from, setFrom] = useState('')
-  const [to, setTo] = useState('')
-  const invalid = from !== '' && to !== '' && Date.parse(from) >= Date.parse(to)
-  const close = () => popover.current?.hidePopover()
+const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone
+
+export function RangePicker({ range, zone, onChange, onZone }: Props) {
+  const [open, setOpen] = useState(false)
   const choose = (next: TimeRange) => {
     onChange(next)
-    close()
+    setOpen(false)
   }
-  const apply = (event: FormEvent) => {
-    event.preventDefault()
-    const start = Date.parse(from || toLocal(now.start))
-    const end = Date.parse(to || toLocal(now.end))
-    if (start < end) choose({ from: String(start), to: String(end) })
-  }
+  const name = describeRange(range, zone)
   return (
-    <div className="relative">
+    <div className="flex min-w-0">
       <Button
-        popoverTarget="range-picker"
-        aria-label={`Time range: ${describeRange(range)}`}
-        style={{ anchorName: '--range' } as object}
+        className="w-9 rounded-r-none !px-0"
+        aria-label="Shift range back"
+        title="Shift range back"
+        onClick={() => onChange(shiftRange(range, -1, Date.now(), zone))}
       >
-        <CalendarClock size={16} aria-hidden="true" />
-        {describeRange(range)}
+        <ChevronLeft size={16} aria-hidden="true" />
       </Button>
-      <div
-        ref={popover}
-        id="range-picker"
-        popover="auto"
-        role="dialog"
-        aria-label="Choose a time range"
-        className="fixed inset-auto top-28 right-4 m-0 w-[min(26rem,calc(100vw-2rem))] rounded-lg border border-line bg-surface p-3 text-text shadow-xl"
+      <Popover
+        label="Choose a time range"
+        open={open}
+        onOpenChange={setOpen}
+        className="max-h-(--radix-popover-content-available-height) w-[min(42rem,calc(100vw-1rem))] overflow-y-auto"
+        trigger={
+          <Button
+            className="min-w-0 rounded-none border-x-0"
+            aria-label={`Time range: ${name}${zone === 'utc' ? ', UTC' : ''}`}
+          >
+            <CalendarClock size={16} className="shrink-0" aria-hidden="true" />
+            <span className="truncate">{name}</span>
+            {zone === 'utc' && <span className="text-xs text-muted">UTC</span>}
+          </Button>
+        }
       >
-        <div className="grid gap-3 sm:grid-cols-2">
-          <ul className="space-y-0.5">
-            {QUICK_RANGES.map(([value, label]) => (
-              <li key={value}>
-                <button
-                  type="button"
-                  aria-current={range.to === 'now' && range.from === `now-${value}`}
-                  className="w-full rounded px-2 py-1.5 text-left hover:bg-raised aria-[current=true]:bg-raised aria-[current=true]:font-medium"
-                  onClick={() => choose({ from: `now-${value}`, to: 'now' })}
-                >
-                  {label}
-                </button>
-              </li>
-            ))}
-          </ul>
-          <form onSubmit={apply} className="space-y-3 border-line sm:border-l sm:pl-3">
-            <Field
-              label="From"
-              type="datetime-local"
-              value={from || toLocal(now.start)}
-              onChange={(event) => setFrom(event.target.value)}
-            />
-            <Field
-              label="To"
-              type="datetime-local"
-              value={to || toLocal(now.end)}
-              onChange={(event) => setTo(event.target.value)}
-            />
-            {invalid && (
-              <p role="alert" className="text-xs text-danger">
-                From must be before To.
-              </p>
-            )}
-            <Button type="submit" look="primary" className="w-full" disabled={invalid}>
-              Apply
-            </Button>
-          </form>
+        <div className="grid gap-3 sm:grid-cols-[1fr_1fr_1.5fr]">
+          <Ranges
+            label="Recent"
+            entries={QUICK_RANGES.map(([ago, title]) => [`now-${ago}`, 'now', title])}
+            range={range}
+            onChoose={choose}
+          />
+          <Ranges
+            label="By the calendar"
+            entries={CALENDAR_RANGES}
+            range={range}
+            onChoose={choose}
+          />
+          <div className="order-first space-y-4 border-line sm:order-none sm:border-l sm:pl-3">
+            <Ends range={range} zone={zone} onChoose={choose} />
+            <div className="flex items-center gap-2 border-t border-line pt-3">
+              <span className="text-sm text-muted">Times in</span>
+              <Select
+                label="Time zone"
+                className="min-w-0 flex-1"
+                value={zone}
+                onChange={(event) => onZone(event.target.value === 'utc' ? 'utc' : 'browser')}
+              >
+                <option value="browser">{ownZone} (browser)</option>
+                <option value="utc">UTC</option>
+              </Select>
+            </div>
+          </div>
         </div>
-      </div>
+      </Popover>
+      <Button
+        className="w-9 rounded-l-none !px-0"
+        aria-label="Shift range forward"
+        title="Shift range forward"
+        disabled={range.to === 'now'}
+        onClick={() => onChange(shiftRange(range, 1, Date.now(), zone))}
+      >
+        <ChevronRight size={16} aria-hidden="true" />
+      </Button>
     </div>
   )
+}
+
+type RangesProps = {
+  label: string
+  entries: readonly (readonly [from: string, to: string, title: string])[]
+  range: TimeRange
+  onChoose: (range: TimeRange) => void
+}
+
+function Ranges({ label, entries, range, onChoose }: RangesProps) {
+  const heading = useId()
+  return (
+    <div>
+      <h2 id={heading} className="px-2 pb-1 text-xs font-medium text-muted">
+        {label}
+      </h2>
+      <ul aria-labelledby={heading} className="max-sm:grid max-sm:grid-cols-2">
+        {entries.map(([from, to, title]) => (
+          <li key={title}>
+            <button
+              type="button"
+              aria-current={range.from === from && range.to === to}
+              className="w-full rounded px-2 py-1.5 text-left hover:bg-raised aria-[current=true]:bg-raised aria-[current=true]:font-medium"
+              onClick={() => onChoose({ from, to })}
+            >
+              {title}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+const shownEnd = (text: string, time: number, zone: Zone) =>
+  text.startsWith('now') ? text : writeTime(time, zone)
+
+function Ends({
+  range,
+  zone,
+  onChoose,
+}: Pick<Props, 'range' | 'zone'> & Pick<RangesProps, 'onChoose'>) {
+  const now = resolveRange(range, Date.now(), zone)
+  const [from, setFrom] = useState(shownEnd(range.from, now.start, zone))
+  const [to, setTo] = useState(shownEnd(range.to, now.end, zone))
+  const problem = problemOf({ from, to }, zone)
+  const apply = (event: FormEvent) => {
+    event.preventDefault()
+    if (problem) return
+    const kept = (text: string, side: 'from' | 'to') =>
+      text.trim().startsWith('now')
+        ? text.trim()
+        : String(resolveEnd(text, Date.now(), side, zone) ?? '')
+    onChoose({ from: kept(from, 'from'), to: kept(to, 'to') })
+  }
+  return (
+    <form onSubmit={apply} className="space-y-3">
+      <Field
+        label="From"
+        value={from}
+        spellCheck={false}
+        autoComplete="off"
+        onChange={(event) => setFrom(event.target.value)}
+      />
+      <Field
+        label="To"
+        hint="Such as now-90m, now/d, 2026-01-31 or 2026-01-31 14:05:00."
+        value={to}
+        spellCheck={false}
+        autoComplete="off"
+        onChange={(event) => setTo(event.target.value)}
+      />
+      {problem && (
+        <p role="alert" className="text-xs text-danger">
+          {problem}
+        </p>
+      )}
+      <Button type="submit" look="primary" className="w-full" disabled={problem !== undefined}>
+        Apply
+      </Button>
+    </form>
+  )
+}
+
+function problemOf(range: TimeRange, zone: Zone): string | undefined {
+  const now = Date.now()
+  if (resolveEnd(range.from, now, 'from', zone) === undefined) return 'From is not a time.'
+  if (resolveEnd(range.to, now, 'to', zone) === undefined) return 'To is not a time.'
+  return readRange(range, now, zone) ? undefined : 'From must be before To.'
 }

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router'
 import { Globe, LayoutDashboard, Lock } from 'lucide-react'
 import { useState } from 'react'
 import { getDashboardsOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { AddData } from '@/components/add-data'
 import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 
@@ -41,9 +42,14 @@ export function DashboardList() {
       ) : data.data.length === 0 ? (
         <Card>
           <Empty title={search ? `Nothing called “${search}”` : 'No dashboards yet'}>
-            {search
-              ? 'Try a part of its name.'
-              : 'Dashboards that you own or that are public appear here.'}
+            {search ? (
+              'Try a part of its name.'
+            ) : (
+              <>
+                <p className="mb-4">Dashboards that you own or that are public appear here.</p>
+                <AddData />
+              </>
+            )}
           </Empty>
         </Card>
       ) : (

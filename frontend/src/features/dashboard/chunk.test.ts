@@ -1,0 +1,8 @@
+import { expect, test } from 'vitest'
+import { chunk } from './chunk'
+
+test('pieces hold all, in order, none too long', () => {
+  expect(chunk([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]])
+  expect(chunk([1, 2], 2)).toEqual([[1, 2]])
+  expect(chunk([], 2)).toEqual([])
+})

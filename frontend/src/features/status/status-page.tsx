@@ -1,0 +1,142 @@
+import { useQuery } from '@tanstack/react-query'
+import clsx from 'clsx'
+import { CircleCheck, CircleX } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { getStatusOptions } from '@/api/generated/@tanstack/react-query.gen'
+import type { JobStatus } from '@/api/generated/types.gen'
+import { AddData } from '@/components/add-data'
+import { Card, Failure, Page, Skeleton } from '@/components/ui/controls'
+import { messageOf } from '@/lib/errors'
+
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+const NAMES: Record<string, string> = { cache: 'Cache', database: 'Database' }
+
+export function StatusPage() {
+  const { data, error, refetch } = useQuery({
+    ...getStatusOptions(),
+    refetchInterval: 10_000,
+    refetchIntervalInBackground: false,
+  })
+  const status = data?.data
+  if (!status) {
+    return (
+      <Page title="Status">
+        {error ? (
+          <Card>
+            <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+          </Card>
+        ) : (
+          <Skeleton className="h-48" />
+        )}
+      </Page>
+    )
+  }
+  const counts = [
+    { name: 'Metrics', value: status.metricsCount ?? 0 },
+    { name: 'Series', value: status.seriesCount ?? 0 },
+  ]
+  return (
+    <Page title="Status">
+      {error && (
+        <p role="alert" className="mb-3 text-sm text-danger">
+          {messageOf(error)} This is what was last known.
+        </p>
+      )}
+      <ul className="grid grid-cols-2 gap-3 lg:grid-cols-5">
+        {status.components.map((part) => (
+          <Tile key={part.name} name={NAMES[part.name] ?? part.name}>
+            <Mark good={part.ok}>{part.ok ? 'Answers' : 'Away'}</Mark>
+            <p className="mt-1 text-xs text-muted">
+              {part.message ?? (part.latencyMs ? `in ${part.latencyMs.toFixed(1)} ms` : '')}
+            </p>
+          </Tile>
+        ))}
+        <Tile name="Circuit breaker">
+          <Mark good={status.circuitBreaker === 'closed'}>
+            {status.circuitBreaker === 'closed' ? 'Closed' : status.circuitBreaker}
+          </Mark>
+          <p className="mt-1 text-xs text-muted">Closed is well: questions reach the database.</p>
+        </Tile>
+        {counts.map(({ name, value }) => (
+          <Tile key={name} name={name}>
+            <p className="text-2xl font-semibold tabular-nums">{value.toLocaleString('en-US')}</p>
+          </Tile>
+        ))}
+      </ul>
+      {status.metricsCount === 0 && (
+        <Card className="mt-3 p-4">
+          <h2 className="mb-2 font-medium">No metrics have come in yet</h2>
+          <AddData />
+        </Card>
+      )}
+      <h2 className="mt-6 mb-2 font-medium">Background jobs</h2>
+      <Card>
+        <Jobs jobs={status.jobs ?? []} />
+      </Card>
+      <p className="mt-3 text-xs text-muted">
+        Pulseboard {status.version}, as of {clock.format(new Date(status.time))}
+      </p>
+    </Page>
+  )
+}
+
+function Tile({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <li className="rounded-lg border border-line bg-surface p-4 shadow-(--shadow)">
+      <h2 className="mb-1 text-xs text-muted">{name}</h2>
+      {children}
+    </li>
+  )
+}
+
+function Mark({ good, children }: { good: boolean; children: ReactNode }) {
+  const Icon = good ? CircleCheck : CircleX
+  return (
+    <p className={clsx('flex items-center gap-1.5 font-medium', good ? 'text-ok' : 'text-danger')}>
+      <Icon size={17} aria-hidden="true" />
+      {children}
+    </p>
+  )
+}
+
+function Jobs({ jobs }: { jobs: JobStatus[] }) {
+  if (!jobs.length) return <p className="p-4 text-muted">The database has told of none.</p>
+  return (
+    <section
+      className="overflow-x-auto"
+      aria-label="Background jobs"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+      tabIndex={0}
+    >
+      <table className="w-full min-w-[40rem] text-left">
+        <thead className="text-xs text-muted">
+          <tr>
+            {['Job', 'Of', 'Last run', 'Next run', 'State'].map((heading) => (
+              <th key={heading} className="px-4 py-2.5 font-medium">
+                {heading}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {jobs.map((job) => (
+            <tr key={job.id} className="border-t border-line">
+              <td className="px-4 py-2.5 font-medium">{job.name}</td>
+              <td className="px-4 py-2.5">{job.target ?? ''}</td>
+              <td className="px-4 py-2.5 text-muted">{moment(job.lastRunAt, 'not yet')}</td>
+              <td className="px-4 py-2.5 text-muted">{moment(job.nextRunAt, 'when due')}</td>
+              <td className="px-4 py-2.5">
+                <Mark good={!job.late && job.lastStatus !== 'Failed'}>
+                  {job.late ? 'Late' : (job.lastStatus ?? 'Waiting')}
+                </Mark>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}
+
+const moment = (time: string | null | undefined, otherwise: string) =>
+  time ? clock.format(new Date(time)) : otherwise

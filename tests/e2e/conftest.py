@@ -1,0 +1,119 @@
+"""Fixtures of the tests in Chromium: one local stack and one browser for all of them."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+def _free_port() -> int:
+    while True:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            port: int = taken.getsockname()[1]
+        if port < 55_000:
+            return port
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """`make up` in a folder of its own; what it wrote to state.json, and its sign-in link."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    if not (ROOT / "frontend" / "dist" / "index.html").exists():
+        pytest.skip("the SPA is not built: make test builds it")
+    data = tmp_path_factory.mktemp("local")
+    environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+    environment |= {name: str(_free_port()) for name in ("PORT", "DB_PORT", "REDIS_PORT")}
+    output = data / "output"
+    with output.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local", "--data", str(data)],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while "Ctrl-C" not in output.read_text():
+            assert process.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.2)
+        state: dict[str, str] = json.loads((data / "state.json").read_text())
+        link = next(word for word in output.read_text().split() if "#token=" in word)
+        yield {**state, "link": link}
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def signed_in(stack: dict[str, str], browser: Browser) -> Any:
+    """The cookies of somebody who came by the sign-in link."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(stack["link"])
+    expect(page.get_by_role("heading", name="Dashboards")).to_be_visible()
+    assert "token" not in page.url
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
+@pytest.fixture
+def page(stack: dict[str, str], browser: Browser, signed_in: Any) -> Iterator[Page]:
+    """A page of somebody who is signed in; a test fails when its console shows an error."""
+    context = browser.new_context(
+        storage_state=signed_in,
+        base_url=stack["url"],
+        viewport={"width": 1440, "height": 900},
+        color_scheme="light",
+    )
+    opened = context.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" else None,
+    )
+    yield opened
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture(scope="session")
+def check_accessible() -> Callable[[Page], None]:
+    """Fails with axe's report when axe finds anything on a page."""
+
+    def check(page: Page) -> None:
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+    return check
