@@ -8,11 +8,12 @@ from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
 from pydantic import TypeAdapter
 
+from functions.alerts.channels import router as alert_channels
+from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
-from pulseboard.contracts import alerts
 from pulseboard.contracts.metrics import IngestBody
 from pulseboard.http.app import create_app
 from pulseboard.settings import settings
@@ -29,18 +30,13 @@ OPENAPI_FILE = Path(__file__).parents[1] / "shared" / "openapi.json"
 
 _ALSO_PUBLISHED: dict[str, Any] = {
     "IngestBody": IngestBody,
-    "CreateAlertRule": alerts.CreateAlertRule,
-    "UpdateAlertRule": alerts.UpdateAlertRule,
-    "AlertRule": alerts.AlertRule,
-    "AlertEvent": alerts.AlertEvent,
-    "AlertInstance": alerts.AlertInstance,
 }
 """Shapes that no route names (yet), published for the generated types all the same."""
 
 
 def api() -> FastAPI:
     """The whole API."""
-    return create_app([auth, ingest, query, dashboards])
+    return create_app([auth, ingest, query, dashboards, alert_rules, alert_channels])
 
 
 def local() -> FastAPI:

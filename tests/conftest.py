@@ -19,8 +19,10 @@ from fastapi.testclient import TestClient
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from functions.evaluate import tick
 from infra.local import services
 from pulseboard.contracts.auth import Role
+from pulseboard.http import alert_reads
 from pulseboard.migrate import migrate
 from pulseboard.settings import settings
 from pulseboard.stores import cache, database, series
@@ -33,7 +35,8 @@ _BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
 TABLES = (
     "users, api_keys, metric_definitions, metric_series, series_end, dashboards, panels,"
     " dashboard_versions, dashboard_visits,"
-    " alert_rules, alert_state, alert_events, alert_channels, alert_outbox, alert_silences"
+    " alert_rules, alert_state, alert_events, alert_channels, alert_outbox, alert_silences,"
+    " alert_ticks"
 )
 
 
@@ -121,6 +124,8 @@ def stack(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def _forget() -> None:
     settings.cache_clear()
+    tick.forget()
+    alert_reads.forget()
     series.forget()
     database.close()
     cache.close()

@@ -1,34 +1,55 @@
-"""What EventBridge does on AWS: calls maintain every minute and evaluate every ten seconds."""
+"""What EventBridge and Step Functions do on AWS: maintain every minute, a tick every ten seconds.
 
-import importlib
-import importlib.util
+As there, notifications are sent beside the wait for the next tick, so a slow receiver delays
+none, and what became of them goes back to `evaluate`.
+"""
+
+import threading
 import time
 import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-SCHEDULE = {"functions.maintain.handler": 60.0, "functions.evaluate.handler": 10.0}
-"""Handler modules and their intervals in seconds; those that are not there are left out."""
+from functions.evaluate import handler as evaluate
+from functions.maintain import handler as maintain
+from functions.notify import handler as notify
+
+MINUTE = 60.0
+TICK = 10.0
 
 
 def main() -> None:
     """Call each handler when it is due, until the process is ended."""
-    handlers: dict[str, Any] = {
-        name: importlib.import_module(name).handler
-        for name in SCHEDULE
-        if importlib.util.find_spec(name)
-    }
-    due = dict.fromkeys(handlers, time.monotonic())
+    threading.Thread(target=_forever, args=(_maintain, MINUTE), daemon=True).start()
+    with ThreadPoolExecutor(4) as senders:
+        _forever(lambda: _tick(senders), TICK)
+
+
+def _forever(beat: Callable[[], None], interval: float) -> None:
     while True:
-        for name, handler in handlers.items():
-            now = time.monotonic()
-            if now < due[name]:
-                continue
-            due[name] = now + SCHEDULE[name]
-            try:
-                handler({}, None)
-            except Exception:  # noqa: BLE001 - the next beat may succeed
-                traceback.print_exc()
-        time.sleep(max(0.2, min(due.values()) - time.monotonic()))
+        try:
+            beat()
+        except Exception:  # noqa: BLE001 - the next beat may succeed
+            traceback.print_exc()
+        time.sleep(interval - time.time() % interval)
+
+
+def _maintain() -> None:
+    maintain.handler({}, None)
+
+
+def _tick(senders: ThreadPoolExecutor) -> None:
+    answer = evaluate.handler({}, None)
+    if answer["claims"]:
+        senders.submit(_deliver, answer)
+
+
+def _deliver(claimed: dict[str, Any]) -> None:
+    try:
+        evaluate.handler(notify.handler(claimed, None), None)
+    except Exception:  # noqa: BLE001 - the claim ends and it is sent again
+        traceback.print_exc()
 
 
 if __name__ == "__main__":

@@ -66,6 +66,9 @@ class Supervisor:
         )
         os.environ["REDIS_URL"] = self.given_redis or services.valkey_url(self.redis_port)
         os.environ.setdefault("PULSEBOARD_COOKIE_SECURE", "false")
+        # Receivers of a newcomer's first alert run on this machine.
+        os.environ.setdefault("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
+        os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
         if STATIC.is_dir():
             os.environ.setdefault("PULSEBOARD_STATIC_DIR", str(STATIC))
         self._start_services()
@@ -86,7 +89,14 @@ class Supervisor:
             self._start_application()
         if known.password and not known.api_key:
             known.api_key = self._make_key(known)
-        self._keep(Child("beats", [sys.executable, "-m", "infra.local.beats"], self._log("beats")))
+        self._keep(
+            Child(
+                "beats",
+                [sys.executable, "-m", "infra.local.beats"],
+                self._log("beats"),
+                {"PULSEBOARD_PUBLIC_URL": self.url},
+            )
+        )
         if known.api_key:
             self._start_agent(known.api_key)
         state.save(file, known)

@@ -8,6 +8,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from functions import dev
+from functions.alerts.channels import router as alert_channels_router
+from functions.alerts.routes import router as alert_rules_router
 from functions.auth.routes import router as auth_router
 from functions.dashboards.routes import router as dashboards_router
 from functions.ingest.routes import router as ingest_router
@@ -37,7 +39,14 @@ def test_committed_document_is_what_the_code_exports_without_any_environment() -
 
 
 def test_every_route_but_the_open_ones_declares_access() -> None:
-    routers = (auth_router, dashboards_router, ingest_router, query_router)
+    routers = (
+        auth_router,
+        dashboards_router,
+        ingest_router,
+        query_router,
+        alert_rules_router,
+        alert_channels_router,
+    )
     routes = [r for router in routers for r in router.routes if isinstance(r, APIRoute)]
     assert len(routes) > 15
     open_routes = {route.name for route in routes if not _requires_access(route.dependant)}

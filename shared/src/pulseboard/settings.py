@@ -105,6 +105,70 @@ class Settings(BaseSettings):
         default=100, ge=1, description="Former states of a dashboard that can be restored."
     )
 
+    # Alerts
+    alert_max_rules: int = Field(default=20_000, ge=1, description="Alert rules there may be.")
+    alert_max_series: int = Field(
+        default=1_000, ge=1, description="Series one rule may watch; more is an error of the rule."
+    )
+    alert_forget_after: int = Field(
+        default=86_400,
+        ge=60,
+        description="A series without data for this long is forgotten; if it fires, it resolves.",
+    )
+    alert_catch_up: int = Field(
+        default=30, ge=1, description="Missed ticks (10 s each) that are evaluated afterwards."
+    )
+    alert_tick_budget: float = Field(
+        default=8.0, gt=0, description="Time after which catching up is left to the next tick."
+    )
+    alert_claim_limit: int = Field(
+        default=50, ge=1, le=500, description="Notifications handed to `notify` at once."
+    )
+    alert_claim_bytes: int = Field(
+        default=150_000,
+        ge=20_000,
+        le=240_000,
+        description="Size of what is handed to `notify` at once; Step Functions takes 256 KiB.",
+    )
+    alert_claim_lease: int = Field(
+        default=90, ge=5, description="An unacknowledged notification is sent again after this."
+    )
+    alert_max_attempts: int = Field(
+        default=10, ge=1, description="Tries before a notification is given up as a dead letter."
+    )
+    alert_first_retry: float = Field(
+        default=10.0, gt=0, description="Wait after the first failed try; doubled each time."
+    )
+    alert_longest_retry: float = Field(
+        default=3600.0, gt=0, description="Longest wait between two tries."
+    )
+    alert_send_timeout: float = Field(
+        default=8.0, gt=0, description="Time a receiver has for a notification, in all."
+    )
+    alert_allow_private: bool = Field(
+        default=False,
+        description="Send notifications to private, loopback and link-local addresses too.",
+    )
+    alert_email_from: str | None = Field(
+        default=None, description="Sender of e-mail by SES; it must be verified there."
+    )
+    alert_email_topic: str | None = Field(
+        default=None, description="ARN of an SNS topic that takes e-mail where SES is not set up."
+    )
+    alert_pagerduty_url: str = Field(
+        default="https://events.pagerduty.com/v2/enqueue",
+        description="Events API of PagerDuty; accounts in the EU have another.",
+    )
+    alert_outbox_retention: int = Field(
+        default=7 * 86_400, ge=3600, description="Age at which sent notifications are removed."
+    )
+    alert_history_retention: int = Field(
+        default=400 * 86_400, ge=86_400, description="Age at which resolved alerts are removed."
+    )
+    alert_preview_max_changes: int = Field(
+        default=5_000, ge=10, description="Changes of state that one backtest shows."
+    )
+
     # Sign-in
     session_lifetime: int = Field(
         default=7 * 86_400, ge=60, description="A session ends after this time without use."

@@ -14,13 +14,17 @@ the data, which does not start `duration` anew.
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
 
 from pulseboard.contracts.alerts import (
     AlertCondition,
     AlertRuleFields,
+    AlertSeverity,
     AlertStatus,
     NoDataPolicy,
+    Reducer,
 )
 from pulseboard.contracts.base import format_interval, interval_seconds
 
@@ -102,6 +106,24 @@ class Instance:
             return False
         busy = self.status in (AlertStatus.PENDING, AlertStatus.FIRING)
         return busy or self.no_data_since is None or at - self.no_data_since < limits.forget_after
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A rule as the evaluator needs it. `channels` are as stored, secrets and all."""
+
+    id: UUID
+    name: str
+    query: str
+    limits: Limits
+    reducer: Reducer = Reducer.LAST
+    severity: AlertSeverity = AlertSeverity.WARNING
+    delay: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
+    channels: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    repeat: float = 4 * 3600.0
+    last_error: str | None = None
 
 
 NEW = Instance()

@@ -64,6 +64,20 @@ def parse(text: str) -> Selector:
     return _Reader(text).selector()
 
 
+def check_pattern(pattern: str) -> str | None:
+    """What is wrong with a regular expression of a matcher, or None."""
+    if len(pattern) > _MAX_PATTERN:
+        return f"the pattern is longer than {_MAX_PATTERN}"
+    # Nested repetition can take exponential time in a backtracking matcher.
+    if re.search(r"[*+}]\)?[*+{]|\([^)]*[*+][^)]*\)[*+{]", pattern):
+        return "the pattern repeats a repetition; write it without (…*)*"
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"the pattern is not valid: {error.msg}"
+    return None
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -122,17 +136,10 @@ class _Reader:
         return Matcher(key=key, operator=cast("Operator", operator), value=value)
 
     def _check_pattern(self, pattern: str, began: int) -> None:
-        self_at, self.at = self.at, began
-        if len(pattern) > _MAX_PATTERN:
-            raise self._refuse(f"the pattern is longer than {_MAX_PATTERN}", "shorten it")
-        # Nested repetition can take exponential time in a backtracking matcher.
-        if re.search(r"[*+}]\)?[*+{]|\([^)]*[*+][^)]*\)[*+{]", pattern):
-            raise self._refuse("the pattern repeats a repetition", "write it without (…*)*")
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise self._refuse(f"the pattern is not valid: {error.msg}", "escape it") from None
-        self.at = self_at
+        problem = check_pattern(pattern)
+        if problem:
+            self.at = began
+            raise self._refuse(problem, "such as web-.*")
 
     def _quoted(self) -> str:
         match = _QUOTED.match(self.text, self.at)

@@ -1,0 +1,182 @@
+"""Channels, what became of notifications, and silences."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from functions.alerts.routes import Page, PageSize
+from pulseboard.contracts.alerts import AlertSeverity, AlertSilence, CreateAlertSilence
+from pulseboard.contracts.channels import (
+    REVEAL,
+    AlertChannel,
+    AlertDelivery,
+    CreateAlertChannel,
+    DeliveryStatus,
+    Receiver,
+    UpdateAlertChannel,
+)
+from pulseboard.contracts.envelope import ApiResponse, PageMeta
+from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.domain.notifications import Notice, NoticeAlert
+from pulseboard.domain.selector import check_pattern
+from pulseboard.exceptions import InvalidRequest
+from pulseboard.http.access import Reader, Writer
+from pulseboard.stores import alert_channels, alert_outbox, alert_silences, database
+
+router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
+
+
+@router.get("/channels")
+def get_alert_channels(caller: Reader) -> ApiResponse[list[AlertChannel]]:
+    """All channels by name, their secrets hidden."""
+    with database.connection() as connection:
+        return ApiResponse(data=alert_channels.list_channels(connection))
+
+
+@router.post("/channels", status_code=201)
+def create_alert_channel(caller: Writer, body: CreateAlertChannel) -> ApiResponse[AlertChannel]:
+    """Keep a receiver under a name. 409 when the name is taken."""
+    with database.connection() as connection:
+        made = alert_channels.create_channel(connection, name=body.name, receiver=body.receiver)
+    return ApiResponse(data=made)
+
+
+@router.put("/channels/{channel_id}")
+def update_alert_channel(
+    caller: Writer, channel_id: UUID, body: UpdateAlertChannel
+) -> ApiResponse[AlertChannel]:
+    """Change a channel; rules that name it follow a new name. A hidden secret stays as it is."""
+    with database.connection() as connection:
+        changed = alert_channels.update_channel(
+            connection, channel_id=channel_id, name=body.name, receiver=body.receiver
+        )
+    return ApiResponse(data=changed)
+
+
+@router.delete("/channels/{channel_id}", status_code=204)
+def delete_alert_channel(caller: Writer, channel_id: UUID) -> Response:
+    """Forget a channel. 409 while a rule names it."""
+    with database.connection() as connection:
+        alert_channels.delete_channel(connection, channel_id=channel_id)
+    return Response(status_code=204)
+
+
+@router.post("/channels/test", status_code=202)
+def test_alert_receiver(caller: Writer, body: Receiver) -> ApiResponse[AlertDelivery]:
+    """Send a test notification to a receiver that is not kept yet, within ten seconds.
+
+    Ask `/deliveries/{id}` what became of it.
+    """
+    with database.connection() as connection:
+        channel = body.model_dump(mode="json", context=REVEAL)
+        made = alert_outbox.queue_test(
+            connection, channel=channel, notice=_test_notice(caller.email)
+        )
+    return ApiResponse(data=made)
+
+
+@router.post("/channels/{channel_id}/test", status_code=202)
+def test_alert_channel(caller: Writer, channel_id: UUID) -> ApiResponse[AlertDelivery]:
+    """Send a test notification to a channel, the way that real ones go, within ten seconds."""
+    with database.connection() as connection:
+        found = alert_channels.get_channel(connection, channel_id=channel_id)
+        made = alert_outbox.queue_test(
+            connection,
+            channel={"type": "saved", "name": found.name},
+            notice=_test_notice(caller.email),
+        )
+    return ApiResponse(data=made)
+
+
+def _test_notice(asked_by: str) -> Notice:
+    return Notice(
+        rule_id="test",
+        rule_name="Test notification",
+        severity=AlertSeverity.INFO,
+        threshold=0,
+        message="If you can read this, the channel works.",
+        alerts=[
+            NoticeAlert(
+                status="firing",
+                tags={},
+                value=1,
+                reason=f"{asked_by} asked for a test",
+                started=datetime.now(UTC).timestamp(),
+            )
+        ],
+        test=True,
+    )
+
+
+@router.get("/deliveries")
+def get_alert_deliveries(
+    caller: Reader,
+    status: DeliveryStatus | None = None,
+    page: Page = 1,
+    page_size: PageSize = 50,
+) -> ApiResponse[list[AlertDelivery]]:
+    """Notifications, newest first; `status=dead` are those that were given up."""
+    with database.connection() as connection:
+        found, total = alert_outbox.list_deliveries(
+            connection, status=status, page=page, page_size=page_size
+        )
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
+
+
+@router.get("/deliveries/{delivery_id}")
+def get_alert_delivery(caller: Reader, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
+    """What became of a notification."""
+    with database.connection() as connection:
+        return ApiResponse(data=alert_outbox.get_delivery(connection, delivery_id=delivery_id))
+
+
+@router.post("/deliveries/{delivery_id}/resend")
+def resend_alert_delivery(caller: Writer, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
+    """Send a dead letter again, with the same idempotency key. 404 when it is not dead."""
+    with database.connection() as connection:
+        return ApiResponse(data=alert_outbox.resend(connection, delivery_id=delivery_id))
+
+
+@router.get("/silences")
+def get_alert_silences(
+    caller: Reader,
+    ended: Annotated[bool, Query(description="Past ones too.")] = False,
+    page: Page = 1,
+    page_size: PageSize = 50,
+) -> ApiResponse[list[AlertSilence]]:
+    """Silences that hold now or later."""
+    with database.connection() as connection:
+        found, total = alert_silences.list_silences(
+            connection, ended=ended, page=page, page_size=page_size
+        )
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
+
+
+@router.post("/silences", status_code=201)
+def create_alert_silence(caller: Writer, body: CreateAlertSilence) -> ApiResponse[AlertSilence]:
+    """Silence alerts that meet all matchers. Their state goes on; nobody is told."""
+    if body.ends_at <= max(body.starts_at or datetime.now(UTC), datetime.now(UTC)):
+        raise InvalidRequest(
+            "endsAt must be in the future, and after startsAt.",
+            details=[ErrorDetail(field="endsAt", message="is not after startsAt and now")],
+        )
+    for index, matcher in enumerate(body.matchers):
+        if matcher.operator.value in ("=~", "!~"):
+            problem = check_pattern(matcher.value)
+            if problem:
+                field = f"matchers.{index}.value"
+                raise InvalidRequest(
+                    f"{field}: {problem}", details=[ErrorDetail(field=field, message=problem)]
+                )
+    with database.connection() as connection:
+        made = alert_silences.create_silence(connection, author_id=caller.user_id, body=body)
+    return ApiResponse(data=made)
+
+
+@router.delete("/silences/{silence_id}")
+def end_alert_silence(caller: Writer, silence_id: UUID) -> ApiResponse[AlertSilence]:
+    """End a silence now. What still fires notifies at the next tick."""
+    with database.connection() as connection:
+        return ApiResponse(data=alert_silences.end_silence(connection, silence_id=silence_id))

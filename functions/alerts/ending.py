@@ -1,0 +1,48 @@
+"""Ends what fires when its rule is disabled, deleted or asks something else."""
+
+import time
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from functions.evaluate.decision import alert_of
+from pulseboard.contracts.alerts import AlertStatus
+from pulseboard.domain.alerting import Instance
+from pulseboard.domain.notifications import group_key, notice_of
+from pulseboard.stores import alert_state
+from pulseboard.stores.alert_state import Changes, Ended, Queued, StateChange
+
+
+def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) -> None:
+    """Resolve each firing series with this reason, tell whom it was told, forget all states.
+
+    Within a transaction that began with `rules_changed`, so that no tick comes between.
+    """
+    rule = alert_state.load_rule(connection, rule_id=rule_id)
+    states = alert_state.load_states(connection, rule_id=rule_id).get(rule_id, {})
+    if rule is None or not states:
+        return
+    now = time.time()
+    firing = [live for live in states.values() if live.instance.status is AlertStatus.FIRING]
+    end = Instance(status=AlertStatus.RESOLVED, since=now, reason=reason)
+    told = [
+        alert_of(live.tags, end, started=live.instance.since)
+        for live in firing
+        if live.notified_at is not None
+    ]
+    queued = []
+    if told:
+        payload = notice_of(rule, told).model_dump(mode="json")
+        for channel in rule.channels:
+            group = group_key(str(rule.id), channel)
+            queued.append(Queued(rule.id, f"{group}:{uuid4()}", group, dict(channel), payload))
+    alert_state.write(
+        connection,
+        changes=Changes(
+            states=[StateChange(rule_id, series, None) for series in states],
+            ended=[Ended(live.event_id, end) for live in firing if live.event_id is not None],
+            queued=queued,
+        ),
+        tick=0,
+    )

@@ -1,0 +1,293 @@
+"""Alert rules, their history, and backtests."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Query, Response
+
+from functions.alerts import ending
+from pulseboard.contracts.alerts import (
+    AlertChange,
+    AlertEvaluation,
+    AlertEvent,
+    AlertInstance,
+    AlertPreview,
+    AlertRule,
+    AlertRuleDetail,
+    AlertRuleFields,
+    AlertStatus,
+    CreateAlertRule,
+    PreviewAlertRule,
+    UpdateAlertRule,
+)
+from pulseboard.contracts.base import UtcTime, format_interval, interval_seconds
+from pulseboard.contracts.envelope import ApiResponse, PageMeta
+from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.domain import backtest
+from pulseboard.domain.alerting import NEW, TICK, Instance, LiveRule, limits_of, step, tick_at
+from pulseboard.domain.notifications import labels_of, silenced
+from pulseboard.exceptions import Conflict, InvalidRequest, NotFound
+from pulseboard.http import alert_reads
+from pulseboard.http.access import Reader, Writer
+from pulseboard.settings import settings
+from pulseboard.stores import (
+    alert_cache,
+    alert_channels,
+    alert_rules,
+    alert_silences,
+    alert_state,
+    database,
+)
+
+router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
+
+Page = Annotated[int, Query(ge=1)]
+PageSize = Annotated[int, Query(ge=1, le=1000, alias="pageSize")]
+
+
+@router.get("/rules")
+def get_alert_rules(
+    caller: Reader,
+    search: Annotated[str, Query(max_length=200)] = "",
+    status: Annotated[AlertStatus | None, Query(description="firing or pending")] = None,
+    page: Page = 1,
+    page_size: PageSize = 50,
+) -> ApiResponse[list[AlertRule]]:
+    """All rules with their state, the most urgent first."""
+    with database.connection() as connection:
+        found, total = alert_rules.list_rules(
+            connection, search=search, status=status, page=page, page_size=page_size
+        )
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
+
+
+@router.post("/rules", status_code=201)
+def create_alert_rule(caller: Writer, body: CreateAlertRule) -> ApiResponse[AlertRule]:
+    """Add a rule. It is evaluated from the next tick on, within ten seconds."""
+    _check(body)
+    channels = alert_channels.with_known_secrets(body.notification.channels, [])
+    fields = body.model_copy(
+        update={"notification": body.notification.model_copy(update={"channels": channels})}
+    )
+    with database.connection() as connection:
+        made = alert_rules.create_rule(connection, owner_id=caller.user_id, fields=fields)
+    return ApiResponse(data=made)
+
+
+@router.get("/rules/{rule_id}")
+def get_alert_rule(caller: Reader, rule_id: UUID) -> ApiResponse[AlertRuleDetail]:
+    """A rule with its series: those that fire, wait or have resolved, and what each reads."""
+    now = time.time()
+    with database.connection() as connection:
+        rule = alert_rules.get_rule(connection, rule_id=rule_id)
+        states = alert_state.load_states(connection, rule_id=rule_id).get(rule_id, {})
+        silences = alert_silences.active(connection, at=now)
+    current = alert_cache.get_current(rule_id)
+    instances = [
+        _instance(
+            rule,
+            live.tags,
+            live.instance,
+            value=current[series][0] if series in current else live.instance.value,
+            silenced_now=silenced(
+                labels_of(rule.name, rule.severity, rule.labels, live.tags), silences
+            ),
+        )
+        for series, live in states.items()
+    ]
+    instances.sort(key=lambda one: (_URGENCY[one.status], sorted(one.tags.items())))
+    return ApiResponse(data=AlertRuleDetail(**rule.model_dump(), instances=instances))
+
+
+_URGENCY = {
+    AlertStatus.FIRING: 0,
+    AlertStatus.PENDING: 1,
+    AlertStatus.RESOLVED: 2,
+    AlertStatus.INACTIVE: 3,
+}
+
+
+def _instance(
+    rule: AlertRuleFields,
+    tags: dict[str, str],
+    instance: Instance,
+    *,
+    value: float | None,
+    silenced_now: bool = False,
+) -> AlertInstance:
+    since = max(instance.since, 0.0)
+    return AlertInstance(
+        tags=tags,
+        status=instance.status,
+        value=value,
+        reason=instance.reason,
+        since=_moment(since),
+        first_triggered=None
+        if instance.first_triggered is None
+        else _moment(instance.first_triggered),
+        silenced=silenced_now,
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@router.put("/rules/{rule_id}")
+def update_alert_rule(
+    caller: Writer, rule_id: UUID, body: UpdateAlertRule
+) -> ApiResponse[AlertRule]:
+    """Change a rule; what is left out stays. 409 when `version` is not the kept one's.
+
+    What fires goes on when only words change; with another query, or disabled, it resolves.
+    """
+    given = body.model_dump(exclude_unset=True, exclude={"version", "notification"})
+    given = {name: value for name, value in given.items() if value is not None or name == "window"}
+    with database.connection() as connection, connection.transaction():
+        alert_state.rules_changed(connection)
+        before = alert_rules.get_rule(connection, rule_id=rule_id)
+        if body.version is not None and body.version != before.version:
+            raise Conflict("Somebody else has changed this rule. Load it again.")
+        stored = alert_rules.stored_notification(connection, rule_id=rule_id)
+        notification = stored
+        if body.notification is not None:
+            channels = alert_channels.with_known_secrets(
+                body.notification.channels, stored.channels
+            )
+            notification = body.notification.model_copy(update={"channels": channels})
+        kept = before.model_dump(include=set(AlertRuleFields.model_fields) - {"notification"})
+        fields = AlertRuleFields.model_validate({**kept, **given, "notification": notification})
+        _check(fields)
+        if before.enabled and not fields.enabled:
+            ending.end_all(connection, rule_id=rule_id, reason="the rule was disabled")
+        elif before.query != fields.query:
+            ending.end_all(connection, rule_id=rule_id, reason="the rule's query was changed")
+        alert_rules.put_rule(connection, rule_id=rule_id, version=before.version, fields=fields)
+        changed = alert_rules.get_rule(connection, rule_id=rule_id)
+    return ApiResponse(data=changed)
+
+
+@router.delete("/rules/{rule_id}", status_code=204)
+def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
+    """Remove a rule. What fires resolves, and its channels are told; its history stays."""
+    with database.connection() as connection, connection.transaction():
+        alert_state.rules_changed(connection)
+        ending.end_all(connection, rule_id=rule_id, reason="the rule was deleted")
+        alert_rules.delete_rule(connection, rule_id=rule_id)
+    return Response(status_code=204)
+
+
+@router.post("/rules/{rule_id}/evaluate")
+def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvaluation]:
+    """What the rule reads now, and what a tick would make of it. Changes nothing."""
+    at = float(tick_at(time.time()) * TICK)
+    with database.connection() as connection:
+        live = alert_state.load_rule(connection, rule_id=rule_id)
+        if live is None:
+            raise NotFound("There is no such alert rule.")
+        rule = alert_rules.get_rule(connection, rule_id=rule_id)
+        states = alert_state.load_states(connection, rule_id=rule_id).get(rule_id, {})
+        observed = alert_reads.read(connection, [live], at=at).of(live)
+    instances = []
+    for series, tags, value in observed:
+        known = states.get(series)
+        if known is None and value is None:
+            continue
+        before = known.instance if known else NEW
+        after = step(live.limits, before, value, at)
+        instances.append(_instance(rule, tags, after, value=value))
+    notes = [] if instances else ["The query reads no data in its window."]
+    if not rule.enabled:
+        notes.append("The rule is disabled: ticks leave it out.")
+    return ApiResponse(data=AlertEvaluation(at=_moment(at), instances=instances, notes=notes))
+
+
+@router.get("/events")
+def get_alert_history(
+    caller: Reader,
+    rule_id: Annotated[UUID | None, Query(alias="ruleId")] = None,
+    status: Annotated[AlertStatus | None, Query(description="firing or resolved")] = None,
+    start: Annotated[UtcTime | None, Query()] = None,
+    end: Annotated[UtcTime | None, Query()] = None,
+    page: Page = 1,
+    page_size: PageSize = 50,
+) -> ApiResponse[list[AlertEvent]]:
+    """Alerts that fired, newest first: of a rule or of all, in a range or ever."""
+    with database.connection() as connection:
+        found, total = alert_rules.list_events(
+            connection,
+            rule_id=rule_id,
+            status=status,
+            start=start,
+            end=end,
+            page=page,
+            page_size=page_size,
+        )
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
+
+
+@router.post("/preview")
+def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[AlertPreview]:
+    """When the rule would have fired and resolved: the live state machine over raw samples."""
+    began = time.perf_counter()
+    configured = settings()
+    _check(body.rule)
+    notes = []
+    oldest = datetime.now(UTC) - timedelta(seconds=configured.retention_raw)
+    start = body.start
+    if start < oldest:
+        start = oldest
+        notes.append(f"Raw samples reach back {format_interval(configured.retention_raw)}.")
+    rule = LiveRule(
+        id=uuid4(),
+        name=body.rule.name,
+        query=body.rule.query,
+        limits=limits_of(body.rule, forget_after=configured.alert_forget_after),
+        reducer=body.rule.reducer,
+        delay=interval_seconds(body.rule.evaluation_delay),
+    )
+    ticks = backtest.tick_times(start.timestamp(), body.end.timestamp())
+    histories = alert_reads.read_history(rule, ticks)
+    changes = [
+        AlertChange(
+            at=_moment(change.at),
+            tags=history.tags,
+            status=change.instance.status,
+            value=change.instance.value,
+            reason=change.instance.reason,
+        )
+        for history in histories
+        for change in backtest.run(rule.limits, ticks, history.values)
+    ]
+    changes.sort(key=lambda change: change.at)
+    fired = sum(change.status is AlertStatus.FIRING for change in changes)
+    most = configured.alert_preview_max_changes
+    if len(changes) > most:
+        notes.append(f"The first {most} of {len(changes)} changes are shown.")
+    if not histories:
+        notes.append("The query reads no data in this range.")
+    return ApiResponse(
+        data=AlertPreview(
+            changes=changes[:most],
+            series=len(histories),
+            ticks=len(ticks),
+            fired=fired,
+            duration_ms=round((time.perf_counter() - began) * 1000, 2),
+            notes=notes,
+        )
+    )
+
+
+def _check(fields: AlertRuleFields) -> None:
+    """Refuse what no tick could evaluate. Raises InvalidRequest."""
+    alert_reads.check_query(fields.query)
+    raw = settings().retention_raw
+    for name in ("duration", "window", "keep_firing_for", "evaluation_delay"):
+        text = getattr(fields, name)
+        if text is not None and interval_seconds(text) > raw // 2:
+            message = f"{name} is longer than {format_interval(raw // 2)}."
+            raise InvalidRequest(
+                message, details=[ErrorDetail(field=name, message=message, hint="shorten it")]
+            )

@@ -1,0 +1,58 @@
+"""Every ten seconds: a tick of all alert rules; and, in its second role, acknowledgements.
+
+{}                                          a tick; answers what `notify` is to send
+{"action": "acknowledge", "results": […]}   what became of it, as `notify` answered
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from functions.evaluate import tick
+from pulseboard.contracts.base import iso_utc
+from pulseboard.domain.alerting import TICK
+from pulseboard.domain.notifications import Sent
+from pulseboard.exceptions import Unavailable
+from pulseboard.observability import logger
+from pulseboard.stores import alert_outbox, database
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """A tick, or acknowledgements. A database that is away is logged and no failure: the next
+    tick catches up."""
+    try:
+        if event.get("action") == "acknowledge":
+            return _acknowledge(event)
+        return _tick()
+    except Unavailable as error:
+        logger().error("nothing was evaluated", extra={"reason": error.message})
+        return {"claims": [], "unavailable": error.message}
+
+
+def _acknowledge(event: dict[str, Any]) -> dict[str, Any]:
+    results = [Sent.model_validate(result) for result in event.get("results", [])]
+    if results:
+        with database.connection() as connection:
+            alert_outbox.acknowledge(connection, results=results)
+    return {"acknowledged": len(results)}
+
+
+def _tick() -> dict[str, Any]:
+    report = tick.run()
+    metrics = Metrics(namespace="Pulseboard", service="evaluate")
+    metrics.add_metric("EvaluatedRules", MetricUnit.Count, report.rules * len(report.evaluated))
+    metrics.add_metric("FailingRules", MetricUnit.Count, report.failing)
+    metrics.add_metric("TickSeconds", MetricUnit.Seconds, report.seconds)
+    metrics.add_metric("TickLagSeconds", MetricUnit.Seconds, report.lag)
+    metrics.flush_metrics()
+    following = datetime.fromtimestamp((report.tick + 1) * TICK, UTC)
+    return {
+        "tick": report.tick,
+        "evaluated": report.evaluated,
+        "rules": report.rules,
+        "changes": report.changes,
+        "nextTickAt": iso_utc(following),
+        "claims": [claim.model_dump(mode="json", by_alias=True) for claim in report.claims],
+    }

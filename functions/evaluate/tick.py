@@ -1,0 +1,216 @@
+"""One tick of all alert rules: read, decide, write in one transaction.
+
+Ticks are numbered. Starts come at least once, may overlap and may be missing: of two runs of a
+tick one writes, and missed ticks are evaluated afterwards, in their order and with their own
+windows. What a process knows of rules and states it keeps, as long as it ran the last tick itself
+and no rule has changed.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from functions.evaluate.decision import Patch, decide
+from pulseboard.domain.alerting import TICK, LiveRule, tick_at
+from pulseboard.domain.ingest import SeriesSamples
+from pulseboard.domain.notifications import Outgoing
+from pulseboard.domain.series import identity
+from pulseboard.exceptions import PulseboardError
+from pulseboard.http import alert_reads
+from pulseboard.observability import logger
+from pulseboard.settings import settings
+from pulseboard.stores import (
+    alert_cache,
+    alert_outbox,
+    alert_silences,
+    alert_state,
+    database,
+    samples,
+)
+from pulseboard.stores.alert_state import Changes, Head, Live
+
+GAP = 3
+"""More missed ticks than this and we were away: data that is missing then says nothing."""
+
+_PRUNE_EVERY = 360
+_RETRIES = 3
+
+
+@dataclass
+class _Memory:
+    """What this process knows since its last tick."""
+
+    runner: UUID
+    tick: int
+    rules_stamp: UUID | None
+    rules: list[LiveRule]
+    states: dict[UUID, dict[str, Live]]
+
+
+@dataclass
+class Report:
+    """What a run did. Times in seconds."""
+
+    tick: int
+    evaluated: list[int] = field(default_factory=list)
+    rules: int = 0
+    failing: int = 0
+    changes: int = 0
+    lag: float = 0.0
+    seconds: float = 0.0
+    claims: list[Outgoing] = field(default_factory=list)
+
+
+_memory: _Memory | None = None
+
+
+def forget() -> None:
+    """Know nothing, as a new process does."""
+    global _memory
+    _memory = None
+
+
+def run(*, now: float | None = None) -> Report:
+    """Evaluate the tick at `now` (seconds since 1970) and those missed before it, and claim what
+    is to be sent. Raises Unavailable when the database does not answer.
+    """
+    began = time.perf_counter()
+    moment = time.time() if now is None else now
+    report = Report(tick=tick_at(moment))
+    runner = _memory.runner if _memory else uuid4()
+    with database.connection() as connection:
+        if alert_cache.take_tick(report.tick, runner):
+            _run_ticks(connection, report, runner, moment, began)
+            report.lag = max(0.0, moment - report.tick * TICK)
+            if report.tick % _PRUNE_EVERY == 0:
+                alert_state.prune(connection)
+        report.claims = alert_outbox.claim(connection, now=moment)
+    report.seconds = time.perf_counter() - began
+    if report.evaluated:
+        _measure(report)
+    return report
+
+
+def _run_ticks(
+    connection: psycopg.Connection[Any],
+    report: Report,
+    runner: UUID,
+    moment: float,
+    began: float,
+) -> None:
+    configured = settings()
+    head = alert_state.head(connection)
+    known = head is not None and head.tick >= 0
+    last = head.tick if head is not None and known else report.tick - 1
+    away = not known or report.tick - last > GAP
+    steady = float(report.tick * TICK) if away or head is None else head.steady_since
+    for tick in range(max(last + 1, report.tick - configured.alert_catch_up + 1), report.tick + 1):
+        if not _run_tick(connection, tick, runner, steady, moment, report):
+            return
+        report.evaluated.append(tick)
+        if time.perf_counter() - began > configured.alert_tick_budget:
+            return
+
+
+def _run_tick(
+    connection: psycopg.Connection[Any],
+    tick: int,
+    runner: UUID,
+    steady: float,
+    moment: float,
+    report: Report,
+) -> bool:
+    """Evaluate and write one tick; False when somebody else has it."""
+    at = float(tick * TICK)
+    for _ in range(_RETRIES):
+        memory = _remember(connection, runner)
+        readings = alert_reads.read(connection, memory.rules, at=at)
+        # A tick that is late is told now: what is silenced now is not told.
+        silences = alert_silences.active(connection, at=moment)
+        changes, patch, current = decide(
+            memory.rules, memory.states, readings, silences, at, steady
+        )
+        with connection.transaction():
+            mine = alert_state.begin_tick(
+                connection,
+                tick=tick,
+                runner=runner,
+                steady_since=steady,
+                rules_stamp=memory.rules_stamp,
+            )
+            if mine:
+                alert_state.write(connection, changes=changes, tick=tick)
+        if mine:
+            memory.tick = tick
+            _apply(memory, patch, changes)
+            alert_cache.put_current(current)
+            report.rules = len(memory.rules)
+            report.failing = sum(rule.last_error is not None for rule in memory.rules)
+            report.changes += len(changes.started) + len(changes.ended)
+            return True
+        forget()
+        head = alert_state.head(connection)
+        if head is not None and head.tick >= tick:
+            return False
+    return False
+
+
+def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
+    global _memory
+    head = alert_state.head(connection)
+    if _memory is not None and _still_true(_memory, head):
+        return _memory
+    with connection.transaction():
+        # One snapshot: rules and states must belong to each other.
+        connection.execute("set transaction isolation level repeatable read")
+        head = alert_state.head(connection)
+        _memory = _Memory(
+            runner=runner,
+            tick=head.tick if head else -1,
+            rules_stamp=head.rules_stamp if head else None,
+            rules=alert_state.load_rules(connection),
+            states=alert_state.load_states(connection),
+        )
+    return _memory
+
+
+def _still_true(memory: _Memory, head: Head | None) -> bool:
+    return (
+        head is not None
+        and head.runner == memory.runner
+        and head.tick == memory.tick
+        and head.rules_stamp == memory.rules_stamp
+    )
+
+
+def _apply(memory: _Memory, patch: Patch, changes: Changes) -> None:
+    for (rule_id, series), live in patch.items():
+        if live is None:
+            memory.states.get(rule_id, {}).pop(series, None)
+        else:
+            memory.states.setdefault(rule_id, {})[series] = live
+    if changes.errors:
+        # Their `last_error` is part of the rules that are remembered.
+        memory.tick = -2
+
+
+def _measure(report: Report) -> None:
+    """Write the tick's own metrics beside everybody's; they are worth less than the tick."""
+    moment = int(time.time() * 1000)
+    batch = {}
+    for name, value in {
+        "pulseboard_alert_rules": float(report.rules),
+        "pulseboard_alert_rules_failing": float(report.failing),
+        "pulseboard_alert_tick_seconds": report.seconds,
+        "pulseboard_alert_lag_seconds": report.lag,
+    }.items():
+        series = SeriesSamples(name, b"{}")
+        series.values[moment] = value
+        batch[identity(name, b"{}")] = series
+    try:
+        samples.write(batch=batch)
+    except (PulseboardError, psycopg.Error) as error:
+        logger().warning("the tick's own metrics were not written", exc_info=error)

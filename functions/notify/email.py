@@ -1,0 +1,61 @@
+"""Sends e-mail by SES, or by an SNS topic where SES is not set up.
+
+boto3 is part of Lambda's own runtime and is imported on the first mail.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pulseboard.domain.notifications import Outgoing, Sent
+from pulseboard.settings import Settings
+
+
+def send(claim: Outgoing, *, configured: Settings) -> Sent:
+    """Send a mail; without a sender it fails for good and says what to set."""
+    if configured.alert_email_from:
+        way: Callable[[Any, Outgoing, Settings], None] = _by_ses
+    elif configured.alert_email_topic:
+        way = _by_sns
+    else:
+        return Sent(
+            id=claim.id,
+            ok=False,
+            permanent=True,
+            error="no e-mail is set up: set PULSEBOARD_ALERT_EMAIL_FROM (SES)"
+            " or PULSEBOARD_ALERT_EMAIL_TOPIC (SNS)",
+        )
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        return Sent(id=claim.id, ok=False, permanent=True, error="boto3 is not installed")
+    timeout = configured.alert_send_timeout
+    limits = Config(connect_timeout=timeout, read_timeout=timeout, retries={"max_attempts": 1})
+    try:
+        way(lambda name: boto3.client(name, config=limits), claim, configured)
+    except (BotoCoreError, ClientError) as error:
+        return Sent(id=claim.id, ok=False, error=str(error)[:300])
+    return Sent(id=claim.id, ok=True)
+
+
+def _by_ses(client: Any, claim: Outgoing, configured: Settings) -> None:
+    client("sesv2").send_email(
+        FromEmailAddress=configured.alert_email_from,
+        Destination={"ToAddresses": claim.to},
+        Content={
+            "Simple": {
+                "Subject": {"Data": claim.subject, "Charset": "UTF-8"},
+                "Body": {"Text": {"Data": claim.body, "Charset": "UTF-8"}},
+            }
+        },
+    )
+
+
+def _by_sns(client: Any, claim: Outgoing, configured: Settings) -> None:
+    client("sns").publish(
+        TopicArn=configured.alert_email_topic,
+        # SNS takes a subject of 100 printable ASCII characters.
+        Subject=claim.subject.encode("ascii", "replace").decode()[:100],
+        Message=claim.body,
+    )

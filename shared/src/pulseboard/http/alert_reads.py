@@ -1,0 +1,214 @@
+"""What alert rules read: at a tick, for all rules at once; and over the past, for one.
+
+Rules that read the same series share one read. The catalogue is asked once for all selectors and
+remembered until a series is made; samples are read once for each window length.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from pulseboard.domain import backtest
+from pulseboard.domain import selector as selectors
+from pulseboard.domain.alerting import LiveRule
+from pulseboard.domain.series import canonical_tags
+from pulseboard.exceptions import InvalidRequest, PulseboardError
+from pulseboard.settings import settings
+from pulseboard.stores import alert_reads, database
+
+CATALOGUE_LIFE = 60.0
+"""Seconds: a series whose transaction ended after a later one's is found within this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A series that a rule watches."""
+
+    id: int
+    key: str
+    tags: dict[str, str]
+
+
+@dataclass
+class Readings:
+    """What rules read at one tick."""
+
+    lines: dict[str, list[Line] | PulseboardError] = field(default_factory=dict)
+    windows: dict[tuple[float, float], dict[int, alert_reads.Window] | PulseboardError] = field(
+        default_factory=dict
+    )
+
+    def of(self, rule: LiveRule) -> list[tuple[str, dict[str, str], float | None]]:
+        """Each series of a rule: key, tags, value or None. Raises what its read raised."""
+        lines = self.lines[rule.query]
+        if isinstance(lines, PulseboardError):
+            raise lines
+        rows = self.windows.get((rule.limits.window, rule.delay), {})
+        if isinstance(rows, PulseboardError):
+            raise rows
+        column = alert_reads.COLUMNS[rule.reducer]
+        return [
+            (line.key, line.tags, row[column] if (row := rows.get(line.id)) else None)
+            for line in lines
+        ]
+
+
+@dataclass
+class _Catalogue:
+    """Which series each query text means, as long as no series is made."""
+
+    newest: int = -1
+    until: float = 0.0
+    lines: dict[str, list[Line] | PulseboardError] = field(default_factory=dict)
+
+
+_catalogue = _Catalogue()
+
+
+def forget() -> None:
+    """Ask the catalogue again, between tests."""
+    global _catalogue
+    _catalogue = _Catalogue()
+
+
+def read(connection: psycopg.Connection[Any], rules: Iterable[LiveRule], *, at: float) -> Readings:
+    """Read for all rules at the tick `at` (seconds since 1970).
+
+    What is wrong with one rule's query is kept for `Readings.of`.
+    """
+    rules = list(rules)
+    readings = Readings(lines=_resolve(connection, {rule.query for rule in rules}))
+    wanted: dict[tuple[float, float], set[int]] = {}
+    for rule in rules:
+        lines = readings.lines[rule.query]
+        if not isinstance(lines, PulseboardError):
+            ids = wanted.setdefault((rule.limits.window, rule.delay), set())
+            ids.update([line.id for line in lines])
+    for (window, delay), ids in wanted.items():
+        end = at - delay
+        readings.windows[window, delay] = _window(connection, sorted(ids), end - window, end)
+    return readings
+
+
+def _window(
+    connection: psycopg.Connection[Any], ids: list[int], start: float, end: float
+) -> dict[int, alert_reads.Window] | PulseboardError:
+    if not ids:
+        return {}
+    try:
+        with connection.transaction():
+            _limit_time(connection)
+            return alert_reads.read_windows(connection, series_ids=ids, start=start, end=end)
+    except psycopg.errors.QueryCanceled:
+        return InvalidRequest("Reading the window took too long: shorten it or narrow the query.")
+
+
+def _limit_time(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(
+        "select set_config('statement_timeout', %s, true)",
+        (f"{settings().query_timeout * 1000:.0f}",),
+    )
+
+
+def _resolve(
+    connection: psycopg.Connection[Any], texts: set[str]
+) -> dict[str, list[Line] | PulseboardError]:
+    newest = alert_reads.newest_series(connection)
+    if newest != _catalogue.newest or time.monotonic() > _catalogue.until:
+        _catalogue.newest = newest
+        _catalogue.until = time.monotonic() + CATALOGUE_LIFE
+        _catalogue.lines = {}
+    unknown = sorted(texts - _catalogue.lines.keys())
+    found: dict[str, selectors.Selector] = {}
+    for text in unknown:
+        try:
+            found[text] = selectors.parse(text)
+        except PulseboardError as error:
+            _catalogue.lines[text] = error
+    most = settings().alert_max_series
+    answers = alert_reads.find_many(
+        connection,
+        wanted=[
+            (
+                selector.name,
+                {m.key: m.value for m in selector.matchers if m.operator == "=" and m.value},
+            )
+            for selector in found.values()
+        ],
+        limit=most * 10 + 1,
+    )
+    for (text, selector), series in zip(found.items(), answers, strict=True):
+        lines = [
+            Line(one.id, canonical_tags(one.tags).decode(), one.tags)
+            for one in series
+            if all(matcher.accepts(one.tags) for matcher in selector.matchers)
+        ]
+        _catalogue.lines[text] = (
+            InvalidRequest(
+                f"The query selects {len(lines)} series; a rule may watch {most}. Add a tag filter."
+            )
+            if len(lines) > most
+            else lines
+        )
+    return {text: _catalogue.lines[text] for text in texts}
+
+
+def check_query(text: str) -> None:
+    """Raise InvalidRequest, with the position, for a text that no rule could read."""
+    selectors.parse(text)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What one series of a rule reads at each tick; NaN where the window is empty."""
+
+    tags: dict[str, str]
+    values: backtest.Floats
+
+
+def read_history(rule: LiveRule, ticks: backtest.Floats) -> list[History]:
+    """What a rule would have read at each of these ticks (seconds since 1970, ascending).
+
+    Raises InvalidRequest for a query that can't be read, Unavailable without a database.
+    """
+    if not len(ticks):
+        return []
+    window, delay = rule.limits.window, rule.delay
+    with database.connection() as connection:
+        lines = _resolve(connection, {rule.query})[rule.query]
+        if isinstance(lines, PulseboardError):
+            raise lines
+        if not lines:
+            return []
+        try:
+            with connection.transaction():
+                _limit_time(connection)
+                found = alert_reads.read_samples(
+                    connection,
+                    series_ids=[line.id for line in lines],
+                    start=float(ticks[0]) - delay - window,
+                    end=float(ticks[-1]) - delay,
+                )
+        except psycopg.errors.QueryCanceled as error:
+            raise InvalidRequest(
+                "Reading the samples took too long: take a shorter range or narrow the query."
+            ) from error
+    ends = ticks - delay
+    histories = []
+    for line in lines:
+        if line.id not in found:
+            continue
+        moments, values = found[line.id]
+        times = alert_reads.to_seconds(np.frombuffer(moments, ">i8"))
+        samples = np.frombuffer(values, ">f8").astype(np.float64)
+        histories.append(
+            History(
+                line.tags,
+                backtest.reduce_windows(times, samples, ends, window=window, reducer=rule.reducer),
+            )
+        )
+    return histories
