@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AddPanelData, AddPanelErrors, AddPanelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CopyPanelData, CopyPanelErrors, CopyPanelResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeletePanelData, DeletePanelErrors, DeletePanelResponses, DuplicateDashboardData, DuplicateDashboardErrors, DuplicateDashboardResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, ExportDashboardData, ExportDashboardErrors, ExportDashboardResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetDashboardVersionsData, GetDashboardVersionsErrors, GetDashboardVersionsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsersData, GetUsersErrors, GetUsersResponses, ImportDashboardData, ImportDashboardErrors, ImportDashboardResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, NoteVisitData, NoteVisitErrors, NoteVisitResponses, RestoreDashboardVersionData, RestoreDashboardVersionErrors, RestoreDashboardVersionResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, SetFavouriteData, SetFavouriteErrors, SetFavouriteResponses, UpdateDashboardData, UpdateDashboardErrors, UpdateDashboardResponses, UpdatePanelData, UpdatePanelErrors, UpdatePanelResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AddPanelData, AddPanelErrors, AddPanelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CopyPanelData, CopyPanelErrors, CopyPanelResponses, CreateAlertChannelData, CreateAlertChannelErrors, CreateAlertChannelResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateAlertSilenceData, CreateAlertSilenceErrors, CreateAlertSilenceResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertChannelData, DeleteAlertChannelErrors, DeleteAlertChannelResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeletePanelData, DeletePanelErrors, DeletePanelResponses, DuplicateDashboardData, DuplicateDashboardErrors, DuplicateDashboardResponses, EndAlertSilenceData, EndAlertSilenceErrors, EndAlertSilenceResponses, EvaluateAlertRuleData, EvaluateAlertRuleErrors, EvaluateAlertRuleResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, ExportDashboardData, ExportDashboardErrors, ExportDashboardResponses, GetAlertChannelsData, GetAlertChannelsErrors, GetAlertChannelsResponses, GetAlertDeliveriesData, GetAlertDeliveriesErrors, GetAlertDeliveriesResponses, GetAlertDeliveryData, GetAlertDeliveryErrors, GetAlertDeliveryResponses, GetAlertHistoryData, GetAlertHistoryErrors, GetAlertHistoryResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetAlertRulesData, GetAlertRulesErrors, GetAlertRulesResponses, GetAlertSilencesData, GetAlertSilencesErrors, GetAlertSilencesResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetDashboardVersionsData, GetDashboardVersionsErrors, GetDashboardVersionsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsersData, GetUsersErrors, GetUsersResponses, ImportDashboardData, ImportDashboardErrors, ImportDashboardResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, NoteVisitData, NoteVisitErrors, NoteVisitResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, ResendAlertDeliveryData, ResendAlertDeliveryErrors, ResendAlertDeliveryResponses, RestoreDashboardVersionData, RestoreDashboardVersionErrors, RestoreDashboardVersionResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, SetFavouriteData, SetFavouriteErrors, SetFavouriteResponses, TestAlertChannelData, TestAlertChannelErrors, TestAlertChannelResponses, TestAlertReceiverData, TestAlertReceiverErrors, TestAlertReceiverResponses, UpdateAlertChannelData, UpdateAlertChannelErrors, UpdateAlertChannelResponses, UpdateAlertRuleData, UpdateAlertRuleErrors, UpdateAlertRuleResponses, UpdateDashboardData, UpdateDashboardErrors, UpdateDashboardResponses, UpdatePanelData, UpdatePanelErrors, UpdatePanelResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -17,6 +17,199 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
      */
     meta?: Record<string, unknown>;
 };
+
+/**
+ * Get Alert Channels
+ *
+ * All channels by name, their secrets hidden.
+ */
+export const getAlertChannels = <ThrowOnError extends boolean = false>(options?: Options<GetAlertChannelsData, ThrowOnError>) => (options?.client ?? client).get<GetAlertChannelsResponses, GetAlertChannelsErrors, ThrowOnError>({ url: '/api/v1/alerts/channels', ...options });
+
+/**
+ * Create Alert Channel
+ *
+ * Keep a receiver under a name. 409 when the name is taken.
+ */
+export const createAlertChannel = <ThrowOnError extends boolean = false>(options: Options<CreateAlertChannelData, ThrowOnError>) => (options.client ?? client).post<CreateAlertChannelResponses, CreateAlertChannelErrors, ThrowOnError>({
+    url: '/api/v1/alerts/channels',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Test Alert Receiver
+ *
+ * Send a test notification to a receiver that is not kept yet, within ten seconds.
+ *
+ * Ask `/deliveries/{id}` what became of it.
+ */
+export const testAlertReceiver = <ThrowOnError extends boolean = false>(options: Options<TestAlertReceiverData, ThrowOnError>) => (options.client ?? client).post<TestAlertReceiverResponses, TestAlertReceiverErrors, ThrowOnError>({
+    url: '/api/v1/alerts/channels/test',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete Alert Channel
+ *
+ * Forget a channel. 409 while a rule names it.
+ */
+export const deleteAlertChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertChannelData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertChannelResponses, DeleteAlertChannelErrors, ThrowOnError>({ url: '/api/v1/alerts/channels/{channel_id}', ...options });
+
+/**
+ * Update Alert Channel
+ *
+ * Change a channel; rules that name it follow a new name. A hidden secret stays as it is.
+ */
+export const updateAlertChannel = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertChannelData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertChannelResponses, UpdateAlertChannelErrors, ThrowOnError>({
+    url: '/api/v1/alerts/channels/{channel_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Test Alert Channel
+ *
+ * Send a test notification to a channel, the way that real ones go, within ten seconds.
+ */
+export const testAlertChannel = <ThrowOnError extends boolean = false>(options: Options<TestAlertChannelData, ThrowOnError>) => (options.client ?? client).post<TestAlertChannelResponses, TestAlertChannelErrors, ThrowOnError>({ url: '/api/v1/alerts/channels/{channel_id}/test', ...options });
+
+/**
+ * Get Alert Deliveries
+ *
+ * Notifications, newest first; `status=dead` are those that were given up.
+ */
+export const getAlertDeliveries = <ThrowOnError extends boolean = false>(options?: Options<GetAlertDeliveriesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertDeliveriesResponses, GetAlertDeliveriesErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries', ...options });
+
+/**
+ * Get Alert Delivery
+ *
+ * What became of a notification.
+ */
+export const getAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<GetAlertDeliveryData, ThrowOnError>) => (options.client ?? client).get<GetAlertDeliveryResponses, GetAlertDeliveryErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries/{delivery_id}', ...options });
+
+/**
+ * Resend Alert Delivery
+ *
+ * Send a dead letter again, with the same idempotency key. 404 when it is not dead.
+ */
+export const resendAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<ResendAlertDeliveryData, ThrowOnError>) => (options.client ?? client).post<ResendAlertDeliveryResponses, ResendAlertDeliveryErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries/{delivery_id}/resend', ...options });
+
+/**
+ * Get Alert History
+ *
+ * Alerts that fired, newest first: of a rule or of all, in a range or ever.
+ */
+export const getAlertHistory = <ThrowOnError extends boolean = false>(options?: Options<GetAlertHistoryData, ThrowOnError>) => (options?.client ?? client).get<GetAlertHistoryResponses, GetAlertHistoryErrors, ThrowOnError>({ url: '/api/v1/alerts/events', ...options });
+
+/**
+ * Preview Alert Rule
+ *
+ * When the rule would have fired and resolved: the live state machine over raw samples.
+ */
+export const previewAlertRule = <ThrowOnError extends boolean = false>(options: Options<PreviewAlertRuleData, ThrowOnError>) => (options.client ?? client).post<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError>({
+    url: '/api/v1/alerts/preview',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Get Alert Rules
+ *
+ * All rules with their state, the most urgent first.
+ */
+export const getAlertRules = <ThrowOnError extends boolean = false>(options?: Options<GetAlertRulesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertRulesResponses, GetAlertRulesErrors, ThrowOnError>({ url: '/api/v1/alerts/rules', ...options });
+
+/**
+ * Create Alert Rule
+ *
+ * Add a rule. It is evaluated from the next tick on, within ten seconds.
+ */
+export const createAlertRule = <ThrowOnError extends boolean = false>(options: Options<CreateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError>({
+    url: '/api/v1/alerts/rules',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete Alert Rule
+ *
+ * Remove a rule. What fires resolves, and its channels are told; its history stays.
+ */
+export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}', ...options });
+
+/**
+ * Get Alert Rule
+ *
+ * A rule with its series: those that fire, wait or have resolved, and what each reads.
+ */
+export const getAlertRule = <ThrowOnError extends boolean = false>(options: Options<GetAlertRuleData, ThrowOnError>) => (options.client ?? client).get<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}', ...options });
+
+/**
+ * Update Alert Rule
+ *
+ * Change a rule; what is left out stays. 409 when `version` is not the kept one's.
+ *
+ * What fires goes on when only words change; with another query, or disabled, it resolves.
+ */
+export const updateAlertRule = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertRuleData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertRuleResponses, UpdateAlertRuleErrors, ThrowOnError>({
+    url: '/api/v1/alerts/rules/{rule_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Evaluate Alert Rule
+ *
+ * What the rule reads now, and what a tick would make of it. Changes nothing.
+ */
+export const evaluateAlertRule = <ThrowOnError extends boolean = false>(options: Options<EvaluateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<EvaluateAlertRuleResponses, EvaluateAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}/evaluate', ...options });
+
+/**
+ * Get Alert Silences
+ *
+ * Silences that hold now or later.
+ */
+export const getAlertSilences = <ThrowOnError extends boolean = false>(options?: Options<GetAlertSilencesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertSilencesResponses, GetAlertSilencesErrors, ThrowOnError>({ url: '/api/v1/alerts/silences', ...options });
+
+/**
+ * Create Alert Silence
+ *
+ * Silence alerts that meet all matchers. Their state goes on; nobody is told.
+ */
+export const createAlertSilence = <ThrowOnError extends boolean = false>(options: Options<CreateAlertSilenceData, ThrowOnError>) => (options.client ?? client).post<CreateAlertSilenceResponses, CreateAlertSilenceErrors, ThrowOnError>({
+    url: '/api/v1/alerts/silences',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * End Alert Silence
+ *
+ * End a silence now. What still fires notifies at the next tick.
+ */
+export const endAlertSilence = <ThrowOnError extends boolean = false>(options: Options<EndAlertSilenceData, ThrowOnError>) => (options.client ?? client).delete<EndAlertSilenceResponses, EndAlertSilenceErrors, ThrowOnError>({ url: '/api/v1/alerts/silences/{silence_id}', ...options });
 
 /**
  * Get Api Keys

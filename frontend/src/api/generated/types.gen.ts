@@ -12,11 +12,161 @@ export type ClientOptions = {
 export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'count' | 'last';
 
 /**
+ * AlertChange
+ *
+ * One change of state in a backtest.
+ */
+export type AlertChange = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Reason
+     */
+    reason: string;
+    status: AlertStatus;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Value
+     */
+    value: number | null;
+};
+
+/**
+ * AlertChannel
+ *
+ * A receiver as it is kept; its secrets are hidden.
+ */
+export type AlertChannel = {
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Receiver
+     */
+    receiver: ({
+        type: 'WebhookChannel';
+    } & WebhookChannel) | ({
+        type: 'SlackChannel';
+    } & SlackChannel) | ({
+        type: 'PagerDutyChannel';
+    } & PagerDutyChannel) | ({
+        type: 'EmailChannel';
+    } & EmailChannel);
+    /**
+     * Updatedat
+     */
+    updatedAt: string;
+    /**
+     * Usedby
+     *
+     * Rules that name it.
+     */
+    usedBy: number;
+};
+
+/**
  * AlertCondition
  *
  * How a value is held against the threshold.
  */
 export type AlertCondition = 'gt' | 'gte' | 'lt' | 'lte' | 'eq' | 'ne';
+
+/**
+ * AlertDelivery
+ *
+ * One notification to one channel. Dead ones were given up; they can be sent again.
+ */
+export type AlertDelivery = {
+    /**
+     * Attempts
+     */
+    attempts: number;
+    /**
+     * Channel
+     *
+     * Kind and name of the channel, without its secrets.
+     */
+    channel: string;
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Deadat
+     */
+    deadAt: string | null;
+    /**
+     * Firing
+     *
+     * Alerts that fire in this notification.
+     */
+    firing: number;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Lasterror
+     */
+    lastError: string | null;
+    /**
+     * Nextattemptat
+     */
+    nextAttemptAt: string | null;
+    /**
+     * Resolved
+     */
+    resolved: number;
+    /**
+     * Ruleid
+     */
+    ruleId: string | null;
+    /**
+     * Rulename
+     */
+    ruleName: string;
+    /**
+     * Sentat
+     */
+    sentAt: string | null;
+    status: DeliveryStatus;
+};
+
+/**
+ * AlertEvaluation
+ *
+ * What a rule reads now and what the next tick would make of it. Nothing is changed.
+ */
+export type AlertEvaluation = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * Instances
+     */
+    instances: Array<AlertInstance>;
+    /**
+     * Notes
+     */
+    notes: Array<string>;
+};
 
 /**
  * AlertEvent
@@ -35,15 +185,15 @@ export type AlertEvent = {
     /**
      * Resolvedat
      */
-    resolvedAt?: string | null;
+    resolvedAt: string | null;
     /**
      * Resolvedreason
      */
-    resolvedReason?: string | null;
+    resolvedReason: string | null;
     /**
      * Resolvedvalue
      */
-    resolvedValue?: number | null;
+    resolvedValue: number | null;
     /**
      * Ruleid
      */
@@ -67,7 +217,7 @@ export type AlertEvent = {
     /**
      * Value
      */
-    value?: number | null;
+    value: number | null;
 };
 
 /**
@@ -81,7 +231,7 @@ export type AlertInstance = {
      *
      * When the condition was first met, before `duration` passed.
      */
-    firstTriggered?: string | null;
+    firstTriggered: string | null;
     /**
      * Reason
      */
@@ -89,7 +239,7 @@ export type AlertInstance = {
     /**
      * Silenced
      */
-    silenced?: boolean;
+    silenced: boolean;
     /**
      * Since
      */
@@ -106,7 +256,41 @@ export type AlertInstance = {
      *
      * Null when there was no data.
      */
-    value?: number | null;
+    value: number | null;
+};
+
+/**
+ * AlertPreview
+ *
+ * When a rule would have fired and resolved, at the ticks that a live one has.
+ */
+export type AlertPreview = {
+    /**
+     * Changes
+     *
+     * In the order of time.
+     */
+    changes: Array<AlertChange>;
+    /**
+     * Durationms
+     */
+    durationMs: number;
+    /**
+     * Fired
+     */
+    fired: number;
+    /**
+     * Notes
+     */
+    notes: Array<string>;
+    /**
+     * Series
+     */
+    series: number;
+    /**
+     * Ticks
+     */
+    ticks: number;
 };
 
 /**
@@ -125,21 +309,21 @@ export type AlertRule = {
      *
      * How long the condition must hold before it fires.
      */
-    duration?: string;
+    duration: string;
     /**
      * Enabled
      */
-    enabled?: boolean;
+    enabled: boolean;
     /**
      * Evaluationdelay
      */
-    evaluationDelay?: string;
+    evaluationDelay: string;
     /**
      * Firing
      *
      * Series that fire.
      */
-    firing?: number;
+    firing: number;
     /**
      * Id
      */
@@ -147,53 +331,53 @@ export type AlertRule = {
     /**
      * Keepfiringfor
      */
-    keepFiringFor?: string;
+    keepFiringFor: string;
     /**
      * Labels
      */
-    labels?: {
+    labels: {
         [key: string]: unknown | string;
     };
     /**
      * Lasterror
      */
-    lastError?: string | null;
+    lastError: string | null;
     /**
      * Lastevaluatedat
      */
-    lastEvaluatedAt?: string | null;
+    lastEvaluatedAt: string | null;
     /**
      * Message
      *
      * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`.
      */
-    message?: string;
+    message: string;
     /**
      * Name
      */
     name: string;
-    noData?: NoDataPolicy;
-    notification?: Notification;
+    noData: NoDataPolicy;
+    notification: Notification;
     /**
      * Ownerid
      */
-    ownerId?: string | null;
+    ownerId: string | null;
     /**
      * Pending
      *
      * Series that wait for `duration`.
      */
-    pending?: number;
+    pending: number;
     /**
      * Query
      */
     query: string;
-    reducer?: Reducer;
-    severity?: AlertSeverity;
+    reducer: Reducer;
+    severity: AlertSeverity;
     /**
      * The most urgent state among its series.
      */
-    status?: AlertStatus;
+    status: AlertStatus;
     /**
      * Threshold
      */
@@ -205,13 +389,122 @@ export type AlertRule = {
     /**
      * Version
      */
-    version?: number;
+    version: number;
     /**
      * Window
      *
      * Left out: the larger of duration and 1m.
      */
-    window?: string | null;
+    window: string | null;
+};
+
+/**
+ * AlertRuleDetail
+ *
+ * A rule with each of its series that is not inactive.
+ */
+export type AlertRuleDetail = {
+    condition: AlertCondition;
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Duration
+     *
+     * How long the condition must hold before it fires.
+     */
+    duration: string;
+    /**
+     * Enabled
+     */
+    enabled: boolean;
+    /**
+     * Evaluationdelay
+     */
+    evaluationDelay: string;
+    /**
+     * Firing
+     *
+     * Series that fire.
+     */
+    firing: number;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Instances
+     */
+    instances: Array<AlertInstance>;
+    /**
+     * Keepfiringfor
+     */
+    keepFiringFor: string;
+    /**
+     * Labels
+     */
+    labels: {
+        [key: string]: unknown | string;
+    };
+    /**
+     * Lasterror
+     */
+    lastError: string | null;
+    /**
+     * Lastevaluatedat
+     */
+    lastEvaluatedAt: string | null;
+    /**
+     * Message
+     *
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`.
+     */
+    message: string;
+    /**
+     * Name
+     */
+    name: string;
+    noData: NoDataPolicy;
+    notification: Notification;
+    /**
+     * Ownerid
+     */
+    ownerId: string | null;
+    /**
+     * Pending
+     *
+     * Series that wait for `duration`.
+     */
+    pending: number;
+    /**
+     * Query
+     */
+    query: string;
+    reducer: Reducer;
+    severity: AlertSeverity;
+    /**
+     * The most urgent state among its series.
+     */
+    status: AlertStatus;
+    /**
+     * Threshold
+     */
+    threshold: number;
+    /**
+     * Updatedat
+     */
+    updatedAt: string;
+    /**
+     * Version
+     */
+    version: number;
+    /**
+     * Window
+     *
+     * Left out: the larger of duration and 1m.
+     */
+    window: string | null;
 };
 
 /**
@@ -220,6 +513,48 @@ export type AlertRule = {
  * How urgent a firing alert is.
  */
 export type AlertSeverity = 'info' | 'warning' | 'critical';
+
+/**
+ * AlertSilence
+ *
+ * A silence as it is kept.
+ */
+export type AlertSilence = {
+    /**
+     * Active
+     */
+    active: boolean;
+    /**
+     * Author
+     *
+     * E-mail of who made it.
+     */
+    author: string | null;
+    /**
+     * Comment
+     */
+    comment: string;
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Endsat
+     */
+    endsAt: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Matchers
+     */
+    matchers: Array<SilenceMatcher>;
+    /**
+     * Startsat
+     */
+    startsAt: string;
+};
 
 /**
  * AlertStatus
@@ -294,6 +629,62 @@ export type ApiKey = {
 };
 
 /**
+ * ApiResponse[AlertChannel]
+ */
+export type ApiResponseAlertChannel = {
+    data: AlertChannel;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[AlertDelivery]
+ */
+export type ApiResponseAlertDelivery = {
+    data: AlertDelivery;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[AlertEvaluation]
+ */
+export type ApiResponseAlertEvaluation = {
+    data: AlertEvaluation;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[AlertPreview]
+ */
+export type ApiResponseAlertPreview = {
+    data: AlertPreview;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[AlertRuleDetail]
+ */
+export type ApiResponseAlertRuleDetail = {
+    data: AlertRuleDetail;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[AlertRule]
+ */
+export type ApiResponseAlertRule = {
+    data: AlertRule;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[AlertSilence]
+ */
+export type ApiResponseAlertSilence = {
+    data: AlertSilence;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[CreatedApiKey]
  */
 export type ApiResponseCreatedApiKey = {
@@ -362,6 +753,61 @@ export type ApiResponseStatus = {
  */
 export type ApiResponseUser = {
     data: User;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[AlertChannel]]
+ */
+export type ApiResponseListAlertChannel = {
+    /**
+     * Data
+     */
+    data: Array<AlertChannel>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[AlertDelivery]]
+ */
+export type ApiResponseListAlertDelivery = {
+    /**
+     * Data
+     */
+    data: Array<AlertDelivery>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[AlertEvent]]
+ */
+export type ApiResponseListAlertEvent = {
+    /**
+     * Data
+     */
+    data: Array<AlertEvent>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[AlertRule]]
+ */
+export type ApiResponseListAlertRule = {
+    /**
+     * Data
+     */
+    data: Array<AlertRule>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[AlertSilence]]
+ */
+export type ApiResponseListAlertSilence = {
+    /**
+     * Data
+     */
+    data: Array<AlertSilence>;
     meta: PageMeta | null;
 };
 
@@ -563,6 +1009,30 @@ export type CopyPanel = {
 };
 
 /**
+ * CreateAlertChannel
+ *
+ * A receiver to keep under a name that rules then use.
+ */
+export type CreateAlertChannel = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Receiver
+     */
+    receiver: ({
+        type: 'WebhookChannelInput';
+    } & WebhookChannelInput) | ({
+        type: 'SlackChannelInput';
+    } & SlackChannelInput) | ({
+        type: 'PagerDutyChannelInput';
+    } & PagerDutyChannelInput) | ({
+        type: 'EmailChannelInput';
+    } & EmailChannelInput);
+};
+
+/**
  * CreateAlertRule
  *
  * A new rule.
@@ -604,7 +1074,7 @@ export type CreateAlertRule = {
      */
     name: string;
     noData?: NoDataPolicy;
-    notification?: Notification;
+    notification?: NotificationInput;
     /**
      * Query
      */
@@ -621,6 +1091,32 @@ export type CreateAlertRule = {
      * Left out: the larger of duration and 1m.
      */
     window?: string | null;
+};
+
+/**
+ * CreateAlertSilence
+ *
+ * Alerts that meet every matcher notify nobody until `endsAt`.
+ */
+export type CreateAlertSilence = {
+    /**
+     * Comment
+     */
+    comment?: string;
+    /**
+     * Endsat
+     */
+    endsAt: string;
+    /**
+     * Matchers
+     */
+    matchers: Array<SilenceMatcherInput>;
+    /**
+     * Startsat
+     *
+     * Left out: now.
+     */
+    startsAt?: string | null;
 };
 
 /**
@@ -995,6 +1491,13 @@ export type DashboardVersion = {
 };
 
 /**
+ * DeliveryStatus
+ *
+ * What became of a notification.
+ */
+export type DeliveryStatus = 'waiting' | 'sent' | 'dead';
+
+/**
  * DuplicateDashboard
  *
  * A copy of a dashboard, owned by whoever makes it.
@@ -1014,6 +1517,22 @@ export type DuplicateDashboard = {
  * E-mail to one or more addresses.
  */
 export type EmailChannel = {
+    /**
+     * To
+     */
+    to: Array<string>;
+    /**
+     * Type
+     */
+    type: 'email';
+};
+
+/**
+ * EmailChannel
+ *
+ * E-mail to one or more addresses.
+ */
+export type EmailChannelInput = {
     /**
      * To
      */
@@ -1235,6 +1754,13 @@ export type Login = {
 };
 
 /**
+ * MatchOperator
+ *
+ * How a label is compared; regular expressions match the whole value.
+ */
+export type MatchOperator = '=' | '!=' | '=~' | '!~';
+
+/**
  * MetricBatch
  *
  * Several samples in one request.
@@ -1326,17 +1852,43 @@ export type Notification = {
     /**
      * Channels
      */
-    channels?: Array<({
-        type: 'webhook';
+    channels: Array<({
+        type: 'WebhookChannel';
     } & WebhookChannel) | ({
-        type: 'slack';
+        type: 'SlackChannel';
     } & SlackChannel) | ({
-        type: 'pagerduty';
+        type: 'PagerDutyChannel';
     } & PagerDutyChannel) | ({
-        type: 'email';
+        type: 'EmailChannel';
     } & EmailChannel) | ({
-        type: 'saved';
+        type: 'SavedChannel';
     } & SavedChannel)>;
+    /**
+     * Repeatinterval
+     */
+    repeatInterval: string;
+};
+
+/**
+ * Notification
+ *
+ * Who is told, and how often while it fires.
+ */
+export type NotificationInput = {
+    /**
+     * Channels
+     */
+    channels?: Array<({
+        type: 'WebhookChannelInput';
+    } & WebhookChannelInput) | ({
+        type: 'SlackChannelInput';
+    } & SlackChannelInput) | ({
+        type: 'PagerDutyChannelInput';
+    } & PagerDutyChannelInput) | ({
+        type: 'EmailChannelInput';
+    } & EmailChannelInput) | ({
+        type: 'SavedChannelInput';
+    } & SavedChannelInput)>;
     /**
      * Repeatinterval
      */
@@ -1369,6 +1921,24 @@ export type PageMeta = {
  * A PagerDuty service (Events API v2).
  */
 export type PagerDutyChannel = {
+    /**
+     * Routingkey
+     *
+     * Never shown: answers hold **********, which sent back changes nothing.
+     */
+    routingKey: string;
+    /**
+     * Type
+     */
+    type: 'pagerduty';
+};
+
+/**
+ * PagerDutyChannel
+ *
+ * A PagerDuty service (Events API v2).
+ */
+export type PagerDutyChannelInput = {
     /**
      * Routingkey
      *
@@ -1755,6 +2325,23 @@ export type Position = {
 };
 
 /**
+ * PreviewAlertRule
+ *
+ * A rule, saved or not, to run over samples of the past.
+ */
+export type PreviewAlertRule = {
+    /**
+     * End
+     */
+    end: string;
+    rule: CreateAlertRule;
+    /**
+     * Start
+     */
+    start: string;
+};
+
+/**
  * QueryBatch
  *
  * All questions of a dashboard over one range of time.
@@ -1914,6 +2501,22 @@ export type SavedChannel = {
     /**
      * Type
      */
+    type: 'saved';
+};
+
+/**
+ * SavedChannel
+ *
+ * A channel that was saved under a name.
+ */
+export type SavedChannelInput = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Type
+     */
     type?: 'saved';
 };
 
@@ -2058,11 +2661,63 @@ export type SetFavourite = {
 };
 
 /**
+ * SilenceMatcher
+ *
+ * A condition on one label of an alert: a tag, a label of the rule, alertname or severity.
+ */
+export type SilenceMatcher = {
+    /**
+     * Label
+     */
+    label: string;
+    operator: MatchOperator;
+    /**
+     * Value
+     */
+    value: string;
+};
+
+/**
+ * SilenceMatcher
+ *
+ * A condition on one label of an alert: a tag, a label of the rule, alertname or severity.
+ */
+export type SilenceMatcherInput = {
+    /**
+     * Label
+     */
+    label: string;
+    operator?: MatchOperator;
+    /**
+     * Value
+     */
+    value: string;
+};
+
+/**
  * SlackChannel
  *
  * A Slack incoming webhook, or one that reads the same bodies.
  */
 export type SlackChannel = {
+    /**
+     * Type
+     */
+    type: 'slack';
+    /**
+     * Url
+     *
+     * Never shown: answers hold **********, which sent back changes nothing.
+     */
+    url: string;
+};
+
+/**
+ * SlackChannel
+ *
+ * A Slack incoming webhook, or one that reads the same bodies.
+ */
+export type SlackChannelInput = {
     /**
      * Type
      */
@@ -2217,6 +2872,30 @@ export type TokenLogin = {
 };
 
 /**
+ * UpdateAlertChannel
+ *
+ * Changes to a kept receiver; what is left out stays.
+ */
+export type UpdateAlertChannel = {
+    /**
+     * Name
+     */
+    name?: string | null;
+    /**
+     * Receiver
+     */
+    receiver?: ({
+        type: 'WebhookChannelInput';
+    } & WebhookChannelInput) | ({
+        type: 'SlackChannelInput';
+    } & SlackChannelInput) | ({
+        type: 'PagerDutyChannelInput';
+    } & PagerDutyChannelInput) | ({
+        type: 'EmailChannelInput';
+    } & EmailChannelInput) | null;
+};
+
+/**
  * UpdateAlertRule
  *
  * Changes to a rule; what is left out stays. `version` is the one that was read.
@@ -2254,7 +2933,7 @@ export type UpdateAlertRule = {
      */
     name?: string | null;
     noData?: NoDataPolicy | null;
-    notification?: Notification | null;
+    notification?: NotificationInput | null;
     /**
      * Query
      */
@@ -2511,6 +3190,28 @@ export type WebhookChannel = {
      *
      * Signs each body (HMAC-SHA256).
      */
+    secret: string | null;
+    /**
+     * Type
+     */
+    type: 'webhook';
+    /**
+     * Url
+     */
+    url: string;
+};
+
+/**
+ * WebhookChannel
+ *
+ * An HTTP receiver of Alertmanager version 4 bodies.
+ */
+export type WebhookChannelInput = {
+    /**
+     * Secret
+     *
+     * Signs each body (HMAC-SHA256).
+     */
     secret?: string | null;
     /**
      * Type
@@ -2571,6 +3272,957 @@ export type UpdateUserWritable = {
     password?: string | null;
     role?: Role | null;
 };
+
+export type GetAlertChannelsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/channels';
+};
+
+export type GetAlertChannelsErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetAlertChannelsError = GetAlertChannelsErrors[keyof GetAlertChannelsErrors];
+
+export type GetAlertChannelsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListAlertChannel;
+};
+
+export type GetAlertChannelsResponse = GetAlertChannelsResponses[keyof GetAlertChannelsResponses];
+
+export type CreateAlertChannelData = {
+    body: CreateAlertChannel;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/channels';
+};
+
+export type CreateAlertChannelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type CreateAlertChannelError = CreateAlertChannelErrors[keyof CreateAlertChannelErrors];
+
+export type CreateAlertChannelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseAlertChannel;
+};
+
+export type CreateAlertChannelResponse = CreateAlertChannelResponses[keyof CreateAlertChannelResponses];
+
+export type TestAlertReceiverData = {
+    /**
+     * Body
+     */
+    body: ({
+        type: 'WebhookChannelInput';
+    } & WebhookChannelInput) | ({
+        type: 'SlackChannelInput';
+    } & SlackChannelInput) | ({
+        type: 'PagerDutyChannelInput';
+    } & PagerDutyChannelInput) | ({
+        type: 'EmailChannelInput';
+    } & EmailChannelInput);
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/channels/test';
+};
+
+export type TestAlertReceiverErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type TestAlertReceiverError = TestAlertReceiverErrors[keyof TestAlertReceiverErrors];
+
+export type TestAlertReceiverResponses = {
+    /**
+     * Successful Response
+     */
+    202: ApiResponseAlertDelivery;
+};
+
+export type TestAlertReceiverResponse = TestAlertReceiverResponses[keyof TestAlertReceiverResponses];
+
+export type DeleteAlertChannelData = {
+    body?: never;
+    path: {
+        /**
+         * Channel Id
+         */
+        channel_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/channels/{channel_id}';
+};
+
+export type DeleteAlertChannelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type DeleteAlertChannelError = DeleteAlertChannelErrors[keyof DeleteAlertChannelErrors];
+
+export type DeleteAlertChannelResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteAlertChannelResponse = DeleteAlertChannelResponses[keyof DeleteAlertChannelResponses];
+
+export type UpdateAlertChannelData = {
+    body: UpdateAlertChannel;
+    path: {
+        /**
+         * Channel Id
+         */
+        channel_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/channels/{channel_id}';
+};
+
+export type UpdateAlertChannelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type UpdateAlertChannelError = UpdateAlertChannelErrors[keyof UpdateAlertChannelErrors];
+
+export type UpdateAlertChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertChannel;
+};
+
+export type UpdateAlertChannelResponse = UpdateAlertChannelResponses[keyof UpdateAlertChannelResponses];
+
+export type TestAlertChannelData = {
+    body?: never;
+    path: {
+        /**
+         * Channel Id
+         */
+        channel_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/channels/{channel_id}/test';
+};
+
+export type TestAlertChannelErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type TestAlertChannelError = TestAlertChannelErrors[keyof TestAlertChannelErrors];
+
+export type TestAlertChannelResponses = {
+    /**
+     * Successful Response
+     */
+    202: ApiResponseAlertDelivery;
+};
+
+export type TestAlertChannelResponse = TestAlertChannelResponses[keyof TestAlertChannelResponses];
+
+export type GetAlertDeliveriesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Status
+         */
+        status?: DeliveryStatus | null;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/alerts/deliveries';
+};
+
+export type GetAlertDeliveriesErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetAlertDeliveriesError = GetAlertDeliveriesErrors[keyof GetAlertDeliveriesErrors];
+
+export type GetAlertDeliveriesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListAlertDelivery;
+};
+
+export type GetAlertDeliveriesResponse = GetAlertDeliveriesResponses[keyof GetAlertDeliveriesResponses];
+
+export type GetAlertDeliveryData = {
+    body?: never;
+    path: {
+        /**
+         * Delivery Id
+         */
+        delivery_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/deliveries/{delivery_id}';
+};
+
+export type GetAlertDeliveryErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetAlertDeliveryError = GetAlertDeliveryErrors[keyof GetAlertDeliveryErrors];
+
+export type GetAlertDeliveryResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertDelivery;
+};
+
+export type GetAlertDeliveryResponse = GetAlertDeliveryResponses[keyof GetAlertDeliveryResponses];
+
+export type ResendAlertDeliveryData = {
+    body?: never;
+    path: {
+        /**
+         * Delivery Id
+         */
+        delivery_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/deliveries/{delivery_id}/resend';
+};
+
+export type ResendAlertDeliveryErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ResendAlertDeliveryError = ResendAlertDeliveryErrors[keyof ResendAlertDeliveryErrors];
+
+export type ResendAlertDeliveryResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertDelivery;
+};
+
+export type ResendAlertDeliveryResponse = ResendAlertDeliveryResponses[keyof ResendAlertDeliveryResponses];
+
+export type GetAlertHistoryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Ruleid
+         */
+        ruleId?: string | null;
+        /**
+         * Status
+         *
+         * firing or resolved
+         */
+        status?: AlertStatus | null;
+        /**
+         * Start
+         */
+        start?: string | null;
+        /**
+         * End
+         */
+        end?: string | null;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/alerts/events';
+};
+
+export type GetAlertHistoryErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetAlertHistoryError = GetAlertHistoryErrors[keyof GetAlertHistoryErrors];
+
+export type GetAlertHistoryResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListAlertEvent;
+};
+
+export type GetAlertHistoryResponse = GetAlertHistoryResponses[keyof GetAlertHistoryResponses];
+
+export type PreviewAlertRuleData = {
+    body: PreviewAlertRule;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/preview';
+};
+
+export type PreviewAlertRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type PreviewAlertRuleError = PreviewAlertRuleErrors[keyof PreviewAlertRuleErrors];
+
+export type PreviewAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertPreview;
+};
+
+export type PreviewAlertRuleResponse = PreviewAlertRuleResponses[keyof PreviewAlertRuleResponses];
+
+export type GetAlertRulesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Search
+         */
+        search?: string;
+        /**
+         * Status
+         *
+         * firing or pending
+         */
+        status?: AlertStatus | null;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/alerts/rules';
+};
+
+export type GetAlertRulesErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetAlertRulesError = GetAlertRulesErrors[keyof GetAlertRulesErrors];
+
+export type GetAlertRulesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListAlertRule;
+};
+
+export type GetAlertRulesResponse = GetAlertRulesResponses[keyof GetAlertRulesResponses];
+
+export type CreateAlertRuleData = {
+    body: CreateAlertRule;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/rules';
+};
+
+export type CreateAlertRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type CreateAlertRuleError = CreateAlertRuleErrors[keyof CreateAlertRuleErrors];
+
+export type CreateAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseAlertRule;
+};
+
+export type CreateAlertRuleResponse = CreateAlertRuleResponses[keyof CreateAlertRuleResponses];
+
+export type DeleteAlertRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/rules/{rule_id}';
+};
+
+export type DeleteAlertRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type DeleteAlertRuleError = DeleteAlertRuleErrors[keyof DeleteAlertRuleErrors];
+
+export type DeleteAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteAlertRuleResponse = DeleteAlertRuleResponses[keyof DeleteAlertRuleResponses];
+
+export type GetAlertRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/rules/{rule_id}';
+};
+
+export type GetAlertRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetAlertRuleError = GetAlertRuleErrors[keyof GetAlertRuleErrors];
+
+export type GetAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertRuleDetail;
+};
+
+export type GetAlertRuleResponse = GetAlertRuleResponses[keyof GetAlertRuleResponses];
+
+export type UpdateAlertRuleData = {
+    body: UpdateAlertRule;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/rules/{rule_id}';
+};
+
+export type UpdateAlertRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type UpdateAlertRuleError = UpdateAlertRuleErrors[keyof UpdateAlertRuleErrors];
+
+export type UpdateAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertRule;
+};
+
+export type UpdateAlertRuleResponse = UpdateAlertRuleResponses[keyof UpdateAlertRuleResponses];
+
+export type EvaluateAlertRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/rules/{rule_id}/evaluate';
+};
+
+export type EvaluateAlertRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type EvaluateAlertRuleError = EvaluateAlertRuleErrors[keyof EvaluateAlertRuleErrors];
+
+export type EvaluateAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertEvaluation;
+};
+
+export type EvaluateAlertRuleResponse = EvaluateAlertRuleResponses[keyof EvaluateAlertRuleResponses];
+
+export type GetAlertSilencesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Ended
+         *
+         * Past ones too.
+         */
+        ended?: boolean;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/alerts/silences';
+};
+
+export type GetAlertSilencesErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetAlertSilencesError = GetAlertSilencesErrors[keyof GetAlertSilencesErrors];
+
+export type GetAlertSilencesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListAlertSilence;
+};
+
+export type GetAlertSilencesResponse = GetAlertSilencesResponses[keyof GetAlertSilencesResponses];
+
+export type CreateAlertSilenceData = {
+    body: CreateAlertSilence;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/silences';
+};
+
+export type CreateAlertSilenceErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type CreateAlertSilenceError = CreateAlertSilenceErrors[keyof CreateAlertSilenceErrors];
+
+export type CreateAlertSilenceResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseAlertSilence;
+};
+
+export type CreateAlertSilenceResponse = CreateAlertSilenceResponses[keyof CreateAlertSilenceResponses];
+
+export type EndAlertSilenceData = {
+    body?: never;
+    path: {
+        /**
+         * Silence Id
+         */
+        silence_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/silences/{silence_id}';
+};
+
+export type EndAlertSilenceErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type EndAlertSilenceError = EndAlertSilenceErrors[keyof EndAlertSilenceErrors];
+
+export type EndAlertSilenceResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertSilence;
+};
+
+export type EndAlertSilenceResponse = EndAlertSilenceResponses[keyof EndAlertSilenceResponses];
 
 export type GetApiKeysData = {
     body?: never;

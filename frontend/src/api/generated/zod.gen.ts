@@ -54,6 +54,19 @@ export const zAlertStatus = z.enum([
 ]);
 
 /**
+ * AlertChange
+ *
+ * One change of state in a backtest.
+ */
+export const zAlertChange = z.object({
+    at: z.iso.datetime(),
+    reason: z.string(),
+    status: zAlertStatus,
+    tags: z.record(z.string(), z.string()),
+    value: z.number().nullable()
+});
+
+/**
  * AlertEvent
  *
  * One alert from the moment it fired.
@@ -61,16 +74,16 @@ export const zAlertStatus = z.enum([
 export const zAlertEvent = z.object({
     id: z.uuid(),
     reason: z.string(),
-    resolvedAt: z.iso.datetime().nullish().default(null),
-    resolvedReason: z.string().nullish().default(null),
-    resolvedValue: z.number().nullish().default(null),
+    resolvedAt: z.iso.datetime().nullable(),
+    resolvedReason: z.string().nullable(),
+    resolvedValue: z.number().nullable(),
     ruleId: z.uuid(),
     ruleName: z.string(),
     severity: zAlertSeverity,
     status: zAlertStatus,
     tags: z.record(z.string(), z.string()),
     triggeredAt: z.iso.datetime(),
-    value: z.number().nullish().default(null)
+    value: z.number().nullable()
 });
 
 /**
@@ -79,13 +92,38 @@ export const zAlertEvent = z.object({
  * The state of one series of a rule.
  */
 export const zAlertInstance = z.object({
-    firstTriggered: z.iso.datetime().nullish().default(null),
+    firstTriggered: z.iso.datetime().nullable(),
     reason: z.string(),
-    silenced: z.boolean().optional().default(false),
+    silenced: z.boolean().default(false),
     since: z.iso.datetime(),
     status: zAlertStatus,
     tags: z.record(z.string(), z.string()),
-    value: z.number().nullish().default(null)
+    value: z.number().nullable()
+});
+
+/**
+ * AlertEvaluation
+ *
+ * What a rule reads now and what the next tick would make of it. Nothing is changed.
+ */
+export const zAlertEvaluation = z.object({
+    at: z.iso.datetime(),
+    instances: z.array(zAlertInstance),
+    notes: z.array(z.string())
+});
+
+/**
+ * AlertPreview
+ *
+ * When a rule would have fired and resolved, at the ticks that a live one has.
+ */
+export const zAlertPreview = z.object({
+    changes: z.array(zAlertChange),
+    durationMs: z.number().gte(0),
+    fired: z.int().gte(0),
+    notes: z.array(z.string()),
+    series: z.int().gte(0),
+    ticks: z.int().gte(0)
 });
 
 /**
@@ -192,6 +230,38 @@ export const zDashboardVersion = z.object({
 });
 
 /**
+ * DeliveryStatus
+ *
+ * What became of a notification.
+ */
+export const zDeliveryStatus = z.enum([
+    'waiting',
+    'sent',
+    'dead'
+]);
+
+/**
+ * AlertDelivery
+ *
+ * One notification to one channel. Dead ones were given up; they can be sent again.
+ */
+export const zAlertDelivery = z.object({
+    attempts: z.int().gte(0),
+    channel: z.string(),
+    createdAt: z.iso.datetime(),
+    deadAt: z.iso.datetime().nullable(),
+    firing: z.int().gte(0),
+    id: z.uuid(),
+    lastError: z.string().nullable(),
+    nextAttemptAt: z.iso.datetime().nullable(),
+    resolved: z.int().gte(0),
+    ruleId: z.uuid().nullable(),
+    ruleName: z.string(),
+    sentAt: z.iso.datetime().nullable(),
+    status: zDeliveryStatus
+});
+
+/**
  * DuplicateDashboard
  *
  * A copy of a dashboard, owned by whoever makes it.
@@ -206,6 +276,16 @@ export const zDuplicateDashboard = z.object({
  * E-mail to one or more addresses.
  */
 export const zEmailChannel = z.object({
+    to: z.array(z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/)).min(1).max(50),
+    type: z.literal('email').default('email')
+});
+
+/**
+ * EmailChannel
+ *
+ * E-mail to one or more addresses.
+ */
+export const zEmailChannelInput = z.object({
     to: z.array(z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/)).min(1).max(50),
     type: z.literal('email').optional().default('email')
 });
@@ -335,6 +415,18 @@ export const zLogin = z.object({
 });
 
 /**
+ * MatchOperator
+ *
+ * How a label is compared; regular expressions match the whole value.
+ */
+export const zMatchOperator = z.enum([
+    '=',
+    '!=',
+    '=~',
+    '!~'
+]);
+
+/**
  * MetricPoint
  *
  * One sample: what was measured, when, and on what.
@@ -411,6 +503,30 @@ export const zPageMeta = z.object({
 });
 
 /**
+ * ApiResponse[AlertDelivery]
+ */
+export const zApiResponseAlertDelivery = z.object({
+    data: zAlertDelivery,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[AlertEvaluation]
+ */
+export const zApiResponseAlertEvaluation = z.object({
+    data: zAlertEvaluation,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[AlertPreview]
+ */
+export const zApiResponseAlertPreview = z.object({
+    data: zAlertPreview,
+    meta: zPageMeta.nullable()
+});
+
+/**
  * ApiResponse[Health]
  */
 export const zApiResponseHealth = z.object({
@@ -423,6 +539,22 @@ export const zApiResponseHealth = z.object({
  */
 export const zApiResponseIngestResult = z.object({
     data: zIngestResult,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[AlertDelivery]]
+ */
+export const zApiResponseListAlertDelivery = z.object({
+    data: z.array(zAlertDelivery),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[AlertEvent]]
+ */
+export const zApiResponseListAlertEvent = z.object({
+    data: z.array(zAlertEvent),
     meta: zPageMeta.nullable()
 });
 
@@ -456,6 +588,16 @@ export const zApiResponseListMetricInfo = z.object({
  * A PagerDuty service (Events API v2).
  */
 export const zPagerDutyChannel = z.object({
+    routingKey: z.string().min(1).max(500),
+    type: z.literal('pagerduty').default('pagerduty')
+});
+
+/**
+ * PagerDutyChannel
+ *
+ * A PagerDuty service (Events API v2).
+ */
+export const zPagerDutyChannelInput = z.object({
     routingKey: z.string().min(1).max(500),
     type: z.literal('pagerduty').optional().default('pagerduty')
 });
@@ -604,6 +746,16 @@ export const zCreateUser = z.object({
  * A channel that was saved under a name.
  */
 export const zSavedChannel = z.object({
+    name: z.string().min(1).max(200),
+    type: z.literal('saved').default('saved')
+});
+
+/**
+ * SavedChannel
+ *
+ * A channel that was saved under a name.
+ */
+export const zSavedChannelInput = z.object({
     name: z.string().min(1).max(200),
     type: z.literal('saved').optional().default('saved')
 });
@@ -764,11 +916,87 @@ export const zSetFavourite = z.object({
 });
 
 /**
+ * SilenceMatcher
+ *
+ * A condition on one label of an alert: a tag, a label of the rule, alertname or severity.
+ */
+export const zSilenceMatcher = z.object({
+    label: z.string().min(1).max(100),
+    operator: zMatchOperator.default('='),
+    value: z.string().max(1024)
+});
+
+/**
+ * AlertSilence
+ *
+ * A silence as it is kept.
+ */
+export const zAlertSilence = z.object({
+    active: z.boolean(),
+    author: z.string().nullable(),
+    comment: z.string(),
+    createdAt: z.iso.datetime(),
+    endsAt: z.iso.datetime(),
+    id: z.uuid(),
+    matchers: z.array(zSilenceMatcher),
+    startsAt: z.iso.datetime()
+});
+
+/**
+ * ApiResponse[AlertSilence]
+ */
+export const zApiResponseAlertSilence = z.object({
+    data: zAlertSilence,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[AlertSilence]]
+ */
+export const zApiResponseListAlertSilence = z.object({
+    data: z.array(zAlertSilence),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * SilenceMatcher
+ *
+ * A condition on one label of an alert: a tag, a label of the rule, alertname or severity.
+ */
+export const zSilenceMatcherInput = z.object({
+    label: z.string().min(1).max(100),
+    operator: zMatchOperator.optional().default('='),
+    value: z.string().max(1024)
+});
+
+/**
+ * CreateAlertSilence
+ *
+ * Alerts that meet every matcher notify nobody until `endsAt`.
+ */
+export const zCreateAlertSilence = z.object({
+    comment: z.string().max(1000).optional().default(''),
+    endsAt: z.iso.datetime(),
+    matchers: z.array(zSilenceMatcherInput).min(1).max(20),
+    startsAt: z.iso.datetime().nullish()
+});
+
+/**
  * SlackChannel
  *
  * A Slack incoming webhook, or one that reads the same bodies.
  */
 export const zSlackChannel = z.object({
+    type: z.literal('slack').default('slack'),
+    url: z.string().min(1).max(500)
+});
+
+/**
+ * SlackChannel
+ *
+ * A Slack incoming webhook, or one that reads the same bodies.
+ */
+export const zSlackChannelInput = z.object({
     type: z.literal('slack').optional().default('slack'),
     url: z.string().min(1).max(500)
 });
@@ -1289,9 +1517,52 @@ export const zUpdateDashboard = z.object({
  * An HTTP receiver of Alertmanager version 4 bodies.
  */
 export const zWebhookChannel = z.object({
-    secret: z.string().min(1).max(500).nullish().default(null),
-    type: z.literal('webhook').optional().default('webhook'),
+    secret: z.string().min(1).max(500).nullable(),
+    type: z.literal('webhook').default('webhook'),
     url: z.url().min(1).max(2083)
+});
+
+/**
+ * AlertChannel
+ *
+ * A receiver as it is kept; its secrets are hidden.
+ */
+export const zAlertChannel = z.object({
+    createdAt: z.iso.datetime(),
+    id: z.uuid(),
+    name: z.string().min(1).max(200),
+    receiver: z.union([
+        z.object({
+            type: z.literal('WebhookChannel')
+        }).and(zWebhookChannel),
+        z.object({
+            type: z.literal('SlackChannel')
+        }).and(zSlackChannel),
+        z.object({
+            type: z.literal('PagerDutyChannel')
+        }).and(zPagerDutyChannel),
+        z.object({
+            type: z.literal('EmailChannel')
+        }).and(zEmailChannel)
+    ]),
+    updatedAt: z.iso.datetime(),
+    usedBy: z.int().gte(0).default(0)
+});
+
+/**
+ * ApiResponse[AlertChannel]
+ */
+export const zApiResponseAlertChannel = z.object({
+    data: zAlertChannel,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[AlertChannel]]
+ */
+export const zApiResponseListAlertChannel = z.object({
+    data: z.array(zAlertChannel),
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -1302,22 +1573,22 @@ export const zWebhookChannel = z.object({
 export const zNotification = z.object({
     channels: z.array(z.union([
         z.object({
-            type: z.literal('webhook')
+            type: z.literal('WebhookChannel')
         }).and(zWebhookChannel),
         z.object({
-            type: z.literal('slack')
+            type: z.literal('SlackChannel')
         }).and(zSlackChannel),
         z.object({
-            type: z.literal('pagerduty')
+            type: z.literal('PagerDutyChannel')
         }).and(zPagerDutyChannel),
         z.object({
-            type: z.literal('email')
+            type: z.literal('EmailChannel')
         }).and(zEmailChannel),
         z.object({
-            type: z.literal('saved')
+            type: z.literal('SavedChannel')
         }).and(zSavedChannel)
-    ])).max(20).optional(),
-    repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('4h')
+    ])).max(20),
+    repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('4h')
 });
 
 /**
@@ -1328,29 +1599,147 @@ export const zNotification = z.object({
 export const zAlertRule = z.object({
     condition: zAlertCondition,
     createdAt: z.iso.datetime(),
-    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    enabled: z.boolean().optional().default(true),
-    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    firing: z.int().gte(0).optional().default(0),
+    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
+    enabled: z.boolean().default(true),
+    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
+    firing: z.int().gte(0).default(0),
     id: z.uuid(),
-    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
-    labels: z.record(z.string(), z.unknown()).optional(),
-    lastError: z.string().nullish().default(null),
-    lastEvaluatedAt: z.iso.datetime().nullish().default(null),
-    message: z.string().max(4000).optional().default(''),
+    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
+    labels: z.record(z.string(), z.unknown()),
+    lastError: z.string().nullable(),
+    lastEvaluatedAt: z.iso.datetime().nullable(),
+    message: z.string().max(4000).default(''),
     name: z.string().min(1).max(200),
-    noData: zNoDataPolicy.optional().default('keep_state'),
-    notification: zNotification.optional(),
-    ownerId: z.uuid().nullish().default(null),
-    pending: z.int().gte(0).optional().default(0),
+    noData: zNoDataPolicy.default('keep_state'),
+    notification: zNotification,
+    ownerId: z.uuid().nullable(),
+    pending: z.int().gte(0).default(0),
     query: z.string().min(1).max(5000),
-    reducer: zReducer.optional().default('last'),
-    severity: zAlertSeverity.optional().default('warning'),
-    status: zAlertStatus.optional().default('inactive'),
+    reducer: zReducer.default('last'),
+    severity: zAlertSeverity.default('warning'),
+    status: zAlertStatus.default('inactive'),
     threshold: z.number(),
     updatedAt: z.iso.datetime(),
-    version: z.int().gte(1).optional().default(1),
-    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null)
+    version: z.int().gte(1).default(1),
+    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable()
+});
+
+/**
+ * AlertRuleDetail
+ *
+ * A rule with each of its series that is not inactive.
+ */
+export const zAlertRuleDetail = z.object({
+    condition: zAlertCondition,
+    createdAt: z.iso.datetime(),
+    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
+    enabled: z.boolean().default(true),
+    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
+    firing: z.int().gte(0).default(0),
+    id: z.uuid(),
+    instances: z.array(zAlertInstance),
+    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
+    labels: z.record(z.string(), z.unknown()),
+    lastError: z.string().nullable(),
+    lastEvaluatedAt: z.iso.datetime().nullable(),
+    message: z.string().max(4000).default(''),
+    name: z.string().min(1).max(200),
+    noData: zNoDataPolicy.default('keep_state'),
+    notification: zNotification,
+    ownerId: z.uuid().nullable(),
+    pending: z.int().gte(0).default(0),
+    query: z.string().min(1).max(5000),
+    reducer: zReducer.default('last'),
+    severity: zAlertSeverity.default('warning'),
+    status: zAlertStatus.default('inactive'),
+    threshold: z.number(),
+    updatedAt: z.iso.datetime(),
+    version: z.int().gte(1).default(1),
+    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable()
+});
+
+/**
+ * ApiResponse[AlertRuleDetail]
+ */
+export const zApiResponseAlertRuleDetail = z.object({
+    data: zAlertRuleDetail,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[AlertRule]
+ */
+export const zApiResponseAlertRule = z.object({
+    data: zAlertRule,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[AlertRule]]
+ */
+export const zApiResponseListAlertRule = z.object({
+    data: z.array(zAlertRule),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * WebhookChannel
+ *
+ * An HTTP receiver of Alertmanager version 4 bodies.
+ */
+export const zWebhookChannelInput = z.object({
+    secret: z.string().min(1).max(500).nullish(),
+    type: z.literal('webhook').optional().default('webhook'),
+    url: z.url().min(1).max(2083)
+});
+
+/**
+ * CreateAlertChannel
+ *
+ * A receiver to keep under a name that rules then use.
+ */
+export const zCreateAlertChannel = z.object({
+    name: z.string().min(1).max(200),
+    receiver: z.union([
+        z.object({
+            type: z.literal('WebhookChannelInput')
+        }).and(zWebhookChannelInput),
+        z.object({
+            type: z.literal('SlackChannelInput')
+        }).and(zSlackChannelInput),
+        z.object({
+            type: z.literal('PagerDutyChannelInput')
+        }).and(zPagerDutyChannelInput),
+        z.object({
+            type: z.literal('EmailChannelInput')
+        }).and(zEmailChannelInput)
+    ])
+});
+
+/**
+ * Notification
+ *
+ * Who is told, and how often while it fires.
+ */
+export const zNotificationInput = z.object({
+    channels: z.array(z.union([
+        z.object({
+            type: z.literal('WebhookChannelInput')
+        }).and(zWebhookChannelInput),
+        z.object({
+            type: z.literal('SlackChannelInput')
+        }).and(zSlackChannelInput),
+        z.object({
+            type: z.literal('PagerDutyChannelInput')
+        }).and(zPagerDutyChannelInput),
+        z.object({
+            type: z.literal('EmailChannelInput')
+        }).and(zEmailChannelInput),
+        z.object({
+            type: z.literal('SavedChannelInput')
+        }).and(zSavedChannelInput)
+    ])).max(20).optional(),
+    repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('4h')
 });
 
 /**
@@ -1368,12 +1757,46 @@ export const zCreateAlertRule = z.object({
     message: z.string().max(4000).optional().default(''),
     name: z.string().min(1).max(200),
     noData: zNoDataPolicy.optional().default('keep_state'),
-    notification: zNotification.optional(),
+    notification: zNotificationInput.optional(),
     query: z.string().min(1).max(5000),
     reducer: zReducer.optional().default('last'),
     severity: zAlertSeverity.optional().default('warning'),
     threshold: z.number(),
-    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null)
+    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish()
+});
+
+/**
+ * PreviewAlertRule
+ *
+ * A rule, saved or not, to run over samples of the past.
+ */
+export const zPreviewAlertRule = z.object({
+    end: z.iso.datetime(),
+    rule: zCreateAlertRule,
+    start: z.iso.datetime()
+});
+
+/**
+ * UpdateAlertChannel
+ *
+ * Changes to a kept receiver; what is left out stays.
+ */
+export const zUpdateAlertChannel = z.object({
+    name: z.string().min(1).max(200).nullish(),
+    receiver: z.union([
+        z.object({
+            type: z.literal('WebhookChannelInput')
+        }).and(zWebhookChannelInput),
+        z.object({
+            type: z.literal('SlackChannelInput')
+        }).and(zSlackChannelInput),
+        z.object({
+            type: z.literal('PagerDutyChannelInput')
+        }).and(zPagerDutyChannelInput),
+        z.object({
+            type: z.literal('EmailChannelInput')
+        }).and(zEmailChannelInput)
+    ]).nullish()
 });
 
 /**
@@ -1382,22 +1805,22 @@ export const zCreateAlertRule = z.object({
  * Changes to a rule; what is left out stays. `version` is the one that was read.
  */
 export const zUpdateAlertRule = z.object({
-    condition: zAlertCondition.nullish().default(null),
-    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
-    enabled: z.boolean().nullish().default(null),
-    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
-    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null),
-    labels: z.record(z.string(), z.unknown()).nullish().default(null),
-    message: z.string().max(4000).nullish().default(null),
-    name: z.string().min(1).max(200).nullish().default(null),
-    noData: zNoDataPolicy.nullish().default(null),
-    notification: zNotification.nullish().default(null),
-    query: z.string().min(1).max(5000).nullish().default(null),
-    reducer: zReducer.nullish().default(null),
-    severity: zAlertSeverity.nullish().default(null),
-    threshold: z.number().nullish().default(null),
-    version: z.int().gte(1).nullish().default(null),
-    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default(null)
+    condition: zAlertCondition.nullish(),
+    duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    enabled: z.boolean().nullish(),
+    evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    labels: z.record(z.string(), z.unknown()).nullish(),
+    message: z.string().max(4000).nullish(),
+    name: z.string().min(1).max(200).nullish(),
+    noData: zNoDataPolicy.nullish(),
+    notification: zNotificationInput.nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    reducer: zReducer.nullish(),
+    severity: zAlertSeverity.nullish(),
+    threshold: z.number().nullish(),
+    version: z.int().gte(1).nullish(),
+    window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish()
 });
 
 /**
@@ -1431,6 +1854,204 @@ export const zUpdateUserWritable = z.object({
     password: z.string().max(200).nullish(),
     role: zRole.nullish()
 });
+
+/**
+ * Successful Response
+ */
+export const zGetAlertChannelsResponse = zApiResponseListAlertChannel;
+
+export const zCreateAlertChannelBody = zCreateAlertChannel;
+
+/**
+ * Successful Response
+ */
+export const zCreateAlertChannelResponse = zApiResponseAlertChannel;
+
+/**
+ * Body
+ */
+export const zTestAlertReceiverBody = z.union([
+    z.object({
+        type: z.literal('WebhookChannelInput')
+    }).and(zWebhookChannelInput),
+    z.object({
+        type: z.literal('SlackChannelInput')
+    }).and(zSlackChannelInput),
+    z.object({
+        type: z.literal('PagerDutyChannelInput')
+    }).and(zPagerDutyChannelInput),
+    z.object({
+        type: z.literal('EmailChannelInput')
+    }).and(zEmailChannelInput)
+]);
+
+/**
+ * Successful Response
+ */
+export const zTestAlertReceiverResponse = zApiResponseAlertDelivery;
+
+export const zDeleteAlertChannelPath = z.object({
+    channel_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zDeleteAlertChannelResponse = z.void();
+
+export const zUpdateAlertChannelBody = zUpdateAlertChannel;
+
+export const zUpdateAlertChannelPath = z.object({
+    channel_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zUpdateAlertChannelResponse = zApiResponseAlertChannel;
+
+export const zTestAlertChannelPath = z.object({
+    channel_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zTestAlertChannelResponse = zApiResponseAlertDelivery;
+
+export const zGetAlertDeliveriesQuery = z.object({
+    status: zDeliveryStatus.nullish(),
+    page: z.int().gte(1).optional().default(1),
+    pageSize: z.int().gte(1).lte(1000).optional().default(50)
+});
+
+/**
+ * Successful Response
+ */
+export const zGetAlertDeliveriesResponse = zApiResponseListAlertDelivery;
+
+export const zGetAlertDeliveryPath = z.object({
+    delivery_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetAlertDeliveryResponse = zApiResponseAlertDelivery;
+
+export const zResendAlertDeliveryPath = z.object({
+    delivery_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zResendAlertDeliveryResponse = zApiResponseAlertDelivery;
+
+export const zGetAlertHistoryQuery = z.object({
+    ruleId: z.uuid().nullish(),
+    status: zAlertStatus.nullish(),
+    start: z.iso.datetime().nullish(),
+    end: z.iso.datetime().nullish(),
+    page: z.int().gte(1).optional().default(1),
+    pageSize: z.int().gte(1).lte(1000).optional().default(50)
+});
+
+/**
+ * Successful Response
+ */
+export const zGetAlertHistoryResponse = zApiResponseListAlertEvent;
+
+export const zPreviewAlertRuleBody = zPreviewAlertRule;
+
+/**
+ * Successful Response
+ */
+export const zPreviewAlertRuleResponse = zApiResponseAlertPreview;
+
+export const zGetAlertRulesQuery = z.object({
+    search: z.string().max(200).optional().default(''),
+    status: zAlertStatus.nullish(),
+    page: z.int().gte(1).optional().default(1),
+    pageSize: z.int().gte(1).lte(1000).optional().default(50)
+});
+
+/**
+ * Successful Response
+ */
+export const zGetAlertRulesResponse = zApiResponseListAlertRule;
+
+export const zCreateAlertRuleBody = zCreateAlertRule;
+
+/**
+ * Successful Response
+ */
+export const zCreateAlertRuleResponse = zApiResponseAlertRule;
+
+export const zDeleteAlertRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zDeleteAlertRuleResponse = z.void();
+
+export const zGetAlertRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetAlertRuleResponse = zApiResponseAlertRuleDetail;
+
+export const zUpdateAlertRuleBody = zUpdateAlertRule;
+
+export const zUpdateAlertRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zUpdateAlertRuleResponse = zApiResponseAlertRule;
+
+export const zEvaluateAlertRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zEvaluateAlertRuleResponse = zApiResponseAlertEvaluation;
+
+export const zGetAlertSilencesQuery = z.object({
+    ended: z.boolean().optional().default(false),
+    page: z.int().gte(1).optional().default(1),
+    pageSize: z.int().gte(1).lte(1000).optional().default(50)
+});
+
+/**
+ * Successful Response
+ */
+export const zGetAlertSilencesResponse = zApiResponseListAlertSilence;
+
+export const zCreateAlertSilenceBody = zCreateAlertSilence;
+
+/**
+ * Successful Response
+ */
+export const zCreateAlertSilenceResponse = zApiResponseAlertSilence;
+
+export const zEndAlertSilencePath = z.object({
+    silence_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zEndAlertSilenceResponse = zApiResponseAlertSilence;
 
 export const zGetApiKeysQuery = z.object({
     page: z.int().gte(1).optional().default(1),

@@ -3,8 +3,8 @@
 import { type InfiniteData, infiniteQueryOptions, queryOptions, type UseMutationOptions } from '@tanstack/react-query';
 
 import { client } from '../client.gen';
-import { addPanel, changePassword, copyPanel, createApiKey, createDashboard, createUser, deleteDashboard, deletePanel, duplicateDashboard, executeQuery, executeQueryBatch, exportDashboard, getApiKeys, getDashboard, getDashboards, getDashboardVersion, getDashboardVersions, getHealth, getMe, getMetricTags, getStatus, getUsers, importDashboard, ingestMetrics, listMetrics, login, loginWithToken, logout, noteVisit, type Options, restoreDashboardVersion, revokeApiKey, setFavourite, updateDashboard, updatePanel, updateUser } from '../sdk.gen';
-import type { AddPanelData, AddPanelError, AddPanelResponse, ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CopyPanelData, CopyPanelError, CopyPanelResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateDashboardData, CreateDashboardError, CreateDashboardResponse, CreateUserData, CreateUserError, CreateUserResponse, DeleteDashboardData, DeleteDashboardError, DeleteDashboardResponse, DeletePanelData, DeletePanelError, DeletePanelResponse, DuplicateDashboardData, DuplicateDashboardError, DuplicateDashboardResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, ExportDashboardData, ExportDashboardError, ExportDashboardResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetDashboardVersionData, GetDashboardVersionError, GetDashboardVersionResponse, GetDashboardVersionsData, GetDashboardVersionsError, GetDashboardVersionsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsersData, GetUsersError, GetUsersResponse, ImportDashboardData, ImportDashboardError, ImportDashboardResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, NoteVisitData, NoteVisitError, NoteVisitResponse, RestoreDashboardVersionData, RestoreDashboardVersionError, RestoreDashboardVersionResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, SetFavouriteData, SetFavouriteError, SetFavouriteResponse, UpdateDashboardData, UpdateDashboardError, UpdateDashboardResponse, UpdatePanelData, UpdatePanelError, UpdatePanelResponse, UpdateUserData, UpdateUserError, UpdateUserResponse } from '../types.gen';
+import { addPanel, changePassword, copyPanel, createAlertChannel, createAlertRule, createAlertSilence, createApiKey, createDashboard, createUser, deleteAlertChannel, deleteAlertRule, deleteDashboard, deletePanel, duplicateDashboard, endAlertSilence, evaluateAlertRule, executeQuery, executeQueryBatch, exportDashboard, getAlertChannels, getAlertDeliveries, getAlertDelivery, getAlertHistory, getAlertRule, getAlertRules, getAlertSilences, getApiKeys, getDashboard, getDashboards, getDashboardVersion, getDashboardVersions, getHealth, getMe, getMetricTags, getStatus, getUsers, importDashboard, ingestMetrics, listMetrics, login, loginWithToken, logout, noteVisit, type Options, previewAlertRule, resendAlertDelivery, restoreDashboardVersion, revokeApiKey, setFavourite, testAlertChannel, testAlertReceiver, updateAlertChannel, updateAlertRule, updateDashboard, updatePanel, updateUser } from '../sdk.gen';
+import type { AddPanelData, AddPanelError, AddPanelResponse, ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CopyPanelData, CopyPanelError, CopyPanelResponse, CreateAlertChannelData, CreateAlertChannelError, CreateAlertChannelResponse, CreateAlertRuleData, CreateAlertRuleError, CreateAlertRuleResponse, CreateAlertSilenceData, CreateAlertSilenceError, CreateAlertSilenceResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateDashboardData, CreateDashboardError, CreateDashboardResponse, CreateUserData, CreateUserError, CreateUserResponse, DeleteAlertChannelData, DeleteAlertChannelError, DeleteAlertChannelResponse, DeleteAlertRuleData, DeleteAlertRuleError, DeleteAlertRuleResponse, DeleteDashboardData, DeleteDashboardError, DeleteDashboardResponse, DeletePanelData, DeletePanelError, DeletePanelResponse, DuplicateDashboardData, DuplicateDashboardError, DuplicateDashboardResponse, EndAlertSilenceData, EndAlertSilenceError, EndAlertSilenceResponse, EvaluateAlertRuleData, EvaluateAlertRuleError, EvaluateAlertRuleResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, ExportDashboardData, ExportDashboardError, ExportDashboardResponse, GetAlertChannelsData, GetAlertChannelsError, GetAlertChannelsResponse, GetAlertDeliveriesData, GetAlertDeliveriesError, GetAlertDeliveriesResponse, GetAlertDeliveryData, GetAlertDeliveryError, GetAlertDeliveryResponse, GetAlertHistoryData, GetAlertHistoryError, GetAlertHistoryResponse, GetAlertRuleData, GetAlertRuleError, GetAlertRuleResponse, GetAlertRulesData, GetAlertRulesError, GetAlertRulesResponse, GetAlertSilencesData, GetAlertSilencesError, GetAlertSilencesResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetDashboardVersionData, GetDashboardVersionError, GetDashboardVersionResponse, GetDashboardVersionsData, GetDashboardVersionsError, GetDashboardVersionsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsersData, GetUsersError, GetUsersResponse, ImportDashboardData, ImportDashboardError, ImportDashboardResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, NoteVisitData, NoteVisitError, NoteVisitResponse, PreviewAlertRuleData, PreviewAlertRuleError, PreviewAlertRuleResponse, ResendAlertDeliveryData, ResendAlertDeliveryError, ResendAlertDeliveryResponse, RestoreDashboardVersionData, RestoreDashboardVersionError, RestoreDashboardVersionResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, SetFavouriteData, SetFavouriteError, SetFavouriteResponse, TestAlertChannelData, TestAlertChannelError, TestAlertChannelResponse, TestAlertReceiverData, TestAlertReceiverError, TestAlertReceiverResponse, UpdateAlertChannelData, UpdateAlertChannelError, UpdateAlertChannelResponse, UpdateAlertRuleData, UpdateAlertRuleError, UpdateAlertRuleResponse, UpdateDashboardData, UpdateDashboardError, UpdateDashboardResponse, UpdatePanelData, UpdatePanelError, UpdatePanelResponse, UpdateUserData, UpdateUserError, UpdateUserResponse } from '../types.gen';
 
 export type QueryKey<TOptions extends Options> = [
     Pick<TOptions, 'baseUrl' | 'body' | 'headers' | 'path' | 'query'> & {
@@ -39,16 +39,16 @@ const createQueryKey = <TOptions extends Options>(id: string, options?: TOptions
     return [params];
 };
 
-export const getApiKeysQueryKey = (options?: Options<GetApiKeysData>) => createQueryKey('getApiKeys', options);
+export const getAlertChannelsQueryKey = (options?: Options<GetAlertChannelsData>) => createQueryKey('getAlertChannels', options);
 
 /**
- * Get Api Keys
+ * Get Alert Channels
  *
- * One's own keys; all keys for an admin.
+ * All channels by name, their secrets hidden.
  */
-export const getApiKeysOptions = (options?: Options<GetApiKeysData>) => queryOptions<GetApiKeysResponse, GetApiKeysError, GetApiKeysResponse, ReturnType<typeof getApiKeysQueryKey>>({
+export const getAlertChannelsOptions = (options?: Options<GetAlertChannelsData>) => queryOptions<GetAlertChannelsResponse, GetAlertChannelsError, GetAlertChannelsResponse, ReturnType<typeof getAlertChannelsQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
-        const { data } = await getApiKeys({
+        const { data } = await getAlertChannels({
             ...options,
             ...queryKey[0],
             signal,
@@ -56,7 +56,124 @@ export const getApiKeysOptions = (options?: Options<GetApiKeysData>) => queryOpt
         });
         return data;
     },
-    queryKey: getApiKeysQueryKey(options)
+    queryKey: getAlertChannelsQueryKey(options)
+});
+
+/**
+ * Create Alert Channel
+ *
+ * Keep a receiver under a name. 409 when the name is taken.
+ */
+export const createAlertChannelMutation = (options?: Partial<Options<CreateAlertChannelData>>): UseMutationOptions<CreateAlertChannelResponse, CreateAlertChannelError, Options<CreateAlertChannelData>> => {
+    const mutationOptions: UseMutationOptions<CreateAlertChannelResponse, CreateAlertChannelError, Options<CreateAlertChannelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await createAlertChannel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Test Alert Receiver
+ *
+ * Send a test notification to a receiver that is not kept yet, within ten seconds.
+ *
+ * Ask `/deliveries/{id}` what became of it.
+ */
+export const testAlertReceiverMutation = (options?: Partial<Options<TestAlertReceiverData>>): UseMutationOptions<TestAlertReceiverResponse, TestAlertReceiverError, Options<TestAlertReceiverData>> => {
+    const mutationOptions: UseMutationOptions<TestAlertReceiverResponse, TestAlertReceiverError, Options<TestAlertReceiverData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await testAlertReceiver({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Delete Alert Channel
+ *
+ * Forget a channel. 409 while a rule names it.
+ */
+export const deleteAlertChannelMutation = (options?: Partial<Options<DeleteAlertChannelData>>): UseMutationOptions<DeleteAlertChannelResponse, DeleteAlertChannelError, Options<DeleteAlertChannelData>> => {
+    const mutationOptions: UseMutationOptions<DeleteAlertChannelResponse, DeleteAlertChannelError, Options<DeleteAlertChannelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await deleteAlertChannel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Update Alert Channel
+ *
+ * Change a channel; rules that name it follow a new name. A hidden secret stays as it is.
+ */
+export const updateAlertChannelMutation = (options?: Partial<Options<UpdateAlertChannelData>>): UseMutationOptions<UpdateAlertChannelResponse, UpdateAlertChannelError, Options<UpdateAlertChannelData>> => {
+    const mutationOptions: UseMutationOptions<UpdateAlertChannelResponse, UpdateAlertChannelError, Options<UpdateAlertChannelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await updateAlertChannel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Test Alert Channel
+ *
+ * Send a test notification to a channel, the way that real ones go, within ten seconds.
+ */
+export const testAlertChannelMutation = (options?: Partial<Options<TestAlertChannelData>>): UseMutationOptions<TestAlertChannelResponse, TestAlertChannelError, Options<TestAlertChannelData>> => {
+    const mutationOptions: UseMutationOptions<TestAlertChannelResponse, TestAlertChannelError, Options<TestAlertChannelData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await testAlertChannel({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getAlertDeliveriesQueryKey = (options?: Options<GetAlertDeliveriesData>) => createQueryKey('getAlertDeliveries', options);
+
+/**
+ * Get Alert Deliveries
+ *
+ * Notifications, newest first; `status=dead` are those that were given up.
+ */
+export const getAlertDeliveriesOptions = (options?: Options<GetAlertDeliveriesData>) => queryOptions<GetAlertDeliveriesResponse, GetAlertDeliveriesError, GetAlertDeliveriesResponse, ReturnType<typeof getAlertDeliveriesQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getAlertDeliveries({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertDeliveriesQueryKey(options)
 });
 
 const createInfiniteParams = <K extends Pick<QueryKey<Options>[0], 'body' | 'headers' | 'path' | 'query'>>(queryKey: QueryKey<Options>, page: K) => {
@@ -87,6 +204,396 @@ const createInfiniteParams = <K extends Pick<QueryKey<Options>[0], 'body' | 'hea
     }
     return params as unknown as typeof page;
 };
+
+export const getAlertDeliveriesInfiniteQueryKey = (options?: Options<GetAlertDeliveriesData>): QueryKey<Options<GetAlertDeliveriesData>> => createQueryKey('getAlertDeliveries', options, true);
+
+/**
+ * Get Alert Deliveries
+ *
+ * Notifications, newest first; `status=dead` are those that were given up.
+ */
+export const getAlertDeliveriesInfiniteOptions = (options?: Options<GetAlertDeliveriesData>) => infiniteQueryOptions<GetAlertDeliveriesResponse, GetAlertDeliveriesError, InfiniteData<GetAlertDeliveriesResponse>, QueryKey<Options<GetAlertDeliveriesData>>, number | Pick<QueryKey<Options<GetAlertDeliveriesData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<GetAlertDeliveriesData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                page: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await getAlertDeliveries({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertDeliveriesInfiniteQueryKey(options)
+});
+
+export const getAlertDeliveryQueryKey = (options: Options<GetAlertDeliveryData>) => createQueryKey('getAlertDelivery', options);
+
+/**
+ * Get Alert Delivery
+ *
+ * What became of a notification.
+ */
+export const getAlertDeliveryOptions = (options: Options<GetAlertDeliveryData>) => queryOptions<GetAlertDeliveryResponse, GetAlertDeliveryError, GetAlertDeliveryResponse, ReturnType<typeof getAlertDeliveryQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getAlertDelivery({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertDeliveryQueryKey(options)
+});
+
+/**
+ * Resend Alert Delivery
+ *
+ * Send a dead letter again, with the same idempotency key. 404 when it is not dead.
+ */
+export const resendAlertDeliveryMutation = (options?: Partial<Options<ResendAlertDeliveryData>>): UseMutationOptions<ResendAlertDeliveryResponse, ResendAlertDeliveryError, Options<ResendAlertDeliveryData>> => {
+    const mutationOptions: UseMutationOptions<ResendAlertDeliveryResponse, ResendAlertDeliveryError, Options<ResendAlertDeliveryData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await resendAlertDelivery({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getAlertHistoryQueryKey = (options?: Options<GetAlertHistoryData>) => createQueryKey('getAlertHistory', options);
+
+/**
+ * Get Alert History
+ *
+ * Alerts that fired, newest first: of a rule or of all, in a range or ever.
+ */
+export const getAlertHistoryOptions = (options?: Options<GetAlertHistoryData>) => queryOptions<GetAlertHistoryResponse, GetAlertHistoryError, GetAlertHistoryResponse, ReturnType<typeof getAlertHistoryQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getAlertHistory({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertHistoryQueryKey(options)
+});
+
+export const getAlertHistoryInfiniteQueryKey = (options?: Options<GetAlertHistoryData>): QueryKey<Options<GetAlertHistoryData>> => createQueryKey('getAlertHistory', options, true);
+
+/**
+ * Get Alert History
+ *
+ * Alerts that fired, newest first: of a rule or of all, in a range or ever.
+ */
+export const getAlertHistoryInfiniteOptions = (options?: Options<GetAlertHistoryData>) => infiniteQueryOptions<GetAlertHistoryResponse, GetAlertHistoryError, InfiniteData<GetAlertHistoryResponse>, QueryKey<Options<GetAlertHistoryData>>, string | null | Pick<QueryKey<Options<GetAlertHistoryData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<GetAlertHistoryData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                start: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await getAlertHistory({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertHistoryInfiniteQueryKey(options)
+});
+
+/**
+ * Preview Alert Rule
+ *
+ * When the rule would have fired and resolved: the live state machine over raw samples.
+ */
+export const previewAlertRuleMutation = (options?: Partial<Options<PreviewAlertRuleData>>): UseMutationOptions<PreviewAlertRuleResponse, PreviewAlertRuleError, Options<PreviewAlertRuleData>> => {
+    const mutationOptions: UseMutationOptions<PreviewAlertRuleResponse, PreviewAlertRuleError, Options<PreviewAlertRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await previewAlertRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getAlertRulesQueryKey = (options?: Options<GetAlertRulesData>) => createQueryKey('getAlertRules', options);
+
+/**
+ * Get Alert Rules
+ *
+ * All rules with their state, the most urgent first.
+ */
+export const getAlertRulesOptions = (options?: Options<GetAlertRulesData>) => queryOptions<GetAlertRulesResponse, GetAlertRulesError, GetAlertRulesResponse, ReturnType<typeof getAlertRulesQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getAlertRules({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertRulesQueryKey(options)
+});
+
+export const getAlertRulesInfiniteQueryKey = (options?: Options<GetAlertRulesData>): QueryKey<Options<GetAlertRulesData>> => createQueryKey('getAlertRules', options, true);
+
+/**
+ * Get Alert Rules
+ *
+ * All rules with their state, the most urgent first.
+ */
+export const getAlertRulesInfiniteOptions = (options?: Options<GetAlertRulesData>) => infiniteQueryOptions<GetAlertRulesResponse, GetAlertRulesError, InfiniteData<GetAlertRulesResponse>, QueryKey<Options<GetAlertRulesData>>, number | Pick<QueryKey<Options<GetAlertRulesData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<GetAlertRulesData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                page: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await getAlertRules({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertRulesInfiniteQueryKey(options)
+});
+
+/**
+ * Create Alert Rule
+ *
+ * Add a rule. It is evaluated from the next tick on, within ten seconds.
+ */
+export const createAlertRuleMutation = (options?: Partial<Options<CreateAlertRuleData>>): UseMutationOptions<CreateAlertRuleResponse, CreateAlertRuleError, Options<CreateAlertRuleData>> => {
+    const mutationOptions: UseMutationOptions<CreateAlertRuleResponse, CreateAlertRuleError, Options<CreateAlertRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await createAlertRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Delete Alert Rule
+ *
+ * Remove a rule. What fires resolves, and its channels are told; its history stays.
+ */
+export const deleteAlertRuleMutation = (options?: Partial<Options<DeleteAlertRuleData>>): UseMutationOptions<DeleteAlertRuleResponse, DeleteAlertRuleError, Options<DeleteAlertRuleData>> => {
+    const mutationOptions: UseMutationOptions<DeleteAlertRuleResponse, DeleteAlertRuleError, Options<DeleteAlertRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await deleteAlertRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getAlertRuleQueryKey = (options: Options<GetAlertRuleData>) => createQueryKey('getAlertRule', options);
+
+/**
+ * Get Alert Rule
+ *
+ * A rule with its series: those that fire, wait or have resolved, and what each reads.
+ */
+export const getAlertRuleOptions = (options: Options<GetAlertRuleData>) => queryOptions<GetAlertRuleResponse, GetAlertRuleError, GetAlertRuleResponse, ReturnType<typeof getAlertRuleQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getAlertRule({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertRuleQueryKey(options)
+});
+
+/**
+ * Update Alert Rule
+ *
+ * Change a rule; what is left out stays. 409 when `version` is not the kept one's.
+ *
+ * What fires goes on when only words change; with another query, or disabled, it resolves.
+ */
+export const updateAlertRuleMutation = (options?: Partial<Options<UpdateAlertRuleData>>): UseMutationOptions<UpdateAlertRuleResponse, UpdateAlertRuleError, Options<UpdateAlertRuleData>> => {
+    const mutationOptions: UseMutationOptions<UpdateAlertRuleResponse, UpdateAlertRuleError, Options<UpdateAlertRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await updateAlertRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Evaluate Alert Rule
+ *
+ * What the rule reads now, and what a tick would make of it. Changes nothing.
+ */
+export const evaluateAlertRuleMutation = (options?: Partial<Options<EvaluateAlertRuleData>>): UseMutationOptions<EvaluateAlertRuleResponse, EvaluateAlertRuleError, Options<EvaluateAlertRuleData>> => {
+    const mutationOptions: UseMutationOptions<EvaluateAlertRuleResponse, EvaluateAlertRuleError, Options<EvaluateAlertRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await evaluateAlertRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getAlertSilencesQueryKey = (options?: Options<GetAlertSilencesData>) => createQueryKey('getAlertSilences', options);
+
+/**
+ * Get Alert Silences
+ *
+ * Silences that hold now or later.
+ */
+export const getAlertSilencesOptions = (options?: Options<GetAlertSilencesData>) => queryOptions<GetAlertSilencesResponse, GetAlertSilencesError, GetAlertSilencesResponse, ReturnType<typeof getAlertSilencesQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getAlertSilences({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertSilencesQueryKey(options)
+});
+
+export const getAlertSilencesInfiniteQueryKey = (options?: Options<GetAlertSilencesData>): QueryKey<Options<GetAlertSilencesData>> => createQueryKey('getAlertSilences', options, true);
+
+/**
+ * Get Alert Silences
+ *
+ * Silences that hold now or later.
+ */
+export const getAlertSilencesInfiniteOptions = (options?: Options<GetAlertSilencesData>) => infiniteQueryOptions<GetAlertSilencesResponse, GetAlertSilencesError, InfiniteData<GetAlertSilencesResponse>, QueryKey<Options<GetAlertSilencesData>>, number | Pick<QueryKey<Options<GetAlertSilencesData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<GetAlertSilencesData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                page: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await getAlertSilences({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getAlertSilencesInfiniteQueryKey(options)
+});
+
+/**
+ * Create Alert Silence
+ *
+ * Silence alerts that meet all matchers. Their state goes on; nobody is told.
+ */
+export const createAlertSilenceMutation = (options?: Partial<Options<CreateAlertSilenceData>>): UseMutationOptions<CreateAlertSilenceResponse, CreateAlertSilenceError, Options<CreateAlertSilenceData>> => {
+    const mutationOptions: UseMutationOptions<CreateAlertSilenceResponse, CreateAlertSilenceError, Options<CreateAlertSilenceData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await createAlertSilence({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * End Alert Silence
+ *
+ * End a silence now. What still fires notifies at the next tick.
+ */
+export const endAlertSilenceMutation = (options?: Partial<Options<EndAlertSilenceData>>): UseMutationOptions<EndAlertSilenceResponse, EndAlertSilenceError, Options<EndAlertSilenceData>> => {
+    const mutationOptions: UseMutationOptions<EndAlertSilenceResponse, EndAlertSilenceError, Options<EndAlertSilenceData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await endAlertSilence({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getApiKeysQueryKey = (options?: Options<GetApiKeysData>) => createQueryKey('getApiKeys', options);
+
+/**
+ * Get Api Keys
+ *
+ * One's own keys; all keys for an admin.
+ */
+export const getApiKeysOptions = (options?: Options<GetApiKeysData>) => queryOptions<GetApiKeysResponse, GetApiKeysError, GetApiKeysResponse, ReturnType<typeof getApiKeysQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getApiKeys({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getApiKeysQueryKey(options)
+});
 
 export const getApiKeysInfiniteQueryKey = (options?: Options<GetApiKeysData>): QueryKey<Options<GetApiKeysData>> => createQueryKey('getApiKeys', options, true);
 
