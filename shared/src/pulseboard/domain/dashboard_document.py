@@ -13,6 +13,7 @@ from pulseboard.contracts.dashboards import (
     Panel,
 )
 from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.domain.grafana import board as grafana
 from pulseboard.exceptions import InvalidRequest
 
 FORMAT = "pulseboard/dashboard/1"
@@ -58,9 +59,16 @@ def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]
     Raises InvalidRequest that names each wrong place, as `document.…`.
     """
     if document.get("format") != FORMAT:
+        if grafana.is_grafana(document):
+            return grafana.parse(document)
         raise InvalidRequest(
             "This is no dashboard file that can be read.",
-            details=[ErrorDetail(field="document", message=f'its "format" is not "{FORMAT}"')],
+            details=[
+                ErrorDetail(
+                    field="document",
+                    message=f'its "format" is not "{FORMAT}", nor is it a dashboard of Grafana',
+                )
+            ],
         )
     try:
         return DashboardDocument.model_validate(document), []

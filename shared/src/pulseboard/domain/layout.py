@@ -54,5 +54,15 @@ def below(taken: Sequence[Position], wanted: Position) -> Position:
     return wanted.model_copy(update={"y": bottom})
 
 
+def under(taken: Sequence[Position], wanted: Position) -> Position:
+    """`wanted` right under those of `taken` that share its columns; at the top without any."""
+    bottoms = [
+        other.y + other.h
+        for other in taken
+        if wanted.x < other.x + other.w and other.x < wanted.x + wanted.w
+    ]
+    return wanted.model_copy(update={"y": max(bottoms, default=0)})
+
+
 def _detail(index: int, message: str) -> ErrorDetail:
     return ErrorDetail(field=f"layout.{index}", message=message)

@@ -1,0 +1,59 @@
+"""The queries of Grafana's panels: Prometheus expressions, with their variables."""
+
+import re
+from typing import Any
+
+from pulseboard.contracts.dashboards import PanelQuery
+from pulseboard.domain.grafana.reading import number, objects, text
+from pulseboard.domain.grafana.report import Report
+
+MOST_QUERIES = 26
+MOST_CHARACTERS = 5_000
+_OLD_VARIABLE = re.compile(r"\[\[(\w+)(?::[^\]]*)?\]\]")
+_FORMATTED = re.compile(r"\$\{(\w+):(\w+)\}")
+_KEPT_FORMATS = {"regex"}
+
+
+def variables(expression: str) -> str:
+    """The text with variables as we write them: `$name`, `${name}`, `${name:regex}`."""
+    plain = _OLD_VARIABLE.sub(r"${\1}", expression)
+    return _FORMATTED.sub(
+        lambda found: found[0] if found[2] in _KEPT_FORMATS else f"${{{found[1]}}}", plain
+    )
+
+
+def queries(panel: dict[str, Any], *, place: str, report: Report) -> list[PanelQuery]:
+    """The panel's Prometheus queries; what asks another kind of source is reported."""
+    found: list[PanelQuery] = []
+    for index, target in enumerate(objects(panel.get("targets"))):
+        name = text(target.get("refId")) or str(index + 1)
+        expression = variables(text(target.get("expr")))
+        if not expression:
+            report.dropped(place, f"query {name} is no Prometheus expression{_kind(target)}")
+            continue
+        if len(expression) > MOST_CHARACTERS:
+            report.dropped(place, f"query {name} has more than {MOST_CHARACTERS} characters")
+            continue
+        if len(found) == MOST_QUERIES:
+            report.dropped(place, f"query {name}: a panel has {MOST_QUERIES} queries at most")
+            continue
+        if target.get("format") == "heatmap":
+            report.changed(place, f"query {name} drew a heatmap: its buckets are lines")
+        if (number(target.get("intervalFactor")) or 1) > 1 or text(target.get("interval")):
+            report.changed(place, f"query {name}: its own resolution is not kept")
+        alias = text(target.get("legendFormat"))
+        found.append(
+            PanelQuery(
+                query=expression,
+                alias=None if alias in ("", "__auto") else variables(alias)[:200],
+                hidden=target.get("hide") is True,
+            )
+        )
+    return found
+
+
+def _kind(target: dict[str, Any]) -> str:
+    for key in ("rawSql", "target", "measurement", "query", "queryText", "expression"):
+        if target.get(key):
+            return f" (it has {key})"
+    return ""

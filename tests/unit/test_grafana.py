@@ -1,0 +1,287 @@
+"""Dashboards of Grafana, read with a report."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulseboard.contracts.dashboards import DashboardDocument, PanelType, VariableType
+from pulseboard.domain import dashboard_document, layout
+from pulseboard.exceptions import InvalidRequest
+
+
+def panel(kind: str = "timeseries", **fields: Any) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "title": "Requests",
+        "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
+        "targets": [{"refId": "A", "expr": 'rate(requests_total{job="$job"}[$__rate_interval])'}],
+        **fields,
+    }
+
+
+def read(*panels: dict[str, Any], **fields: Any) -> tuple[DashboardDocument, list[str]]:
+    document = {"schemaVersion": 39, "title": "Service", "panels": list(panels), **fields}
+    found, notes = dashboard_document.parse(document)
+    return found, [f"{note.outcome} {note.place}: {note.message}" for note in notes]
+
+
+def test_a_panel_with_its_looks() -> None:
+    found, notes = read(
+        panel(
+            description="All of them",
+            fieldConfig={
+                "defaults": {
+                    "unit": "reqps",
+                    "min": 0,
+                    "decimals": 1,
+                    "color": {"mode": "fixed", "fixedColor": "semi-dark-red"},
+                    "custom": {
+                        "fillOpacity": 10,
+                        "spanNulls": True,
+                        "stacking": {"mode": "normal"},
+                        "scaleDistribution": {"type": "log", "log": 10},
+                        "thresholdsStyle": {"mode": "area"},
+                    },
+                    "thresholds": {
+                        "mode": "absolute",
+                        "steps": [
+                            {"color": "green", "value": None},
+                            {"color": "rgba(237, 129, 40, 0.89)", "value": 80},
+                        ],
+                    },
+                },
+                "overrides": [
+                    {
+                        "matcher": {"id": "byRegexp", "options": "/^err.*/"},
+                        "properties": [
+                            {"id": "color", "value": {"fixedColor": "#f00", "mode": "fixed"}},
+                            {"id": "custom.lineWidth", "value": 3},
+                        ],
+                    }
+                ],
+            },
+            options={"legend": {"displayMode": "table", "showLegend": True, "calcs": ["mean"]}},
+            links=[{"title": "Docs", "url": "https://example.com/docs"}],
+        )
+    )
+    (made,) = found.panels
+    assert (made.title, made.type) == ("Requests", PanelType.AREA)
+    assert made.queries is not None
+    assert made.queries[0].query == 'rate(requests_total{job="$job"}[$__rate_interval])'
+    options = made.options
+    assert (options.unit, options.decimals, options.color) == ("requests/s", 1, "red")
+    assert (options.nulls, options.stacked, options.scale) == ("connect", True, "log")
+    assert (options.legend, options.min, options.description) == ("table", 0, "All of them")
+    assert [(step.value, step.color) for step in options.thresholds] == [
+        (0, "green"),
+        (80, "#ed8128"),
+    ]
+    assert [(one.match, one.color) for one in options.overrides] == [("err*", "#ff0000")]
+    assert options.links[0].url == "https://example.com/docs"
+    assert notes == [
+        "taken panel Requests: area with 1 query",
+        "dropped panel Requests: of the override of err*: custom.lineWidth",
+    ]
+
+
+def test_default_thresholds_that_grafana_does_not_draw_are_not_drawn() -> None:
+    steps = [{"color": "green", "value": None}, {"color": "red", "value": 80}]
+    config = {"defaults": {"thresholds": {"mode": "absolute", "steps": steps}}}
+    found, _ = read(panel(fieldConfig=config), panel("gauge", fieldConfig=config))
+    assert [len(made.options.thresholds) for made in found.panels] == [0, 2]
+
+
+def test_panels_stay_neighbours_and_rows_leave_no_gap() -> None:
+    def at(title: str, x: int, y: int, w: int, h: int) -> dict[str, Any]:
+        return panel(title=title, gridPos={"x": x, "y": y, "w": w, "h": h})
+
+    row = {"type": "row", "title": "Top", "gridPos": {"x": 0, "y": 0, "w": 24, "h": 1}}
+    closed = {**row, "title": "Closed", "panels": [at("inner", 0, 20, 24, 8)]}
+    found, notes = read(
+        row, at("a", 0, 1, 3, 4), at("b", 3, 1, 3, 4), at("c", 6, 1, 18, 8), at("d", 0, 9, 24, 8),
+        closed,
+    )  # fmt: skip
+    places = {made.title: made.position for made in found.panels}
+    assert list(places) == ["a", "b", "c", "d", "inner"]
+    assert (places["a"].x, places["b"].x, places["c"].x, places["d"].w) == (0, 2, 3, 12)
+    assert places["a"].y == places["b"].y == places["c"].y == 0
+    assert places["inner"].y == places["d"].y + places["d"].h
+    standing = list(places.values())
+    assert not any(
+        layout.overlap(one, other) for i, one in enumerate(standing) for other in standing[:i]
+    )
+    assert "dropped row Top: rows are not kept; their panels are" in notes
+
+
+def test_what_can_not_be_taken_is_named() -> None:
+    found, notes = read(
+        panel("text", title="Hello", targets=[]),
+        panel(title="SQL", targets=[{"refId": "A", "rawSql": "select 1"}]),
+        panel("heatmap", title="Heat"),
+        panel(title="Old", transformations=[{"id": "merge"}], alert={"name": "x"}),
+        annotations={"list": [{"name": "Deploys"}, {"name": "Own", "builtIn": 1}]},
+        time={"from": "now/d", "to": "now/d"},
+    )
+    assert [made.title for made in found.panels] == ["Heat", "Old"]
+    for expected in (
+        'dropped panel Hello: panels of type "text" are unknown',
+        "dropped panel SQL: query A is no Prometheus expression (it has rawSql)",
+        "dropped panel SQL: nothing is left to ask",
+        'changed panel Heat: the type "heatmap" is unknown: it is drawn as line',
+        "dropped panel Old: transformations: merge",
+        "dropped panel Old: its alert: make an alert rule of it",
+        "dropped annotation Deploys: alerts mark the axis",
+        "changed time range: now/d to now/d can't be a default: 1h is shown first",
+    ):
+        assert expected in notes
+    assert not [note for note in notes if "annotation Own" in note]
+
+
+def test_variables() -> None:
+    listed = [
+        {"type": "datasource", "name": "ds", "query": "prometheus"},
+        {
+            "type": "query",
+            "name": "job",
+            "query": {"query": "label_values(up, job)"},
+            "multi": True,
+            "includeAll": True,
+            "current": {"value": ["$__all"]},
+        },
+        {
+            "type": "query",
+            "name": "node",
+            "query": 'label_values(up{job="$job"}, instance)',
+            "regex": "/web.*/",
+            "current": {"value": "web-1"},
+        },
+        {"type": "query", "name": "anything", "query": "query_result(up)"},
+        {"type": "custom", "name": "env", "query": "Production : prod, test\\,ing"},
+        {"type": "interval", "name": "every", "query": "auto,1m,10m,1M"},
+        {"type": "constant", "name": "team", "query": "core"},
+        {"type": "adhoc", "name": "filters"},
+    ]
+    found, notes = read(templating={"list": listed})
+    kept = {one.name: one for one in found.settings.variables}
+    assert list(kept) == ["job", "node", "env", "every", "team"]
+    assert (kept["job"].type, kept["job"].metric, kept["job"].tag) == (
+        VariableType.TAG,
+        "up",
+        "job",
+    )
+    assert (kept["job"].multi, kept["job"].include_all, kept["job"].default) == (True, True, [])
+    assert kept["node"].default == ["web-1"]
+    assert kept["env"].values == ["prod", "test,ing"]
+    assert (kept["every"].type, kept["every"].values) == (VariableType.INTERVAL, ["1m", "10m"])
+    assert kept["team"].values == ["core"]
+    for expected in (
+        "dropped variable ds: it chose a data source: there is one",
+        'changed variable node: values of all up, not only of up{job="$job"}',
+        "changed variable node: its filter /web.*/ is not kept",
+        "dropped variable anything: its values come from query_result(up)",
+        'dropped variable filters: variables of type "adhoc" are unknown',
+    ):
+        assert expected in notes
+
+
+def test_boards_from_before_the_grid() -> None:
+    old = {
+        "type": "graph",
+        "title": "[[host]] load",
+        "span": 6,
+        "bars": True,
+        "lines": False,
+        "nullPointMode": "null as zero",
+        "yaxes": [{"format": "Bps", "logBase": 10, "min": "0"}, {"show": True}],
+        "targets": [{"refId": "A", "expr": 'load{host=~"[[host]]"}', "legendFormat": "{{host}}"}],
+        "aliasColors": {"web-1": "#7EB26D"},
+    }
+    stat = {
+        "type": "singlestat",
+        "title": "Up",
+        "span": 6,
+        "format": "percentunit",
+        "valueName": "avg",
+        "thresholds": "0.5,0.9",
+        "colors": ["red", "orange", "green"],
+        "targets": [{"expr": "up"}],
+    }
+    document = {
+        "dashboard": {
+            "title": "Old",
+            "refresh": "1s",
+            "time": {"from": "now-6h", "to": "now"},
+            "rows": [{"title": "One", "height": "250px", "panels": [old, stat]}],
+        },
+        "meta": {},
+    }
+    found, _ = dashboard_document.parse(document)
+    assert (found.settings.time_range, found.settings.refresh) == ("6h", "5s")
+    graph, single = found.panels
+    assert (graph.title, graph.type, graph.options.nulls) == (
+        "${host} load",
+        PanelType.BAR,
+        "zero",
+    )
+    assert graph.queries is not None
+    assert graph.queries[0].query == 'load{host=~"${host}"}'
+    assert (graph.options.unit, graph.options.scale, graph.options.min) == (
+        "decbytes/s",
+        "log",
+        0,
+    )
+    assert [(one.match, one.color) for one in graph.options.overrides] == [("web-1", "#7eb26d")]
+    assert (graph.position.x, graph.position.w, single.position.x) == (0, 6, 6)
+    assert (single.type, single.options.unit, single.options.calculation) == (
+        PanelType.STAT,
+        "ratio",
+        "avg",
+    )
+    assert [step.value for step in single.options.thresholds] == [0, 0.5, 0.9]
+
+
+def test_the_newer_format_is_refused_with_a_way_out() -> None:
+    document = {"apiVersion": "dashboard.grafana.app/v2beta1", "spec": {"elements": {"a": {}}}}
+    with pytest.raises(InvalidRequest) as refused:
+        dashboard_document.parse({**document, "panels": []})
+    assert refused.value.details is not None
+    assert "Classic" in (refused.value.details[0].hint or "")
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["type", "title", "gridPos", "targets", "expr", "fieldConfig", "defaults", "custom",
+             "thresholds", "steps", "value", "color", "x", "y", "w", "h", "panels", "min", "max",
+             "options", "legend", "calcs", "overrides", "matcher", "id", "name", "query", "links",
+             "url", "repeat", "current", "yaxes", "span", "height", "unit", "decimals"]
+        ),
+        inner,
+        max_size=5,
+    ),
+    max_leaves=25,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    panels=st.lists(_json, max_size=4),
+    rows=st.none() | st.lists(_json, max_size=2),
+    variables=st.lists(_json, max_size=3),
+    time=_json,
+)
+def test_whatever_stands_in_the_file_is_read_or_reported(
+    panels: list[Any], rows: Any, variables: list[Any], time: Any
+) -> None:
+    typed = [
+        {"type": "timeseries", "targets": [{"expr": "up"}], **one} if isinstance(one, dict) else one
+        for one in panels
+    ]
+    found, _ = dashboard_document.parse(
+        {"panels": typed, "rows": rows, "templating": {"list": variables}, "time": time}
+    )
+    assert DashboardDocument.model_validate(found.model_dump()) == found
