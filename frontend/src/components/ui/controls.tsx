@@ -24,19 +24,66 @@ export function Button({ look = 'plain', className, type = 'button', ...rest }: 
   )
 }
 
-const FIELD =
-  'h-9 w-full rounded-md border border-line bg-surface px-3 text-sm placeholder:text-muted'
+export const FIELD =
+  'h-9 w-full rounded-md border border-line bg-surface px-3 text-sm placeholder:text-muted aria-invalid:border-danger'
 
+type Labelled = { label: string; hint?: string; problem?: string | undefined }
+
+function Under({ hint, problem }: Omit<Labelled, 'label'>) {
+  if (problem) return <span className="mt-1 block text-xs text-danger">{problem}</span>
+  return hint ? <span className="mt-1 block text-xs text-muted">{hint}</span> : null
+}
+
+/** An input under its label. `problem` says what is wrong with its value. */
 export function Field({
   label,
   hint,
+  problem,
+  className,
   ...rest
-}: ComponentProps<'input'> & { label: string; hint?: string }) {
+}: ComponentProps<'input'> & Labelled) {
   return (
-    <label className="block">
+    <label className="block min-w-0">
       <span className="mb-1 block text-sm font-medium">{label}</span>
-      <input className={FIELD} {...rest} />
-      {hint && <span className="mt-1 block text-xs text-muted">{hint}</span>}
+      <input className={clsx(FIELD, className)} aria-invalid={problem ? true : undefined} {...rest} />
+      <Under hint={hint} problem={problem} />
+    </label>
+  )
+}
+
+export function Area({ label, hint, problem, ...rest }: ComponentProps<'textarea'> & Labelled) {
+  return (
+    <label className="block min-w-0">
+      <span className="mb-1 block text-sm font-medium">{label}</span>
+      <textarea
+        className={clsx(FIELD, 'h-auto min-h-20 py-2')}
+        aria-invalid={problem ? true : undefined}
+        {...rest}
+      />
+      <Under hint={hint} problem={problem} />
+    </label>
+  )
+}
+
+/** A select under its label. */
+export function Choice({ label, hint, problem, ...rest }: ComponentProps<'select'> & Labelled) {
+  return (
+    <label className="block min-w-0">
+      <span className="mb-1 block text-sm font-medium">{label}</span>
+      <select className={clsx(FIELD, '!px-2')} aria-invalid={problem ? true : undefined} {...rest} />
+      <Under hint={hint} problem={problem} />
+    </label>
+  )
+}
+
+export function Check({ label, hint, ...rest }: ComponentProps<'input'> & Labelled) {
+  return (
+    <label className="flex items-start gap-2 text-sm">
+      <input type="checkbox" className="mt-0.5 size-4 accent-(--accent)" {...rest} />
+      <span>
+        {label}
+        {hint && <span className="block text-xs text-muted">{hint}</span>}
+      </span>
     </label>
   )
 }

@@ -3,10 +3,12 @@ import { type ReactNode, useEffect, useRef } from 'react'
 /** The browser's own modal dialog: it traps focus, closes on Escape and is read out. */
 export function Dialog({
   title,
+  wide,
   onClose,
   children,
 }: {
   title: string
+  wide?: boolean
   onClose: () => void
   children: ReactNode
 }) {
@@ -19,7 +21,7 @@ export function Dialog({
       ref={dialog}
       onClose={onClose}
       aria-label={title}
-      className="m-auto w-[min(30rem,calc(100vw-2rem))] rounded-xl border border-line bg-surface p-5 text-text shadow-xl backdrop:bg-black/50"
+      className={`m-auto ${wide ? 'w-[min(46rem,calc(100vw-1.5rem))]' : 'w-[min(30rem,calc(100vw-2rem))]'} rounded-xl border border-line bg-surface p-5 text-text shadow-xl backdrop:bg-black/50`}
     >
       <h2 className="mb-3 text-lg font-semibold">{title}</h2>
       {children}

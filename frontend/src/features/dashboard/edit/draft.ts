@@ -39,6 +39,11 @@ export function change(draft: Draft, panels: Panel[]): Draft {
   }
 }
 
+/** The same step taken further, as the arrow keys do: nothing more to undo. */
+export function amend(draft: Draft, panels: Panel[]): Draft {
+  return { ...draft, panels, future: [], state: pending(draft, panels) }
+}
+
 export function undo(draft: Draft): Draft {
   const panels = draft.past.at(-1)
   if (!panels) return draft

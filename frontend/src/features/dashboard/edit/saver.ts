@@ -5,6 +5,9 @@ import { type DraftStore, rolledBack, saved } from './draft'
 
 export const QUIET_MS = 500
 
+/** What became of a save; `nothing` when all was saved before. */
+export type Outcome = 'saved' | 'conflict' | 'failed' | 'nothing'
+
 export type Wire = {
   put: (body: UpdateDashboard, leaving: boolean) => Promise<Dashboard>
   latest: () => Promise<Dashboard>
@@ -18,7 +21,7 @@ export type Wire = {
  */
 export function createSaver(store: DraftStore, wire: Wire) {
   let timer: ReturnType<typeof setTimeout> | undefined
-  let running: Promise<void> | undefined
+  let running: Promise<Outcome> | undefined
 
   const stop = store.subscribe((draft, before) => {
     if (draft.panels !== before.panels && draft.state === 'changed') schedule()
@@ -29,33 +32,39 @@ export function createSaver(store: DraftStore, wire: Wire) {
     timer = setTimeout(() => void save(false), QUIET_MS)
   }
 
-  async function save(leaving: boolean): Promise<void> {
+  async function save(leaving: boolean): Promise<Outcome> {
     clearTimeout(timer)
-    if (running && !leaving) {
-      await running
-    }
+    if (running && !leaving) await running
     const { base, panels, state } = store.getState()
+    if (state === 'conflict') return 'conflict'
     const body = updateOf(base, panels)
-    if (!body || state !== 'changed') return
+    if (!body) return 'nothing'
     store.setState({ state: 'saving' })
     running = send(body, panels, leaving)
-    await running
+    const outcome = await running
     running = undefined
     if (store.getState().state === 'changed') schedule()
+    return outcome
   }
 
-  async function send(body: UpdateDashboard, panels: Dashboard['panels'], leaving: boolean) {
+  async function send(
+    body: UpdateDashboard,
+    panels: Dashboard['panels'],
+    leaving: boolean,
+  ): Promise<Outcome> {
     try {
       const board = await wire.put(body, leaving)
       store.setState((draft) => saved(draft, board, panels))
       wire.onSaved(board)
+      return 'saved'
     } catch (error) {
       if (isApiError(error) && error.code === 'CONFLICT') {
         store.setState({ state: 'conflict' })
-      } else {
-        store.setState(rolledBack)
-        wire.onFailure(error)
+        return 'conflict'
       }
+      store.setState(rolledBack)
+      wire.onFailure(error)
+      return 'failed'
     }
   }
 
@@ -75,8 +84,10 @@ export function createSaver(store: DraftStore, wire: Wire) {
         const panels = onTop(draft.base.panels, draft.panels, board.panels)
         return { ...draft, base: board, panels, state: 'changed' }
       })
-      await save(false)
+      return await save(false)
     },
+    /** Whether something might be lost if the page went now. */
+    atRisk: () => running !== undefined || store.getState().state === 'conflict',
     stop() {
       clearTimeout(timer)
       stop()

@@ -1,0 +1,140 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import {
+  CopyPlus,
+  Download,
+  Ellipsis,
+  History,
+  Pencil,
+  Settings,
+  Share2,
+  Trash2,
+} from 'lucide-react'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import { getDashboardsQueryKey } from '@/api/generated/@tanstack/react-query.gen'
+import { deleteDashboard, duplicateDashboard, exportDashboard } from '@/api/generated/sdk.gen'
+import type { Dashboard } from '@/api/generated/types.gen'
+import { Button } from '@/components/ui/controls'
+import { Dialog } from '@/components/ui/dialog'
+import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
+import { download } from '@/lib/download'
+import { HistoryDialog } from './history'
+import { SettingsDialog } from './settings'
+import { boardKey, type Editing } from './use-draft'
+
+type Props = { board: Dashboard; editing: Editing | undefined; onEdit: () => void }
+
+/** Everything one does with a whole dashboard. */
+export function BoardMenu({ board, editing, onEdit }: Props) {
+  const [open, setOpen] = useState<'settings' | 'history' | 'delete'>()
+  const navigate = useNavigate()
+  const cache = useQueryClient()
+  const path = { dashboard_id: board.id }
+  const lists = () => void cache.invalidateQueries({ queryKey: [{ _id: 'getDashboards' }] })
+  const duplicate = useMutation({
+    mutationFn: async () => {
+      await editing?.saver.flush()
+      return (await duplicateDashboard({ path, body: {}, throwOnError: true })).data.data
+    },
+    onSuccess: async (made) => {
+      lists()
+      await navigate({ to: '/dashboards/$id', params: { id: made.id } })
+      toast.success(`This is the copy: ${made.name}`)
+    },
+  })
+  const save = useMutation({
+    mutationFn: async () => {
+      await editing?.saver.flush()
+      return (await exportDashboard({ path, throwOnError: true })).data.data
+    },
+    onSuccess: (file) =>
+      download(`${fileName(board.name)}.json`, `${JSON.stringify(file, null, 2)}\n`),
+  })
+  const remove = useMutation({
+    mutationFn: () => deleteDashboard({ path, throwOnError: true }),
+    onSuccess: async () => {
+      cache.removeQueries({ queryKey: getDashboardsQueryKey() })
+      lists()
+      await navigate({ to: '/' })
+      cache.removeQueries({ queryKey: boardKey(board.id) })
+      toast.success(`${board.name} deleted`)
+    },
+  })
+  const close = () => setOpen(undefined)
+  return (
+    <>
+      {board.canEdit && (
+        <Button onClick={onEdit}>
+          <Pencil size={15} aria-hidden="true" /> <span className="max-sm:sr-only">Edit</span>
+        </Button>
+      )}
+      <Menu
+        trigger={
+          <Button className="w-9 !px-0" aria-label="Dashboard menu" title="Dashboard menu">
+            <Ellipsis size={16} aria-hidden="true" />
+          </Button>
+        }
+      >
+        {board.canEdit && (
+          <MenuItem onSelect={() => setOpen('settings')}>
+            <Settings size={15} aria-hidden="true" /> Settings
+          </MenuItem>
+        )}
+        <MenuItem onSelect={() => setOpen('history')}>
+          <History size={15} aria-hidden="true" /> History
+        </MenuItem>
+        <MenuItem onSelect={() => duplicate.mutate()}>
+          <CopyPlus size={15} aria-hidden="true" /> Duplicate
+        </MenuItem>
+        <MenuItem onSelect={() => save.mutate()}>
+          <Download size={15} aria-hidden="true" /> Export as JSON
+        </MenuItem>
+        <MenuItem
+          onSelect={() => {
+            void navigator.clipboard
+              .writeText(window.location.href)
+              .then(() =>
+                toast.success(
+                  board.isPublic
+                    ? 'Link copied'
+                    : 'Link copied. The dashboard is private: make it public in its settings.',
+                ),
+              )
+          }}
+        >
+          <Share2 size={15} aria-hidden="true" /> Copy link
+        </MenuItem>
+        {board.canEdit && (
+          <>
+            <MenuLine />
+            <MenuItem danger onSelect={() => setOpen('delete')}>
+              <Trash2 size={15} aria-hidden="true" /> Delete
+            </MenuItem>
+          </>
+        )}
+      </Menu>
+      {open === 'settings' && <SettingsDialog board={board} editing={editing} onClose={close} />}
+      {open === 'history' && <HistoryDialog board={board} editing={editing} onClose={close} />}
+      {open === 'delete' && (
+        <Dialog title={`Delete ${board.name}?`} onClose={close}>
+          <p className="text-muted">
+            The dashboard goes with its panels and its history. Its metrics stay.
+          </p>
+          <div className="mt-5 flex justify-end gap-2">
+            <Button onClick={close}>Cancel</Button>
+            <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
+              Delete for good
+            </Button>
+          </div>
+        </Dialog>
+      )}
+    </>
+  )
+}
+
+const fileName = (name: string) =>
+  name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '') || 'dashboard'

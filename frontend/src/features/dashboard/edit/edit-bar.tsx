@@ -1,0 +1,117 @@
+import { Link } from '@tanstack/react-router'
+import { Check, CloudOff, CloudUpload, Plus, Redo2, Undo2 } from 'lucide-react'
+import { useEffect } from 'react'
+import { useStore } from 'zustand'
+import type { Dashboard } from '@/api/generated/types.gen'
+import { Button } from '@/components/ui/controls'
+import { type Draft, redo, type SaveState, undo } from './draft'
+import type { Editing } from './use-draft'
+
+const STATES: Record<SaveState, [typeof Check, string]> = {
+  saved: [Check, 'All changes saved'],
+  changed: [CloudUpload, 'Saving soon'],
+  saving: [CloudUpload, 'Saving'],
+  conflict: [CloudOff, 'Not saved'],
+}
+
+type Props = { board: Dashboard; editing: Editing; onDone: () => void }
+
+/** What editing offers: add, undo, redo, and whether all is saved. */
+export function EditBar({ board, editing, onDone }: Props) {
+  const { store } = editing
+  const canUndo = useStore(store, (draft) => draft.past.length > 0)
+  const canRedo = useStore(store, (draft) => draft.future.length > 0)
+  const state = useStore(store, (draft) => draft.state)
+  const act = (next: (draft: Draft) => Draft) => store.setState(next)
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const typing = event.target instanceof Element && event.target.closest('input,textarea,select')
+      if (typing || !(event.ctrlKey || event.metaKey)) return
+      const key = event.key.toLowerCase()
+      if (key === 'z') store.setState(event.shiftKey ? redo : undo)
+      else if (key === 'y') store.setState(redo)
+      else return
+      event.preventDefault()
+    }
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [store])
+  const [Icon, text] = STATES[state]
+  return (
+    <>
+      <div
+        role="toolbar"
+        aria-label="Editing"
+        className="sticky top-13 z-20 mb-3 flex flex-wrap items-center gap-2 rounded-lg border border-line bg-surface p-2 shadow-(--shadow)"
+      >
+        <Link
+          to="/dashboards/$id/panels/$panel/edit"
+          params={{ id: board.id, panel: 'new' }}
+          search={(before) => before}
+          className="inline-flex h-9 items-center gap-2 rounded-md border border-line px-3 text-sm font-medium hover:bg-raised"
+        >
+          <Plus size={16} aria-hidden="true" /> Add panel
+        </Link>
+        <Button
+          look="ghost"
+          className="w-9 !px-0"
+          aria-label="Undo"
+          title="Undo (Ctrl Z)"
+          disabled={!canUndo}
+          onClick={() => act(undo)}
+        >
+          <Undo2 size={16} aria-hidden="true" />
+        </Button>
+        <Button
+          look="ghost"
+          className="w-9 !px-0"
+          aria-label="Redo"
+          title="Redo (Ctrl Shift Z)"
+          disabled={!canRedo}
+          onClick={() => act(redo)}
+        >
+          <Redo2 size={16} aria-hidden="true" />
+        </Button>
+        <span
+          role="status"
+          aria-label="Save state"
+          className="ml-auto flex items-center gap-1.5 text-xs text-muted"
+        >
+          <Icon size={15} aria-hidden="true" />
+          <span className="max-sm:sr-only">{text}</span>
+        </span>
+        <Button
+          look="primary"
+          onClick={() => {
+            void editing.saver.flush()
+            onDone()
+          }}
+        >
+          Done
+        </Button>
+      </div>
+      <ConflictBar editing={editing} />
+    </>
+  )
+}
+
+/** Somebody else has saved meanwhile: nothing is lost before one decides. */
+export function ConflictBar({ editing }: { editing: Editing }) {
+  const state = useStore(editing.store, (draft) => draft.state)
+  if (state !== 'conflict') return null
+  return (
+    <div
+      role="alert"
+      className="mb-3 flex flex-wrap items-center gap-2 rounded-lg border border-danger bg-surface p-3"
+    >
+      <p className="mr-auto max-w-prose text-sm">
+        <strong className="font-medium">Somebody else has changed this dashboard.</strong> Yours is
+        not saved. Overwrite puts your changes on top of theirs; Reload drops yours.
+      </p>
+      <Button onClick={() => void editing.saver.reload()}>Reload</Button>
+      <Button look="primary" onClick={() => void editing.saver.overwrite()}>
+        Overwrite
+      </Button>
+    </div>
+  )
+}

@@ -1,0 +1,95 @@
+import { Link } from '@tanstack/react-router'
+import { Copy, CopyPlus, EllipsisVertical, Move, Pencil, Scaling, Trash2 } from 'lucide-react'
+import { type ReactNode, useRef, useState } from 'react'
+import type { Dashboard, Panel } from '@/api/generated/types.gen'
+import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
+import { CopyPanelDialog } from './copy-panel'
+import type { HandMode } from './hand'
+
+type Props = {
+  board: Dashboard
+  panel: Panel
+  /** What only a dashboard being edited offers. */
+  edit?: {
+    onHand: (mode: HandMode) => void
+    onDuplicate: () => void
+    onRemove: () => void
+    /** What is copied must be on the server first. */
+    beforeCopy: () => Promise<unknown>
+  }
+  /** Items of the one who shows the panel, on top. */
+  children?: ReactNode
+}
+
+export function PanelMenu({ board, panel, edit, children }: Props) {
+  const [copying, setCopying] = useState(false)
+  const handing = useRef(false)
+  const hand = (mode: HandMode) => {
+    handing.current = true
+    edit?.onHand(mode)
+  }
+  return (
+    <>
+      <Menu
+        onCloseAutoFocus={(event) => {
+          // Move and Resize take the focus themselves.
+          if (handing.current) event.preventDefault()
+          handing.current = false
+        }}
+        trigger={
+          <button
+            type="button"
+            aria-label={`Menu of ${panel.title}`}
+            className="grid size-6 shrink-0 place-items-center rounded text-muted hover:bg-raised hover:text-text"
+          >
+            <EllipsisVertical size={15} aria-hidden="true" />
+          </button>
+        }
+      >
+        {children}
+        {board.canEdit && (
+          <MenuItem asChild>
+            <Link
+              to="/dashboards/$id/panels/$panel/edit"
+              params={{ id: board.id, panel: panel.id }}
+              search={(before) => before}
+            >
+              <Pencil size={15} aria-hidden="true" /> Edit
+            </Link>
+          </MenuItem>
+        )}
+        {edit && (
+          <>
+            <MenuItem onSelect={() => hand('move')}>
+              <Move size={15} aria-hidden="true" /> Move
+            </MenuItem>
+            <MenuItem onSelect={() => hand('resize')}>
+              <Scaling size={15} aria-hidden="true" /> Resize
+            </MenuItem>
+            <MenuItem onSelect={edit.onDuplicate}>
+              <CopyPlus size={15} aria-hidden="true" /> Duplicate
+            </MenuItem>
+          </>
+        )}
+        <MenuItem onSelect={() => setCopying(true)}>
+          <Copy size={15} aria-hidden="true" /> Copy to a dashboard…
+        </MenuItem>
+        {edit && (
+          <>
+            <MenuLine />
+            <MenuItem danger onSelect={edit.onRemove}>
+              <Trash2 size={15} aria-hidden="true" /> Remove
+            </MenuItem>
+          </>
+        )}
+      </Menu>
+      {copying && (
+        <CopyPanelDialog
+          panel={panel}
+          before={edit?.beforeCopy}
+          onClose={() => setCopying(false)}
+        />
+      )}
+    </>
+  )
+}

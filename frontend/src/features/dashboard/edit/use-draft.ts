@@ -1,0 +1,78 @@
+import { type QueryClient, useQueryClient } from '@tanstack/react-query'
+import { useEffect, useMemo } from 'react'
+import { toast } from 'sonner'
+import { getDashboardOptions, getDashboardQueryKey } from '@/api/generated/@tanstack/react-query.gen'
+import { getDashboard, updateDashboard } from '@/api/generated/sdk.gen'
+import type { Dashboard } from '@/api/generated/types.gen'
+import { messageOf } from '@/lib/errors'
+import { adopt, createDraft, type DraftStore, redo } from './draft'
+import { createSaver, type Saver } from './saver'
+
+export type Editing = { store: DraftStore; saver: Saver }
+
+/** One draft a dashboard: it outlives a look at the panel editor, with its steps to undo. */
+const drafts = new WeakMap<QueryClient, Map<string, Editing>>()
+
+function open(cache: QueryClient, board: Dashboard): Editing {
+  const known = drafts.get(cache) ?? new Map<string, Editing>()
+  drafts.set(cache, known)
+  const there = known.get(board.id)
+  if (there) return there
+  const path = { dashboard_id: board.id }
+  const store = createDraft(board)
+  const saver = createSaver(store, {
+    put: async (body, leaving) => {
+      const { data } = await updateDashboard({
+        path,
+        body,
+        keepalive: leaving,
+        throwOnError: true,
+      })
+      return data.data
+    },
+    latest: async () => (await getDashboard({ path, throwOnError: true })).data.data,
+    onSaved: (saved) => putInCache(cache, saved),
+    onFailure: (error) =>
+      toast.error(`Not saved: ${messageOf(error)}`, {
+        description: 'Your last change was taken back.',
+        action: { label: 'Try again', onClick: () => store.setState(redo) },
+      }),
+  })
+  const made = { store, saver }
+  known.set(board.id, made)
+  return made
+}
+
+/** What the server has just answered is what everybody shows. */
+export function putInCache(cache: QueryClient, board: Dashboard) {
+  const { queryKey } = getDashboardOptions({ path: { dashboard_id: board.id } })
+  cache.setQueryData(queryKey, { data: board, meta: null })
+}
+
+export const boardKey = (id: string) => getDashboardQueryKey({ path: { dashboard_id: id } })
+
+/** The draft of a dashboard that one may edit; what waits is sent when its page is left. */
+export function useDraft(board: Dashboard | undefined): Editing | undefined {
+  const cache = useQueryClient()
+  const id = board?.canEdit ? board.id : undefined
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a newer state is adopted below
+  const editing = useMemo(() => (id && board ? open(cache, board) : undefined), [cache, id])
+  useEffect(() => {
+    if (board) editing?.store.setState((draft) => adopt(draft, board))
+  }, [editing, board])
+  useEffect(() => {
+    if (!editing) return
+    const hide = () => void editing.saver.flush(true)
+    const unload = (event: BeforeUnloadEvent) => {
+      if (editing.saver.atRisk()) event.preventDefault()
+    }
+    window.addEventListener('pagehide', hide)
+    window.addEventListener('beforeunload', unload)
+    return () => {
+      window.removeEventListener('pagehide', hide)
+      window.removeEventListener('beforeunload', unload)
+      void editing.saver.flush()
+    }
+  }, [editing])
+  return editing
+}

@@ -1,0 +1,192 @@
+import { useQuery } from '@tanstack/react-query'
+import { ChevronDown, ChevronUp, Plus, Trash2 } from 'lucide-react'
+import { useId } from 'react'
+import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
+import type { Variable } from '@/api/generated/types.gen'
+import { Button, Check, Choice, Field } from '@/components/ui/controls'
+
+type Props = {
+  variables: Variable[]
+  problems: Record<string, string>
+  onChange: (variables: Variable[]) => void
+}
+
+const NEW: Variable = {
+  name: '',
+  label: null,
+  type: 'tag',
+  metric: '',
+  tag: '',
+  values: [],
+  multi: true,
+  includeAll: true,
+  default: [],
+}
+
+const listOf = (text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean)
+
+/** The variables of a dashboard: what readers choose, and queries name as `$name`. */
+export function VariablesEditor({ variables, problems, onChange }: Props) {
+  const set = (index: number, change: Partial<Variable>) =>
+    onChange(variables.map((one, place) => (place === index ? { ...one, ...change } : one)))
+  const swap = (index: number, other: number) => {
+    const next = [...variables]
+    const [moved] = next.splice(index, 1)
+    if (moved) next.splice(other, 0, moved)
+    onChange(next)
+  }
+  return (
+    <div className="space-y-3">
+      <p className="text-sm text-muted">
+        Readers choose a value above the dashboard; a query names it as{' '}
+        <code className="rounded bg-raised px-1">$name</code>, a title too.
+      </p>
+      <ul className="max-h-[50vh] space-y-3 overflow-y-auto">
+        {variables.map((variable, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a variable's name is what is being typed
+          <li key={index} className="rounded-lg border border-line p-3">
+            <Row
+              variable={variable}
+              problem={problems[`settings.variables.${index}.name`]}
+              onChange={(change) => set(index, change)}
+            />
+            <div className="mt-2 flex justify-end gap-1">
+              <Button
+                look="ghost"
+                className="w-9 !px-0"
+                aria-label={`Move ${variable.name || 'variable'} up`}
+                disabled={index === 0}
+                onClick={() => swap(index, index - 1)}
+              >
+                <ChevronUp size={16} aria-hidden="true" />
+              </Button>
+              <Button
+                look="ghost"
+                className="w-9 !px-0"
+                aria-label={`Move ${variable.name || 'variable'} down`}
+                disabled={index === variables.length - 1}
+                onClick={() => swap(index, index + 1)}
+              >
+                <ChevronDown size={16} aria-hidden="true" />
+              </Button>
+              <Button
+                look="ghost"
+                className="w-9 !px-0 text-danger"
+                aria-label={`Remove ${variable.name || 'variable'}`}
+                onClick={() => onChange(variables.filter((_, place) => place !== index))}
+              >
+                <Trash2 size={16} aria-hidden="true" />
+              </Button>
+            </div>
+          </li>
+        ))}
+      </ul>
+      <Button onClick={() => onChange([...variables, { ...NEW, name: `var${variables.length + 1}` }])}>
+        <Plus size={16} aria-hidden="true" /> Add variable
+      </Button>
+    </div>
+  )
+}
+
+type RowProps = {
+  variable: Variable
+  problem: string | undefined
+  onChange: (change: Partial<Variable>) => void
+}
+
+function Row({ variable, problem, onChange }: RowProps) {
+  const metrics = useId()
+  const { data: found } = useQuery({
+    ...listMetricsOptions({ query: { prefix: variable.metric ?? '', pageSize: 30 } }),
+    enabled: variable.type === 'tag',
+  })
+  const known = found?.data.some((metric) => metric.name === variable.metric) ?? false
+  const { data: tags } = useQuery({
+    ...getMetricTagsOptions({ path: { name: variable.metric ?? '' }, query: { limit: 1 } }),
+    enabled: variable.type === 'tag' && known,
+    retry: false,
+  })
+  return (
+    <div className="grid gap-3 sm:grid-cols-3">
+      <Field
+        label="Name"
+        value={variable.name}
+        problem={problem}
+        onChange={(event) => onChange({ name: event.target.value })}
+      />
+      <Field
+        label="Label"
+        placeholder={variable.name}
+        value={variable.label ?? ''}
+        onChange={(event) => onChange({ label: event.target.value || null })}
+      />
+      <Choice
+        label="Values from"
+        value={variable.type}
+        onChange={(event) => onChange({ type: event.target.value as Variable['type'] })}
+      >
+        <option value="tag">A metric's tag</option>
+        <option value="list">A list</option>
+        <option value="interval">Intervals</option>
+      </Choice>
+      {variable.type === 'tag' ? (
+        <>
+          <Field
+            label="Metric"
+            list={metrics}
+            value={variable.metric ?? ''}
+            onChange={(event) => onChange({ metric: event.target.value })}
+          />
+          <datalist id={metrics}>
+            {found?.data.map((metric) => (
+              <option key={metric.name} value={metric.name} />
+            ))}
+          </datalist>
+          <Field
+            label="Tag"
+            list={`${metrics}-tags`}
+            value={variable.tag ?? ''}
+            onChange={(event) => onChange({ tag: event.target.value })}
+          />
+          <datalist id={`${metrics}-tags`}>
+            {tags?.data.map((tag) => (
+              <option key={tag.key} value={tag.key} />
+            ))}
+          </datalist>
+        </>
+      ) : (
+        <div className="sm:col-span-2">
+          <Field
+            label="Values"
+            hint="Separated by commas"
+            defaultValue={variable.values.join(', ')}
+            placeholder={variable.type === 'interval' ? '1m, 5m, 1h' : 'production, staging'}
+            onChange={(event) => onChange({ values: listOf(event.target.value) })}
+          />
+        </div>
+      )}
+      <Field
+        label="Chosen at first"
+        placeholder={variable.includeAll ? 'All' : 'The first value'}
+        defaultValue={variable.default.join(', ')}
+        onChange={(event) => onChange({ default: listOf(event.target.value) })}
+      />
+      <div className="flex gap-4 sm:col-span-3">
+        <Check
+          label="Several values at once"
+          checked={variable.multi}
+          onChange={(event) => onChange({ multi: event.target.checked })}
+        />
+        <Check
+          label="Offer All"
+          checked={variable.includeAll}
+          onChange={(event) => onChange({ includeAll: event.target.checked })}
+        />
+      </div>
+    </div>
+  )
+}
