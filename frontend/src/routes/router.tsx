@@ -104,6 +104,13 @@ const board = createRoute({
   component: lazyRouteComponent(() => import('./dashboard-page'), 'DashboardPage'),
 })
 
+const panelEditor = createRoute({
+  getParentRoute: () => app,
+  path: '/dashboards/$id/panels/$panel/edit',
+  validateSearch: readBoardSearch,
+  component: lazyRouteComponent(() => import('./panel-editor-page'), 'PanelEditorPage'),
+})
+
 const keys = createRoute({
   getParentRoute: () => app,
   path: '/api-keys',
@@ -132,7 +139,7 @@ export const makeRouter = (cache: QueryClient) =>
   createRouter({
     routeTree: root.addChildren([
       signIn,
-      app.addChildren([home, board, keys, users, status, account]),
+      app.addChildren([home, board, panelEditor, keys, users, status, account]),
     ]),
     context: { cache },
     parseSearch,

@@ -45,7 +45,11 @@ export function Field({
   return (
     <label className="block min-w-0">
       <span className="mb-1 block text-sm font-medium">{label}</span>
-      <input className={clsx(FIELD, className)} aria-invalid={problem ? true : undefined} {...rest} />
+      <input
+        className={clsx(FIELD, className)}
+        aria-invalid={problem ? true : undefined}
+        {...rest}
+      />
       <Under hint={hint} problem={problem} />
     </label>
   )
@@ -70,7 +74,11 @@ export function Choice({ label, hint, problem, ...rest }: ComponentProps<'select
   return (
     <label className="block min-w-0">
       <span className="mb-1 block text-sm font-medium">{label}</span>
-      <select className={clsx(FIELD, '!px-2')} aria-invalid={problem ? true : undefined} {...rest} />
+      <select
+        className={clsx(FIELD, '!px-2')}
+        aria-invalid={problem ? true : undefined}
+        {...rest}
+      />
       <Under hint={hint} problem={problem} />
     </label>
   )

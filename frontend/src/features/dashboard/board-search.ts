@@ -11,6 +11,8 @@ export type BoardSearch = {
   kiosk?: '1'
   /** The panel that fills the page. */
   panel?: string
+  /** Whether its panels can be moved and changed. */
+  edit?: '1'
   [variable: `var-${string}`]: string | string[] | undefined
 }
 
@@ -27,5 +29,6 @@ export function readBoardSearch(search: Record<string, unknown>): BoardSearch {
     tz: tz === 'utc' || tz === 'browser' ? tz : undefined,
     kiosk: search.kiosk === undefined ? undefined : '1',
     panel: oneText(search.panel),
+    edit: search.edit === undefined ? undefined : '1',
   }
 }

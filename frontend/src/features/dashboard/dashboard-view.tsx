@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
-import { useRef } from 'react'
+import { lazy, type ReactNode, Suspense, useRef } from 'react'
 import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
+import type { Panel } from '@/api/generated/types.gen'
 import { AddData } from '@/components/add-data'
 import { ErrorBoundary } from '@/components/error-boundary'
 import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
@@ -8,10 +9,16 @@ import { messageOf } from '@/lib/errors'
 import { isLive, type TimeRange } from '@/lib/time-range'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import type { BoardSearch } from './board-search'
+import { BoardMenu } from './edit/board-menu'
+import { EditBar } from './edit/edit-bar'
+import { PanelMenu } from './edit/panel-menu'
+import { useDraft, useDraftPanels } from './edit/use-draft'
 import { PanelView } from './panel-view'
 import { RangePicker } from './range-picker'
 import { RefreshControl } from './refresh-control'
 import { useBoardData } from './use-board-data'
+
+const EditGrid = lazy(() => import('./edit/edit-grid'))
 
 type Props = { id: string; search: BoardSearch; onSearch: (change: BoardSearch) => void }
 
@@ -29,7 +36,10 @@ export function DashboardView({ id, search, onSearch }: Props) {
   const zone: Zone = search.tz ?? board?.settings.timezone ?? 'browser'
   const usual = board ? (board.settings.refresh ?? 'off') : '10s'
   const refresh = search.refresh ?? usual
-  const boardData = useBoardData(board?.panels, range, zone, refresh)
+  const draft = useDraft(board)
+  const draftPanels = useDraftPanels(draft)
+  const editing = search.edit ? draft : undefined
+  const boardData = useBoardData(editing ? draftPanels : board?.panels, range, zone, refresh)
   // Where each zoom came from: a double click goes back one step.
   const zoomedFrom = useRef<Pick<BoardSearch, 'from' | 'to'>[]>([])
 
@@ -51,6 +61,20 @@ export function DashboardView({ id, search, onSearch }: Props) {
     onSearch({ ...search, ...before })
   }
   const failure = boardData.error ? messageOf(boardData.error) : undefined
+  const show = (panel: Panel, menu: ReactNode, filling: boolean) => (
+    <ErrorBoundary key={panel.id} onRetry={() => void boardData.refetch()}>
+      <PanelView
+        panel={panel}
+        filling={filling}
+        actions={menu}
+        data={boardData.data}
+        failure={failure}
+        onRetry={() => void boardData.refetch()}
+        onZoom={zoom}
+        onReset={zoomBack}
+      />
+    </ErrorBoundary>
+  )
   return (
     <Page
       title={board?.name ?? 'Dashboard'}
@@ -73,6 +97,13 @@ export function DashboardView({ id, search, onSearch }: Props) {
             onRefresh={() => void boardData.refetch()}
             onChange={(every) => onSearch({ ...search, refresh: every })}
           />
+          {board && !editing && (
+            <BoardMenu
+              board={board}
+              editing={draft}
+              onEdit={() => onSearch({ ...search, edit: '1' })}
+            />
+          )}
         </div>
       }
     >
@@ -82,6 +113,21 @@ export function DashboardView({ id, search, onSearch }: Props) {
             <Skeleton key={place} className="h-60" />
           ))}
         </div>
+      ) : editing ? (
+        <ZoneContext value={zone}>
+          <EditBar
+            board={board}
+            editing={editing}
+            onDone={() => onSearch({ ...search, edit: undefined })}
+          />
+          <Suspense fallback={<Skeleton className="h-96" />}>
+            <EditGrid
+              board={board}
+              editing={editing}
+              render={(panel, menu) => show(panel, menu, true)}
+            />
+          </Suspense>
+        </ZoneContext>
       ) : board.panels.length === 0 ? (
         <Card>
           <Empty title="This dashboard has no panels yet">
@@ -91,18 +137,9 @@ export function DashboardView({ id, search, onSearch }: Props) {
       ) : (
         <ZoneContext value={zone}>
           <div className="board">
-            {board.panels.map((panel) => (
-              <ErrorBoundary key={panel.id} onRetry={() => void boardData.refetch()}>
-                <PanelView
-                  panel={panel}
-                  data={boardData.data}
-                  failure={failure}
-                  onRetry={() => void boardData.refetch()}
-                  onZoom={zoom}
-                  onReset={zoomBack}
-                />
-              </ErrorBoundary>
-            ))}
+            {board.panels.map((panel) =>
+              show(panel, <PanelMenu board={board} panel={panel} />, false),
+            )}
           </div>
         </ZoneContext>
       )}

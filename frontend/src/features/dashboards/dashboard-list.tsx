@@ -2,15 +2,17 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { Globe, LayoutDashboard, Lock } from 'lucide-react'
 import { useState } from 'react'
-import { getDashboardsOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { getDashboardsOptions, getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { AddData } from '@/components/add-data'
 import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
+import { NewDashboard } from './new-dashboard'
 
 const date = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
 
 export function DashboardList() {
   const [search, setSearch] = useState('')
+  const { data: me } = useQuery(getMeOptions())
   const { data, error, refetch } = useQuery({
     ...getDashboardsOptions({ query: { search, pageSize: 200 } }),
     placeholderData: keepPreviousData,
@@ -19,14 +21,17 @@ export function DashboardList() {
     <Page
       title="Dashboards"
       actions={
-        <input
-          type="search"
-          aria-label="Search dashboards"
-          placeholder="Search"
-          className="h-9 w-full rounded-md border border-line bg-surface px-3 placeholder:text-muted sm:w-64"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-        />
+        <div className="flex w-full flex-wrap gap-2 sm:w-auto">
+          <input
+            type="search"
+            aria-label="Search dashboards"
+            placeholder="Search"
+            className="h-9 w-full rounded-md border border-line bg-surface px-3 placeholder:text-muted sm:w-64"
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+          />
+          {me && me.data.role !== 'viewer' && <NewDashboard />}
+        </div>
       }
     >
       {error && !data ? (

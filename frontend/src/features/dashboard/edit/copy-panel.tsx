@@ -23,7 +23,8 @@ export function CopyPanelDialog({ panel, before, onClose }: Props) {
   })
   const targets = data?.data.filter(
     (board) =>
-      board.id !== panel.dashboardId && (board.ownerId === me?.data.id || me?.data.role === 'admin'),
+      board.id !== panel.dashboardId &&
+      (board.ownerId === me?.data.id || me?.data.role === 'admin'),
   )
   const copy = useMutation({
     mutationFn: async (target: DashboardSummary) => {

@@ -25,7 +25,8 @@ export function EditBar({ board, editing, onDone }: Props) {
   const act = (next: (draft: Draft) => Draft) => store.setState(next)
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      const typing = event.target instanceof Element && event.target.closest('input,textarea,select')
+      const typing =
+        event.target instanceof Element && event.target.closest('input,textarea,select')
       if (typing || !(event.ctrlKey || event.metaKey)) return
       const key = event.key.toLowerCase()
       if (key === 'z') store.setState(event.shiftKey ? redo : undo)
@@ -96,7 +97,13 @@ export function EditBar({ board, editing, onDone }: Props) {
 }
 
 /** Somebody else has saved meanwhile: nothing is lost before one decides. */
-export function ConflictBar({ editing }: { editing: Editing }) {
+export function ConflictBar({
+  editing,
+  onResolved,
+}: {
+  editing: Editing
+  onResolved?: (how: 'reloaded' | 'saved') => void
+}) {
   const state = useStore(editing.store, (draft) => draft.state)
   if (state !== 'conflict') return null
   return (
@@ -108,8 +115,17 @@ export function ConflictBar({ editing }: { editing: Editing }) {
         <strong className="font-medium">Somebody else has changed this dashboard.</strong> Yours is
         not saved. Overwrite puts your changes on top of theirs; Reload drops yours.
       </p>
-      <Button onClick={() => void editing.saver.reload()}>Reload</Button>
-      <Button look="primary" onClick={() => void editing.saver.overwrite()}>
+      <Button onClick={() => void editing.saver.reload().then(() => onResolved?.('reloaded'))}>
+        Reload
+      </Button>
+      <Button
+        look="primary"
+        onClick={() =>
+          void editing.saver.overwrite().then((outcome) => {
+            if (outcome === 'saved' || outcome === 'nothing') onResolved?.('saved')
+          })
+        }
+      >
         Overwrite
       </Button>
     </div>

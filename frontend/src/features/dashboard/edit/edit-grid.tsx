@@ -3,6 +3,7 @@ import GridLayout, { type Layout, useContainerWidth } from 'react-grid-layout'
 import { toast } from 'sonner'
 import { useStore } from 'zustand'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
+import { Card, Empty } from '@/components/ui/controls'
 import './edit-grid.css'
 import { amend, change, type Draft, undo } from './draft'
 import { describePlace, Hand, type HandMode } from './hand'
@@ -23,7 +24,7 @@ const GRID = {
   margin: [12, 12],
   containerPadding: [0, 0],
 } as const
-const DRAG = { handle: '.panel-header', cancel: 'button,a,input,select,textarea' }
+const DRAG = { handle: '.panel-header', cancel: 'button,a,input,select,textarea,dialog' }
 const RESIZE = { handles: ['se', 'e', 's'] } as const
 /** Below this width panels stand one under another, and are moved by their menu. */
 const NARROW = 736
@@ -76,9 +77,7 @@ export default function EditGrid({ board, editing, render }: Props) {
   }
   const remove = (panel: Panel) => {
     const before = panels
-    act((draft) =>
-      change(draft, compacted(draft.panels.filter((other) => other.id !== panel.id))),
-    )
+    act((draft) => change(draft, compacted(draft.panels.filter((other) => other.id !== panel.id))))
     const after = store.getState().panels
     toast(`${panel.title} removed`, {
       action: {
@@ -117,6 +116,11 @@ export default function EditGrid({ board, editing, render }: Props) {
       <p role="status" className="sr-only">
         {said}
       </p>
+      {panels.length === 0 && (
+        <Card>
+          <Empty title="No panels yet">Add panel, in the bar above, makes the first.</Empty>
+        </Card>
+      )}
       {mounted &&
         (width < NARROW ? (
           <div className="flex flex-col gap-3">{cells}</div>

@@ -10,7 +10,7 @@ import type { Dashboard } from '@/api/generated/types.gen'
 import { Button, Failure, Skeleton } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
-import { putInCache, type Editing } from './use-draft'
+import { type Editing, putInCache } from './use-draft'
 
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 

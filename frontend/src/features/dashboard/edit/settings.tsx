@@ -10,7 +10,7 @@ import { Tabs } from '@/components/ui/tabs'
 import { isApiError } from '@/lib/errors'
 import { problemsOf } from '@/lib/problems'
 import { QUICK_RANGES } from '@/lib/time-range'
-import { putInCache, type Editing } from './use-draft'
+import { type Editing, putInCache } from './use-draft'
 import { VariablesEditor } from './variables-editor'
 
 const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m']
@@ -63,7 +63,10 @@ export function SettingsDialog({ board, editing, onClose }: Props) {
     if (checked.success) save.mutate(false)
   }
   const conflict = isApiError(save.error) && save.error.code === 'CONFLICT'
-  const ranges = [...QUICK_RANGES.map(([value, label]) => ({ value: value as string, label }))]
+  const ranges: { value: string; label: string }[] = QUICK_RANGES.map(([value, label]) => ({
+    value,
+    label,
+  }))
   if (!ranges.some((range) => range.value === settings.timeRange)) {
     ranges.push({ value: settings.timeRange, label: settings.timeRange })
   }
@@ -119,9 +122,7 @@ export function SettingsDialog({ board, editing, onClose }: Props) {
       <Choice
         label="Time zone"
         value={settings.timezone}
-        onChange={(event) =>
-          set({ timezone: event.target.value === 'utc' ? 'utc' : 'browser' })
-        }
+        onChange={(event) => set({ timezone: event.target.value === 'utc' ? 'utc' : 'browser' })}
       >
         <option value="browser">The reader's own</option>
         <option value="utc">UTC</option>

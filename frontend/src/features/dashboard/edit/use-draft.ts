@@ -1,7 +1,11 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useMemo } from 'react'
 import { toast } from 'sonner'
-import { getDashboardOptions, getDashboardQueryKey } from '@/api/generated/@tanstack/react-query.gen'
+import { useStore } from 'zustand'
+import {
+  getDashboardOptions,
+  getDashboardQueryKey,
+} from '@/api/generated/@tanstack/react-query.gen'
 import { getDashboard, updateDashboard } from '@/api/generated/sdk.gen'
 import type { Dashboard } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
@@ -55,7 +59,6 @@ export const boardKey = (id: string) => getDashboardQueryKey({ path: { dashboard
 export function useDraft(board: Dashboard | undefined): Editing | undefined {
   const cache = useQueryClient()
   const id = board?.canEdit ? board.id : undefined
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a newer state is adopted below
   const editing = useMemo(() => (id && board ? open(cache, board) : undefined), [cache, id])
   useEffect(() => {
     if (board) editing?.store.setState((draft) => adopt(draft, board))
@@ -76,3 +79,9 @@ export function useDraft(board: Dashboard | undefined): Editing | undefined {
   }, [editing])
   return editing
 }
+
+const NOTHING = createDraft({ panels: [] as Dashboard['panels'] } as Dashboard)
+
+/** The panels as the draft has them; none without a draft. */
+export const useDraftPanels = (editing: Editing | undefined) =>
+  useStore(editing?.store ?? NOTHING, (draft) => draft.panels)

@@ -47,7 +47,6 @@ export function VariablesEditor({ variables, problems, onChange }: Props) {
       </p>
       <ul className="max-h-[50vh] space-y-3 overflow-y-auto">
         {variables.map((variable, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a variable's name is what is being typed
           <li key={index} className="rounded-lg border border-line p-3">
             <Row
               variable={variable}
@@ -85,7 +84,9 @@ export function VariablesEditor({ variables, problems, onChange }: Props) {
           </li>
         ))}
       </ul>
-      <Button onClick={() => onChange([...variables, { ...NEW, name: `var${variables.length + 1}` }])}>
+      <Button
+        onClick={() => onChange([...variables, { ...NEW, name: `var${variables.length + 1}` }])}
+      >
         <Plus size={16} aria-hidden="true" /> Add variable
       </Button>
     </div>

@@ -1,0 +1,83 @@
+import { useId, useState } from 'react'
+import { colorOf } from '@/charts/palette'
+import { Choice, Field } from '@/components/ui/controls'
+
+type NumberProps = {
+  label: string
+  value: number | null | undefined
+  placeholder?: string
+  problem?: string | undefined
+  onChange: (value: number | null) => void
+}
+
+/** A number or nothing. What is being typed stays as it is typed. */
+export function NumberField({ value, onChange, ...rest }: NumberProps) {
+  const [text, setText] = useState(value === null || value === undefined ? '' : String(value))
+  return (
+    <Field
+      type="number"
+      step="any"
+      value={text}
+      onChange={(event) => {
+        setText(event.target.value)
+        const number = event.target.valueAsNumber
+        onChange(Number.isFinite(number) ? number : null)
+      }}
+      {...rest}
+    />
+  )
+}
+
+const NAMES = ['blue', 'orange', 'green', 'pink', 'yellow', 'sky', 'purple', 'grey'] as const
+
+type ColorProps = {
+  label: string
+  value: string | null | undefined
+  /** Without a choice: the palette decides. */
+  optional?: boolean
+  onChange: (value: string | null) => void
+}
+
+/** A colour by name, so that it suits both themes, or any other. */
+export function ColorField({ label, value, optional, onChange }: ColorProps) {
+  const own = value?.startsWith('#') ?? false
+  const id = useId()
+  return (
+    <div className="flex items-end gap-2">
+      <span
+        aria-hidden="true"
+        className="mb-1.5 size-6 shrink-0 rounded-full border border-line"
+        style={{ background: value ? colorOf(0, value) : 'transparent' }}
+      />
+      <div className="min-w-0 flex-1">
+        <Choice
+          label={label}
+          value={own ? 'own' : (value ?? '')}
+          onChange={(event) => {
+            const chosen = event.target.value
+            onChange(chosen === 'own' ? '#3b82f6' : chosen || null)
+          }}
+        >
+          {optional && <option value="">Palette</option>}
+          {!optional && value === 'red' && <option value="red">red</option>}
+          {NAMES.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+          <option value="own">Own…</option>
+        </Choice>
+      </div>
+      {own && (
+        <input
+          id={id}
+          type="color"
+          aria-label={`${label}: own`}
+          className="h-9 w-10 shrink-0 rounded-md border border-line bg-surface p-1"
+          value={value ?? '#3b82f6'}
+          onChange={(event) => onChange(event.target.value)}
+        />
+      )}
+    </div>
+  )
+}

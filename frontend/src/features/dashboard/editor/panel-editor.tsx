@@ -1,0 +1,239 @@
+import { useQuery } from '@tanstack/react-query'
+import { useBlocker } from '@tanstack/react-router'
+import { useEffect, useRef, useState } from 'react'
+import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
+import type { Dashboard, Panel } from '@/api/generated/types.gen'
+import { zPlacedPanel } from '@/api/generated/zod.gen'
+import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
+import { messageOf } from '@/lib/errors'
+import { problemsOf } from '@/lib/problems'
+import { isLive, type TimeRange } from '@/lib/time-range'
+import { type Zone, ZoneContext } from '@/lib/zone'
+import type { BoardSearch } from '../board-search'
+import { difference } from '../edit/changes'
+import { change } from '../edit/draft'
+import { ConflictBar } from '../edit/edit-bar'
+import { type Editing, useDraft } from '../edit/use-draft'
+import { PanelView } from '../panel-view'
+import { RangePicker } from '../range-picker'
+import { RefreshControl } from '../refresh-control'
+import { answerId, useBoardData } from '../use-board-data'
+import { newPanel } from './new-panel'
+import { OptionsForm } from './options-form'
+import { QueryRows } from './query-rows'
+
+type Props = {
+  id: string
+  /** A panel's id, or `new`. */
+  panelId: string
+  search: BoardSearch
+  onSearch: (change: BoardSearch) => void
+  onLeave: () => void
+}
+
+export function PanelEditor(props: Props) {
+  const {
+    data: answer,
+    error,
+    refetch,
+  } = useQuery({
+    ...getDashboardOptions({ path: { dashboard_id: props.id } }),
+    staleTime: 60_000,
+  })
+  const board = answer?.data
+  const editing = useDraft(board)
+  if (error && !board) {
+    return (
+      <Page title="Edit panel">
+        <Card>
+          <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+        </Card>
+      </Page>
+    )
+  }
+  if (!board) {
+    return (
+      <Page title="Edit panel">
+        <Skeleton className="h-96" />
+      </Page>
+    )
+  }
+  const panels = editing?.store.getState().panels ?? []
+  const opened =
+    props.panelId === 'new' ? undefined : panels.find((one) => one.id === props.panelId)
+  if (!editing || (props.panelId !== 'new' && !opened)) {
+    return (
+      <Page title="Edit panel">
+        <Card>
+          <Empty
+            title={
+              editing ? 'This panel is not on the dashboard' : 'You may not edit this dashboard'
+            }
+          >
+            <Button className="mt-3" onClick={props.onLeave}>
+              To the dashboard
+            </Button>
+          </Empty>
+        </Card>
+      </Page>
+    )
+  }
+  return <Form {...props} board={board} editing={editing} opened={opened} />
+}
+
+type FormProps = Props & { board: Dashboard; editing: Editing; opened: Panel | undefined }
+
+/** What is typed is asked only after a short rest. */
+function useRested<T>(value: T, delay: number): T {
+  const [rested, setRested] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(value), delay)
+    return () => clearTimeout(timer)
+  }, [value, delay])
+  return rested
+}
+
+function Form({ board, editing, opened: first, search, onSearch, onLeave }: FormProps) {
+  const { store, saver } = editing
+  // As it was when editing began: what another does to it meanwhile is a conflict.
+  const [opened, setOpened] = useState(first)
+  const [panel, setPanel] = useState<Panel>(() => first ?? newPanel(board, store.getState().panels))
+  const [problems, setProblems] = useState<Record<string, string>>({})
+  const [saving, setSaving] = useState(false)
+  const leaving = useRef(false)
+  const dirty = !opened || difference([opened], [panel]) !== 'none'
+  useBlocker({
+    shouldBlockFn: () =>
+      dirty && !leaving.current && !window.confirm('Leave without saving this panel?'),
+    enableBeforeUnload: () => dirty && !leaving.current,
+  })
+  const range: TimeRange = {
+    from: search.from ?? `now-${board.settings.timeRange}`,
+    to: search.to ?? 'now',
+  }
+  const zone: Zone = search.tz ?? board.settings.timezone
+  const usual = board.settings.refresh ?? 'off'
+  const refresh = search.refresh ?? usual
+  const asked = useRested(panel.queries, 350)
+  const preview = {
+    ...panel,
+    queries: asked.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
+  }
+  const { data, error, refetch, isFetching } = useBoardData([preview], range, zone, refresh)
+
+  const set = (part: Partial<Panel>) => {
+    setPanel((before) => ({ ...before, ...part }))
+    setProblems({})
+  }
+  const leave = () => {
+    leaving.current = true
+    onLeave()
+  }
+  const save = async () => {
+    const wanted = { ...panel, title: panel.title.trim() }
+    const checked = zPlacedPanel.safeParse(wanted)
+    const found = checked.success ? {} : problemsOf(checked.error)
+    const { min, max } = wanted.options
+    if (typeof min === 'number' && typeof max === 'number' && min >= max) {
+      found['options.max'] = 'Must be above the minimum.'
+    }
+    setProblems(found)
+    if (Object.keys(found).length) return
+    setSaving(true)
+    store.setState((draft) => {
+      const there = draft.panels.find((one) => one.id === wanted.id)
+      // Its place is as the dashboard has it: it may have been moved meanwhile.
+      const placed = there ? { ...wanted, position: there.position } : wanted
+      const next = change(
+        draft,
+        there
+          ? draft.panels.map((one) => (one.id === wanted.id ? placed : one))
+          : [...draft.panels, placed],
+      )
+      const theirs = opened && draft.base.panels.find((one) => one.id === opened.id)
+      const known = draft.past.some((panels) => panels.some((one) => one === opened))
+      const overtaken =
+        opened !== undefined &&
+        !known &&
+        (!theirs || difference([theirs], [{ ...opened, position: theirs.position }]) !== 'none')
+      return overtaken ? { ...next, state: 'conflict' as const } : next
+    })
+    const outcome = await saver.flush()
+    setSaving(false)
+    if (outcome === 'saved' || outcome === 'nothing') leave()
+  }
+  const resolved = (how: 'reloaded' | 'saved') => {
+    if (how === 'saved') return leave()
+    const theirs = store.getState().panels.find((one) => one.id === panel.id)
+    if (!theirs) return leave()
+    setOpened(theirs)
+    setPanel(theirs)
+  }
+  return (
+    <Page
+      title={opened ? `Edit ${opened.title}` : 'New panel'}
+      actions={
+        <div className="flex min-w-0 flex-wrap items-center gap-2">
+          <RangePicker
+            range={range}
+            zone={zone}
+            onChange={(next) => onSearch({ ...search, ...next })}
+            onZone={(tz) => onSearch({ ...search, tz })}
+          />
+          <RefreshControl
+            refresh={refresh}
+            usual={usual}
+            live={isLive(range)}
+            fetching={isFetching}
+            onRefresh={() => void refetch()}
+            onChange={(every) => onSearch({ ...search, refresh: every })}
+          />
+          <Button onClick={leave}>Discard</Button>
+          <Button
+            look="primary"
+            disabled={saving || (!dirty && Object.keys(problems).length === 0)}
+            onClick={() => void save()}
+          >
+            Save panel
+          </Button>
+        </div>
+      }
+    >
+      <ConflictBar editing={editing} onResolved={resolved} />
+      <ZoneContext value={zone}>
+        <div className="grid gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
+          <div className="min-w-0 space-y-4">
+            <div className="h-80">
+              <PanelView
+                filling
+                panel={{
+                  ...preview,
+                  queries: panel.queries.length === asked.length ? panel.queries : asked,
+                }}
+                data={data}
+                failure={error ? messageOf(error) : undefined}
+                onRetry={() => void refetch()}
+                onZoom={(start, end) =>
+                  onSearch({ ...search, from: String(start), to: String(end) })
+                }
+                onReset={() => onSearch({ ...search, from: undefined, to: undefined })}
+              />
+            </div>
+            <QueryRows
+              panel={panel}
+              problems={problems}
+              errorOf={(index) => data?.answers.get(answerId(panel.id, index))?.error}
+              onChange={(queries) => set({ queries })}
+            />
+          </div>
+          <OptionsForm
+            panel={panel}
+            variables={board.settings.variables}
+            problems={problems}
+            onChange={set}
+          />
+        </div>
+      </ZoneContext>
+    </Page>
+  )
+}

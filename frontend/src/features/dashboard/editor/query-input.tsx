@@ -1,0 +1,151 @@
+import { useQuery } from '@tanstack/react-query'
+import clsx from 'clsx'
+import { type KeyboardEvent, useDeferredValue, useId, useRef, useState } from 'react'
+import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { FIELD } from '@/components/ui/controls'
+import { complete, type Token, tokenAt } from './completion'
+
+type Choice = { text: string; note: string }
+type Props = {
+  label: string
+  value: string
+  invalid: boolean
+  describedBy: string
+  onChange: (value: string) => void
+}
+
+const MOST = 12
+
+function useChoices(token: Token, open: boolean): Choice[] {
+  const asked = useDeferredValue(token)
+  const metrics = useQuery({
+    ...listMetricsOptions({ query: { prefix: asked.text, pageSize: MOST } }),
+    enabled: open && asked.kind === 'metric',
+    placeholderData: (before) => before,
+    staleTime: 30_000,
+  })
+  const metric = asked.kind === 'metric' ? '' : asked.metric
+  const tags = useQuery({
+    ...getMetricTagsOptions({ path: { name: metric }, query: { limit: 100 } }),
+    enabled: open && metric !== '',
+    retry: false,
+    staleTime: 30_000,
+  })
+  if (token.kind === 'metric') {
+    return (metrics.data?.data ?? [])
+      .filter((found) => found.name.startsWith(token.text))
+      .map((found) => ({ text: found.name, note: `${found.seriesCount} series` }))
+  }
+  if (token.kind === 'tag') {
+    return (tags.data?.data ?? [])
+      .filter((tag) => tag.key.startsWith(token.text))
+      .map((tag) => ({ text: tag.key, note: `${tag.seriesCount} series` }))
+      .slice(0, MOST)
+  }
+  const values = tags.data?.data.find((tag) => tag.key === token.tag)?.values ?? []
+  return values
+    .filter((value) => value.value.toLowerCase().includes(token.text.toLowerCase()))
+    .map((value) => ({ text: value.value, note: `${value.seriesCount} series` }))
+    .slice(0, MOST)
+}
+
+/** A query, with metrics, tags and their values offered while one types. */
+export function QueryInput({ label, value, invalid, describedBy, onChange }: Props) {
+  const input = useRef<HTMLTextAreaElement>(null)
+  const [caret, setCaret] = useState(0)
+  const [open, setOpen] = useState(false)
+  const [active, setActive] = useState(0)
+  const list = useId()
+  const token = tokenAt(value, caret)
+  const choices = useChoices(token, open)
+  const done = choices.length === 1 && choices[0]?.text === token.text
+  const shown = open && choices.length > 0 && !done
+  const choose = (choice: Choice) => {
+    const next = complete(value, token, choice.text)
+    onChange(next.query)
+    setCaret(next.caret)
+    // After a tag its values are what comes next.
+    setOpen(token.kind === 'tag')
+    setActive(0)
+    requestAnimationFrame(() => {
+      input.current?.focus()
+      input.current?.setSelectionRange(next.caret, next.caret)
+    })
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'Enter' && !shown && !event.shiftKey) event.preventDefault()
+    if (!shown) {
+      if (event.key === 'ArrowDown' || (event.key === ' ' && event.ctrlKey)) setOpen(true)
+      return
+    }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    const choice = choices[Math.min(active, choices.length - 1)]
+    if (step) setActive((before) => (before + step + choices.length) % choices.length)
+    else if (event.key === 'Enter' || event.key === 'Tab') {
+      if (choice) choose(choice)
+    } else if (event.key === 'Escape') setOpen(false)
+    else return
+    event.preventDefault()
+  }
+  return (
+    <div className="relative min-w-0 flex-1">
+      <textarea
+        ref={input}
+        rows={1}
+        role="combobox"
+        aria-label={label}
+        aria-expanded={shown}
+        aria-controls={list}
+        aria-autocomplete="list"
+        aria-activedescendant={shown ? `${list}-${active}` : undefined}
+        aria-invalid={invalid || undefined}
+        aria-describedby={describedBy}
+        spellCheck={false}
+        autoComplete="off"
+        placeholder="Metric or expression"
+        className={clsx(
+          FIELD,
+          'field-sizing-content h-auto min-h-9 resize-none py-2 font-mono text-[13px]',
+        )}
+        value={value}
+        onChange={(event) => {
+          onChange(event.target.value.replace(/\n/g, ' '))
+          setCaret(event.target.selectionStart)
+          setOpen(true)
+          setActive(0)
+        }}
+        onSelect={(event) => setCaret(event.currentTarget.selectionStart)}
+        onClick={() => setOpen(true)}
+        onKeyDown={onKeyDown}
+        onBlur={() => setOpen(false)}
+      />
+      <div
+        id={list}
+        role="listbox"
+        aria-label="Completions"
+        hidden={!shown}
+        className="absolute z-30 mt-1 max-h-72 w-full max-w-lg overflow-y-auto rounded-lg border border-line bg-surface p-1 shadow-xl"
+      >
+        {shown &&
+          choices.map((choice, index) => (
+            <div
+              key={choice.text}
+              id={`${list}-${index}`}
+              role="option"
+              tabIndex={-1}
+              aria-selected={index === active}
+              // Before the blur that would close the list.
+              onMouseDown={(event) => {
+                event.preventDefault()
+                choose(choice)
+              }}
+              className="flex cursor-pointer gap-3 rounded px-2 py-1.5 font-mono text-[13px] hover:bg-raised aria-selected:bg-raised"
+            >
+              <span className="truncate">{choice.text}</span>
+              <span className="ml-auto shrink-0 font-sans text-xs text-muted">{choice.note}</span>
+            </div>
+          ))}
+      </div>
+    </div>
+  )
+}
