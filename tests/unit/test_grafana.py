@@ -139,6 +139,18 @@ def test_what_can_not_be_taken_is_named() -> None:
     assert not [note for note in notes if "annotation Own" in note]
 
 
+def test_a_query_beyond_the_language_is_kept_and_named() -> None:
+    asked = [
+        {"refId": "A", "expr": 'rate($metric{job=~"$job"}[$__rate_interval])'},
+        {"refId": "B", "expr": "holt_winters(up[1h], 0.5, 0.5)"},
+    ]
+    found, notes = read(panel(targets=asked))
+    assert found.panels[0].queries is not None
+    assert len(found.panels[0].queries) == 2
+    (named,) = [note for note in notes if note.startswith("changed")]
+    assert "query B is kept, but can't be answered" in named
+
+
 def test_variables() -> None:
     listed = [
         {"type": "datasource", "name": "ds", "query": "prometheus"},

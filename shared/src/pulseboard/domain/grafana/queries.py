@@ -6,11 +6,15 @@ from typing import Any
 from pulseboard.contracts.dashboards import PanelQuery
 from pulseboard.domain.grafana.reading import number, objects, text
 from pulseboard.domain.grafana.report import Report
+from pulseboard.domain.promql import parse
+from pulseboard.exceptions import InvalidRequest
 
 MOST_QUERIES = 26
 MOST_CHARACTERS = 5_000
 _OLD_VARIABLE = re.compile(r"\[\[(\w+)(?::[^\]]*)?\]\]")
 _FORMATTED = re.compile(r"\$\{(\w+):(\w+)\}")
+_DURATION_VARIABLE = re.compile(r"\$\{?__\w+\}?")
+_VARIABLE = re.compile(r"\$\{\w+(?::\w+)?\}|\$\w+")
 _KEPT_FORMATS = {"regex"}
 
 
@@ -20,6 +24,16 @@ def variables(expression: str) -> str:
     return _FORMATTED.sub(
         lambda found: found[0] if found[2] in _KEPT_FORMATS else f"${{{found[1]}}}", plain
     )
+
+
+def unanswerable(expression: str) -> str | None:
+    """Why an expression can't be answered here, or None. Variables stand for any value."""
+    filled = _DURATION_VARIABLE.sub("5m", expression)
+    try:
+        parse(_VARIABLE.sub("x", filled))
+    except InvalidRequest as refused:
+        return refused.message
+    return None
 
 
 def queries(panel: dict[str, Any], *, place: str, report: Report) -> list[PanelQuery]:
@@ -41,6 +55,9 @@ def queries(panel: dict[str, Any], *, place: str, report: Report) -> list[PanelQ
             report.changed(place, f"query {name} drew a heatmap: its buckets are lines")
         if (number(target.get("intervalFactor")) or 1) > 1 or text(target.get("interval")):
             report.changed(place, f"query {name}: its own resolution is not kept")
+        problem = unanswerable(expression)
+        if problem:
+            report.changed(place, f"query {name} is kept, but can't be answered: {problem}"[:400])
         alias = text(target.get("legendFormat"))
         found.append(
             PanelQuery(
