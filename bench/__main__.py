@@ -24,7 +24,7 @@ def main() -> None:
         os.environ["DATABASE_URL"] = database_url
         os.environ["REDIS_URL"] = redis_url
         migrate(database_url)
-        for name in ("bench.ingest", "bench.query"):
+        for name in ("bench.ingest", "bench.query", "bench.alerts"):
             if find_spec(name):
                 import_module(name).run(database_url, redis_url)
 

@@ -38,9 +38,11 @@ def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
               on o.channel ->> 'type' = 'saved' and c.name = o.channel ->> 'name'
             where o.sent_at is null and o.dead_at is null and o.next_attempt_at <= now()
               and (o.claimed_until is null or o.claimed_until < now())
-              and not exists (
-                select from alert_outbox earlier
-                where earlier.group_key = o.group_key and earlier.seq < o.seq
+              -- Correlated on purpose: one look into alert_outbox_group for each candidate, where
+              -- a planner without statistics would join the whole backlog with itself.
+              and o.seq = (
+                select min(earlier.seq) from alert_outbox earlier
+                where earlier.group_key = o.group_key
                   and earlier.sent_at is null and earlier.dead_at is null
               )
             order by o.next_attempt_at, o.seq limit %s

@@ -1,0 +1,190 @@
+"""A tick of 10,000 alert rules, and a backtest of six days.
+
+The rules watch 1,000 series by 500 distinct queries; each tick 26 series cross their threshold or
+come back, so 5 % of the rules change state: state, events and outbox are written.
+"""
+
+import time
+from collections.abc import Sequence
+from statistics import median
+from uuid import UUID, uuid4
+
+import numpy as np
+import psycopg
+
+from functions.evaluate import tick
+from pulseboard.contracts.alerts import AlertCondition, CreateAlertRule
+from pulseboard.contracts.auth import Role
+from pulseboard.domain import backtest
+from pulseboard.domain.alerting import TICK, LiveRule, limits_of
+from pulseboard.http import alert_reads
+from pulseboard.stores import alert_state, database, users
+from pulseboard.stores.alert_state import as_jsonb
+
+RULES = 10_000
+SERIES = 1_000
+READS = 500
+ROUNDS = 6
+CHANGING = 13
+BACKTEST_SERIES = 10
+DAYS = 6
+
+
+def run(database_url: str, redis_url: str) -> None:
+    """Print seconds of a tick, how they grow, what sharing reads saves, and of a backtest."""
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute(
+            "truncate alert_rules, alert_state, alert_events, alert_outbox, alert_ticks cascade"
+        )
+        ids = _series(connection, "bench_alert", SERIES)
+        owner = _owner(connection)
+        # Fewer rules over the same reads first: what a tick costs is its reads.
+        few, _ = _ticks(connection, owner, ids, RULES // 10, READS)
+        narrow, _ = _ticks(connection, owner, ids, RULES, READS // 10)
+        whole, changed = _ticks(connection, owner, ids, RULES, READS)
+        alone = _one_by_one(connection)
+        print(f"tick, {RULES // 10:,} rules, {READS} reads   {few:6.2f} s")
+        print(f"tick, {RULES:,} rules, {READS // 10} reads   {narrow:6.2f} s")
+        print(
+            f"tick, {RULES:,} rules, {READS} reads  {whole:6.2f} s"
+            f"  ({changed:,.0f} changes of state written; goal: at most 2 s)"
+        )
+        print(f"one query a rule         {alone:6.2f} s  (ratio {alone / whole:.0f})")
+        _backtest(connection)
+        connection.execute(
+            "truncate alert_rules, alert_state, alert_events, alert_outbox, alert_ticks cascade"
+        )
+
+
+def _owner(connection: psycopg.Connection[tuple[object, ...]]) -> UUID:
+    email = f"bench-{uuid4()}@example.com"
+    return users.create_user(connection, email=email, password_hash="x", role=Role.EDITOR).id
+
+
+def _series(connection: psycopg.Connection[tuple[object, ...]], name: str, count: int) -> list[int]:
+    connection.execute(
+        "insert into metric_definitions (name) values (%s) on conflict do nothing", (name,)
+    )
+    connection.execute(
+        """
+        insert into metric_series (metric_id, tags, tags_hash)
+        select d.id, jsonb_build_object('host', 'h' || n, 'pair', 'p' || n / 2),
+          decode(md5(%(name)s || n), 'hex')
+        from metric_definitions d, generate_series(0, %(last)s) n
+        where d.name = %(name)s on conflict do nothing
+        """,
+        {"name": name, "last": count - 1},
+    )
+    rows = connection.execute(
+        "select s.id from metric_series s join metric_definitions d on d.id = s.metric_id"
+        " where d.name = %s order by s.id",
+        (name,),
+    ).fetchall()
+    return [int(str(row[0])) for row in rows]
+
+
+def _ticks(
+    connection: psycopg.Connection[tuple[object, ...]],
+    owner: UUID,
+    ids: Sequence[int],
+    rules: int,
+    reads: int,
+) -> tuple[float, float]:
+    connection.execute("truncate alert_rules, alert_state, alert_ticks cascade")
+    notification = as_jsonb(
+        {
+            "channels": [{"type": "webhook", "url": "http://127.0.0.1:9/"}],
+            "repeat_interval": "4h",
+        }
+    )
+    connection.execute(
+        """
+        insert into alert_rules (owner_id, name, query, condition, threshold, notification)
+        select %(owner)s, 'rule ' || n, 'bench_alert{pair="p' || n %% %(reads)s || '"}', 'gt', 50,
+          %(notification)s
+        from generate_series(0, %(last)s) n
+        """,
+        {"owner": owner, "reads": reads, "notification": notification, "last": rules - 1},
+    )
+    tick.forget()
+    alert_reads.forget()
+    taken, changes = [], []
+    now = time.time() // TICK * TICK - 3600 - rules - reads * 100
+    for round_ in range(ROUNDS + 1):
+        now += TICK
+        values = [10.0] * len(ids)
+        crossing = max(1, CHANGING * reads // READS)
+        for index in range(crossing):
+            # Those of the last round come back, others cross.
+            values[(round_ * crossing + index) % (2 * reads)] = 90.0
+        connection.execute(
+            """
+            insert into metrics_raw (series_id, time, value)
+            select s, to_timestamp(%s), v from unnest(%s::int[], %s::float8[]) as w (s, v)
+            on conflict (series_id, time) do update set value = excluded.value
+            """,
+            (now - 1, list(ids), values),
+        )
+        began = time.perf_counter()
+        report = tick.run(now=now)
+        taken.append(time.perf_counter() - began)
+        changes.append(report.changes)
+    # The first reads all rules.
+    return median(taken[1:]), median(changes[1:])
+
+
+def _one_by_one(connection: psycopg.Connection[tuple[object, ...]]) -> float:
+    """What as many ticks cost that ask once for each rule; scaled up from a sample."""
+    rules = alert_state.load_rules(connection)[: RULES // 20]
+    at = time.time() // TICK * TICK - 3000
+    began = time.perf_counter()
+    for rule in rules:
+        alert_reads.forget()
+        alert_reads.read(connection, [rule], at=at).of(rule)
+    return (time.perf_counter() - began) * RULES / len(rules)
+
+
+def _backtest(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    ids = _series(connection, "bench_backtest", BACKTEST_SERIES)
+    end = time.time() // TICK * TICK
+    start = end - DAYS * 86_400
+    for series_id in ids:
+        connection.execute(
+            """
+            insert into metrics_raw (series_id, time, value)
+            select %s, to_timestamp(s), 50 + 45 * sin(s / 900.0 + %s) + random() * 10
+            from generate_series(%s::bigint, %s::bigint, 10) s
+            on conflict (series_id, time) do nothing
+            """,
+            (series_id, series_id, int(start), int(end)),
+        )
+    fields = CreateAlertRule(
+        name="bench",
+        query="bench_backtest",
+        condition=AlertCondition.GT,
+        threshold=90,
+        duration="1m",
+    )
+    rule = LiveRule(
+        id=uuid4(),
+        name=fields.name,
+        query=fields.query,
+        limits=limits_of(fields, forget_after=86_400),
+    )
+    taken = []
+    fired = 0
+    for _ in range(3):
+        began = time.perf_counter()
+        ticks = backtest.tick_times(start, end)
+        histories = alert_reads.read_history(rule, ticks)
+        fired = sum(
+            backtest.fired(backtest.run(rule.limits, ticks, one.values)) for one in histories
+        )
+        taken.append(time.perf_counter() - began)
+    assert len(histories) == BACKTEST_SERIES
+    assert np.isfinite(histories[0].values).any()
+    print(
+        f"backtest, {DAYS} days of {BACKTEST_SERIES} series at {TICK} s  {median(taken):6.2f} s"
+        f"  ({len(ticks) * len(histories):,} ticks, fired {fired:,} times; goal: under 2 s)"
+    )
+    database.close()

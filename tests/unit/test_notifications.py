@@ -1,0 +1,327 @@
+"""Notices and the requests they become; where notifications may go; e-mail by SES and SNS."""
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
+from uuid import UUID
+
+import boto3
+import pytest
+from moto import mock_aws
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from functions.notify import email, http
+from functions.notify.handler import handler
+from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, SilenceMatcher
+from pulseboard.contracts.channels import (
+    HIDDEN,
+    REVEAL,
+    Channel,
+    EmailChannel,
+    PagerDutyChannel,
+    Receiver,
+    SlackChannel,
+    WebhookChannel,
+)
+from pulseboard.domain.alerting import Limits, LiveRule
+from pulseboard.domain.notifications import (
+    MAX_ALERTS,
+    Notice,
+    NoticeAlert,
+    Outgoing,
+    describe,
+    fill,
+    notice_of,
+    render,
+    silenced,
+)
+from pulseboard.settings import Settings, settings
+
+RULE = LiveRule(
+    id=UUID(int=7),
+    name="High CPU",
+    query="cpu",
+    limits=Limits(condition=AlertCondition.GT, threshold=90),
+    severity=AlertSeverity.CRITICAL,
+    labels={"team": "ops"},
+    message="{{host}} is at {{ value }} of {{threshold}}, {{nobody}}",
+)
+FIRING = NoticeAlert(
+    status="firing", tags={"host": "web-1"}, value=95.5, reason="95.5 > 90", started=1000.0
+)
+RESOLVED = FIRING.model_copy(update={"status": "resolved", "ended": 1100.0, "value": 10.0})
+
+
+def rendered(receiver: Receiver, *alerts: NoticeAlert) -> Outgoing:
+    return render(
+        notice_of(RULE, list(alerts or (FIRING,))),
+        receiver,
+        outbox_id="1",
+        key="k",
+        group="g",
+        name="ops",
+        now=1200.0,
+        public_url="https://pulse.example.com/",
+        pagerduty_url="https://events.pagerduty.com/v2/enqueue",
+    )
+
+
+def webhook(**more: Any) -> WebhookChannel:
+    return WebhookChannel.model_validate({"url": "https://example.com/hook", **more})
+
+
+def test_the_webhook_body_is_alertmanagers() -> None:
+    body = json.loads(rendered(webhook(), FIRING, RESOLVED).body)
+    assert {key: body[key] for key in ("version", "status", "receiver", "groupLabels")} == {
+        "version": "4",
+        "status": "firing",
+        "receiver": "ops",
+        "groupLabels": {"alertname": "High CPU"},
+    }
+    first, second = body["alerts"]
+    assert first["labels"] == {
+        "alertname": "High CPU",
+        "severity": "critical",
+        "team": "ops",
+        "host": "web-1",
+    }
+    assert first["annotations"]["summary"] == "web-1 is at 95.5 of 90, {{nobody}}"
+    assert first["startsAt"] == "1970-01-01T00:16:40.000Z"
+    assert first["endsAt"] == "0001-01-01T00:00:00Z"
+    assert first["generatorURL"] == f"https://pulse.example.com/alerts/{RULE.id}"
+    assert second["endsAt"] == "1970-01-01T00:18:20.000Z"
+    assert first["fingerprint"] == second["fingerprint"]
+    assert body["commonLabels"]["host"] == "web-1"
+    assert json.loads(rendered(webhook(), RESOLVED).body)["status"] == "resolved"
+
+
+def test_bodies_are_signed_with_their_time() -> None:
+    made = rendered(webhook(secret="s3cret"))
+    stamp, signature = made.headers["X-Pulseboard-Signature"].split(",")
+    assert stamp == "t=1200"
+    expected = hmac.new(b"s3cret", f"1200.{made.body}".encode(), hashlib.sha256).hexdigest()
+    assert signature == f"v1={expected}"
+    assert "s3cret" not in made.model_dump_json()
+
+
+def test_many_alerts_are_counted_beyond_the_named() -> None:
+    alerts = [FIRING.model_copy(update={"tags": {"host": str(n)}}) for n in range(MAX_ALERTS + 5)]
+    body = json.loads(rendered(webhook(), *alerts).body)
+    assert (len(body["alerts"]), body["truncatedAlerts"]) == (MAX_ALERTS, 5)
+
+
+def test_slack_pagerduty_and_mail() -> None:
+    slack = rendered(SlackChannel(url=SecretStr("https://hooks.slack.com/services/x")))
+    text = json.loads(slack.body)
+    assert slack.url == "https://hooks.slack.com/services/x"
+    assert text["text"] == "[FIRING] High CPU (host=web-1)"
+    assert "95.5 &gt; 90" in text["attachments"][0]["text"]
+    pager = PagerDutyChannel(routing_key=SecretStr("R0"))
+    trigger, resolve = (json.loads(rendered(pager, alert).body) for alert in (FIRING, RESOLVED))
+    assert (trigger["event_action"], resolve["event_action"]) == ("trigger", "resolve")
+    assert trigger["dedup_key"] == resolve["dedup_key"]
+    assert trigger["routing_key"] == "R0"
+    assert trigger["payload"]["source"] == "web-1"
+    assert trigger["payload"]["severity"] == "critical"
+    evil = RULE.name + "\r\nBcc: x@example.com"
+    notice = notice_of(RULE, [FIRING]).model_copy(update={"rule_name": evil})
+    mail = render(
+        notice,
+        EmailChannel(to=["a@example.com"]),
+        outbox_id="1",
+        key="k",
+        group="g",
+        name="x",
+        now=0,
+        public_url="",
+        pagerduty_url="",
+    )
+    assert "\n" not in mail.subject
+    assert "web-1 is at 95.5" in mail.body
+
+
+def test_secrets_are_hidden_unless_revealed() -> None:
+    channels = TypeAdapter(list[Channel])
+    given = [
+        {"type": "slack", "url": "https://hooks.slack.com/x"},
+        {"type": "pagerduty", "routingKey": "R0"},
+        {"type": "webhook", "url": "https://example.com/", "secret": "s"},
+    ]
+    read = channels.validate_python(given)
+    shown = channels.dump_python(read, mode="json", by_alias=True)
+    assert [shown[0]["url"], shown[1]["routingKey"], shown[2]["secret"]] == [HIDDEN] * 3
+    kept = channels.dump_python(read, mode="json", by_alias=True, context=REVEAL)
+    assert kept == given
+    assert channels.validate_python(shown)
+    assert [describe(one) for one in kept] == [
+        "slack",
+        "pagerduty",
+        "webhook https://example.com/",
+    ]
+    with pytest.raises(ValidationError, match="leave the user out"):
+        webhook(url="https://user:pass@example.com/")
+    with pytest.raises(ValidationError, match="write an address"):
+        channels.validate_python([{"type": "slack", "url": "ftp://x"}])
+
+
+def test_silences_match_all_of_their_labels() -> None:
+    def matchers(*given: tuple[str, str, str]) -> list[SilenceMatcher]:
+        return [
+            SilenceMatcher.model_validate({"label": label, "operator": how, "value": value})
+            for label, how, value in given
+        ]
+
+    labels = {"host": "web-1", "severity": "critical"}
+    assert silenced(labels, [matchers(("host", "=~", "web-.*"), ("severity", "=", "critical"))])
+    assert not silenced(labels, [matchers(("host", "=~", "web-.*"), ("severity", "=", "info"))])
+    assert silenced(labels, [matchers(("env", "!=", "prod"))])
+    assert not silenced(labels, [])
+
+
+def test_templates_say_no_data() -> None:
+    alert = FIRING.model_copy(update={"value": None})
+    notice = Notice(
+        rule_id="x", rule_name="r", severity=AlertSeverity.INFO, threshold=1, alerts=[alert]
+    )
+    assert fill("{{value}} {{rule}} {{severity}}", notice, alert) == "no data r info"
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.215.14", True),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00:ec2::254", False),
+        ("::ffff:169.254.169.254", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("2002:7f00:1::", False),
+        ("ff02::1", False),
+    ],
+)
+def test_only_the_public_internet_is_public(address: str, public: bool) -> None:
+    assert http.is_public(address) is public
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    seen: ClassVar[list[tuple[str, dict[str, str], str]]] = []
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length).decode()
+        self.seen.append((self.path, dict(self.headers), body))
+        status = int(self.path.strip("/").split("?")[0] or 200)
+        if status == 299:
+            for _ in range(100):
+                time.sleep(0.05)
+                try:
+                    self.wfile.write(b"H")
+                    self.wfile.flush()
+                except OSError:
+                    return
+        self.send_response(status)
+        self.send_header("Location", "http://169.254.169.254/")
+        self.end_headers()
+        self.wfile.write(b"why not")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    _Receiver.seen.clear()
+    server = HTTPServer(("127.0.0.1", 0), _Receiver)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def claim(url: str) -> Outgoing:
+    return Outgoing(id="1", kind="http", idempotency_key="key-1", url=url, body="{}")
+
+
+def test_what_becomes_of_each_answer(receiver: str) -> None:
+    def sent(path: str, **more: Any) -> tuple[bool, bool]:
+        done = http.send(claim(receiver + path), timeout=2, allow_private=True, **more)
+        return done.ok, done.permanent
+
+    assert sent("/204?a=b") == (True, False)
+    path, headers, body = _Receiver.seen[0]
+    assert (path, body, headers["Idempotency-Key"]) == ("/204?a=b", "{}", "key-1")
+    assert sent("/503") == sent("/429") == (False, False)
+    assert sent("/404") == sent("/302") == (False, True)
+    assert len(_Receiver.seen) == 5
+
+
+def test_private_addresses_are_refused_before_a_connection(receiver: str) -> None:
+    for url in (receiver, receiver.replace("127.0.0.1", "localhost"), "http://2130706433:80/"):
+        done = http.send(claim(url), timeout=2, allow_private=False)
+        assert (done.ok, done.permanent) == (False, True)
+        assert "not a public address" in str(done.error)
+    assert _Receiver.seen == []
+
+
+def test_a_receiver_that_dribbles_is_cut_off(receiver: str) -> None:
+    done = http.send(claim(receiver + "/299"), timeout=0.3, allow_private=True)
+    assert (done.ok, done.permanent) == (False, False)
+
+
+def test_nobody_there_is_tried_again() -> None:
+    done = http.send(claim("http://127.0.0.1:9/"), timeout=1, allow_private=True)
+    assert (done.ok, done.permanent) == (False, False)
+    done = http.send(claim("http://nowhere.invalid/"), timeout=1, allow_private=True)
+    assert not done.ok
+    assert not http.send(claim("gopher://x/"), timeout=1, allow_private=True).ok
+
+
+def test_the_handler_answers_for_each_claim(receiver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
+    settings.cache_clear()
+    claims = [
+        claim(receiver).model_dump(mode="json", by_alias=True) | {"id": str(n)} for n in (1, 2)
+    ]
+    answer = handler({"claims": claims}, None)
+    settings.cache_clear()
+    assert answer["action"] == "acknowledge"
+    assert [(one["id"], one["ok"]) for one in answer["results"]] == [("1", True), ("2", True)]
+    assert handler({}, None)["results"] == []
+
+
+MAIL = Outgoing(
+    id="1", kind="email", idempotency_key="k", to=["b@example.com"], subject="Hot é", body="95"
+)
+
+
+def test_mail_goes_by_ses_or_by_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    assert "PULSEBOARD_ALERT_EMAIL_FROM" in str(email.send(MAIL, configured=Settings()).error)
+    with mock_aws():
+        ses = Settings(alert_email_from="a@example.com")
+        refused = email.send(MAIL, configured=ses)
+        assert (refused.ok, refused.permanent) == (False, False)
+        boto3.client("sesv2").create_email_identity(EmailIdentity="a@example.com")
+        assert email.send(MAIL, configured=ses).ok
+        topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+        assert email.send(MAIL, configured=Settings(alert_email_topic=topic)).ok
