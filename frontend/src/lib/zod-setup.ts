@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { config } from 'zod/v4/core'
 
 // Zod would try to compile validators with eval, which our content security policy refuses.
-z.config({ jitless: true })
+config({ jitless: true })

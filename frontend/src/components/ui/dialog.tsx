@@ -1,3 +1,4 @@
+import { X } from 'lucide-react'
 import { type ReactNode, useEffect, useRef } from 'react'
 
 /** The browser's own modal dialog: it traps focus, closes on Escape and is read out. */
@@ -23,7 +24,17 @@ export function Dialog({
       aria-label={title}
       className={`m-auto ${wide ? 'w-[min(46rem,calc(100vw-1.5rem))]' : 'w-[min(30rem,calc(100vw-2rem))]'} rounded-xl border border-line bg-surface p-5 text-text shadow-xl backdrop:bg-black/50`}
     >
-      <h2 className="mb-3 text-lg font-semibold">{title}</h2>
+      <div className="mb-3 flex items-start gap-3">
+        <h2 className="mr-auto text-lg font-semibold">{title}</h2>
+        <button
+          type="button"
+          aria-label="Close"
+          className="-mt-1 -mr-1 grid size-8 shrink-0 place-items-center rounded-md text-muted hover:bg-raised hover:text-text"
+          onClick={() => dialog.current?.close()}
+        >
+          <X size={17} aria-hidden="true" />
+        </button>
+      </div>
       {children}
     </dialog>
   )

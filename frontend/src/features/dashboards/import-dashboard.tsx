@@ -14,7 +14,7 @@ const OUTCOMES: [ImportNote['outcome'], string][] = [
 ]
 
 /** Takes a dashboard from a file of ours or of Grafana, and says what became of it. */
-export function ImportDialog({ onClose }: { onClose: () => void }) {
+export default function ImportDialog({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState('')
   const [problem, setProblem] = useState<string>()
   const cache = useQueryClient()

@@ -1,13 +1,9 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
 import { Plus, Upload } from 'lucide-react'
-import { type FormEvent, useState } from 'react'
-import { createDashboard } from '@/api/generated/sdk.gen'
-import { zCreateDashboard } from '@/api/generated/zod.gen'
-import { Area, Button, Check, Field } from '@/components/ui/controls'
-import { Dialog } from '@/components/ui/dialog'
-import { problemsOf } from '@/lib/problems'
-import { ImportDialog } from './import-dashboard'
+import { lazy, Suspense, useState } from 'react'
+import { Button } from '@/components/ui/controls'
+
+const CreateDialog = lazy(() => import('./create-dashboard'))
+const ImportDialog = lazy(() => import('./import-dashboard'))
 
 /** Makes a dashboard, by hand or from a file. */
 export function NewDashboard() {
@@ -21,63 +17,10 @@ export function NewDashboard() {
       <Button look="primary" onClick={() => setOpen('new')}>
         <Plus size={16} aria-hidden="true" /> New dashboard
       </Button>
-      {open === 'new' && <CreateDialog onClose={close} />}
-      {open === 'import' && <ImportDialog onClose={close} />}
+      <Suspense>
+        {open === 'new' && <CreateDialog onClose={close} />}
+        {open === 'import' && <ImportDialog onClose={close} />}
+      </Suspense>
     </>
-  )
-}
-
-function CreateDialog({ onClose }: { onClose: () => void }) {
-  const [name, setName] = useState('')
-  const [description, setDescription] = useState('')
-  const [isPublic, setPublic] = useState(false)
-  const [problems, setProblems] = useState<Record<string, string>>({})
-  const navigate = useNavigate()
-  const cache = useQueryClient()
-  const create = useMutation({
-    mutationFn: async () => {
-      const body = { name: name.trim(), description, isPublic }
-      return (await createDashboard({ body, throwOnError: true })).data.data
-    },
-    onSuccess: async (board) => {
-      void cache.invalidateQueries({ queryKey: [{ _id: 'getDashboards' }] })
-      await navigate({ to: '/dashboards/$id', params: { id: board.id }, search: { edit: '1' } })
-    },
-  })
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    const checked = zCreateDashboard.safeParse({ name: name.trim(), description, isPublic })
-    setProblems(checked.success ? {} : problemsOf(checked.error))
-    if (checked.success) create.mutate()
-  }
-  return (
-    <Dialog title="New dashboard" onClose={onClose}>
-      <form onSubmit={submit} noValidate className="space-y-4">
-        <Field
-          label="Name"
-          value={name}
-          problem={problems.name && 'Give it a name of at most 200 characters.'}
-          onChange={(event) => setName(event.target.value)}
-        />
-        <Area
-          label="Description"
-          value={description}
-          problem={problems.description}
-          onChange={(event) => setDescription(event.target.value)}
-        />
-        <Check
-          label="Public"
-          hint="Everybody who signs in may see it."
-          checked={isPublic}
-          onChange={(event) => setPublic(event.target.checked)}
-        />
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending}>
-            Create dashboard
-          </Button>
-        </div>
-      </form>
-    </Dialog>
   )
 }

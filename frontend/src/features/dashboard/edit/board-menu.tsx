@@ -10,7 +10,7 @@ import {
   Share2,
   Trash2,
 } from 'lucide-react'
-import { useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import { toast } from 'sonner'
 import { getDashboardsQueryKey } from '@/api/generated/@tanstack/react-query.gen'
 import { deleteDashboard, duplicateDashboard, exportDashboard } from '@/api/generated/sdk.gen'
@@ -19,9 +19,10 @@ import { Button } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
 import { download } from '@/lib/download'
-import { HistoryDialog } from './history'
-import { SettingsDialog } from './settings'
 import { boardKey, type Editing } from './use-draft'
+
+const HistoryDialog = lazy(() => import('./history'))
+const SettingsDialog = lazy(() => import('./settings'))
 
 type Props = { board: Dashboard; editing: Editing | undefined; onEdit: () => void }
 
@@ -114,8 +115,10 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
           </>
         )}
       </Menu>
-      {open === 'settings' && <SettingsDialog board={board} editing={editing} onClose={close} />}
-      {open === 'history' && <HistoryDialog board={board} editing={editing} onClose={close} />}
+      <Suspense>
+        {open === 'settings' && <SettingsDialog board={board} editing={editing} onClose={close} />}
+        {open === 'history' && <HistoryDialog board={board} editing={editing} onClose={close} />}
+      </Suspense>
       {open === 'delete' && (
         <Dialog title={`Delete ${board.name}?`} onClose={close}>
           <p className="text-muted">

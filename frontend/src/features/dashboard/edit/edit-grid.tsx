@@ -113,7 +113,7 @@ export default function EditGrid({ board, editing, render }: Props) {
   ))
   return (
     <div ref={containerRef}>
-      <p role="status" className="sr-only">
+      <p role="status" aria-label="Announcements" className="sr-only">
         {said}
       </p>
       {panels.length === 0 && (

@@ -51,7 +51,7 @@ function useChoices(token: Token, open: boolean): Choice[] {
 
 /** A query, with metrics, tags and their values offered while one types. */
 export function QueryInput({ label, value, invalid, describedBy, onChange }: Props) {
-  const input = useRef<HTMLTextAreaElement>(null)
+  const input = useRef<HTMLInputElement>(null)
   const [caret, setCaret] = useState(0)
   const [open, setOpen] = useState(false)
   const [active, setActive] = useState(0)
@@ -73,7 +73,6 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
     })
   }
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === 'Enter' && !shown && !event.shiftKey) event.preventDefault()
     if (!shown) {
       if (event.key === 'ArrowDown' || (event.key === ' ' && event.ctrlKey)) setOpen(true)
       return
@@ -89,9 +88,8 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
   }
   return (
     <div className="relative min-w-0 flex-1">
-      <textarea
+      <input
         ref={input}
-        rows={1}
         role="combobox"
         aria-label={label}
         aria-expanded={shown}
@@ -103,18 +101,15 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
         spellCheck={false}
         autoComplete="off"
         placeholder="Metric or expression"
-        className={clsx(
-          FIELD,
-          'field-sizing-content h-auto min-h-9 resize-none py-2 font-mono text-[13px]',
-        )}
+        className={clsx(FIELD, 'font-mono !text-[13px]')}
         value={value}
         onChange={(event) => {
-          onChange(event.target.value.replace(/\n/g, ' '))
-          setCaret(event.target.selectionStart)
+          onChange(event.target.value)
+          setCaret(event.target.selectionStart ?? 0)
           setOpen(true)
           setActive(0)
         }}
-        onSelect={(event) => setCaret(event.currentTarget.selectionStart)}
+        onSelect={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
         onClick={() => setOpen(true)}
         onKeyDown={onKeyDown}
         onBlur={() => setOpen(false)}
