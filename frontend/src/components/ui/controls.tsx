@@ -1,5 +1,5 @@
 import clsx from 'clsx'
-import type { ComponentProps, ReactNode } from 'react'
+import { type ComponentProps, type ReactNode, useId } from 'react'
 
 type ButtonProps = ComponentProps<'button'> & { look?: 'primary' | 'plain' | 'ghost' | 'danger' }
 
@@ -29,9 +29,35 @@ export const FIELD =
 
 type Labelled = { label: string; hint?: string; problem?: string | undefined }
 
-function Under({ hint, problem }: Omit<Labelled, 'label'>) {
-  if (problem) return <span className="mt-1 block text-xs text-danger">{problem}</span>
-  return hint ? <span className="mt-1 block text-xs text-muted">{hint}</span> : null
+/** A label above its control, with what helps or what is wrong below. */
+function Labelling({
+  label,
+  hint,
+  problem,
+  children,
+}: Labelled & { children: (control: ComponentProps<'input'>) => ReactNode }) {
+  const id = useId()
+  const under = problem ?? hint
+  return (
+    <div className="min-w-0">
+      <label htmlFor={id} className="mb-1 block text-sm font-medium">
+        {label}
+      </label>
+      {children({
+        id,
+        'aria-invalid': problem ? true : undefined,
+        'aria-describedby': under ? `${id}-under` : undefined,
+      })}
+      {under && (
+        <p
+          id={`${id}-under`}
+          className={clsx('mt-1 text-xs', problem ? 'text-danger' : 'text-muted')}
+        >
+          {under}
+        </p>
+      )}
+    </div>
+  )
 }
 
 /** An input under its label. `problem` says what is wrong with its value. */
@@ -43,44 +69,48 @@ export function Field({
   ...rest
 }: ComponentProps<'input'> & Labelled) {
   return (
-    <label className="block min-w-0">
-      <span className="mb-1 block text-sm font-medium">{label}</span>
-      <input
-        className={clsx(FIELD, className)}
-        aria-invalid={problem ? true : undefined}
-        {...rest}
-      />
-      <Under hint={hint} problem={problem} />
-    </label>
+    <Labelling label={label} hint={hint} problem={problem}>
+      {(control) => <input className={clsx(FIELD, className)} {...control} {...rest} />}
+    </Labelling>
   )
 }
 
-export function Area({ label, hint, problem, ...rest }: ComponentProps<'textarea'> & Labelled) {
+export function Area({
+  label,
+  hint,
+  problem,
+  className,
+  ...rest
+}: ComponentProps<'textarea'> & Labelled) {
   return (
-    <label className="block min-w-0">
-      <span className="mb-1 block text-sm font-medium">{label}</span>
-      <textarea
-        className={clsx(FIELD, 'h-auto min-h-20 py-2')}
-        aria-invalid={problem ? true : undefined}
-        {...rest}
-      />
-      <Under hint={hint} problem={problem} />
-    </label>
+    <Labelling label={label} hint={hint} problem={problem}>
+      {({ id, 'aria-invalid': invalid, 'aria-describedby': by }) => (
+        <textarea
+          id={id}
+          aria-invalid={invalid}
+          aria-describedby={by}
+          className={clsx(FIELD, '!h-auto min-h-20 py-2', className)}
+          {...rest}
+        />
+      )}
+    </Labelling>
   )
 }
 
 /** A select under its label. */
 export function Choice({ label, hint, problem, ...rest }: ComponentProps<'select'> & Labelled) {
   return (
-    <label className="block min-w-0">
-      <span className="mb-1 block text-sm font-medium">{label}</span>
-      <select
-        className={clsx(FIELD, '!px-2')}
-        aria-invalid={problem ? true : undefined}
-        {...rest}
-      />
-      <Under hint={hint} problem={problem} />
-    </label>
+    <Labelling label={label} hint={hint} problem={problem}>
+      {({ id, 'aria-invalid': invalid, 'aria-describedby': by }) => (
+        <select
+          id={id}
+          aria-invalid={invalid}
+          aria-describedby={by}
+          className={clsx(FIELD, '!px-2')}
+          {...rest}
+        />
+      )}
+    </Labelling>
   )
 }
 

@@ -59,7 +59,7 @@ export default function ImportDialog({ onClose }: { onClose: () => void }) {
         </label>
         <Area
           label="Or paste JSON"
-          className="h-48 w-full rounded-md border border-line bg-surface p-3 font-mono text-xs"
+          className="min-h-48 font-mono !text-xs"
           spellCheck={false}
           value={text}
           onChange={(event) => setText(event.target.value)}

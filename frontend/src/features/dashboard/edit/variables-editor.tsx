@@ -15,8 +15,8 @@ const NEW: Variable = {
   name: '',
   label: null,
   type: 'tag',
-  metric: '',
-  tag: '',
+  metric: null,
+  tag: null,
   values: [],
   multi: true,
   includeAll: true,
@@ -128,7 +128,10 @@ function Row({ variable, problem, onChange }: RowProps) {
       <Choice
         label="Values from"
         value={variable.type}
-        onChange={(event) => onChange({ type: event.target.value as Variable['type'] })}
+        onChange={(event) => {
+          const type = event.target.value as Variable['type']
+          onChange(type === 'tag' ? { type, values: [] } : { type, metric: null, tag: null })
+        }}
       >
         <option value="tag">A metric's tag</option>
         <option value="list">A list</option>
@@ -140,7 +143,7 @@ function Row({ variable, problem, onChange }: RowProps) {
             label="Metric"
             list={metrics}
             value={variable.metric ?? ''}
-            onChange={(event) => onChange({ metric: event.target.value })}
+            onChange={(event) => onChange({ metric: event.target.value || null })}
           />
           <datalist id={metrics}>
             {found?.data.map((metric) => (
@@ -151,7 +154,7 @@ function Row({ variable, problem, onChange }: RowProps) {
             label="Tag"
             list={`${metrics}-tags`}
             value={variable.tag ?? ''}
-            onChange={(event) => onChange({ tag: event.target.value })}
+            onChange={(event) => onChange({ tag: event.target.value || null })}
           />
           <datalist id={`${metrics}-tags`}>
             {tags?.data.map((tag) => (
