@@ -1,0 +1,1 @@
+"""Dashboards that come with Pulseboard, as files in its own format."""
