@@ -17,10 +17,10 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 VENV := .venv/bin
 FRONTEND := $(wildcard frontend/package.json)
 
-.PHONY: help up test lint openapi bench install clean prerequisites chromium frontend
+.PHONY: help up test lint openapi bench bench-ui install clean prerequisites chromium frontend
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 prerequisites:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and is not on the PATH."; exit 1; }
@@ -87,6 +87,9 @@ openapi: install ## Export the API document and what is generated from it
 
 bench: install ## Measure, where benchmarks are there
 	$(VENV)/python -m bench
+
+bench-ui: install frontend chromium ## Measure the web app in Chromium
+	$(VENV)/python -m bench.ui
 
 clean: ## Remove what was installed and built; keeps the data in .local/
 	rm -rf .venv .uv infra/local/node_modules frontend/node_modules frontend/dist

@@ -1,13 +1,6 @@
 """Fixtures of the tests in Chromium: one local stack and one browser for all of them."""
 
-import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +8,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from infra.local import trial
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -24,15 +19,6 @@ ARGUMENTS = [
 ]
 
 
-def _free_port() -> int:
-    while True:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            port: int = taken.getsockname()[1]
-        if port < 55_000:
-            return port
-
-
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """`make up` in a folder of its own; what it wrote to state.json, and its sign-in link."""
@@ -40,30 +26,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         pytest.skip("Chromium is not installed")
     if not (ROOT / "frontend" / "dist" / "index.html").exists():
         pytest.skip("the SPA is not built: make test builds it")
-    data = tmp_path_factory.mktemp("local")
-    environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
-    environment |= {name: str(_free_port()) for name in ("PORT", "DB_PORT", "REDIS_PORT")}
-    output = data / "output"
-    with output.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local", "--data", str(data)],
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + 90
-        while "Ctrl-C" not in output.read_text():
-            assert process.poll() is None, output.read_text()
-            assert time.monotonic() < deadline, output.read_text()
-            time.sleep(0.2)
-        state: dict[str, str] = json.loads((data / "state.json").read_text())
-        link = next(word for word in output.read_text().split() if "#token=" in word)
-        yield {**state, "link": link}
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
+    with trial.running(tmp_path_factory.mktemp("local")) as state:
+        yield state
 
 
 @pytest.fixture(scope="session")
