@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
+import { bitByBit, leaveUndone } from '@/lib/bit-by-bit'
 import { timeZoneOf, useZone } from '@/lib/zone'
 import { type ChartStyle, chartOptions } from './options'
 
@@ -73,13 +74,15 @@ export function TimeChart(props: Props) {
     observer.observe(element)
     return () => {
       observer.disconnect()
+      leaveUndone(latest)
       made.destroy()
       chart.current = null
     }
   }, [identity, zone])
 
   useEffect(() => {
-    chart.current?.setData(toPlot(latest.current))
+    // One chart after another: all charts of a board get their data at once.
+    bitByBit(latest, () => chart.current?.setData(toPlot(latest.current)))
   }, [times, drawn, props.start, props.end])
 
   return (

@@ -1,7 +1,15 @@
 type Formatter = (value: number, decimals: number | null | undefined) => string
 
-const number = (value: number, decimals: number) =>
-  value.toLocaleString('en-US', { minimumFractionDigits: 0, maximumFractionDigits: decimals })
+const formats = new Map<number, Intl.NumberFormat>()
+
+const number = (value: number, decimals: number) => {
+  let format = formats.get(decimals)
+  if (!format) {
+    format = new Intl.NumberFormat('en-US', { maximumFractionDigits: decimals })
+    formats.set(decimals, format)
+  }
+  return format.format(value)
+}
 
 /** Digits after the point that keep about three significant ones. */
 function natural(value: number): number {

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react'
+import { useDeferredValue, useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { stack, type Table } from '@/charts/data'
 import { dress } from '@/charts/looks'
@@ -20,7 +20,8 @@ type Props = {
 
 /** A panel over time: line, area or bar, with its legend. */
 export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props) {
-  const theme = useTheme((state) => state.shown)
+  // Charts are drawn anew after the page has changed its colours.
+  const theme = useDeferredValue(useTheme((state) => state.shown))
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const { options } = panel
   const looks = useMemo(() => dress(table, options), [table, options])

@@ -1,4 +1,4 @@
-import { type ReactNode, useMemo } from 'react'
+import { memo, type ReactNode, useCallback, useDeferredValue, useMemo, useRef } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { joinAnswers, type Table } from '@/charts/data'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
@@ -25,12 +25,18 @@ export function PanelView({
   panel,
   filling,
   actions,
-  data,
+  data: newest,
   failure,
   onRetry,
   onZoom,
   onReset,
 }: Props) {
+  // New answers are taken in when nothing more urgent waits, panel by panel.
+  const data = useDeferredValue(newest)
+  const calls = useRef({ onZoom, onReset })
+  calls.current = { onZoom, onReset }
+  const zoom = useCallback((start: number, end: number) => calls.current.onZoom(start, end), [])
+  const reset = useCallback(() => calls.current.onReset(), [])
   const answers = useMemo(
     () =>
       panel.queries.map((query, index) => ({
@@ -73,7 +79,7 @@ export function PanelView({
       />
       <div className="min-h-0 flex-1 px-3 pb-2">
         {table.lines.length > 0 && data ? (
-          <Body panel={panel} table={table} data={data} onZoom={onZoom} onReset={onReset} />
+          <Body panel={panel} table={table} data={data} onZoom={zoom} onReset={reset} />
         ) : (failure ?? ownError) ? (
           <Failure message={failure ?? ownError ?? ''} onRetry={onRetry} />
         ) : !asked ? (
@@ -92,7 +98,8 @@ export function PanelView({
 
 type BodyProps = Pick<Props, 'panel' | 'onZoom' | 'onReset'> & { table: Table; data: BoardData }
 
-function Body({ panel, table, data, onZoom, onReset }: BodyProps) {
+/** Drawn anew only when its data or its looks change, not with each turn of the page around it. */
+const Body = memo(function Body({ panel, table, data, onZoom, onReset }: BodyProps) {
   switch (panel.type) {
     case 'stat':
       return <Stat panel={panel} table={table} />
@@ -112,4 +119,4 @@ function Body({ panel, table, data, onZoom, onReset }: BodyProps) {
         />
       )
   }
-}
+})
