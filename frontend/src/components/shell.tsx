@@ -3,6 +3,7 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import clsx from 'clsx'
 import {
   Activity,
+  Compass,
   KeyRound,
   LayoutDashboard,
   LogOut,
@@ -61,6 +62,7 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
   })
   const links = [
     { to: '/', label: 'Dashboards', icon: LayoutDashboard, shown: true },
+    { to: '/explore', label: 'Explore', icon: Compass, shown: true },
     { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },
     { to: '/users', label: 'Users', icon: Users, shown: user.role === 'admin' },
     { to: '/status', label: 'Status', icon: Activity, shown: true },

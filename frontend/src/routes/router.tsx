@@ -14,6 +14,7 @@ import { Shell } from '@/components/shell'
 import { Card, Empty, Failure } from '@/components/ui/controls'
 import { SignIn } from '@/features/auth/sign-in'
 import { readBoardSearch } from '@/features/dashboard/board-search'
+import { readExploreSearch } from '@/features/dashboard/explore/explore-search'
 import { DashboardList } from '@/features/dashboards/dashboard-list'
 import { isSignedOut, messageOf } from '@/lib/errors'
 import { oneText, parseSearch, stringifySearch } from '@/lib/search-params'
@@ -111,6 +112,13 @@ const panelEditor = createRoute({
   component: lazyRouteComponent(() => import('./panel-editor-page'), 'PanelEditorPage'),
 })
 
+const explore = createRoute({
+  getParentRoute: () => app,
+  path: '/explore',
+  validateSearch: readExploreSearch,
+  component: lazyRouteComponent(() => import('./explore-page'), 'ExplorePage'),
+})
+
 const keys = createRoute({
   getParentRoute: () => app,
   path: '/api-keys',
@@ -139,7 +147,7 @@ export const makeRouter = (cache: QueryClient) =>
   createRouter({
     routeTree: root.addChildren([
       signIn,
-      app.addChildren([home, board, panelEditor, keys, users, status, account]),
+      app.addChildren([home, board, panelEditor, explore, keys, users, status, account]),
     ]),
     context: { cache },
     parseSearch,

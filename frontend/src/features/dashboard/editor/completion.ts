@@ -4,6 +4,58 @@ export type Token =
   | { kind: 'tag'; start: number; text: string; metric: string }
   | { kind: 'value'; start: number; text: string; metric: string; tag: string }
 
+/** What an expression can call, and what that gives. */
+export const FUNCTIONS: Record<string, string> = {
+  sum: 'over series',
+  avg: 'over series',
+  min: 'over series',
+  max: 'over series',
+  count: 'over series',
+  stddev: 'over series',
+  quantile: 'over series',
+  topk: 'largest series',
+  bottomk: 'smallest series',
+  rate: 'a second, of a counter',
+  irate: 'a second, of the last two samples',
+  increase: 'of a counter',
+  delta: 'of a gauge',
+  deriv: 'slope a second',
+  avg_over_time: 'over time',
+  min_over_time: 'over time',
+  max_over_time: 'over time',
+  sum_over_time: 'over time',
+  count_over_time: 'over time',
+  last_over_time: 'over time',
+  quantile_over_time: 'over time',
+  stddev_over_time: 'over time',
+  present_over_time: 'over time',
+  absent_over_time: 'over time',
+  histogram_quantile: 'of buckets by le',
+  absent: '1 where there is nothing',
+  label_replace: 'another label',
+  abs: 'function',
+  ceil: 'function',
+  floor: 'function',
+  round: 'function',
+  clamp: 'function',
+  clamp_min: 'function',
+  clamp_max: 'function',
+  ln: 'function',
+  log2: 'function',
+  log10: 'function',
+  exp: 'function',
+  sqrt: 'function',
+  time: 'seconds since 1970',
+}
+
+/** Functions that begin with a text, as they are written. */
+export function functionsFor(text: string): { text: string; note: string }[] {
+  if (!text) return []
+  return Object.entries(FUNCTIONS)
+    .filter(([name]) => name.startsWith(text) && name !== text)
+    .map(([name, note]) => ({ text: `${name}(`, note }))
+}
+
 const METRIC = /[a-zA-Z_:][\w:.]*$/
 
 export function tokenAt(query: string, caret: number): Token {

@@ -25,7 +25,7 @@ const OPTIONS: PanelOptions = {
 }
 
 /** A panel that is not on the dashboard yet. */
-export function newPanel(board: Dashboard, panels: Panel[]): Panel {
+export function newPanel(board: Pick<Dashboard, 'id'>, panels: Panel[]): Panel {
   const now = new Date().toISOString()
   return {
     id: crypto.randomUUID(),

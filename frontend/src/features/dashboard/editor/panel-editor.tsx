@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useBlocker } from '@tanstack/react-router'
-import { useEffect, useRef, useState } from 'react'
+import { useRef, useState } from 'react'
 import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { zPlacedPanel } from '@/api/generated/zod.gen'
@@ -8,6 +8,7 @@ import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/co
 import { messageOf } from '@/lib/errors'
 import { problemsOf } from '@/lib/problems'
 import { isLive, type TimeRange } from '@/lib/time-range'
+import { useRested } from '@/lib/use-rested'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import type { BoardSearch } from '../board-search'
 import { difference } from '../edit/changes'
@@ -82,16 +83,6 @@ export function PanelEditor(props: Props) {
 }
 
 type FormProps = Props & { board: Dashboard; editing: Editing; opened: Panel | undefined }
-
-/** What is typed is asked only after a short rest. */
-function useRested<T>(value: T, delay: number): T {
-  const [rested, setRested] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setRested(value), delay)
-    return () => clearTimeout(timer)
-  }, [value, delay])
-  return rested
-}
 
 function Form({ board, editing, opened: first, search, onSearch, onLeave }: FormProps) {
   const { store, saver } = editing

@@ -3,7 +3,7 @@ import clsx from 'clsx'
 import { type KeyboardEvent, useDeferredValue, useId, useRef, useState } from 'react'
 import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { FIELD } from '@/components/ui/controls'
-import { complete, type Token, tokenAt } from './completion'
+import { complete, functionsFor, type Token, tokenAt } from './completion'
 
 type Choice = { text: string; note: string }
 type Props = {
@@ -32,9 +32,10 @@ function useChoices(token: Token, open: boolean): Choice[] {
     staleTime: 30_000,
   })
   if (token.kind === 'metric') {
-    return (metrics.data?.data ?? [])
-      .filter((found) => found.name.startsWith(token.text))
-      .map((found) => ({ text: found.name, note: `${found.seriesCount} series` }))
+    const found = (metrics.data?.data ?? [])
+      .filter((metric) => metric.name.startsWith(token.text))
+      .map((metric) => ({ text: metric.name, note: `${metric.seriesCount} series` }))
+    return [...found, ...functionsFor(token.text)].slice(0, MOST)
   }
   if (token.kind === 'tag') {
     return (tags.data?.data ?? [])

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { NEW_QUERY } from '../editor/query-rows'
+import { readExploreSearch, readQueries, writeQueries } from './explore-search'
+
+test('queries come back from the address as they went', () => {
+  const queries = [
+    { ...NEW_QUERY, query: 'cpu{host="a"}' },
+    { ...NEW_QUERY, query: '{"system.cpu"}' },
+    { ...NEW_QUERY, query: 'load_1', aggregation: 'max' as const, groupBy: ['host'], alias: 'x' },
+  ]
+  const written = writeQueries(queries)
+  expect(written.slice(0, 2)).toEqual(['cpu{host="a"}', '{"system.cpu"}'])
+  expect(readQueries(readExploreSearch({ q: written }))).toEqual(queries)
+})
+
+test('what makes no sense in the address is left out', () => {
+  expect(readExploreSearch({ q: [1, 'up'], type: 'pie', tz: 'mars' })).toEqual({
+    q: ['up'],
+    type: undefined,
+    from: undefined,
+    to: undefined,
+    refresh: undefined,
+    tz: undefined,
+  })
+  expect(readQueries({})).toEqual([NEW_QUERY])
+})

@@ -1,0 +1,221 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { LayoutDashboard } from 'lucide-react'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import { addPanel } from '@/api/generated/sdk.gen'
+import type { BatchAnswer, DashboardSummary, Panel, PanelQuery } from '@/api/generated/types.gen'
+import { Button, Card, Empty, Page, Select } from '@/components/ui/controls'
+import { messageOf } from '@/lib/errors'
+import { isLive, type TimeRange } from '@/lib/time-range'
+import { useRested } from '@/lib/use-rested'
+import { type Zone, ZoneContext } from '@/lib/zone'
+import { ChooseDashboard } from '../edit/choose-dashboard'
+import { boardKey } from '../edit/use-draft'
+import { newPanel } from '../editor/new-panel'
+import { QueryRows } from '../editor/query-rows'
+import { PanelView } from '../panel-view'
+import { RangePicker } from '../range-picker'
+import { RefreshControl } from '../refresh-control'
+import { answerId, useBoardData } from '../use-board-data'
+import { CHART_TYPES, type ExploreSearch, readQueries, writeQueries } from './explore-search'
+
+type Props = {
+  search: ExploreSearch
+  /** `replace` while one types: going back leads to another question, not to another letter. */
+  onSearch: (change: ExploreSearch, replace?: boolean) => void
+}
+
+const USUAL_REFRESH = '10s'
+const ID = 'explore'
+
+/** A question of the moment: written, seen as chart and table, with what it cost. */
+export function Explore({ search, onSearch }: Props) {
+  const queries = readQueries(search)
+  const type = search.type ?? 'line'
+  const range: TimeRange = { from: search.from ?? 'now-1h', to: search.to ?? 'now' }
+  const zone: Zone = search.tz ?? 'browser'
+  const refresh = search.refresh ?? USUAL_REFRESH
+  const rested = useRested(queries, 350)
+  const panel: Panel = {
+    ...newPanel({ id: ID }, []),
+    id: ID,
+    title: 'Chart',
+    type,
+    queries: rested.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
+  }
+  const { data, error, refetch, isFetching } = useBoardData([panel], range, zone, refresh)
+  const asked = queries.some((query) => query.query.trim() && !query.hidden)
+  const view = {
+    data,
+    failure: error ? messageOf(error) : undefined,
+    onRetry: () => void refetch(),
+    onZoom: (start: number, end: number) =>
+      onSearch({ ...search, from: String(start), to: String(end) }),
+    onReset: () => onSearch({ ...search, from: undefined, to: undefined }),
+  }
+  return (
+    <Page
+      title="Explore"
+      actions={
+        <div className="flex min-w-0 flex-wrap items-center gap-2">
+          <RangePicker
+            range={range}
+            zone={zone}
+            onChange={(next) => onSearch({ ...search, ...next })}
+            onZone={(tz) => onSearch({ ...search, tz })}
+          />
+          <RefreshControl
+            refresh={refresh}
+            usual={USUAL_REFRESH}
+            live={isLive(range)}
+            fetching={isFetching}
+            onRefresh={() => void refetch()}
+            onChange={(every) => onSearch({ ...search, refresh: every })}
+          />
+          <AddToDashboard panel={{ ...panel, queries }} disabled={!asked} />
+        </div>
+      }
+    >
+      <ZoneContext value={zone}>
+        <div className="space-y-4">
+          <QueryRows
+            panel={{ ...panel, queries }}
+            problems={{}}
+            errorOf={(index) => data?.answers.get(answerId(ID, index))?.error}
+            onChange={(next) => onSearch({ ...search, q: writeQueries(next) }, true)}
+          />
+          {asked ? (
+            <>
+              <div className="flex items-center gap-2">
+                <Select
+                  label="Draw as"
+                  value={type}
+                  onChange={(event) =>
+                    onSearch({
+                      ...search,
+                      type: CHART_TYPES.find((known) => known === event.target.value),
+                    })
+                  }
+                >
+                  {CHART_TYPES.map((known) => (
+                    <option key={known}>{known}</option>
+                  ))}
+                </Select>
+              </div>
+              <div className="h-96">
+                <PanelView filling panel={panel} {...view} />
+              </div>
+              <Cost
+                answers={panel.queries.map((query, index) => ({
+                  query,
+                  answer: data?.answers.get(answerId(ID, index)),
+                }))}
+              />
+              <div className="h-80">
+                <PanelView filling panel={{ ...panel, title: 'Values', type: 'table' }} {...view} />
+              </div>
+            </>
+          ) : (
+            <Card>
+              <Empty title="Ask something">
+                Begin with a metric, such as <code>cpu_usage_percent</code>, or an expression:{' '}
+                <code>avg by (host) (cpu_usage_percent)</code>. Ctrl-Space lists what there is.
+              </Empty>
+            </Card>
+          )}
+        </div>
+      </ZoneContext>
+    </Page>
+  )
+}
+
+const number = (value: number | undefined) => (value ?? 0).toLocaleString('en-US')
+
+function Cost({ answers }: { answers: { query: PanelQuery; answer: BatchAnswer | undefined }[] }) {
+  const rows = answers.flatMap(({ query, answer }) =>
+    answer?.result ? [{ query, ...answer.result }] : [],
+  )
+  if (!rows.length) return null
+  return (
+    <Card className="overflow-x-auto">
+      <table className="w-full text-sm tabular-nums">
+        <caption className="px-3 pt-3 text-left font-medium">What it cost</caption>
+        <thead className="text-left text-xs text-muted">
+          <tr>
+            {['Query', 'Read from', 'Step', 'Series', 'Rows read', 'Time'].map((name) => (
+              <th key={name} scope="col" className="px-3 py-2 font-medium">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ query, data, meta }, index) => (
+            <tr key={`${index}-${query.query}`} className="border-t border-line">
+              <td className="max-w-96 px-3 py-2">
+                <span className="block truncate font-mono text-[13px]">{query.query}</span>
+                {meta.notes?.map((note) => (
+                  <span key={note} className="block text-xs text-muted">
+                    {note}
+                  </span>
+                ))}
+              </td>
+              <td className="px-3 py-2">{meta.table}</td>
+              <td className="px-3 py-2">{meta.resolution}</td>
+              <td className="px-3 py-2">{number(data.series.length)}</td>
+              <td className="px-3 py-2">{number(meta.rowsRead)}</td>
+              <td className="px-3 py-2 whitespace-nowrap">
+                {meta.cached ? 'cached' : `${number(Math.round(meta.durationMs ?? 0))} ms`}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Card>
+  )
+}
+
+function AddToDashboard({ panel, disabled }: { panel: Panel; disabled: boolean }) {
+  const [open, setOpen] = useState(false)
+  const navigate = useNavigate()
+  const cache = useQueryClient()
+  const add = useMutation({
+    mutationFn: async (target: DashboardSummary) => {
+      const { type, options, position } = panel
+      const queries = panel.queries.filter((query) => query.query.trim())
+      const title = queries[0]?.query.slice(0, 100) ?? 'Explored'
+      await addPanel({
+        path: { dashboard_id: target.id },
+        body: { title, type, options, position, queries },
+        throwOnError: true,
+      })
+      return target
+    },
+    onSuccess: (target) => {
+      void cache.invalidateQueries({ queryKey: boardKey(target.id) })
+      setOpen(false)
+      toast.success(`Added to ${target.name}`, {
+        action: {
+          label: 'Open',
+          onClick: () => void navigate({ to: '/dashboards/$id', params: { id: target.id } }),
+        },
+      })
+    },
+  })
+  return (
+    <>
+      <Button disabled={disabled} onClick={() => setOpen(true)}>
+        <LayoutDashboard size={16} aria-hidden="true" /> Add to dashboard
+      </Button>
+      {open && (
+        <ChooseDashboard
+          title="Add to"
+          busy={add.isPending}
+          onChoose={(board) => add.mutate(board)}
+          onClose={() => setOpen(false)}
+        />
+      )}
+    </>
+  )
+}
