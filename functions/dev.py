@@ -76,12 +76,10 @@ def _plainly_named(document: dict[str, Any]) -> dict[str, Any]:
 
     def rename(node: Any) -> Any:
         if isinstance(node, dict):
-            return {
-                names.get(key, key): _renamed_reference(value, names)
-                if key == "$ref"
-                else rename(value)
-                for key, value in node.items()
-            }
+            return {names.get(key, key): rename(value) for key, value in node.items()}
+        if isinstance(node, str) and node.startswith("#/components/schemas/"):
+            # A `$ref`, or a place in a discriminator's mapping.
+            return _renamed_reference(node, names)
         return [rename(part) for part in node] if isinstance(node, list) else node
 
     renamed: dict[str, Any] = rename(document)

@@ -3,6 +3,13 @@
 import secrets
 from dataclasses import dataclass
 
+from pulseboard.contracts.alerts import (
+    AlertCondition,
+    AlertSeverity,
+    CreateAlertRule,
+    NoDataPolicy,
+    Reducer,
+)
 from pulseboard.contracts.auth import Role
 from pulseboard.contracts.dashboards import (
     CreateDashboard,
@@ -13,7 +20,7 @@ from pulseboard.contracts.dashboards import (
     Position,
     Threshold,
 )
-from pulseboard.stores import dashboards, database, passwords, users
+from pulseboard.stores import alert_rules, dashboards, database, passwords, users
 
 ADMIN_EMAIL = "admin@localhost"
 
@@ -38,7 +45,35 @@ def seed() -> Admin:
             role=Role.ADMIN,
         )
         dashboards.create_dashboard(connection, owner_id=user.id, body=this_machine())
+        for rule in example_rules():
+            alert_rules.create_rule(connection, owner_id=user.id, fields=rule)
     return Admin(user_id=str(user.id), email=ADMIN_EMAIL, password=password)
+
+
+def example_rules() -> list[CreateAlertRule]:
+    """Two rules to look at: a busy processor, and a host that stopped sending."""
+    return [
+        CreateAlertRule(
+            name="High CPU",
+            query="cpu_usage_percent",
+            condition=AlertCondition.GT,
+            threshold=90,
+            duration="1m",
+            reducer=Reducer.AVG,
+            message="{{host}} is at {{value}} % CPU, the limit is {{threshold}} %.",
+        ),
+        CreateAlertRule(
+            name="Host silent",
+            query="cpu_usage_percent",
+            condition=AlertCondition.LT,
+            threshold=0,
+            duration="1m",
+            window="1m",
+            severity=AlertSeverity.CRITICAL,
+            no_data=NoDataPolicy.ALERT,
+            message="{{host}} has stopped sending metrics.",
+        ),
+    ]
 
 
 def this_machine() -> CreateDashboard:

@@ -11,6 +11,8 @@ export type ChartStyle = {
   series: { label: string; color: string; format?: (value: number) => string }[]
   thresholds: { value: number; color: string }[]
   thresholdStyle: 'line' | 'area' | 'both'
+  /** Moments, in milliseconds, that are marked by a line from top to bottom. */
+  marks?: { time: number; color: string }[]
   axisColor: string
   gridColor: string
   /** Whether the scale counts in powers of two, as bytes do. */
@@ -101,7 +103,10 @@ export function chartOptions(
         },
       ],
       drawClear: [(chart) => drawAreas(chart, style)],
-      draw: [(chart) => drawThresholds(chart, style)],
+      draw: [
+        (chart) => drawThresholds(chart, style),
+        (chart) => drawMarks(chart, style.marks ?? []),
+      ],
     },
   }
 }
@@ -180,6 +185,25 @@ function drawThresholds(chart: uPlot, style: ChartStyle) {
     ctx.moveTo(bbox.left, y)
     ctx.lineTo(bbox.left + bbox.width, y)
     ctx.stroke()
+    ctx.restore()
+  }
+}
+
+function drawMarks(chart: uPlot, marks: { time: number; color: string }[]) {
+  const { ctx, bbox } = chart
+  for (const { time, color } of marks) {
+    const x = chart.valToPos(time / 1000, 'x', true)
+    if (!(x >= bbox.left && x <= bbox.left + bbox.width)) continue
+    ctx.save()
+    ctx.strokeStyle = color
+    ctx.fillStyle = color
+    ctx.globalAlpha = 0.7
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x, bbox.top + bbox.height)
+    ctx.stroke()
+    ctx.globalAlpha = 1
+    ctx.fillRect(x - 3, bbox.top, 6, 6)
     ctx.restore()
   }
 }

@@ -3,6 +3,7 @@ import { Link, useNavigate } from '@tanstack/react-router'
 import clsx from 'clsx'
 import {
   Activity,
+  BellRing,
   Compass,
   KeyRound,
   LayoutDashboard,
@@ -17,6 +18,7 @@ import type { ReactNode } from 'react'
 import { logoutMutation } from '@/api/generated/@tanstack/react-query.gen'
 import type { User } from '@/api/generated/types.gen'
 import { type Theme, useTheme } from '@/lib/theme'
+import { FiringBadge } from './firing-badge'
 import { Button } from './ui/controls'
 
 const THEMES: Record<Theme, { icon: typeof Sun; next: Theme }> = {
@@ -63,6 +65,7 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
   const links = [
     { to: '/', label: 'Dashboards', icon: LayoutDashboard, shown: true },
     { to: '/explore', label: 'Explore', icon: Compass, shown: true },
+    { to: '/alerts', label: 'Alerts', icon: BellRing, shown: true },
     { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },
     { to: '/users', label: 'Users', icon: Users, shown: user.role === 'admin' },
     { to: '/status', label: 'Status', icon: Activity, shown: true },
@@ -87,6 +90,7 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
                 >
                   <Icon size={16} aria-hidden="true" />
                   <span className={clsx('max-sm:sr-only')}>{label}</span>
+                  {to === '/alerts' && <FiringBadge />}
                 </Link>
               ))}
           </nav>

@@ -119,6 +119,30 @@ const explore = createRoute({
   component: lazyRouteComponent(() => import('./explore-page'), 'ExplorePage'),
 })
 
+const alerts = createRoute({
+  getParentRoute: () => app,
+  path: '/alerts',
+  component: lazyRouteComponent(() => import('@/features/alerts/alerts-page'), 'AlertsPage'),
+})
+
+const newAlert = createRoute({
+  getParentRoute: () => app,
+  path: '/alerts/new',
+  component: lazyRouteComponent(() => import('./alert-pages'), 'NewAlertRulePage'),
+})
+
+const alert = createRoute({
+  getParentRoute: () => app,
+  path: '/alerts/$id',
+  component: lazyRouteComponent(() => import('./alert-pages'), 'AlertRulePage'),
+})
+
+const editAlert = createRoute({
+  getParentRoute: () => app,
+  path: '/alerts/$id/edit',
+  component: lazyRouteComponent(() => import('./alert-pages'), 'EditAlertRulePage'),
+})
+
 const keys = createRoute({
   getParentRoute: () => app,
   path: '/api-keys',
@@ -147,7 +171,20 @@ export const makeRouter = (cache: QueryClient) =>
   createRouter({
     routeTree: root.addChildren([
       signIn,
-      app.addChildren([home, board, panelEditor, explore, keys, users, status, account]),
+      app.addChildren([
+        home,
+        board,
+        panelEditor,
+        explore,
+        alerts,
+        newAlert,
+        alert,
+        editAlert,
+        keys,
+        users,
+        status,
+        account,
+      ]),
     ]),
     context: { cache },
     parseSearch,

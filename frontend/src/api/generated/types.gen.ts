@@ -60,13 +60,13 @@ export type AlertChannel = {
      * Receiver
      */
     receiver: ({
-        type: 'WebhookChannel';
+        type: 'webhook';
     } & WebhookChannel) | ({
-        type: 'SlackChannel';
+        type: 'slack';
     } & SlackChannel) | ({
-        type: 'PagerDutyChannel';
+        type: 'pagerduty';
     } & PagerDutyChannel) | ({
-        type: 'EmailChannel';
+        type: 'email';
     } & EmailChannel);
     /**
      * Updatedat
@@ -1022,13 +1022,13 @@ export type CreateAlertChannel = {
      * Receiver
      */
     receiver: ({
-        type: 'WebhookChannelInput';
+        type: 'webhook';
     } & WebhookChannelInput) | ({
-        type: 'SlackChannelInput';
+        type: 'slack';
     } & SlackChannelInput) | ({
-        type: 'PagerDutyChannelInput';
+        type: 'pagerduty';
     } & PagerDutyChannelInput) | ({
-        type: 'EmailChannelInput';
+        type: 'email';
     } & EmailChannelInput);
 };
 
@@ -1853,15 +1853,15 @@ export type Notification = {
      * Channels
      */
     channels: Array<({
-        type: 'WebhookChannel';
+        type: 'webhook';
     } & WebhookChannel) | ({
-        type: 'SlackChannel';
+        type: 'slack';
     } & SlackChannel) | ({
-        type: 'PagerDutyChannel';
+        type: 'pagerduty';
     } & PagerDutyChannel) | ({
-        type: 'EmailChannel';
+        type: 'email';
     } & EmailChannel) | ({
-        type: 'SavedChannel';
+        type: 'saved';
     } & SavedChannel)>;
     /**
      * Repeatinterval
@@ -1879,15 +1879,15 @@ export type NotificationInput = {
      * Channels
      */
     channels?: Array<({
-        type: 'WebhookChannelInput';
+        type: 'webhook';
     } & WebhookChannelInput) | ({
-        type: 'SlackChannelInput';
+        type: 'slack';
     } & SlackChannelInput) | ({
-        type: 'PagerDutyChannelInput';
+        type: 'pagerduty';
     } & PagerDutyChannelInput) | ({
-        type: 'EmailChannelInput';
+        type: 'email';
     } & EmailChannelInput) | ({
-        type: 'SavedChannelInput';
+        type: 'saved';
     } & SavedChannelInput)>;
     /**
      * Repeatinterval
@@ -2885,13 +2885,13 @@ export type UpdateAlertChannel = {
      * Receiver
      */
     receiver?: ({
-        type: 'WebhookChannelInput';
+        type: 'webhook';
     } & WebhookChannelInput) | ({
-        type: 'SlackChannelInput';
+        type: 'slack';
     } & SlackChannelInput) | ({
-        type: 'PagerDutyChannelInput';
+        type: 'pagerduty';
     } & PagerDutyChannelInput) | ({
-        type: 'EmailChannelInput';
+        type: 'email';
     } & EmailChannelInput) | null;
 };
 
@@ -3356,13 +3356,13 @@ export type TestAlertReceiverData = {
      * Body
      */
     body: ({
-        type: 'WebhookChannelInput';
+        type: 'webhook';
     } & WebhookChannelInput) | ({
-        type: 'SlackChannelInput';
+        type: 'slack';
     } & SlackChannelInput) | ({
-        type: 'PagerDutyChannelInput';
+        type: 'pagerduty';
     } & PagerDutyChannelInput) | ({
-        type: 'EmailChannelInput';
+        type: 'email';
     } & EmailChannelInput);
     path?: never;
     query?: never;

@@ -1533,16 +1533,16 @@ export const zAlertChannel = z.object({
     name: z.string().min(1).max(200),
     receiver: z.union([
         z.object({
-            type: z.literal('WebhookChannel')
+            type: z.literal('webhook')
         }).and(zWebhookChannel),
         z.object({
-            type: z.literal('SlackChannel')
+            type: z.literal('slack')
         }).and(zSlackChannel),
         z.object({
-            type: z.literal('PagerDutyChannel')
+            type: z.literal('pagerduty')
         }).and(zPagerDutyChannel),
         z.object({
-            type: z.literal('EmailChannel')
+            type: z.literal('email')
         }).and(zEmailChannel)
     ]),
     updatedAt: z.iso.datetime(),
@@ -1573,19 +1573,19 @@ export const zApiResponseListAlertChannel = z.object({
 export const zNotification = z.object({
     channels: z.array(z.union([
         z.object({
-            type: z.literal('WebhookChannel')
+            type: z.literal('webhook')
         }).and(zWebhookChannel),
         z.object({
-            type: z.literal('SlackChannel')
+            type: z.literal('slack')
         }).and(zSlackChannel),
         z.object({
-            type: z.literal('PagerDutyChannel')
+            type: z.literal('pagerduty')
         }).and(zPagerDutyChannel),
         z.object({
-            type: z.literal('EmailChannel')
+            type: z.literal('email')
         }).and(zEmailChannel),
         z.object({
-            type: z.literal('SavedChannel')
+            type: z.literal('saved')
         }).and(zSavedChannel)
     ])).max(20),
     repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('4h')
@@ -1702,16 +1702,16 @@ export const zCreateAlertChannel = z.object({
     name: z.string().min(1).max(200),
     receiver: z.union([
         z.object({
-            type: z.literal('WebhookChannelInput')
+            type: z.literal('webhook')
         }).and(zWebhookChannelInput),
         z.object({
-            type: z.literal('SlackChannelInput')
+            type: z.literal('slack')
         }).and(zSlackChannelInput),
         z.object({
-            type: z.literal('PagerDutyChannelInput')
+            type: z.literal('pagerduty')
         }).and(zPagerDutyChannelInput),
         z.object({
-            type: z.literal('EmailChannelInput')
+            type: z.literal('email')
         }).and(zEmailChannelInput)
     ])
 });
@@ -1724,19 +1724,19 @@ export const zCreateAlertChannel = z.object({
 export const zNotificationInput = z.object({
     channels: z.array(z.union([
         z.object({
-            type: z.literal('WebhookChannelInput')
+            type: z.literal('webhook')
         }).and(zWebhookChannelInput),
         z.object({
-            type: z.literal('SlackChannelInput')
+            type: z.literal('slack')
         }).and(zSlackChannelInput),
         z.object({
-            type: z.literal('PagerDutyChannelInput')
+            type: z.literal('pagerduty')
         }).and(zPagerDutyChannelInput),
         z.object({
-            type: z.literal('EmailChannelInput')
+            type: z.literal('email')
         }).and(zEmailChannelInput),
         z.object({
-            type: z.literal('SavedChannelInput')
+            type: z.literal('saved')
         }).and(zSavedChannelInput)
     ])).max(20).optional(),
     repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('4h')
@@ -1785,16 +1785,16 @@ export const zUpdateAlertChannel = z.object({
     name: z.string().min(1).max(200).nullish(),
     receiver: z.union([
         z.object({
-            type: z.literal('WebhookChannelInput')
+            type: z.literal('webhook')
         }).and(zWebhookChannelInput),
         z.object({
-            type: z.literal('SlackChannelInput')
+            type: z.literal('slack')
         }).and(zSlackChannelInput),
         z.object({
-            type: z.literal('PagerDutyChannelInput')
+            type: z.literal('pagerduty')
         }).and(zPagerDutyChannelInput),
         z.object({
-            type: z.literal('EmailChannelInput')
+            type: z.literal('email')
         }).and(zEmailChannelInput)
     ]).nullish()
 });
@@ -1872,16 +1872,16 @@ export const zCreateAlertChannelResponse = zApiResponseAlertChannel;
  */
 export const zTestAlertReceiverBody = z.union([
     z.object({
-        type: z.literal('WebhookChannelInput')
+        type: z.literal('webhook')
     }).and(zWebhookChannelInput),
     z.object({
-        type: z.literal('SlackChannelInput')
+        type: z.literal('slack')
     }).and(zSlackChannelInput),
     z.object({
-        type: z.literal('PagerDutyChannelInput')
+        type: z.literal('pagerduty')
     }).and(zPagerDutyChannelInput),
     z.object({
-        type: z.literal('EmailChannelInput')
+        type: z.literal('email')
     }).and(zEmailChannelInput)
 ]);
 

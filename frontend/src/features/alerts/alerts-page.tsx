@@ -1,0 +1,48 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { Plus } from 'lucide-react'
+import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { Page } from '@/components/ui/controls'
+import { Tabs } from '@/components/ui/tabs'
+import { Channels } from './channels'
+import { Deliveries } from './deliveries'
+import { History } from './history'
+import { RuleList } from './rule-list'
+import { Silences } from './silences'
+
+export function AlertsPage() {
+  const { data: me } = useQuery(getMeOptions())
+  const canEdit = me !== undefined && me.data.role !== 'viewer'
+  return (
+    <Page
+      title="Alerts"
+      actions={
+        canEdit && (
+          <Link
+            to="/alerts/new"
+            className="inline-flex h-9 items-center gap-2 rounded-md bg-accent px-3 text-sm font-medium text-accent-text hover:opacity-90"
+          >
+            <Plus size={16} aria-hidden="true" /> New rule
+          </Link>
+        )
+      }
+    >
+      <div className="[&_[role=tablist]]:overflow-x-auto">
+        <Tabs
+          label="Alerts"
+          tabs={[
+            { value: 'rules', label: 'Rules', content: <RuleList canEdit={canEdit} /> },
+            { value: 'history', label: 'History', content: <History /> },
+            { value: 'silences', label: 'Silences', content: <Silences canEdit={canEdit} /> },
+            { value: 'channels', label: 'Channels', content: <Channels canEdit={canEdit} /> },
+            {
+              value: 'notifications',
+              label: 'Notifications',
+              content: <Deliveries canEdit={canEdit} />,
+            },
+          ]}
+        />
+      </div>
+    </Page>
+  )
+}

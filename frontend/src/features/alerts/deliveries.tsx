@@ -1,0 +1,89 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { toast } from 'sonner'
+import {
+  getAlertDeliveriesOptions,
+  resendAlertDeliveryMutation,
+} from '@/api/generated/@tanstack/react-query.gen'
+import { Button, Check, Empty } from '@/components/ui/controls'
+import { Headings, Loaded } from './loading'
+import { POLL } from './words'
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+const WORDS = { waiting: 'On its way', sent: 'Sent', dead: 'Given up' }
+
+export function Deliveries({ canEdit }: { canEdit: boolean }) {
+  const [deadOnly, setDeadOnly] = useState(false)
+  const cache = useQueryClient()
+  const deliveries = useQuery({
+    ...getAlertDeliveriesOptions({
+      query: { status: deadOnly ? 'dead' : undefined, pageSize: 100 },
+    }),
+    refetchInterval: POLL,
+    refetchIntervalInBackground: false,
+  })
+  const resend = useMutation({
+    ...resendAlertDeliveryMutation(),
+    onSuccess: () => toast.success('It is sent again within ten seconds.'),
+    onSettled: () => cache.invalidateQueries(),
+  })
+  return (
+    <>
+      <div className="mb-3">
+        <Check
+          label="Dead letters only"
+          hint="Notifications that were given up after their last try."
+          checked={deadOnly}
+          onChange={(event) => setDeadOnly(event.target.checked)}
+        />
+      </div>
+      <Loaded of={deliveries}>
+        {({ data }) =>
+          data.length === 0 ? (
+            <Empty title={deadOnly ? 'No dead letters' : 'Nobody has been notified yet'} />
+          ) : (
+            <table className="w-full min-w-[44rem] text-left">
+              <Headings names={['Notification', 'Rule', 'Channel', 'Alerts', 'Made', 'Actions']} />
+              <tbody>
+                {data.map((one) => (
+                  <tr key={one.id} className="border-t border-line align-top">
+                    <td className="px-4 py-2.5">
+                      <span className={one.status === 'dead' ? 'font-medium text-danger' : ''}>
+                        {WORDS[one.status]}
+                      </span>
+                      {one.lastError && (
+                        <p className="max-w-xs text-xs break-words text-muted">
+                          {one.lastError} (try {one.attempts})
+                        </p>
+                      )}
+                    </td>
+                    <td className="px-4 py-2.5">{one.ruleName}</td>
+                    <td className="max-w-xs truncate px-4 py-2.5 text-muted">{one.channel}</td>
+                    <td className="px-4 py-2.5 whitespace-nowrap">
+                      {[
+                        one.firing ? `${one.firing} firing` : '',
+                        one.resolved ? `${one.resolved} resolved` : '',
+                      ]
+                        .filter(Boolean)
+                        .join(', ')}
+                    </td>
+                    <td className="px-4 py-2.5 whitespace-nowrap text-muted">
+                      {moment.format(new Date(one.createdAt))}
+                    </td>
+                    <td className="px-4 py-2">
+                      {canEdit && one.status === 'dead' && (
+                        <Button onClick={() => resend.mutate({ path: { delivery_id: one.id } })}>
+                          Send again
+                        </Button>
+                      )}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )
+        }
+      </Loaded>
+    </>
+  )
+}

@@ -1,0 +1,104 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { useState } from 'react'
+import { getAlertHistoryOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { Button, Empty } from '@/components/ui/controls'
+import { Headings, Loaded } from './loading'
+import { Severity, StateBadge } from './state-badge'
+import { formatAlertValue, lasted, POLL, tagsText } from './words'
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const PAGE = 50
+
+/** What fired and why it began and ended: of one rule, or of all. */
+export function History({ ruleId }: { ruleId?: string }) {
+  const [page, setPage] = useState(1)
+  const events = useQuery({
+    ...getAlertHistoryOptions({ query: { ruleId, page, pageSize: PAGE } }),
+    refetchInterval: POLL,
+    refetchIntervalInBackground: false,
+    placeholderData: keepPreviousData,
+  })
+  return (
+    <Loaded of={events}>
+      {({ data, meta }) =>
+        data.length === 0 ? (
+          <Empty title="Nothing has fired yet" />
+        ) : (
+          <>
+            <table className="w-full min-w-[44rem] text-left">
+              <Headings
+                names={['State', ...(ruleId ? [] : ['Rule']), 'Series', 'Fired', 'Ended', 'Lasted']}
+              />
+              <tbody>
+                {data.map((event) => (
+                  <tr key={event.id} className="border-t border-line align-top">
+                    <td className="px-4 py-3">
+                      <StateBadge status={event.status} />
+                    </td>
+                    {!ruleId && (
+                      <td className="px-4 py-3">
+                        <Link
+                          to="/alerts/$id"
+                          params={{ id: event.ruleId }}
+                          className="font-medium hover:underline"
+                        >
+                          {event.ruleName}
+                        </Link>
+                        <p className="text-xs">
+                          <Severity value={event.severity} />
+                        </p>
+                      </td>
+                    )}
+                    <td className="px-4 py-3 font-mono text-xs break-all">
+                      {tagsText(event.tags) || 'all'}
+                    </td>
+                    <td className="px-4 py-3">
+                      <time dateTime={event.triggeredAt} className="whitespace-nowrap">
+                        {moment.format(new Date(event.triggeredAt))}
+                      </time>
+                      <p className="text-xs text-muted">
+                        {formatAlertValue(event.value)} · {event.reason}
+                      </p>
+                    </td>
+                    <td className="px-4 py-3">
+                      {event.resolvedAt ? (
+                        <>
+                          <time dateTime={event.resolvedAt} className="whitespace-nowrap">
+                            {moment.format(new Date(event.resolvedAt))}
+                          </time>
+                          <p className="text-xs text-muted">{event.resolvedReason}</p>
+                        </>
+                      ) : (
+                        <span className="text-muted">not yet</span>
+                      )}
+                    </td>
+                    <td className="px-4 py-3 whitespace-nowrap tabular-nums">
+                      {lasted(
+                        new Date(event.resolvedAt ?? Date.now()).getTime() -
+                          new Date(event.triggeredAt).getTime(),
+                      )}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+            {meta && meta.total > PAGE && (
+              <div className="flex items-center justify-end gap-2 border-t border-line p-3 text-sm">
+                <span className="text-muted">
+                  Page {page} of {Math.ceil(meta.total / PAGE)}
+                </span>
+                <Button disabled={page === 1} onClick={() => setPage(page - 1)}>
+                  Newer
+                </Button>
+                <Button disabled={page * PAGE >= meta.total} onClick={() => setPage(page + 1)}>
+                  Older
+                </Button>
+              </div>
+            )}
+          </>
+        )
+      }
+    </Loaded>
+  )
+}

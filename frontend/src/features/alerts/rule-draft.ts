@@ -1,0 +1,87 @@
+import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
+import { readLabels, tagsText } from './words'
+
+/** A rule while it is being written: numbers and labels are still texts. */
+export type RuleDraft = Required<
+  Pick<
+    CreateAlertRule,
+    | 'name'
+    | 'query'
+    | 'condition'
+    | 'reducer'
+    | 'severity'
+    | 'noData'
+    | 'duration'
+    | 'keepFiringFor'
+    | 'evaluationDelay'
+    | 'message'
+    | 'enabled'
+  >
+> & {
+  threshold: string
+  window: string
+  labels: string
+  repeatInterval: string
+  saved: string[]
+  /** Channels that the form leaves alone. */
+  others: NonNullable<NonNullable<CreateAlertRule['notification']>['channels']>
+}
+
+export const EMPTY_DRAFT: RuleDraft = {
+  name: '',
+  query: '',
+  condition: 'gt',
+  threshold: '',
+  duration: '1m',
+  window: '',
+  reducer: 'last',
+  severity: 'warning',
+  enabled: true,
+  noData: 'keep_state',
+  keepFiringFor: '0s',
+  evaluationDelay: '0s',
+  labels: '',
+  message: '',
+  repeatInterval: '4h',
+  saved: [],
+  others: [],
+}
+
+export function draftOf(rule: AlertRule): RuleDraft {
+  const saved = rule.notification.channels.flatMap((channel) =>
+    channel.type === 'saved' ? [channel.name] : [],
+  )
+  return {
+    ...rule,
+    threshold: String(rule.threshold),
+    window: rule.window ?? '',
+    labels: tagsText(rule.labels).replaceAll(', ', '\n'),
+    repeatInterval: rule.notification.repeatInterval,
+    saved,
+    others: rule.notification.channels.filter((channel) => channel.type !== 'saved'),
+  }
+}
+
+/** What the server is sent; the threshold is NaN when it is no number. */
+export function bodyOf(draft: RuleDraft): CreateAlertRule {
+  return {
+    name: draft.name.trim(),
+    query: draft.query.trim(),
+    condition: draft.condition,
+    threshold: draft.threshold.trim() === '' ? Number.NaN : Number(draft.threshold),
+    duration: draft.duration.trim() || '0s',
+    window: draft.window.trim() || null,
+    reducer: draft.reducer,
+    severity: draft.severity,
+    enabled: draft.enabled,
+    noData: draft.noData,
+    keepFiringFor: draft.keepFiringFor.trim() || '0s',
+    evaluationDelay: draft.evaluationDelay.trim() || '0s',
+    labels: readLabels(draft.labels).labels,
+    message: draft.message,
+    notification: {
+      channels: [...draft.others, ...draft.saved.map((name) => ({ type: 'saved' as const, name }))],
+      repeatInterval: draft.repeatInterval.trim() || '4h',
+    },
+  }
+}

@@ -1,0 +1,396 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
+import { History as HistoryIcon } from 'lucide-react'
+import { type FormEvent, useDeferredValue, useState } from 'react'
+import { toast } from 'sonner'
+import {
+  createAlertRuleMutation,
+  getAlertChannelsOptions,
+  getAlertRuleOptions,
+  listMetricsOptions,
+  previewAlertRuleMutation,
+} from '@/api/generated/@tanstack/react-query.gen'
+import type { AlertPreview, AlertRule } from '@/api/generated/types.gen'
+import { zCreateAlertRule } from '@/api/generated/zod.gen'
+import {
+  Area,
+  Button,
+  Card,
+  Check,
+  Choice,
+  Failure,
+  Field,
+  Page,
+  Skeleton,
+} from '@/components/ui/controls'
+import { isApiError, messageOf } from '@/lib/errors'
+import { problemsOf } from '@/lib/problems'
+import { intervalMs } from '@/lib/time-range'
+import { bodyOf, draftOf, EMPTY_DRAFT, type RuleDraft } from './rule-draft'
+import { ThresholdChart } from './threshold-chart'
+import { useRuleChanges } from './use-rules'
+import { CONDITIONS, readLabels, SEVERITIES, tagsText } from './words'
+
+const REDUCERS = ['last', 'avg', 'min', 'max', 'sum'] as const
+const NO_DATA = [
+  { value: 'keep_state', text: 'keeps its state' },
+  { value: 'ok', text: 'is OK' },
+  { value: 'alert', text: 'is an alert' },
+] as const
+const SPANS = ['1h', '6h', '24h', '2d', '6d']
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+
+export function EditRule({ id }: { id: string }) {
+  const { data, error, refetch } = useQuery(getAlertRuleOptions({ path: { rule_id: id } }))
+  if (data) return <RuleEditor key={data.data.version} rule={data.data} />
+  return (
+    <Page title="Edit rule">
+      {error ? (
+        <Card>
+          <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+        </Card>
+      ) : (
+        <Skeleton className="h-96" />
+      )}
+    </Page>
+  )
+}
+
+/** A rule, new or kept, beside its live chart and a backtest of it. */
+export function RuleEditor({ rule }: { rule?: AlertRule }) {
+  const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : EMPTY_DRAFT))
+  const [problems, setProblems] = useState<Record<string, string>>({})
+  const [span, setSpan] = useState('6h')
+  const navigate = useNavigate()
+  const cache = useQueryClient()
+  const { update } = useRuleChanges()
+  const channels = useQuery(getAlertChannelsOptions())
+  const query = useDeferredValue(draft.query)
+  const metrics = useQuery({
+    ...listMetricsOptions({ query: { prefix: /^[\w:.]*/.exec(query)?.[0] ?? '', pageSize: 50 } }),
+    placeholderData: (before) => before,
+    staleTime: 30_000,
+  })
+  const create = useMutation({ ...createAlertRuleMutation(), meta: { silent: true } })
+  const preview = useMutation({ ...previewAlertRuleMutation(), meta: { silent: true } })
+  const change = (part: Partial<RuleDraft>) => {
+    setDraft({ ...draft, ...part })
+    preview.reset()
+  }
+  const checked = () => {
+    const body = bodyOf(draft)
+    const found = zCreateAlertRule.safeParse(body)
+    const labels = readLabels(draft.labels).problem
+    const wrong = {
+      ...(found.success ? {} : problemsOf(found.error)),
+      ...(Number.isNaN(body.threshold) ? { threshold: 'Write a number.' } : {}),
+      ...(labels ? { labels } : {}),
+    }
+    setProblems(wrong)
+    return Object.keys(wrong).length === 0 ? body : null
+  }
+  const failed = (error: unknown) => {
+    if (isApiError(error) && error.details?.length) {
+      setProblems(Object.fromEntries(error.details.map(({ field, message }) => [field, message])))
+    }
+    toast.error(messageOf(error))
+  }
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    const body = checked()
+    if (!body) return
+    if (rule) {
+      update.mutate(
+        { path: { rule_id: rule.id }, body: { ...body, version: rule.version } },
+        { onSuccess: () => void navigate({ to: '/alerts/$id', params: { id: rule.id } }) },
+      )
+      return
+    }
+    create.mutate(
+      { body },
+      {
+        onError: failed,
+        onSuccess: async ({ data }) => {
+          toast.success('The rule is evaluated from the next tick on.')
+          await cache.invalidateQueries()
+          await navigate({ to: '/alerts/$id', params: { id: data.id } })
+        },
+      },
+    )
+  }
+  const backtest = () => {
+    const body = checked()
+    if (!body) return
+    const end = Date.now()
+    preview.mutate(
+      {
+        body: {
+          rule: body,
+          start: new Date(end - (intervalMs(span) ?? 3_600_000)).toISOString(),
+          end: new Date(end).toISOString(),
+        },
+      },
+      { onError: failed },
+    )
+  }
+  const text = (field: 'name' | 'duration' | 'window' | 'keepFiringFor' | 'evaluationDelay') => ({
+    value: draft[field],
+    problem: problems[field] && `${problems[field]}`,
+    onChange: (event: { target: { value: string } }) => change({ [field]: event.target.value }),
+  })
+  const threshold = draft.threshold.trim() === '' ? Number.NaN : Number(draft.threshold)
+  return (
+    <Page title={rule ? `Edit ${rule.name}` : 'New alert rule'}>
+      <form
+        onSubmit={submit}
+        className="grid gap-4 lg:grid-cols-[minmax(20rem,26rem)_1fr]"
+        noValidate
+      >
+        <div className="space-y-4">
+          <Card className="space-y-4 p-4">
+            <Field label="Name" required maxLength={200} placeholder="High CPU" {...text('name')} />
+            <Field
+              label="Query"
+              required
+              list="alert-metrics"
+              spellCheck={false}
+              placeholder='cpu_usage_percent{env="prod"}'
+              hint="One alert for each series it finds."
+              className="font-mono"
+              value={draft.query}
+              problem={problems.query}
+              onChange={(event) => change({ query: event.target.value })}
+            />
+            <datalist id="alert-metrics">
+              {metrics.data?.data.map((metric) => (
+                <option key={metric.name} value={metric.name} />
+              ))}
+            </datalist>
+            <div className="grid grid-cols-[6rem_1fr_6rem] gap-2">
+              <Choice
+                label="Fires when"
+                value={draft.reducer}
+                onChange={(event) =>
+                  change({ reducer: event.target.value as RuleDraft['reducer'] })
+                }
+              >
+                {REDUCERS.map((reducer) => (
+                  <option key={reducer}>{reducer}</option>
+                ))}
+              </Choice>
+              <Choice
+                label="Condition"
+                value={draft.condition}
+                onChange={(event) =>
+                  change({ condition: event.target.value as RuleDraft['condition'] })
+                }
+              >
+                {CONDITIONS.map(({ value, text: words }) => (
+                  <option key={value} value={value}>
+                    {words}
+                  </option>
+                ))}
+              </Choice>
+              <Field
+                label="Threshold"
+                inputMode="decimal"
+                required
+                placeholder="90"
+                value={draft.threshold}
+                problem={problems.threshold}
+                onChange={(event) => change({ threshold: event.target.value })}
+              />
+            </div>
+            <div className="grid grid-cols-2 gap-2">
+              <Field
+                label="For"
+                placeholder="5m"
+                hint="How long it must hold."
+                {...text('duration')}
+              />
+              <Field
+                label="Over the last"
+                placeholder="same, at least 1m"
+                hint="The window."
+                {...text('window')}
+              />
+            </div>
+            <div className="grid grid-cols-2 gap-2">
+              <Choice
+                label="Severity"
+                value={draft.severity}
+                onChange={(event) =>
+                  change({ severity: event.target.value as RuleDraft['severity'] })
+                }
+              >
+                {SEVERITIES.map(({ value, text: words }) => (
+                  <option key={value} value={value}>
+                    {words}
+                  </option>
+                ))}
+              </Choice>
+              <Choice
+                label="Without data it"
+                value={draft.noData}
+                onChange={(event) => change({ noData: event.target.value as RuleDraft['noData'] })}
+              >
+                {NO_DATA.map(({ value, text: words }) => (
+                  <option key={value} value={value}>
+                    {words}
+                  </option>
+                ))}
+              </Choice>
+            </div>
+            <div className="grid grid-cols-2 gap-2">
+              <Field
+                label="Keep firing for"
+                placeholder="0s"
+                hint="Against flapping."
+                {...text('keepFiringFor')}
+              />
+              <Field
+                label="Evaluation delay"
+                placeholder="0s"
+                hint="For data that comes late."
+                {...text('evaluationDelay')}
+              />
+            </div>
+          </Card>
+          <Card className="space-y-4 p-4">
+            <fieldset>
+              <legend className="mb-1 text-sm font-medium">Notify</legend>
+              {channels.data?.data.length === 0 && (
+                <p className="text-sm text-muted">
+                  There are no channels yet: make one on the Channels tab of Alerts.
+                </p>
+              )}
+              {channels.data?.data.map(({ id, name }) => (
+                <div key={id} className="py-1">
+                  <Check
+                    label={name}
+                    checked={draft.saved.includes(name)}
+                    onChange={(event) =>
+                      change({
+                        saved: event.target.checked
+                          ? [...draft.saved, name]
+                          : draft.saved.filter((other) => other !== name),
+                      })
+                    }
+                  />
+                </div>
+              ))}
+              {draft.others.length > 0 && (
+                <p className="text-sm text-muted">
+                  and {draft.others.length} written into the rule itself
+                </p>
+              )}
+            </fieldset>
+            <Field
+              label="Again while it fires, every"
+              value={draft.repeatInterval}
+              problem={problems['notification.repeatInterval']}
+              onChange={(event) => change({ repeatInterval: event.target.value })}
+            />
+            <Area
+              label="Message"
+              rows={3}
+              maxLength={4000}
+              placeholder={'{{host}} is at {{value}}, the limit is {{threshold}}.'}
+              value={draft.message}
+              onChange={(event) => change({ message: event.target.value })}
+            />
+            <Area
+              label="Labels"
+              rows={2}
+              placeholder="team=ops"
+              hint="One key=value a line; silences match them."
+              problem={problems.labels}
+              value={draft.labels}
+              onChange={(event) => change({ labels: event.target.value })}
+            />
+            <Check
+              label="Enabled"
+              checked={draft.enabled}
+              onChange={(event) => change({ enabled: event.target.checked })}
+            />
+          </Card>
+          <div className="flex justify-end gap-2">
+            <Button onClick={() => void navigate({ to: '/alerts' })}>Cancel</Button>
+            <Button type="submit" look="primary" disabled={create.isPending || update.isPending}>
+              Save rule
+            </Button>
+          </div>
+        </div>
+        <div className="min-w-0 space-y-4">
+          <Card className="p-4">
+            <div className="mb-3 flex flex-wrap items-end gap-3">
+              <div className="w-32">
+                <Choice
+                  label="The last"
+                  value={span}
+                  onChange={(event) => {
+                    setSpan(event.target.value)
+                    preview.reset()
+                  }}
+                >
+                  {SPANS.map((value) => (
+                    <option key={value}>{value}</option>
+                  ))}
+                </Choice>
+              </div>
+              <Button disabled={preview.isPending} onClick={backtest}>
+                <HistoryIcon size={15} aria-hidden="true" /> Backtest
+              </Button>
+              <p className="text-xs text-muted">
+                Runs the rule over these samples as if it had been there.
+              </p>
+            </div>
+            <div className="h-80">
+              <ThresholdChart
+                query={query}
+                threshold={Number.isNaN(threshold) ? null : threshold}
+                span={intervalMs(span) ?? 3_600_000}
+                changes={preview.data?.data.changes}
+              />
+            </div>
+          </Card>
+          {preview.data && <Preview preview={preview.data.data} />}
+        </div>
+      </form>
+    </Page>
+  )
+}
+
+function Preview({ preview }: { preview: AlertPreview }) {
+  const shown = preview.changes.filter(({ status }) => status === 'firing' || status === 'resolved')
+  return (
+    <Card className="p-4" aria-label="Backtest" aria-live="polite">
+      <h2 className="font-medium">
+        {preview.fired === 0
+          ? 'It would not have fired.'
+          : `It would have fired ${preview.fired === 1 ? 'once' : `${preview.fired} times`}.`}
+      </h2>
+      <p className="text-xs text-muted">
+        {preview.series} series, {preview.ticks.toLocaleString('en-US')} ticks of 10 s, in{' '}
+        {Math.round(preview.durationMs)} ms. {preview.notes.join(' ')}
+      </p>
+      <ul className="mt-2 max-h-72 space-y-1 overflow-y-auto text-sm">
+        {shown.map((change) => (
+          <li key={`${change.at}${tagsText(change.tags)}${change.status}`} className="flex gap-3">
+            <span
+              className={`w-20 shrink-0 font-medium ${change.status === 'firing' ? 'text-danger' : 'text-ok'}`}
+            >
+              {change.status === 'firing' ? '▲ fires' : '▼ resolves'}
+            </span>
+            <time dateTime={change.at} className="shrink-0 tabular-nums">
+              {moment.format(new Date(change.at))}
+            </time>
+            <span className="min-w-0 break-words text-muted">
+              {tagsText(change.tags)} {change.reason}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  )
+}

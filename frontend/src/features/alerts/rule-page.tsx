@@ -1,0 +1,142 @@
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { Pencil, Play } from 'lucide-react'
+import {
+  evaluateAlertRuleMutation,
+  getAlertRuleOptions,
+  getMeOptions,
+} from '@/api/generated/@tanstack/react-query.gen'
+import type { AlertInstance } from '@/api/generated/types.gen'
+import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
+import { messageOf } from '@/lib/errors'
+import { History } from './history'
+import { Headings } from './loading'
+import { QuietBadge, Severity, StateBadge } from './state-badge'
+import { ThresholdChart } from './threshold-chart'
+import { describeRule, formatAlertValue, POLL, tagsText } from './words'
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+
+/** One rule: its chart, the state of its series, what it reads now, and its history. */
+export function RulePage({ id }: { id: string }) {
+  const { data: me } = useQuery(getMeOptions())
+  const { data, error, refetch } = useQuery({
+    ...getAlertRuleOptions({ path: { rule_id: id } }),
+    refetchInterval: POLL,
+    refetchIntervalInBackground: false,
+  })
+  const evaluate = useMutation(evaluateAlertRuleMutation())
+  if (!data) {
+    return (
+      <Page title="Alert rule">
+        {error ? (
+          <Card>
+            <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+          </Card>
+        ) : (
+          <Skeleton className="h-64" />
+        )}
+      </Page>
+    )
+  }
+  const rule = data.data
+  const canEdit = me !== undefined && me.data.role !== 'viewer'
+  const now = evaluate.data?.data
+  return (
+    <Page
+      title={rule.name}
+      actions={
+        canEdit && (
+          <>
+            <Button
+              disabled={evaluate.isPending}
+              onClick={() => evaluate.mutate({ path: { rule_id: id } })}
+            >
+              <Play size={15} aria-hidden="true" /> Evaluate now
+            </Button>
+            <Link
+              to="/alerts/$id/edit"
+              params={{ id }}
+              className="inline-flex h-9 items-center gap-2 rounded-md bg-accent px-3 text-sm font-medium text-accent-text hover:opacity-90"
+            >
+              <Pencil size={15} aria-hidden="true" /> Edit
+            </Link>
+          </>
+        )
+      }
+    >
+      <div className="mb-3 flex flex-wrap items-center gap-x-4 gap-y-2">
+        {rule.enabled ? (
+          <StateBadge status={rule.status} count={rule.firing || rule.pending} />
+        ) : (
+          <QuietBadge>Disabled</QuietBadge>
+        )}
+        <code className="text-sm break-all">{rule.query}</code>
+        <span className="tabular-nums">{describeRule(rule)}</span>
+        <Severity value={rule.severity} />
+        {rule.lastEvaluatedAt && (
+          <span className="text-xs text-muted">
+            evaluated {moment.format(new Date(rule.lastEvaluatedAt))}
+          </span>
+        )}
+      </div>
+      {rule.lastError && (
+        <p role="alert" className="mb-3 text-sm text-danger">
+          {rule.lastError}
+        </p>
+      )}
+      {now && (
+        <Card className="mb-3 overflow-x-auto">
+          <h2 className="px-4 pt-3 font-medium">
+            Read at {moment.format(new Date(now.at))}; nothing was changed
+          </h2>
+          {now.notes.map((note) => (
+            <p key={note} className="px-4 pt-1 text-sm text-muted">
+              {note}
+            </p>
+          ))}
+          <Instances instances={now.instances} />
+        </Card>
+      )}
+      <Card className="mb-3 h-64 p-3">
+        <ThresholdChart query={rule.query} threshold={rule.threshold} span={3_600_000} />
+      </Card>
+      <Card className="mb-6 overflow-x-auto">
+        <h2 className="px-4 pt-3 font-medium">Series</h2>
+        {rule.instances.length === 0 ? (
+          <Empty title="All is well">
+            A series is listed here from the moment its value crosses the threshold.
+          </Empty>
+        ) : (
+          <Instances instances={rule.instances} />
+        )}
+      </Card>
+      <h2 className="mb-2 font-medium">History</h2>
+      <History ruleId={id} />
+    </Page>
+  )
+}
+
+function Instances({ instances }: { instances: AlertInstance[] }) {
+  if (instances.length === 0) return <div className="h-3" />
+  return (
+    <table className="w-full min-w-[36rem] text-left">
+      <Headings names={['State', 'Series', 'Value', 'Since', 'Reason']} />
+      <tbody>
+        {instances.map((one) => (
+          <tr key={tagsText(one.tags)} className="border-t border-line">
+            <td className="px-4 py-2.5 whitespace-nowrap">
+              <StateBadge status={one.status} /> {one.silenced && <QuietBadge>Silenced</QuietBadge>}
+            </td>
+            <td className="px-4 py-2.5 font-mono text-xs">{tagsText(one.tags) || 'all'}</td>
+            <td className="px-4 py-2.5 tabular-nums">{formatAlertValue(one.value)}</td>
+            <td className="px-4 py-2.5 whitespace-nowrap text-muted">
+              {new Date(one.since).getTime() > 0 ? moment.format(new Date(one.since)) : ''}
+            </td>
+            <td className="px-4 py-2.5 text-muted">{one.reason}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}

@@ -1,0 +1,204 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { Plus } from 'lucide-react'
+import { type FormEvent, useState } from 'react'
+import {
+  createAlertSilenceMutation,
+  endAlertSilenceMutation,
+  getAlertSilencesOptions,
+} from '@/api/generated/@tanstack/react-query.gen'
+import type { MatchOperator } from '@/api/generated/types.gen'
+import { Button, Choice, Empty, Field } from '@/components/ui/controls'
+import { Dialog } from '@/components/ui/dialog'
+import { messageOf } from '@/lib/errors'
+import { Headings, Loaded } from './loading'
+import { QuietBadge } from './state-badge'
+import { POLL } from './words'
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const OPERATORS: MatchOperator[] = ['=', '!=', '=~', '!~']
+const LENGTHS = [
+  { hours: 1, text: '1 hour' },
+  { hours: 4, text: '4 hours' },
+  { hours: 24, text: '1 day' },
+  { hours: 168, text: '1 week' },
+]
+
+export function Silences({ canEdit }: { canEdit: boolean }) {
+  const silences = useQuery({
+    ...getAlertSilencesOptions({ query: { ended: true, pageSize: 100 } }),
+    refetchInterval: POLL,
+    refetchIntervalInBackground: false,
+  })
+  const [making, setMaking] = useState(false)
+  const cache = useQueryClient()
+  const end = useMutation({
+    ...endAlertSilenceMutation(),
+    onSettled: () => cache.invalidateQueries(),
+  })
+  return (
+    <>
+      <div className="mb-3 flex items-center gap-3">
+        <p className="mr-auto text-muted">
+          Silenced alerts go on being evaluated; nobody is told until the silence ends.
+        </p>
+        {canEdit && (
+          <Button onClick={() => setMaking(true)}>
+            <Plus size={16} aria-hidden="true" /> New silence
+          </Button>
+        )}
+      </div>
+      <Loaded of={silences}>
+        {({ data }) =>
+          data.length === 0 ? (
+            <Empty title="Nothing is silenced" />
+          ) : (
+            <table className="w-full min-w-[40rem] text-left">
+              <Headings names={['State', 'Alerts with', 'Until', 'By', 'Comment', 'Actions']} />
+              <tbody>
+                {data.map((silence) => {
+                  const past = new Date(silence.endsAt).getTime() <= Date.now()
+                  return (
+                    <tr key={silence.id} className="border-t border-line">
+                      <td className="px-4 py-2.5">
+                        <QuietBadge>
+                          {silence.active ? 'Silencing' : past ? 'Ended' : 'Not begun'}
+                        </QuietBadge>
+                      </td>
+                      <td className="px-4 py-2.5 font-mono text-xs">
+                        {silence.matchers
+                          .map(({ label, operator, value }) => `${label}${operator}"${value}"`)
+                          .join(' and ')}
+                      </td>
+                      <td className="px-4 py-2.5 whitespace-nowrap">
+                        {moment.format(new Date(silence.endsAt))}
+                      </td>
+                      <td className="px-4 py-2.5 text-muted">{silence.author ?? 'nobody known'}</td>
+                      <td className="px-4 py-2.5">{silence.comment}</td>
+                      <td className="px-4 py-2">
+                        {canEdit && !past && (
+                          <Button onClick={() => end.mutate({ path: { silence_id: silence.id } })}>
+                            End now
+                          </Button>
+                        )}
+                      </td>
+                    </tr>
+                  )
+                })}
+              </tbody>
+            </table>
+          )
+        }
+      </Loaded>
+      {making && <NewSilence onClose={() => setMaking(false)} />}
+    </>
+  )
+}
+
+type Row = { id: number; label: string; operator: MatchOperator; value: string }
+
+function NewSilence({ onClose }: { onClose: () => void }) {
+  const [rows, setRows] = useState<Row[]>([{ id: 0, label: 'alertname', operator: '=', value: '' }])
+  const [hours, setHours] = useState(4)
+  const [comment, setComment] = useState('')
+  const cache = useQueryClient()
+  const create = useMutation({
+    ...createAlertSilenceMutation(),
+    meta: { silent: true },
+    onSuccess: async () => {
+      await cache.invalidateQueries()
+      onClose()
+    },
+  })
+  const change = (id: number, part: Partial<Row>) =>
+    setRows(rows.map((row) => (row.id === id ? { ...row, ...part } : row)))
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    create.mutate({
+      body: {
+        matchers: rows.map(({ label, operator, value }) => ({ label, operator, value })),
+        endsAt: new Date(Date.now() + hours * 3_600_000).toISOString(),
+        comment,
+      },
+    })
+  }
+  return (
+    <Dialog title="New silence" wide onClose={onClose}>
+      <form onSubmit={submit} className="space-y-4">
+        <fieldset className="space-y-2">
+          <legend className="mb-1 text-sm font-medium">Alerts that meet all of</legend>
+          {rows.map((row, index) => (
+            <div key={row.id} className="grid grid-cols-[1fr_5rem_1fr_auto] items-end gap-2">
+              <Field
+                label="Label"
+                required
+                placeholder="host"
+                value={row.label}
+                onChange={(event) => change(row.id, { label: event.target.value })}
+              />
+              <Choice
+                label="Operator"
+                value={row.operator}
+                onChange={(event) =>
+                  change(row.id, { operator: event.target.value as MatchOperator })
+                }
+              >
+                {OPERATORS.map((operator) => (
+                  <option key={operator}>{operator}</option>
+                ))}
+              </Choice>
+              <Field
+                label="Value"
+                placeholder="web-1"
+                value={row.value}
+                onChange={(event) => change(row.id, { value: event.target.value })}
+              />
+              <Button
+                aria-label={`Remove condition ${index + 1}`}
+                disabled={rows.length === 1}
+                onClick={() => setRows(rows.filter((other) => other.id !== row.id))}
+              >
+                Remove
+              </Button>
+            </div>
+          ))}
+          <Button
+            onClick={() =>
+              setRows([...rows, { id: Date.now(), label: 'host', operator: '=', value: '' }])
+            }
+          >
+            Add a condition
+          </Button>
+        </fieldset>
+        <Choice
+          label="For"
+          value={hours}
+          onChange={(event) => setHours(Number(event.target.value))}
+        >
+          {LENGTHS.map(({ hours: value, text }) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </Choice>
+        <Field
+          label="Comment"
+          maxLength={1000}
+          placeholder="Why, and who knows more"
+          value={comment}
+          onChange={(event) => setComment(event.target.value)}
+        />
+        {create.error && (
+          <p role="alert" className="text-sm text-danger">
+            {messageOf(create.error)}
+          </p>
+        )}
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" look="primary" disabled={create.isPending}>
+            Silence
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,47 @@
+import clsx from 'clsx'
+import { CircleCheck, CircleDot, Clock, Flame } from 'lucide-react'
+import type { AlertSeverity, AlertStatus } from '@/api/generated/types.gen'
+import { STATUS_WORDS } from './words'
+
+const LOOKS = {
+  firing: { icon: Flame, look: 'border-danger/40 bg-danger/10 text-danger' },
+  pending: { icon: Clock, look: 'border-warn/40 bg-warn/10 text-warn' },
+  resolved: { icon: CircleCheck, look: 'border-line text-ok' },
+  inactive: { icon: CircleCheck, look: 'border-line text-ok' },
+} as const
+
+/** A state as colour, sign and word: never by colour alone. */
+export function StateBadge({ status, count }: { status: AlertStatus; count?: number }) {
+  const { icon: Icon, look } = LOOKS[status]
+  return (
+    <span
+      className={clsx(
+        'inline-flex items-center gap-1.5 rounded-full border px-2 py-0.5 text-xs font-medium whitespace-nowrap',
+        look,
+      )}
+    >
+      <Icon size={13} aria-hidden="true" />
+      {STATUS_WORDS[status]}
+      {count !== undefined && count > 1 && <span className="tabular-nums">{count}</span>}
+    </span>
+  )
+}
+
+export function QuietBadge({ children }: { children: string }) {
+  return (
+    <span className="inline-flex items-center gap-1.5 rounded-full border border-line px-2 py-0.5 text-xs font-medium whitespace-nowrap text-muted">
+      <CircleDot size={13} aria-hidden="true" />
+      {children}
+    </span>
+  )
+}
+
+const SEVERITY_LOOKS: Record<AlertSeverity, string> = {
+  info: 'text-muted',
+  warning: 'text-warn',
+  critical: 'text-danger font-medium',
+}
+
+export function Severity({ value }: { value: AlertSeverity }) {
+  return <span className={clsx('capitalize', SEVERITY_LOOKS[value])}>{value}</span>
+}

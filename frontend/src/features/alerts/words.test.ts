@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest'
+import { describeRule, formatAlertValue, lasted, readLabels, tagsText } from './words'
+
+describe('words of alerts', () => {
+  it('says a rule in short', () => {
+    const rule = { reducer: 'last', condition: 'gte', threshold: 90, duration: '5m' } as const
+    expect(describeRule(rule)).toBe('last ≥ 90 for 5m')
+    expect(describeRule({ ...rule, duration: '0s' })).toBe('last ≥ 90')
+  })
+  it('reads labels and names the line that is none', () => {
+    expect(readLabels('team = ops\n\nenv=prod=1')).toEqual({
+      labels: { team: 'ops', env: 'prod=1' },
+    })
+    expect(readLabels('team').problem).toContain('team')
+  })
+  it('writes values, tags and lengths of time', () => {
+    expect(formatAlertValue(null)).toBe('no data')
+    expect(formatAlertValue(95.25)).toBe('95.25')
+    expect(tagsText({ b: '2', a: '1' })).toBe('a=1, b=2')
+    expect([45_000, 600_000, 10_800_000, 345_600_000].map(lasted)).toEqual([
+      '45 s',
+      '10 min',
+      '3 h',
+      '4 d',
+    ])
+  })
+})

@@ -1,0 +1,72 @@
+import type {
+  AlertCondition,
+  AlertRule,
+  AlertSeverity,
+  AlertStatus,
+} from '@/api/generated/types.gen'
+import { intervalMs } from '@/lib/time-range'
+
+export const POLL = 30_000
+
+export const CONDITIONS: { value: AlertCondition; text: string; symbol: string }[] = [
+  { value: 'gt', text: 'is above', symbol: '>' },
+  { value: 'gte', text: 'is at or above', symbol: '≥' },
+  { value: 'lt', text: 'is below', symbol: '<' },
+  { value: 'lte', text: 'is at or below', symbol: '≤' },
+  { value: 'eq', text: 'equals', symbol: '=' },
+  { value: 'ne', text: 'differs from', symbol: '≠' },
+]
+
+export const SEVERITIES: { value: AlertSeverity; text: string }[] = [
+  { value: 'info', text: 'Info' },
+  { value: 'warning', text: 'Warning' },
+  { value: 'critical', text: 'Critical' },
+]
+
+/** How a state is called; what has resolved is well. */
+export const STATUS_WORDS: Record<AlertStatus, string> = {
+  firing: 'Firing',
+  pending: 'Pending',
+  resolved: 'Resolved',
+  inactive: 'OK',
+}
+
+export function describeRule(
+  rule: Pick<AlertRule, 'reducer' | 'condition' | 'threshold' | 'duration'>,
+): string {
+  const symbol = CONDITIONS.find(({ value }) => value === rule.condition)?.symbol ?? ''
+  const held = intervalMs(rule.duration) ? ` for ${rule.duration}` : ''
+  return `${rule.reducer} ${symbol} ${formatNumber(rule.threshold)}${held}`
+}
+
+export const formatNumber = (value: number) =>
+  value.toLocaleString('en-US', { maximumSignificantDigits: 6 })
+
+export const formatAlertValue = (value: number | null | undefined) =>
+  value === null || value === undefined ? 'no data' : formatNumber(value)
+
+export function tagsText(tags: Record<string, unknown>): string {
+  const parts = Object.entries(tags).map(([key, value]) => `${key}=${String(value)}`)
+  return parts.sort().join(', ')
+}
+
+/** `key=value`, one a line, as an object; the first line that is none of it as a problem. */
+export function readLabels(text: string): { labels: Record<string, string>; problem?: string } {
+  const labels: Record<string, string> = {}
+  for (const line of text.split('\n').map((part) => part.trim())) {
+    if (!line) continue
+    const [, key, value] = /^([a-zA-Z_][a-zA-Z0-9_.]*)\s*=\s*(.+)$/.exec(line) ?? []
+    if (!key || !value) return { labels, problem: `“${line}” is not key=value` }
+    labels[key] = value
+  }
+  return { labels }
+}
+
+/** How long something lasted, in the largest unit that says it: `45 s`, `12 min`, `3 h`. */
+export function lasted(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000))
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`
+  return `${Math.round(seconds / 86_400)} d`
+}
