@@ -6,7 +6,6 @@ that refuses is the body parsed into objects and taken point by point, to tell g
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, NotRequired
 
@@ -15,8 +14,8 @@ from pydantic_core import ErrorDetails, from_json
 from typing_extensions import TypedDict
 
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.contracts.metrics import MAX_TAG_VALUE, METRIC_NAME_PATTERN, IngestIssue
-from pulseboard.domain.series import canonical_tags, identity
+from pulseboard.contracts.metrics import MAX_TAG_VALUE, METRIC_NAME_PATTERN
+from pulseboard.domain.batch import Batch, Limits, SeriesKey, Window
 from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
 
 # The contract's rules as patterns that run inside the compiled validator: TagKey without a
@@ -26,42 +25,9 @@ _TAG_KEY = r"^(?:[a-zA-Z][a-zA-Z0-9_.]*|_(?:[a-zA-Z0-9.][a-zA-Z0-9_.]*)?)$"
 _TAG_VALUE = r"^[^\x00-\x1f\x7f]*$"
 _FIELDS = frozenset({"name", "value", "tags", "timestamp"})
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-# Before this number of milliseconds (1973) a timestamp was meant as seconds.
-_LIKELY_SECONDS = 100_000_000_000
+# The keys of one request are few: a host's tags come with each of its points.
+_KEYS_PER_BODY = 20_000
 _SHOWN = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one request. Ages in seconds."""
-
-    points: int
-    tags: int
-    errors: int
-    max_age: int
-    max_ahead: int
-
-
-@dataclass(slots=True)
-class SeriesSamples:
-    """The samples of one series in a batch: milliseconds since 1970 → value."""
-
-    name: str
-    tags: bytes
-    values: dict[int, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Batch:
-    """What a body holds: samples by series identity, and what was refused.
-
-    `issues` is cut at `Limits.errors`; the counts are of points and complete.
-    """
-
-    series: dict[bytes, SeriesSamples] = field(default_factory=dict)
-    accepted: int = 0
-    rejected: int = 0
-    issues: list[IngestIssue] = field(default_factory=list)
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -198,12 +164,11 @@ def _sort_out(candidates: list[Any], batch: Batch, limits: Limits) -> Iterable[t
     validate = _point().validate_python
     for index, candidate in enumerate(candidates):
         if not isinstance(candidate, dict):
-            _refuse(batch, limits, index, [("", "must be an object with name and value")])
+            batch.refuse(limits, index, [("", "must be an object with name and value")])
             continue
         unknown = [key for key in candidate if key not in _FIELDS]
         if unknown:
-            _refuse(
-                batch,
+            batch.refuse(
                 limits,
                 index,
                 [
@@ -217,46 +182,43 @@ def _sort_out(candidates: list[Any], batch: Batch, limits: Limits) -> Iterable[t
             continue
         tags = candidate.get("tags")
         if isinstance(tags, dict) and len(tags) > limits.tags:
-            _refuse(batch, limits, index, [("tags", _too_many(len(tags), limits))])
+            batch.refuse(limits, index, [("tags", _too_many(len(tags), limits))])
             continue
         try:
             yield index, validate(candidate)
         except ValidationError as error:
-            _refuse(batch, limits, index, [_explain(one) for one in error.errors()])
+            batch.refuse(limits, index, [_explain(one) for one in error.errors()])
 
 
 def _take(batch: Batch, points: Iterable[tuple[int, _Point]], now: int, limits: Limits) -> None:
     """Put good points under their series; refuse those out of time or with too many tags."""
-    oldest = now - limits.max_age * 1000
-    newest = now + limits.max_ahead * 1000
-    series = batch.series
+    window = Window(now, limits)
+    oldest, newest = window.oldest, window.newest
+    known: dict[tuple[str, tuple[tuple[str, str], ...]], SeriesKey] = {}
+    series, times, values, places = batch.series, batch.times, batch.values, batch.places
     for index, point in points:
         time = point.get("timestamp")
         if time is None:
             time = now
         elif not oldest <= time <= newest:
-            _refuse(batch, limits, index, [("timestamp", _out_of_time(time, oldest, limits))])
+            why = window.why_not(time, seconds_likely=True)
+            batch.refuse(limits, index, [("timestamp", why)])
             continue
         tags = point.get("tags") or {}
         if len(tags) > limits.tags:
-            _refuse(batch, limits, index, [("tags", _too_many(len(tags), limits))])
+            batch.refuse(limits, index, [("tags", _too_many(len(tags), limits))])
             continue
         name = point["name"]
-        canonical = canonical_tags(tags)
-        key = identity(name, canonical)
-        known = series.get(key)
-        if known is None:
-            known = series[key] = SeriesSamples(name, canonical)
-        known.values[time] = point["value"]
-        batch.accepted += 1
-
-
-def _refuse(batch: Batch, limits: Limits, index: int, why: list[tuple[str, str]]) -> None:
-    batch.rejected += 1
-    room = limits.errors - len(batch.issues)
-    batch.issues.extend(
-        IngestIssue(index=index, field=place, message=message) for place, message in why[:room]
-    )
+        seen = (name, tuple(tags.items()))
+        key = known.get(seen)
+        if key is None:
+            key = SeriesKey.of(name, tags)
+            if len(known) < _KEYS_PER_BODY:
+                known[seen] = key
+        series.append(key)
+        times.append(time)
+        values.append(point["value"])
+        places.append(index)
 
 
 def _nothing_good(batch: Batch) -> InvalidRequest:
@@ -274,13 +236,6 @@ def _nothing_good(batch: Batch) -> InvalidRequest:
 
 def _too_many(count: int, limits: Limits) -> str:
     return f"has {count} tags; a point may have at most {limits.tags}"
-
-
-def _out_of_time(time: int, oldest: int, limits: Limits) -> str:
-    if time < oldest:
-        hint = "; milliseconds are meant, not seconds" if time < _LIKELY_SECONDS else ""
-        return f"is older than the {limits.max_age} seconds that are accepted{hint}"
-    return f"is more than {limits.max_ahead} seconds ahead of the server's clock"
 
 
 def _explain(problem: ErrorDetails) -> tuple[str, str]:
