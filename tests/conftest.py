@@ -17,7 +17,7 @@ import pytest
 import redis
 from fastapi.testclient import TestClient
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from functions.evaluate import tick
 from infra.local import services
@@ -25,7 +25,8 @@ from pulseboard.contracts.auth import Role
 from pulseboard.http import alert_reads
 from pulseboard.migrate import migrate
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, series
+from pulseboard.stores import cache, database, descriptions, series
+from tests.proxy import Proxy
 
 ADMIN_EMAIL = "admin@example.com"
 ADMIN_PASSWORD = "correct horse battery"
@@ -127,6 +128,7 @@ def _forget() -> None:
     tick.forget()
     alert_reads.forget()
     series.forget()
+    descriptions.forget()
     database.close()
     cache.close()
 
@@ -138,6 +140,20 @@ def _empty(database_url: str, redis_url: str) -> None:
             connection.execute(sql.SQL("truncate {}").format(sql.Identifier(table)))
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
+
+
+@pytest.fixture
+def proxy(stack: None, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Between this process and its database, something that can cut the wire."""
+    parts = conninfo_to_dict(database_url)
+    with Proxy(str(parts["host"]), int(parts["port"] or 5432)) as between:
+        through = make_conninfo(database_url, host="127.0.0.1", port=between.port)
+        monkeypatch.setenv("DATABASE_URL", through)
+        monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "2")
+        settings.cache_clear()
+        database.close()
+        yield between
+        database.close()
 
 
 @pytest.fixture

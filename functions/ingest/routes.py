@@ -8,12 +8,25 @@ from fastapi import APIRouter, Query
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.metrics import IngestResult, MetricInfo, TagInfo
 from pulseboard.domain import ingest
+from pulseboard.domain.batch import Limits
 from pulseboard.http.access import Ingester, Reader
 from pulseboard.http.body import RawBody, inflate
 from pulseboard.settings import settings
 from pulseboard.stores import database, metrics, samples
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
+
+
+def limits() -> Limits:
+    """The bounds of one request, from the settings."""
+    configured = settings()
+    return Limits(
+        points=configured.ingest_max_points,
+        tags=configured.ingest_max_tags,
+        errors=configured.ingest_max_errors,
+        max_age=configured.ingest_max_age,
+        max_ahead=configured.ingest_max_ahead,
+    )
 
 
 @router.post(
@@ -36,15 +49,11 @@ def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]
     batch = ingest.parse(
         inflate(body, limit=configured.ingest_max_inflated_bytes),
         now=int(time() * 1000),
-        limits=ingest.Limits(
-            points=configured.ingest_max_points,
-            tags=configured.ingest_max_tags,
-            errors=configured.ingest_max_errors,
-            max_age=configured.ingest_max_age,
-            max_ahead=configured.ingest_max_ahead,
-        ),
+        limits=limits(),
     )
-    samples.write(batch=batch.series)
+    samples.write(batch, key_id=caller.key_id)
+    if batch.accepted == 0:
+        raise ingest.nothing_good(batch)
     return ApiResponse(
         data=IngestResult(accepted=batch.accepted, rejected=batch.rejected, errors=batch.issues)
     )

@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+from functions.dev import api
+from pulseboard.agent import host
+from pulseboard.agent.cli import app
 from pulseboard.agent.queue import Queue
-from pulseboard.agent.run import Delivery
+from pulseboard.agent.run import Delivery, encode
 from pulseboard.agent.sender import Sender
+from pulseboard.stores import database
 
 pytestmark = pytest.mark.integration
 KEY = "pb_very_secret_key"
@@ -163,3 +169,33 @@ def test_once(server: Server, tmp_path: Path) -> None:
     assert {"cpu_usage_percent", "load_1"} <= names
     assert all(p["tags"]["env"] == "test" for p in batch["points"])
     assert all(p["tags"]["host"] == "me" for p in batch["points"])
+
+
+def test_the_ingest_route_takes_what_the_agent_sends(
+    ingest_key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with TestClient(api(), base_url="http://testserver") as real:
+        queue = Queue(tmp_path, max_bytes=1_000_000)
+        before = host.read()
+        time.sleep(0.2)
+        points, _ = host.collect(before, tags={"host": "here"})
+        queue.put(encode(points))
+        with Sender("http://testserver", ingest_key) as sender:
+            # The agent's own client, with the application behind it instead of a socket.
+            monkeypatch.setattr(sender, "_client", real)
+            delivery = Delivery(queue, sender)
+            assert delivery.step() == 0.0
+            assert delivery.step() is None
+        queue.close()
+    with database.connection() as connection:
+        row = connection.execute("select count(*) from metrics_raw").fetchone()
+    assert row == (len(points),)
+
+
+def test_migrate_command(database_url: str) -> None:
+    done = CliRunner().invoke(app, ["migrate", "--database-url", database_url])
+    assert (done.exit_code, done.stdout.strip()) == (0, "the database is up to date")
+    away = "postgresql://postgres@127.0.0.1:1/x"
+    failed = CliRunner().invoke(app, ["migrate", "--database-url", away])
+    assert failed.exit_code == 1
+    assert "can't reach the database" in failed.output

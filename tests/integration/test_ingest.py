@@ -8,31 +8,27 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.contracts.auth import Role, Scope
 from pulseboard.domain import ingest
-from pulseboard.http.access import Principal, require
+from pulseboard.domain.batch import Limits
 from pulseboard.settings import settings
 from pulseboard.stores import database, samples
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/metrics"
 
 
 @pytest.fixture
-def agent(stack: None) -> Iterator[TestClient]:
-    """A caller whose key is taken as known: sign-in has tests of its own."""
-    app = api()
-    app.dependency_overrides[require] = lambda: Principal(
-        user_id=uuid4(), role=Role.EDITOR, email="", key_id=uuid4(), scopes=frozenset(Scope)
-    )
-    with TestClient(app, base_url="http://testserver") as caller:
+def agent(ingest_key: str) -> Iterator[TestClient]:
+    """A caller with a real key and no cookie."""
+    headers = {"Authorization": f"Bearer {ingest_key}"}
+    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
         yield caller
 
 
@@ -130,12 +126,12 @@ def test_late_samples_and_replays_reach_the_columnstore(agent: TestClient) -> No
 
 
 def test_threads_that_meet_new_series_make_each_once(agent: TestClient) -> None:
-    limits = ingest.Limits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
+    limits = Limits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
     moment = now()
     body = json.dumps([point(tags={"n": str(n)}, timestamp=moment) for n in range(200)]).encode()
     batch = ingest.parse(body, now=moment, limits=limits)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: samples.write(batch=batch.series), range(8)))
+        list(threads.map(lambda _: samples.write(batch), range(8)))
     assert rows("select count(*) from metric_series") == [(200,)]
     assert rows("select count(*) from metrics_raw") == [(200,)]
 
@@ -165,21 +161,72 @@ def test_catalogue(agent: TestClient) -> None:
     assert agent.get(f"{URL}/nothing/tags").status_code == 404
 
 
+@pytest.mark.parametrize("after_bytes", [0, 50_000])
+def test_a_database_lost_in_mid_transaction_is_503_and_stores_nothing(
+    agent: TestClient, proxy: Proxy, after_bytes: int
+) -> None:
+    agent.post(URL, json=point())
+    proxy.cut_after(b"PGCOPY", more_bytes=after_bytes)
+    many = [point(value=n, timestamp=now() - n) for n in range(5000)]
+    answer = agent.post(URL, json=many)
+    assert answer.status_code == 503, answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    proxy.heal()
+    assert rows("select count(*) from metrics_raw") == [(1,)]
+    assert agent.post(URL, json=many).status_code == 200
+    assert rows("select count(*) from metrics_raw") == [(5001,)]
+
+
+def test_series_beyond_the_limit_are_refused_and_name_the_tag(
+    agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "5")
+    settings.cache_clear()
+    points = [point(tags={"host": "a", "session": str(n)}) for n in range(8)]
+    data = agent.post(URL, json=[*points, point(name="mem")]).json()["data"]
+    assert (data["accepted"], data["rejected"]) == (6, 3)
+    assert data["errors"][0]["index"] == 5
+    assert 'the tag "session" has the most values' in data["errors"][0]["message"]
+    assert agent.post(URL, json=points[7]).status_code == 400
+    assert agent.post(URL, json=points[:5]).json()["data"]["accepted"] == 5
+    assert rows("select count(*) from metric_series") == [(6,)]
+
+
+def test_a_key_may_add_so_many_series_a_minute(
+    agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_NEW_PER_MINUTE", "3")
+    settings.cache_clear()
+    points = [point(tags={"n": str(n)}) for n in range(5)]
+    data = agent.post(URL, json=points).json()["data"]
+    assert (data["accepted"], data["rejected"]) == (3, 2)
+    assert "may add 3 series a minute" in data["errors"][0]["message"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_full_body_fits_in_a_small_lambda() -> None:
+def test_a_full_body_fits_in_a_small_lambda(ingest_key: str) -> None:
+    """The whole request, gateway event to committed rows, in a process of its own."""
     # Not ru_maxrss: a child inherits the peak of the process that started it, pytest's own.
     code = """
-import json, re, time
-from functions.ingest import routes
-from pulseboard.domain import ingest
+import base64, json, re, sys, time
 now = int(time.time() * 1000)
-pad = "x" * 300
-body = json.dumps([{"name": "cpu", "value": n, "tags": {"n": str(n), "pad": pad}, "timestamp": now}
-  for n in range(10_000)]).encode()[: 4 * 2**20]
-limits = ingest.Limits(10_000, 30, 100, 3600, 60)
-assert ingest.parse(body, now=now, limits=limits).accepted == 10_000
+points = [{"name": "cpu", "value": n, "tags": {"n": str(n), "pad": "x" * 330}, "timestamp": now}
+  for n in range(10_000)]
+body = json.dumps(points).encode()
+assert 4_000_000 < len(body) < 4 * 2**20, len(body)
+event = json.loads(open("events/ingest.json").read())
+event["headers"] = {"authorization": "Bearer " + sys.argv[1], "content-type": "application/json"}
+event["body"], event["isBase64Encoded"] = base64.b64encode(body).decode(), True
+del points, body
+from functions.ingest.handler import handler
+answer = handler(event, None)
+assert json.loads(answer["body"])["data"]["accepted"] == 10_000, answer
 status = open("/proc/self/status").read()
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024)
 """
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, ingest_key], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) < 256
+    assert rows("select count(*) from metrics_raw") == [(10_000,)]

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.race
 _WRITER = """
 import sys
 import psycopg
-from pulseboard.domain.ingest import SeriesSamples
+from pulseboard.domain.batch import SeriesKey
 from pulseboard.domain.series import canonical_tags, identity
 from pulseboard.stores import series
 seed = int(sys.argv[2])
@@ -20,10 +20,10 @@ with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as co
         wanted = {}
         for n in range(200):
             name, tags = f"m{(n * (seed + 1)) % 7}", canonical_tags({"n": str(n), "r": str(round_)})
-            wanted[identity(name, tags)] = SeriesSamples(name, tags)
+            wanted[identity(name, tags)] = SeriesKey(name, tags)
         if seed % 2:
             wanted = dict(reversed(wanted.items()))
-        assert len(series.resolve(connection, wanted=wanted)) == len(wanted)
+        assert len(series.resolve(connection, wanted=wanted).ids) == len(wanted)
 """
 
 

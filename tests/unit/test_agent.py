@@ -3,9 +3,11 @@
 import gzip
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
+from pulseboard import __version__
 from pulseboard.agent import host
 from pulseboard.agent.cli import app
 from pulseboard.agent.queue import Queue, QueueBusy
@@ -137,3 +139,17 @@ def test_no_key_says_what_to_do() -> None:
     result = CliRunner().invoke(app, ["agent"], env={"PULSEBOARD_API_KEY": ""})
     assert result.exit_code == 1
     assert "PULSEBOARD_API_KEY" in result.output
+
+
+def test_virtual_interfaces_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = psutil.net_io_counters()
+    found = dict.fromkeys(
+        ["lo", "eth0", "wlp3s0", "veth12ab", "docker0", "br-9f", "cali1"], counters
+    )
+    monkeypatch.setattr(psutil, "net_io_counters", lambda **_: found)
+    assert set(host.read().network) == {"eth0", "wlp3s0"}
+
+
+def test_the_version_is_printed() -> None:
+    shown = CliRunner().invoke(app, ["version"])
+    assert (shown.exit_code, shown.stdout.strip()) == (0, __version__)

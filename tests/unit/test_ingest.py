@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.domain.ingest import Batch, Limits, parse
+from pulseboard.domain.batch import Batch, Limits
+from pulseboard.domain.ingest import parse
 from pulseboard.domain.series import RecentIds, canonical_tags, identity
 from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.http.body import inflate
@@ -26,9 +27,10 @@ def take(body: Any, limits: Limits = LIMITS) -> Batch:
 @pytest.mark.parametrize("body", [GOOD, [GOOD], {"points": [GOOD]}])
 def test_the_three_shapes_mean_the_same(body: Any) -> None:
     batch = take(body)
-    [(key, samples)] = batch.series.items()
-    assert key == identity("cpu", b'{"host":"a"}')
-    assert (batch.accepted, batch.rejected, samples.values) == (1, 0, {NOW: 1.5})
+    [key] = batch.series
+    assert key.identity == identity("cpu", b'{"host":"a"}')
+    assert (batch.accepted, batch.rejected) == (1, 0)
+    assert (batch.times, batch.values) == ([NOW], [1.5])
 
 
 @pytest.mark.parametrize(
@@ -105,9 +107,10 @@ def test_too_many_points_and_too_much_structure_are_too_large() -> None:
     assert take(commas).accepted == 100
 
 
-def test_the_last_of_two_values_for_one_moment_wins_and_arrival_is_the_default_time() -> None:
+def test_arrival_is_the_default_time_and_one_series_has_one_key() -> None:
     batch = take([GOOD, {**GOOD, "value": 7}, {"name": "cpu", "value": 2}])
-    assert [samples.values for samples in batch.series.values()] == [{NOW: 7.0}, {NOW: 2.0}]
+    assert (batch.times, batch.values) == ([NOW] * 3, [1.5, 7.0, 2.0])
+    assert len(batch.wanted()) == 2
     assert batch.accepted == 3
 
 

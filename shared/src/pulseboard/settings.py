@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     series_map_size: int = Field(
         default=200_000, ge=100, description="Series ids that one process remembers."
     )
+    series_max_per_metric: int = Field(
+        default=100_000, ge=1, description="Series that one metric may have."
+    )
+    series_max_per_key: int = Field(
+        default=1_000_000, ge=1, description="Series that one API key may have made or sent last."
+    )
+    series_max_new_per_minute: int = Field(
+        default=50_000, ge=1, description="Series that one API key may add in a minute."
+    )
 
     # Queries
     query_max_range: int = Field(default=400 * 86_400, ge=60, description="Longest range.")

@@ -18,6 +18,9 @@ from pulseboard.contracts.metrics import MetricPoint
 _NOT_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd")
 """Devices that stand on others: counting them too would count each byte twice."""
 
+_VIRTUAL = ("lo", "veth", "docker", "br-", "virbr", "vnet", "cni", "flannel", "cali", "lxc", "tap")
+"""Interfaces of containers and virtual machines: their bytes are counted on the real ones too."""
+
 _NOT_FILESYSTEMS = frozenset({"squashfs", "overlay", "iso9660", "tmpfs", "devtmpfs", "ramfs"})
 
 Sample = tuple[str, float, dict[str, str]]
@@ -177,7 +180,7 @@ def _network_counters() -> dict[str, tuple[int, int]]:
         found = psutil.net_io_counters(pernic=True, nowrap=False)
     except OSError:
         return {}
-    others = {name: counters for name, counters in found.items() if name not in ("lo", "lo0")}
+    others = {name: counters for name, counters in found.items() if not name.startswith(_VIRTUAL)}
     return {name: (c.bytes_recv, c.bytes_sent) for name, c in (others or found).items()}
 
 

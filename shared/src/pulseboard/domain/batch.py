@@ -119,7 +119,7 @@ class Batch:
 class Window:
     """The times that are accepted around `now`, all in milliseconds since 1970."""
 
-    __slots__ = ("ahead", "age", "newest", "oldest")
+    __slots__ = ("age", "ahead", "newest", "oldest")
 
     def __init__(self, now: int, limits: Limits) -> None:
         self.age, self.ahead = limits.max_age, limits.max_ahead

@@ -84,7 +84,7 @@ def parse(body: bytes, *, now: int, limits: Limits) -> Batch:
         _check_count(len(good), limits)
         _take(batch, enumerate(good), now, limits)
     if batch.accepted == 0:
-        raise _nothing_good(batch)
+        raise nothing_good(batch)
     batch.issues.sort(key=lambda issue: issue.index)
     del batch.issues[limits.errors :]
     return batch
@@ -221,7 +221,8 @@ def _take(batch: Batch, points: Iterable[tuple[int, _Point]], now: int, limits: 
         places.append(index)
 
 
-def _nothing_good(batch: Batch) -> InvalidRequest:
+def nothing_good(batch: Batch) -> InvalidRequest:
+    """The error of a batch of which no point can be stored."""
     details = [
         ErrorDetail(field=f"points.{issue.index}.{issue.field}".rstrip("."), message=issue.message)
         for issue in batch.issues

@@ -1,56 +1,63 @@
-"""Samples on their way into `metrics_raw`."""
+"""Samples on their way into `metrics_raw`: sorted, by binary COPY."""
 
-from collections.abc import Mapping
+from operator import attrgetter
+from struct import Struct
 from typing import Any
+from uuid import UUID
 
 import psycopg
+from psycopg.errors import UniqueViolation
 
-from pulseboard.domain.ingest import SeriesSamples
+from pulseboard.domain.batch import Batch
 from pulseboard.exceptions import Unavailable
 from pulseboard.observability import logger
-from pulseboard.stores import database, series
+from pulseboard.settings import settings
+from pulseboard.stores import database, descriptions, series
 
 _ATTEMPTS = 3
 
-# One statement, so one round trip and one transaction. It writes nothing when an id does not
-# stand for its identity any more, and names those. Served by metric_series_pkey and, for
-# conflicts, by metrics_raw_series_time; rows come in the order of that index, which keeps
-# concurrent replays from waiting in a circle. Equal values are not rewritten: a replay makes no
-# dead rows and does not invalidate the rollups.
-_WRITE = """
-with lost as materialized (
-  select g.hash
-  from unnest(%(ids)s::integer[], %(hashes)s::bytea[]) as g (id, hash)
-  where not exists (
-    select from metric_series s where s.id = g.id and s.tags_hash = g.hash
-  )
-), written as (
-  insert into metrics_raw (time, series_id, value)
-  select to_timestamp(w.milliseconds / 1000.0::float8), w.series_id, w.value
-  from unnest(
-    %(series)s::integer[], %(milliseconds)s::bigint[], %(values)s::float8[]
-  ) as w (series_id, milliseconds, value)
-  where not exists (select from lost)
-  on conflict (series_id, time) do update set value = excluded.value
-  where metrics_raw.value is distinct from excluded.value
-)
-select hash from lost
+# Equal values are not rewritten: a replay makes no dead rows and does not invalidate the rollups.
+# Conflicts are found by metrics_raw_series_time; rows come in the order of that index, which
+# keeps concurrent replays from waiting in a circle.
+_UPSERT = """
+insert into metrics_raw (time, series_id, value)
+select to_timestamp(w.milliseconds / 1000.0::float8), w.series_id, w.value
+from unnest(
+  %(series)s::integer[], %(milliseconds)s::bigint[], %(values)s::float8[]
+) as w (series_id, milliseconds, value)
+on conflict (series_id, time) do update set value = excluded.value
+where metrics_raw.value is distinct from excluded.value
 """
 
+# https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a signature, flags and
+# the length of an extension; each row with its count of columns, each value with its length; an
+# end. A timestamptz is in microseconds since 2000.
+_COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
+_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TAIL = b"\xff\xff"
+_ROW = Struct(">hiqiiid")
+_EPOCH_2000 = 946_684_800_000
 
-def write(*, batch: Mapping[bytes, SeriesSamples]) -> None:
+# A row's key is one integer, the series' id above the time in milliseconds: it sorts and compares
+# as the index does, and dictionaries of it keep the last of several values for one moment.
+_TIME_BITS = 43
+_TIME_MASK = (1 << _TIME_BITS) - 1
+_identity = attrgetter("identity")
+
+
+def write(batch: Batch, *, key_id: UUID | None = None) -> None:
     """Store the samples, all or none; the same (series, time) again takes the new value.
 
-    Keys are series identities, times milliseconds since 1970. When it returns, the samples are
-    committed. A lost connection or a deadlock is tried once more, which is safe since a replay
-    changes nothing. Raises Unavailable when the database does not answer.
+    Series beyond a limit are taken out of `batch` and named in its issues. When it returns, the
+    samples are committed. A lost connection or a deadlock is tried once more, which is safe since
+    a replay changes nothing. Raises Unavailable when the database does not answer.
     """
     try:
-        _write(batch)
+        _write(batch, key_id)
     except Unavailable as error:
         if not _worth_a_retry(error):
             raise
-        _write(batch)
+        _write(batch, key_id)
 
 
 def _worth_a_retry(error: Unavailable) -> bool:
@@ -62,49 +69,103 @@ def _worth_a_retry(error: Unavailable) -> bool:
     return cause.sqlstate is None or cause.sqlstate.startswith(("40", "57P"))
 
 
-def _write(batch: Mapping[bytes, SeriesSamples]) -> None:
+def _write(batch: Batch, key_id: UUID | None) -> None:
     with database.connection() as connection:
         for _ in range(_ATTEMPTS):
-            ids = series.resolve(connection, wanted=batch)
-            lost = _insert(connection, batch, ids)
-            if not lost:
+            resolved = series.resolve(connection, wanted=batch.wanted(), key_id=key_id)
+            batch.drop(resolved.refused, errors=settings().ingest_max_errors)
+            current = _store(connection, batch, resolved)
+            if current == resolved.generation:
                 break
-            series.forget(lost)
+            series.forget(current)
         else:
             raise Unavailable("Series are being deleted while they are written. Try again.")
-        _touch(connection, ids)
+        _after(connection, batch, resolved, key_id)
 
 
-def _insert(
-    connection: psycopg.Connection[Any],
-    batch: Mapping[bytes, SeriesSamples],
-    ids: Mapping[bytes, int],
-) -> set[bytes]:
-    """Write all, or nothing and the identities whose remembered ids are no longer theirs."""
-    ordered = sorted((series_id, key) for key, series_id in ids.items())
-    columns: tuple[list[int], list[int], list[float]] = ([], [], [])
-    for series_id, key in ordered:
-        values = batch[key].values
-        for time in sorted(values):
-            columns[0].append(series_id)
-            columns[1].append(time)
-            columns[2].append(values[time])
-    rows = connection.execute(
-        _WRITE,
-        {
-            "ids": [series_id for series_id, _ in ordered],
-            "hashes": [key for _, key in ordered],
-            "series": columns[0],
-            "milliseconds": columns[1],
-            "values": columns[2],
-        },
-    ).fetchall()
-    return {bytes(row[0]) for row in rows}
-
-
-def _touch(connection: psycopg.Connection[Any], ids: Mapping[bytes, int]) -> None:
+def _store(
+    connection: psycopg.Connection[Any], batch: Batch, resolved: series.Resolved
+) -> UUID | None:
+    """Write all, or nothing when series have been deleted since; the generation that holds."""
+    rows = _rows(batch, resolved.ids)
     try:
-        series.touch(connection, ids=ids.values())
+        return _in_transaction(connection, batch, resolved, rows, copy=True)
+    except UniqueViolation:
+        return _in_transaction(connection, batch, resolved, rows, copy=False)
+
+
+def _rows(batch: Batch, ids: dict[bytes, int]) -> dict[int, float]:
+    places = map(ids.__getitem__, map(_identity, batch.series))
+    return {
+        place << _TIME_BITS | time: value
+        for place, time, value in zip(places, batch.times, batch.values, strict=True)
+    }
+
+
+def _in_transaction(
+    connection: psycopg.Connection[Any],
+    batch: Batch,
+    resolved: series.Resolved,
+    rows: dict[int, float],
+    *,
+    copy: bool,
+) -> UUID | None:
+    ordered = sorted(rows)
+    with connection.transaction():
+        row = connection.execute("select ingest_begin()").fetchone()
+        current: UUID | None = row[0] if row else None
+        if current != resolved.generation:
+            return current
+        if not ordered:
+            pass
+        elif copy:
+            with connection.cursor().copy(_COPY) as target:
+                target.write(_binary(ordered, rows))
+        else:
+            connection.execute(
+                _UPSERT,
+                {
+                    "series": [key >> _TIME_BITS for key in ordered],
+                    "milliseconds": [key & _TIME_MASK for key in ordered],
+                    "values": [rows[key] for key in ordered],
+                },
+            )
+        if batch.ends:
+            _end(connection, batch, resolved.ids)
+    return current
+
+
+def _binary(ordered: list[int], rows: dict[int, float]) -> bytes:
+    pack, bits, mask, epoch = _ROW.pack, _TIME_BITS, _TIME_MASK, _EPOCH_2000
+    packed = [
+        pack(3, 8, ((key & mask) - epoch) * 1000, 4, key >> bits, 8, rows[key]) for key in ordered
+    ]
+    return b"".join([_HEAD, *packed, _TAIL])
+
+
+def _end(connection: psycopg.Connection[Any], batch: Batch, ids: dict[bytes, int]) -> None:
+    ends = sorted({(ids[key.identity], time) for key, time in batch.ends})
+    # Served by series_end_pkey.
+    connection.execute(
+        """
+        insert into series_end (series_id, time)
+        select w.id, to_timestamp(w.milliseconds / 1000.0::float8)
+        from unnest(%s::integer[], %s::bigint[]) as w (id, milliseconds)
+        on conflict do nothing
+        """,
+        ([series_id for series_id, _ in ends], [time for _, time in ends]),
+    )
+
+
+def _after(
+    connection: psycopg.Connection[Any],
+    batch: Batch,
+    resolved: series.Resolved,
+    key_id: UUID | None,
+) -> None:
+    try:
+        series.touch(connection, ids=resolved.ids.values(), key_id=key_id)
+        descriptions.note(connection, found=batch.descriptions)
     except psycopg.Error as error:
         # The samples are committed: a late `last_seen` is no reason to have them sent again.
-        logger().warning("last_seen not updated", exc_info=error)
+        logger().warning("catalogue not updated", exc_info=error)

@@ -1,30 +1,42 @@
 """Series: each (metric, tags) has one row and one id, whoever writes it first.
 
-Ids are remembered in the process. A remembered id may outlive its row (a metric was deleted, the
-database was restored); `samples.write` checks each id against its identity in the statement that
-writes, so a sample never lands on a row that is gone or has become another series.
+Ids are remembered in the process. A remembered id may outlive its row (a series was deleted, the
+database was restored), so each set of ids comes with the generation of the catalogue under which
+it was found: `samples.write` compares it in the transaction that writes, and a sample never lands
+on a row that is gone or has become another series.
 """
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
 from psycopg.errors import ForeignKeyViolation
 
-from pulseboard.domain.ingest import SeriesSamples
+from pulseboard.domain.batch import SeriesKey
 from pulseboard.domain.series import RecentIds
 from pulseboard.exceptions import Unavailable
 from pulseboard.settings import settings
+from pulseboard.stores import cardinality
 
 TOUCH_SECONDS = 300
 _ATTEMPTS = 5
 
-_touch_lock = Lock()
+_lock = Lock()
 _touched: set[int] = set()
 _touched_since = monotonic()
+_generation: UUID | None = None
+
+
+class Resolved(NamedTuple):
+    """Ids by identity, the reasons of the series that may not be made, and when this held."""
+
+    ids: dict[bytes, int]
+    refused: dict[bytes, str]
+    generation: UUID
 
 
 @lru_cache(maxsize=1)
@@ -32,50 +44,69 @@ def _recent() -> RecentIds:
     return RecentIds(settings().series_map_size)
 
 
-def forget(identities: set[bytes] | None = None) -> None:
-    """Drop remembered ids: of these identities, or all of them (tests, before a snapshot)."""
-    if identities is None:
+def forget(generation: UUID | None = None) -> None:
+    """Drop all remembered ids; those found from now on belong to `generation`."""
+    global _generation
+    with _lock:
         _recent.cache_clear()
-        with _touch_lock:
-            _touched.clear()
-    else:
-        _recent().forget(identities)
+        _touched.clear()
+        _generation = generation
+
+
+def _began(connection: psycopg.Connection[Any]) -> tuple[UUID, RecentIds]:
+    """The generation and the map that belongs to it."""
+    with _lock:
+        if _generation is not None:
+            return _generation, _recent()
+    # One row.
+    row = connection.execute("select generation from series_generation").fetchone()
+    if row is None:
+        raise Unavailable("The catalogue of series is being restored. Try again in a moment.")
+    forget(row[0])
+    return row[0], _recent()
 
 
 def resolve(
-    connection: psycopg.Connection[Any], *, wanted: Mapping[bytes, SeriesSamples]
-) -> dict[bytes, int]:
-    """Identity → id for all of `wanted`; definitions and series that are new are created.
+    connection: psycopg.Connection[Any],
+    *,
+    wanted: Mapping[bytes, SeriesKey],
+    key_id: UUID | None = None,
+) -> Resolved:
+    """The ids of all of `wanted`; definitions and series that are new are created.
 
-    Needs autocommit: each statement must see what other writers committed before it. Raises
-    Unavailable when series are deleted as fast as they are made.
+    `key_id` is the API key that sends them: a series beyond the limits of that key or of its
+    metric is refused, with the reason. Needs autocommit: each statement must see what other
+    writers committed before it. Raises Unavailable when series are deleted as fast as they are
+    made.
     """
-    ids = _recent().find(wanted)
-    missing = [key for key in wanted if key not in ids]
+    generation, recent = _began(connection)
+    ids = recent.find(wanted)
+    refused: dict[bytes, str] = {}
+    missing = [key for key in wanted if key not in ids] if len(ids) < len(wanted) else []
     for attempt in range(_ATTEMPTS):
         if not missing:
-            return ids
+            return Resolved(ids, refused, generation)
         found = _select(connection, wanted, missing)
         if len(found) < len(missing):
-            new = [key for key in missing if key not in found]
+            new = {key: wanted[key] for key in missing if key not in found}
+            refused |= cardinality.refuse(connection, new=new, key_id=key_id)
+            allowed = [key for key in new if key not in refused]
             try:
-                found |= _create(connection, wanted, new)
+                found |= _create(connection, wanted, allowed, key_id) if allowed else {}
             except ForeignKeyViolation:
                 # A definition was deleted between our two statements: once more.
                 if attempt == _ATTEMPTS - 1:
                     raise
-        _recent().remember(found)
+        recent.remember(found)
         ids |= found
-        missing = [key for key in missing if key not in ids]
+        missing = [key for key in missing if key not in ids and key not in refused]
     if missing:
         raise Unavailable("Series are being deleted while they are written. Try again.")
-    return ids
+    return Resolved(ids, refused, generation)
 
 
 def _select(
-    connection: psycopg.Connection[Any],
-    wanted: Mapping[bytes, SeriesSamples],
-    keys: list[bytes],
+    connection: psycopg.Connection[Any], wanted: Mapping[bytes, SeriesKey], keys: list[bytes]
 ) -> dict[bytes, int]:
     # Served by metric_definitions_name_key and metric_series_metric_id_tags_hash_key.
     rows = connection.execute(
@@ -92,8 +123,9 @@ def _select(
 
 def _create(
     connection: psycopg.Connection[Any],
-    wanted: Mapping[bytes, SeriesSamples],
+    wanted: Mapping[bytes, SeriesKey],
     keys: list[bytes],
+    key_id: UUID | None,
 ) -> dict[bytes, int]:
     """Insert what is missing; what another writer inserted meanwhile is found by a reselect.
 
@@ -116,8 +148,8 @@ def _create(
     # Served by metric_series_metric_id_tags_hash_key.
     rows = connection.execute(
         """
-        insert into metric_series (metric_id, tags, tags_hash)
-        select d.id, w.tags::jsonb, w.hash
+        insert into metric_series (metric_id, tags, tags_hash, key_id)
+        select d.id, w.tags::jsonb, w.hash, %s
         from unnest(%s::text[], %s::text[], %s::bytea[]) as w (name, tags, hash)
         join metric_definitions d on d.name = w.name
         order by d.id, w.hash
@@ -125,6 +157,7 @@ def _create(
         returning tags_hash, id
         """,
         (
+            key_id,
             [wanted[key].name for key in keys],
             [wanted[key].tags.decode() for key in keys],
             keys,
@@ -133,23 +166,25 @@ def _create(
     return {bytes(key): series_id for key, series_id in rows}
 
 
-def touch(connection: psycopg.Connection[Any], *, ids: Iterable[int]) -> None:
-    """Note that these series were seen now; each at most once in five minutes a process.
+def touch(
+    connection: psycopg.Connection[Any], *, ids: Iterable[int], key_id: UUID | None = None
+) -> None:
+    """Note that these series were seen now, sent by this key; each at most once in five minutes.
 
     Rows that another process is touching are left to it: nobody waits.
     """
     global _touched_since
-    with _touch_lock:
+    with _lock:
         if monotonic() - _touched_since >= TOUCH_SECONDS or len(_touched) > 1_000_000:
             _touched.clear()
             _touched_since = monotonic()
-        due = [series_id for series_id in ids if series_id not in _touched]
+        due = set(ids) - _touched
         _touched.update(due)
     if due:
         # Served by metric_series_pkey.
         connection.execute(
             """
-            update metric_series set last_seen = now()
+            update metric_series set last_seen = now(), key_id = coalesce(%s, key_id)
             where id in (
               select id from metric_series
               where id = any(%s) and last_seen < now() - make_interval(secs => %s)
@@ -157,5 +192,5 @@ def touch(connection: psycopg.Connection[Any], *, ids: Iterable[int]) -> None:
               for update skip locked
             )
             """,
-            (sorted(due), TOUCH_SECONDS * 0.8),
+            (key_id, sorted(due), TOUCH_SECONDS * 0.8),
         )

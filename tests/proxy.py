@@ -1,0 +1,107 @@
+"""A TCP proxy in front of a database that cuts the connection where a test wants it cut."""
+
+import contextlib
+import socket
+import threading
+from typing import Self
+
+
+class Proxy:
+    """Passes bytes on until a pattern of the client's was seen; then drops both ends.
+
+    `cut_after` cuts when so many bytes past the pattern have gone to the server; with `answer`
+    the server's answer to it is awaited and thrown away, so that what was asked has happened.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._pattern = b""
+        self._more = 0
+        self._answer = False
+        self._swallow = False
+        self._down = False
+        self.cuts = 0
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listener.close()
+        self.drop_all()
+
+    def cut_after(self, pattern: bytes, *, more_bytes: int = 0, answer: bool = False) -> None:
+        """Cut each connection that sends `pattern`, until `heal`."""
+        self._pattern, self._more, self._answer = pattern, more_bytes, answer
+
+    def down(self) -> None:
+        """Cut all and refuse new connections, until `heal`."""
+        self._down = True
+        self.drop_all()
+
+    def heal(self) -> None:
+        """Pass everything on again."""
+        self._pattern, self._down, self._swallow = b"", False, False
+
+    def drop_all(self) -> None:
+        """Cut every connection that is open."""
+        with self._lock:
+            taken, self._open = self._open, set()
+        for end in taken:
+            _close(end)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self._down:
+                    _close(client)
+                    continue
+                try:
+                    server = socket.create_connection(self._target)
+                except OSError:
+                    _close(client)
+                    continue
+                with self._lock:
+                    self._open |= {client, server}
+                for pump in (self._to_server, self._to_client):
+                    threading.Thread(target=pump, args=(client, server), daemon=True).start()
+
+    def _to_server(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            seen = b""
+            while data := client.recv(65_536):
+                window = seen + data
+                place = window.find(self._pattern) if self._pattern else -1
+                if place >= 0:
+                    if self._answer:
+                        self._swallow = True
+                        server.sendall(data)
+                        threading.Event().wait(0.5)
+                    else:
+                        server.sendall(window[len(seen) :][: max(0, self._more)])
+                    self.cuts += 1
+                    break
+                server.sendall(data)
+                seen = window[-32:]
+        _close(client)
+        _close(server)
+
+    def _to_client(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(65_536):
+                if self._swallow:
+                    continue
+                client.sendall(data)
+        _close(client)
+        _close(server)
+
+
+def _close(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
