@@ -182,6 +182,7 @@ def test_the_ingest_route_takes_what_the_agent_sends(
         queue.put(encode(points))
         with Sender("http://testserver", ingest_key) as sender:
             # The agent's own client, with the application behind it instead of a socket.
+            real.headers = sender._client.headers
             monkeypatch.setattr(sender, "_client", real)
             delivery = Delivery(queue, sender)
             assert delivery.step() == 0.0

@@ -167,7 +167,8 @@ def test_a_database_lost_in_mid_transaction_is_503_and_stores_nothing(
 ) -> None:
     agent.post(URL, json=point())
     proxy.cut_after(b"PGCOPY", more_bytes=after_bytes)
-    many = [point(value=n, timestamp=now() - n) for n in range(5000)]
+    moment = now() - 1000
+    many = [point(value=n, timestamp=moment - n) for n in range(5000)]
     answer = agent.post(URL, json=many)
     assert answer.status_code == 503, answer.text
     assert int(answer.headers["Retry-After"]) > 0
@@ -210,7 +211,7 @@ def test_a_full_body_fits_in_a_small_lambda(ingest_key: str) -> None:
     code = """
 import base64, json, re, sys, time
 now = int(time.time() * 1000)
-points = [{"name": "cpu", "value": n, "tags": {"n": str(n), "pad": "x" * 330}, "timestamp": now}
+points = [{"name": "cpu", "value": n, "tags": {"n": str(n), "pad": "x" * 320}, "timestamp": now}
   for n in range(10_000)]
 body = json.dumps(points).encode()
 assert 4_000_000 < len(body) < 4 * 2**20, len(body)
