@@ -25,14 +25,20 @@ class Proxy:
         self.cuts = 0
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._pumps: list[threading.Thread] = []
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._listener.close()
+        # A close alone would not wake the thread that accepts.
+        _close(self._listener)
+        self._acceptor.join()
         self.drop_all()
+        for pump in self._pumps:
+            pump.join()
 
     def cut_after(self, pattern: bytes, *, more_bytes: int = 0, answer: bool = False) -> None:
         """Cut each connection that sends `pattern`, until `heal`."""
@@ -68,8 +74,10 @@ class Proxy:
                     continue
                 with self._lock:
                     self._open |= {client, server}
-                for pump in (self._to_server, self._to_client):
-                    threading.Thread(target=pump, args=(client, server), daemon=True).start()
+                for work in (self._to_server, self._to_client):
+                    pump = threading.Thread(target=work, args=(client, server), daemon=True)
+                    self._pumps.append(pump)
+                    pump.start()
 
     def _to_server(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
