@@ -36,5 +36,9 @@ def close() -> None:
     global _client
     with _lock:
         closing, _client = _client, None
-    if closing is not None:
-        closing.close()
+    if closing is None:
+        return
+    if isinstance(closing, redis.RedisCluster):
+        # Its own close leaves the connections of its nodes to the garbage collector.
+        closing.disconnect_connection_pools()
+    closing.close()
