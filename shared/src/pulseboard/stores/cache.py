@@ -40,5 +40,6 @@ def close() -> None:
         return
     if isinstance(closing, redis.RedisCluster):
         # Its own close leaves the connections of its nodes to the garbage collector.
-        closing.disconnect_connection_pools()
+        for node in closing.get_nodes():
+            node.redis_connection.connection_pool.disconnect()
     closing.close()
