@@ -15,9 +15,8 @@ import psycopg
 
 from functions.evaluate.decision import Patch, decide
 from pulseboard.domain.alerting import TICK, LiveRule, tick_at
-from pulseboard.domain.ingest import SeriesSamples
+from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.domain.notifications import Outgoing
-from pulseboard.domain.series import identity
 from pulseboard.exceptions import PulseboardError
 from pulseboard.http import alert_reads
 from pulseboard.observability import logger
@@ -200,17 +199,17 @@ def _apply(memory: _Memory, patch: Patch, changes: Changes) -> None:
 def _measure(report: Report) -> None:
     """Write the tick's own metrics beside everybody's; they are worth less than the tick."""
     moment = int(time.time() * 1000)
-    batch = {}
+    batch = Batch()
     for name, value in {
         "pulseboard_alert_rules": float(report.rules),
         "pulseboard_alert_rules_failing": float(report.failing),
         "pulseboard_alert_tick_seconds": report.seconds,
         "pulseboard_alert_lag_seconds": report.lag,
     }.items():
-        series = SeriesSamples(name, b"{}")
-        series.values[moment] = value
-        batch[identity(name, b"{}")] = series
+        batch.series.append(SeriesKey.of(name, {}))
+        batch.times.append(moment)
+        batch.values.append(value)
     try:
-        samples.write(batch=batch)
+        samples.write(batch)
     except (PulseboardError, psycopg.Error) as error:
         logger().warning("the tick's own metrics were not written", exc_info=error)

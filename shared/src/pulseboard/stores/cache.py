@@ -40,6 +40,6 @@ def close() -> None:
         return
     if isinstance(closing, redis.RedisCluster):
         # Its own close leaves the connections of its nodes to the garbage collector.
-        for node in closing.get_nodes():
+        for node in closing.nodes_manager.nodes_cache.values():
             node.redis_connection.connection_pool.disconnect()
     closing.close()
