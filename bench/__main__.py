@@ -1,18 +1,29 @@
-"""Runs every benchmark, on the embedded services unless DATABASE_URL and REDIS_URL are set."""
+"""Runs the benchmarks, on the embedded services unless DATABASE_URL and REDIS_URL are set.
 
+python -m bench [--quick] [ingest|query|alerts|sizes …]
+"""
+
+import argparse
 import os
 import tempfile
 from contextlib import ExitStack
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from infra.local import services
 from pulseboard.migrate import migrate
 
+BENCHMARKS = ("ingest", "query", "alerts", "sizes")
+
 
 def main() -> None:
     """Start what is needed, run, stop."""
+    parser = argparse.ArgumentParser(description="Measure Pulseboard.")
+    parser.add_argument("--quick", action="store_true", help="little data, to try it out")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS)}")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulseboard-bench-")))
         database_url = os.environ.get("DATABASE_URL") or stack.enter_context(
@@ -24,9 +35,8 @@ def main() -> None:
         os.environ["DATABASE_URL"] = database_url
         os.environ["REDIS_URL"] = redis_url
         migrate(database_url)
-        for name in ("bench.ingest", "bench.query", "bench.alerts"):
-            if find_spec(name):
-                import_module(name).run(database_url, redis_url)
+        for name in options.names or BENCHMARKS:
+            import_module(f"bench.{name}").run(database_url, redis_url, quick=options.quick)
 
 
 if __name__ == "__main__":
