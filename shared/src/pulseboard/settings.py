@@ -94,12 +94,33 @@ class Settings(BaseSettings):
         ge=10_000,
         description="Answer as sent; a Lambda can return 6 MB, base64 included.",
     )
+    query_max_samples: int = Field(
+        default=5_000_000,
+        ge=1000,
+        description="Samples, and values in between, that one expression may take into memory.",
+    )
+    query_batch_max: int = Field(default=300, ge=1, le=1000, description="Queries in one batch.")
+    query_batch_timeout: float = Field(
+        default=20.0, gt=0, description="Time all queries of a batch may take together."
+    )
     query_timeout: float = Field(default=10.0, gt=0, description="Time one statement may take.")
     query_cache_live: int = Field(
-        default=10, ge=1, description="Life of a cached answer whose range reaches into now."
+        default=10, ge=1, description="Life of cached points that samples can still change."
     )
     query_cache_historical: int = Field(
-        default=300, ge=1, description="Life of a cached answer about the past."
+        default=300,
+        ge=1,
+        description="Life of cached closed points; samples later than the grace show within it.",
+    )
+    query_grace_raw: float = Field(
+        default=70.0,
+        ge=0,
+        description="How late a sample may come and be seen by the next refresh, from raw.",
+    )
+    query_grace_rollup: float = Field(
+        default=180.0,
+        ge=0,
+        description="The same from the rollups, their refresh included.",
     )
     retention_raw: int = Field(default=7 * 86_400, ge=3600, description="Age raw samples reach.")
     retention_minute: int = Field(default=30 * 86_400, ge=3600, description="Age minutes reach.")

@@ -35,8 +35,9 @@ class QueryFields(Contract):
     """What to read, without when."""
 
     query: QueryText = Field(
-        description="A metric name, optionally with tags, or an expression.",
-        examples=["cpu_usage", 'cpu_usage{host="web-1"}'],
+        description="A metric name, optionally with tags, which is bucketed by `aggregation`; "
+        "or an expression in the subset of PromQL, which looks back from each point.",
+        examples=["cpu_usage", 'cpu_usage{host="web-1"}', "sum by (host) (rate(requests[5m]))"],
     )
     aggregation: Aggregation = Aggregation.AVG
     step: PositiveInterval | None = Field(
@@ -79,7 +80,7 @@ class QueryBatch(Contract):
 
     start: UtcTime
     end: UtcTime
-    queries: list[BatchQuery] = Field(min_length=1, max_length=100)
+    queries: list[BatchQuery] = Field(min_length=1, max_length=1000)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -94,13 +95,16 @@ class QueryBatch(Contract):
 class SeriesData(Contract):
     """One line: `values` has one entry for each of the answer's timestamps; null is a gap."""
 
-    name: str
+    name: str = Field(
+        description="The metric; empty for a computed line with tags, the expression without."
+    )
     tags: dict[str, str]
     values: list[float | None]
 
 
 class QueryData(Contract):
-    """Columnar: `timestamps` (ms since 1970, start of each bucket) serve all series."""
+    """Columnar: `timestamps` (ms since 1970) serve all series: the start of each bucket, or the
+    moments at which an expression was evaluated."""
 
     timestamps: list[int]
     series: list[SeriesData]
@@ -111,8 +115,12 @@ class QueryMeta(Contract):
 
     table: str = Field(examples=["metrics_raw", "metrics_1min", "metrics_1hour"])
     resolution: str = Field(description="Width of a bucket.", examples=["10s"])
-    cached: bool
-    rows_read: int = Field(default=0, ge=0)
+    cached: bool = Field(description="Nothing was read from the database.")
+    rows_read: int = Field(
+        default=0,
+        ge=0,
+        description="Rows of the table that were read for this answer; the rest was cached.",
+    )
     duration_ms: float = Field(default=0, ge=0)
     notes: list[str] = Field(
         default_factory=list, description="What a reader of the numbers should know."

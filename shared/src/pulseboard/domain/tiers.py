@@ -42,6 +42,11 @@ class Plan:
         return TABLES[self.tier]
 
     @property
+    def span(self) -> range:
+        """The buckets by number: bucket n starts at n × step seconds since 1970."""
+        return range(self.first // self.step, self.first // self.step + self.count)
+
+    @property
     def start(self) -> datetime:
         """Start of the first bucket."""
         return datetime.fromtimestamp(self.first, tz=UTC)
@@ -65,8 +70,9 @@ def choose(
     max_points: int,
     tier: Tier | None,
     retention: dict[Tier, int],
+    reach: float = 0.0,
 ) -> Plan:
-    """The plan of a question.
+    """The plan of a question. `reach` is how many seconds before `start` it looks back.
 
     `step` is in seconds and rounded up to the tier's resolution; None chooses a nice one that
     gives at most `max_points` buckets. `retention` is each tier's age in seconds.
@@ -77,7 +83,7 @@ def choose(
     if tier is None:
         if step is not None:
             chosen = _fine_enough(chosen, step)
-        held = _still_held(chosen, age=(now - start).total_seconds(), retention=retention)
+        held = _still_held(chosen, age=(now - start).total_seconds() + reach, retention=retention)
         if held is not chosen:
             notes.append(f"{TABLES[chosen]} no longer holds the start of the range")
             chosen = held

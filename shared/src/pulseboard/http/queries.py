@@ -1,253 +1,234 @@
-"""Answers questions: cache, plan, read, pivot. Shared by the single route and the batch."""
+"""Answers questions: plan, look into the cache, read what is missing, splice, keep.
+
+One question is a batch of one. Questions with the same plan are answered once; identical ones of
+other processes are waited for, a Redis lock says that somebody is at it.
+"""
 
 import math
 import time
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-import psycopg
-
-from pulseboard.contracts.base import format_interval, interval_seconds
-from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.contracts.queries import (
-    QueryData,
-    QueryMeta,
-    QueryParams,
-    QueryResult,
-    SeriesData,
-    Tier,
-)
-from pulseboard.domain import selector as selectors
-from pulseboard.domain import tiers
-from pulseboard.exceptions import InvalidRequest
+from pulseboard.contracts.base import format_interval
+from pulseboard.contracts.queries import QueryMeta, QueryParams, Tier
+from pulseboard.domain import splice
+from pulseboard.domain.expression import Expression
+from pulseboard.domain.plan import Plan, plan
+from pulseboard.domain.splice import Segment
+from pulseboard.exceptions import PulseboardError, Unavailable
+from pulseboard.http.query_reading import Part, Reading
 from pulseboard.settings import settings
-from pulseboard.stores import database, queries, query_cache
+from pulseboard.stores import database, query_cache
+from pulseboard.stores.query_cache import Keeping, Kept
 
-ROUNDING = 10
-"""Seconds: questions that differ by less share an answer."""
+POLL = 0.02
+"""Seconds between two looks for an answer that somebody else is reading."""
+MOST_HOLES = 3
+"""Missing parts that are read one by one; more are read as one part from first to last."""
 
 
-def answer(params: QueryParams, *, now: datetime | None = None) -> QueryResult:
-    """Answer one question.
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A line of an answer; NaN is a gap."""
+
+    name: str
+    tags: dict[str, str]
+    values: "array[float]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """The lines of a plan's points, and where they came from."""
+
+    plan: Plan
+    lines: list[Line]
+    meta: QueryMeta
+
+
+@dataclass
+class _Task:
+    """A plan on its way: which questions have it, and what is known of it."""
+
+    plan: Plan
+    name: str
+    closed: int
+    questions: list[int] = field(default_factory=list)
+    kept: Kept = field(default_factory=Kept)
+    outcome: Answer | PulseboardError | None = None
+
+    @property
+    def place(self) -> tuple[str, range]:
+        return self.name, self.plan.span
+
+    def known(self) -> list[Segment]:
+        """What of the cache may be used. The part that samples can still change is used when it
+        ends the question, and never beside newer points: those would not fit together."""
+        whole = self.kept.segments
+        if not splice.missing(self.plan.span, whole):
+            return whole
+        return list(self.kept.chunks.values())
+
+
+def answer(params: QueryParams, *, now: datetime) -> Answer:
+    """Answer one question at the moment `now`.
 
     Raises InvalidRequest for a text that can't be read or a limit that is passed, Unavailable
     when the database does not answer.
     """
+    (outcome,) = answer_all([params], now=now)
+    if isinstance(outcome, PulseboardError):
+        raise outcome
+    return outcome
+
+
+def answer_all(
+    questions: Sequence[QueryParams], *, now: datetime
+) -> list[Answer | PulseboardError]:
+    """Answer questions together; each has its own answer or error."""
     began = time.perf_counter()
-    moment = now or datetime.now(UTC)
+    outcomes: dict[int, Answer | PulseboardError] = {}
+    tasks: dict[tuple[str, range], _Task] = {}
+    for number, params in enumerate(questions):
+        try:
+            task = _task(params, now)
+        except PulseboardError as error:
+            outcomes[number] = error
+        else:
+            tasks.setdefault(task.place, task).questions.append(number)
+    _work(list(tasks.values()), now, began)
+    for task in tasks.values():
+        for number in task.questions:
+            if task.outcome is None:
+                raise RuntimeError("a query was neither answered nor refused")
+            outcomes[number] = task.outcome
+    return [outcomes[number] for number in range(len(questions))]
+
+
+def _task(params: QueryParams, now: datetime) -> _Task:
     configured = settings()
-    selector = selectors.parse(params.query)
-    params = _rounded(params)
-    _check_range(params, configured.query_max_range)
-    plan = tiers.choose(
-        start=params.start,
-        end=params.end,
-        now=moment,
-        step=interval_seconds(params.step) if params.step else None,
-        max_points=params.max_points,
-        tier=params.tier,
+    made = plan(
+        params,
+        now=now,
         retention={
             Tier.RAW: configured.retention_raw,
             Tier.MINUTE: configured.retention_minute,
             Tier.HOUR: configured.retention_hour,
         },
+        longest=configured.query_max_range,
     )
-    name = query_cache.key(
-        {
-            "query": selector.normalised(),
-            "aggregation": params.aggregation,
-            "tags": params.tags,
-            "group_by": sorted(params.group_by) if params.group_by is not None else None,
-            "tier": plan.tier,
-            "step": plan.step,
-            "first": plan.first,
-            "count": plan.count,
-        }
+    raw = made.tier is Tier.RAW
+    grace = configured.query_grace_raw if raw else configured.query_grace_rollup
+    return _Task(made, query_cache.key(made.key), made.closed(now=now, grace=grace))
+
+
+def _work(tasks: list[_Task], now: datetime, began: float) -> None:
+    deadline = time.monotonic() + settings().query_batch_timeout
+    open_ = _from_cache(tasks, began)
+    while open_:
+        # Nobody reads longer than this; the lock of one who died does not stand for long.
+        life = settings().query_timeout + 1
+        ours = query_cache.lock([task.place for task in open_], seconds=life)
+        mine = [task for task, got in zip(open_, ours, strict=True) if got]
+        _read(mine, now, began, deadline)
+        open_ = [task for task, got in zip(open_, ours, strict=True) if not got]
+        while open_ and time.monotonic() < deadline:
+            time.sleep(POLL)
+            open_ = _from_cache(open_, began)
+            if not all(task.kept.locked for task in open_):
+                break
+        if open_ and time.monotonic() >= deadline:
+            _read(open_, now, began, deadline + settings().query_timeout)
+            return
+
+
+def _from_cache(tasks: list[_Task], began: float) -> list[_Task]:
+    """Answer what the cache holds whole; the others."""
+    for task, kept in zip(tasks, query_cache.get([task.place for task in tasks]), strict=True):
+        task.kept = kept
+        known = task.known()
+        if not splice.missing(task.plan.span, known):
+            task.outcome = _finish(task, known, [], began)
+    return [task for task in tasks if task.outcome is None]
+
+
+def _read(tasks: list[_Task], now: datetime, began: float, deadline: float) -> None:
+    if not tasks:
+        return
+    holes = {id(task): _holes(task) for task in tasks}
+    keep: list[Keeping] = []
+    try:
+        with database.connection() as connection:
+            reading = Reading(connection, deadline)
+            reading.expect((task.plan, hole) for task in tasks for hole in holes[id(task)])
+            for task in tasks:
+                try:
+                    parts = [(hole, reading.read(task.plan, hole)) for hole in holes[id(task)]]
+                except Unavailable:
+                    raise
+                except PulseboardError as error:
+                    task.outcome = error
+                    keep.append(Keeping(*task.place, {}, None))
+                else:
+                    keep.append(_spliced(task, parts, now, began))
+    except Unavailable as error:
+        # One wait for a database that is away is enough for all.
+        for task in tasks:
+            if task.outcome is None:
+                task.outcome = error
+                keep.append(Keeping(*task.place, {}, None))
+    configured = settings()
+    query_cache.put(
+        keep,
+        now=now.timestamp(),
+        chunk_life=configured.query_cache_historical,
+        tail_life=configured.query_cache_live,
     )
-    kept = query_cache.get(name)
-    if kept is not None:
-        data = QueryData.model_construct(
-            timestamps=kept["timestamps"],
-            series=[SeriesData.model_construct(**line) for line in kept["series"]],
-        )
-        rows, notes = 0, kept["notes"]
-    else:
-        data, rows, notes = _read(params, selector, plan)
-        live = params.end > moment - timedelta(seconds=2 * plan.step)
-        query_cache.put(
-            name,
-            {
-                "timestamps": data.timestamps,
-                "series": [vars(line) for line in data.series],
-                "notes": notes,
-            },
-            seconds=configured.query_cache_live if live else configured.query_cache_historical,
-        )
+
+
+def _holes(task: _Task) -> list[range]:
+    holes = splice.missing(task.plan.span, task.known())
+    return holes if len(holes) <= MOST_HOLES else [range(holes[0].start, holes[-1].stop)]
+
+
+def _spliced(task: _Task, parts: list[tuple[range, Part]], now: datetime, began: float) -> Keeping:
+    fresh = [Segment(hole, part.lines, now.timestamp()) for hole, part in parts]
+    task.outcome = _finish(task, [*task.known(), *fresh], [part for _, part in parts], began)
+    chunks: dict[int, Segment] = {}
+    tail: Segment | None = None
+    for segment, (_, part) in zip(fresh, parts, strict=True):
+        if part.seen:
+            kept = {**task.kept.chunks, **chunks}
+            chunks |= splice.to_keep(segment, closed=task.closed, kept=kept)
+        tail = segment.cut(range(max(task.closed, task.plan.span.start), task.plan.span.stop))
+    return Keeping(*task.place, chunks, tail)
+
+
+def _finish(task: _Task, known: Sequence[Segment], parts: Sequence[Part], began: float) -> Answer:
+    made = task.plan
+    lines = []
+    for key, values in splice.assemble(made.span, known).items():
+        name, tags = splice.labels_of(key)
+        if not name and not tags and isinstance(made.shape, Expression):
+            name = made.shape.text
+        lines.append(Line(name, tags, values))
+    lines.sort(key=lambda line: (line.name, sorted(line.tags.items())))
+    rank = made.shape.rank if isinstance(made.shape, Expression) else 0
+    if rank:
+        lines.sort(key=lambda line: _ranked(rank * line.values[-1]))
+    notes = [*made.notes, *(note for part in parts for note in part.notes)]
     meta = QueryMeta(
-        table=plan.table,
-        resolution=format_interval(plan.step),
-        cached=kept is not None,
-        rows_read=rows,
+        table=made.table,
+        resolution=format_interval(made.step),
+        cached=not parts,
+        rows_read=sum(part.rows for part in parts),
         duration_ms=round((time.perf_counter() - began) * 1000, 2),
-        notes=[*plan.notes, *notes],
+        notes=list(dict.fromkeys(notes)),
     )
-    return QueryResult.model_construct(data=data, meta=meta)
+    return Answer(made, lines, meta)
 
 
-def _rounded(params: QueryParams) -> QueryParams:
-    short = params.end - params.start < timedelta(minutes=1)
-    if short or (params.step is not None and interval_seconds(params.step) < ROUNDING):
-        return params
-    # Both ends up: an hour stays an hour, and the newest samples are in.
-    start = math.ceil(params.start.timestamp() / ROUNDING) * ROUNDING
-    end = math.ceil(params.end.timestamp() / ROUNDING) * ROUNDING
-    return params.model_copy(
-        update={
-            "start": datetime.fromtimestamp(start, tz=UTC),
-            "end": datetime.fromtimestamp(end, tz=UTC),
-        }
-    )
-
-
-def _check_range(params: QueryParams, longest: int) -> None:
-    if (params.end - params.start).total_seconds() > longest:
-        raise _too_much(f"The range is longer than {format_interval(longest)}.", "start")
-
-
-def _too_much(message: str, field: str, hint: str = "narrow the range") -> InvalidRequest:
-    return InvalidRequest(message, details=[ErrorDetail(field=field, message=message, hint=hint)])
-
-
-def too_large(size: int) -> InvalidRequest:
-    """The error for an answer of `size` bytes that can't be sent."""
-    return _too_much(
-        f"The answer has {size} bytes; {settings().query_max_response_bytes} can be sent.",
-        "query",
-        "take a wider step, a shorter range or fewer series",
-    )
-
-
-def _read(
-    params: QueryParams, selector: selectors.Selector, plan: tiers.Plan
-) -> tuple[QueryData, int, list[str]]:
-    configured = settings()
-    equal = {
-        matcher.key: matcher.value
-        for matcher in selector.matchers
-        if matcher.operator == "=" and matcher.value
-    }
-    tags = {**equal, **{key: value for key, value in params.tags.items() if value}}
-    with database.connection() as connection, connection.transaction():
-        connection.execute(
-            "select set_config('statement_timeout', %s, true)",
-            (f"{configured.query_timeout * 1000:.0f}",),
-        )
-        try:
-            found = queries.find_series(
-                connection,
-                name=selector.name,
-                tags=tags,
-                limit=configured.query_max_series * 10 + 1,
-            )
-            if found is None:
-                notes = [f"there is no metric named {selector.name}"]
-                return QueryData(timestamps=plan.timestamps(), series=[]), 0, notes
-            lines = [
-                series
-                for series in found
-                if all(matcher.accepts(series.tags) for matcher in selector.matchers)
-            ]
-            labels, groups = _group(lines, params.group_by)
-            _check_size(len(lines), len(labels), plan.count)
-            rows = queries.read_buckets(
-                connection,
-                tier=plan.tier,
-                aggregation=params.aggregation,
-                series_ids=[series.id for series in lines],
-                groups=groups,
-                start=plan.start,
-                end=plan.end,
-                step=plan.step,
-            )
-        except psycopg.errors.QueryCanceled as error:
-            raise _too_much(
-                f"The query took longer than {configured.query_timeout:g} s.",
-                "query",
-                "narrow the range, ask for fewer series or a wider step",
-            ) from error
-    index_of = (
-        {series.id: index for index, series in enumerate(lines)}
-        if groups is None
-        else {index: index for index in range(len(labels))}
-    )
-    return _pivot(selector.name, labels, index_of, rows, plan), len(rows), []
-
-
-def _group(
-    lines: list[queries.Series], keys: list[str] | None
-) -> tuple[list[dict[str, str]], list[int] | None]:
-    if keys is None:
-        return [series.tags for series in lines], None
-    numbers: dict[tuple[str, ...], int] = {}
-    groups = [
-        numbers.setdefault(tuple(series.tags.get(key, "") for key in keys), len(numbers))
-        for series in lines
-    ]
-    labels = [
-        {key: value for key, value in zip(keys, values, strict=True) if value} for values in numbers
-    ]
-    return labels, groups
-
-
-def _check_size(series: int, lines: int, buckets: int) -> None:
-    configured = settings()
-    if lines > configured.query_max_series or series > configured.query_max_series * 10:
-        raise _too_much(
-            f"The query selects {series} series; {configured.query_max_series} may be shown.",
-            "query",
-            "add a tag filter, or group by fewer tags",
-        )
-    if lines * buckets > configured.query_max_points:
-        raise _too_much(
-            f"The answer would hold {lines * buckets} values "
-            f"({lines} lines × {buckets} buckets); {configured.query_max_points} are allowed.",
-            "step",
-            "take a wider step, a shorter range or fewer series",
-        )
-
-
-def _pivot(
-    name: str,
-    labels: list[dict[str, str]],
-    index_of: dict[int, int],
-    rows: list[tuple[int, float, float]],
-    plan: tiers.Plan,
-) -> QueryData:
-    columns: list[list[float | None] | None] = [None] * len(labels)
-    first, step, count = plan.first, plan.step, plan.count
-    for number, slot, value in rows:
-        index = index_of[number]
-        values = columns[index]
-        if values is None:
-            values = columns[index] = [None] * count
-        # Sums of huge values can overflow; JSON has no infinity.
-        if math.isfinite(value):
-            values[int((slot - first) // step)] = value
-    series = [
-        SeriesData.model_construct(name=name, tags=label, values=values)
-        for label, values in zip(labels, columns, strict=True)
-        if values is not None
-    ]
-    series.sort(key=lambda line: sorted(line.tags.items()))
-    return QueryData.model_construct(timestamps=plan.timestamps(), series=series)
-
-
-def to_wire(result: QueryResult) -> dict[str, Any]:
-    """The answer as plain JSON values, without validating each number again."""
-    return {
-        "data": {
-            "timestamps": result.data.timestamps,
-            "series": [vars(line) for line in result.data.series],
-        },
-        "meta": result.meta.model_dump(mode="json", by_alias=True),
-    }
+def _ranked(value: float) -> tuple[bool, float]:
+    gap = math.isnan(value)
+    return gap, 0.0 if gap else -value

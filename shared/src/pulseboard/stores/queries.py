@@ -1,15 +1,20 @@
 """Reading samples: resolve series first, bucket and aggregate in SQL, join tags last."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from pulseboard.contracts.queries import Aggregation, Tier
-from pulseboard.domain.tiers import TABLES
+from pulseboard.domain.selector import Matcher
+from pulseboard.domain.tiers import RESOLUTIONS, TABLES
+from pulseboard.stores import binary
+
+NAME = "__name__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,110 +23,198 @@ class Series:
 
     id: int
     tags: dict[str, str]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """How one aggregation is computed: in a series' bucket, then across a group's series."""
+class Value:
+    """A number a bucket: from the statistics of one series, and across those of a group."""
 
-    each: str
+    single: str
     across: str
 
 
-_RAW: dict[Aggregation, _Columns] = {
-    Aggregation.AVG: _Columns("sum(value) as s, count(*) as n", "sum(s) / sum(n)"),
-    Aggregation.MIN: _Columns("min(value) as v", "min(v)"),
-    Aggregation.MAX: _Columns("max(value) as v", "max(v)"),
-    Aggregation.SUM: _Columns("sum(value) as v", "sum(v)"),
-    Aggregation.COUNT: _Columns("count(*)::float8 as v", "sum(v)"),
-    Aggregation.LAST: _Columns("last(value, time) as v, max(time) as t", "last(v, t)"),
+BUCKETED: dict[Aggregation, Value] = {
+    Aggregation.AVG: Value("s / n", "sum(s) / sum(n)"),
+    Aggregation.MIN: Value("lo", "min(lo)"),
+    Aggregation.MAX: Value("hi", "max(hi)"),
+    Aggregation.SUM: Value("s", "sum(s)"),
+    Aggregation.COUNT: Value("n", "sum(n)"),
+    Aggregation.LAST: Value("v", "last(v, t)"),
 }
-_ROLLUP: dict[Aggregation, _Columns] = {
-    Aggregation.AVG: _Columns(
-        "sum(sum_value) as s, sum(sample_count)::float8 as n", "sum(s) / sum(n)"
-    ),
-    Aggregation.MIN: _Columns("min(min_value) as v", "min(v)"),
-    Aggregation.MAX: _Columns("max(max_value) as v", "max(v)"),
-    Aggregation.SUM: _Columns("sum(sum_value) as v", "sum(v)"),
-    Aggregation.COUNT: _Columns("sum(sample_count)::float8 as v", "sum(v)"),
-    Aggregation.LAST: _Columns("last(last_value, bucket) as v, max(bucket) as t", "last(v, t)"),
+
+# What a series has in a bucket: s sum, n samples, lo least, hi greatest, v newest value, t when.
+_FROM_RAW = {
+    "s": "sum(value)",
+    "n": "count(*)::float8",
+    "lo": "min(value)",
+    "hi": "max(value)",
+    "v": "last(value, time)",
+    "t": "max(time)",
 }
+_FROM_ROLLUP = {
+    "s": "sum(sum_value)",
+    "n": "sum(sample_count)::float8",
+    "lo": "min(min_value)",
+    "hi": "max(max_value)",
+    "v": "last(last_value, bucket)",
+    "t": "max(bucket)",
+}
+# The same where a bucket is one row of the rollup: nothing to aggregate.
+_AS_ROLLED_UP = {
+    "s": "sum_value",
+    "n": "sample_count::float8",
+    "lo": "min_value",
+    "hi": "max_value",
+    "v": "last_value",
+    "t": "bucket",
+}
+_WORDS = re.compile(r"\b(s|n|lo|hi|v|t)\b")
+
+
+def over_groups(statistic: Aggregation, operator: str) -> Value:
+    """`operator` (sum, avg, min, max, count) over each series' own `statistic`, as in PromQL."""
+    single = BUCKETED[statistic].single
+    alone = {"count": "1::float8"}.get(operator, single)
+    return Value(alone, f"{operator}({single})")
+
+
+def limit_time(connection: psycopg.Connection[Any], *, seconds: float) -> None:
+    """Bound each further statement of this transaction."""
+    connection.execute(
+        "select set_config('statement_timeout', %s, true)", (f"{max(1, seconds * 1000):.0f}",)
+    )
 
 
 def find_series(
-    connection: psycopg.Connection[Any], *, name: str, tags: dict[str, str], limit: int
+    connection: psycopg.Connection[Any],
+    *,
+    name: str | None,
+    matchers: Sequence[Matcher],
+    limit: int,
 ) -> list[Series] | None:
-    """Series of a metric that carry all of `tags`, at most `limit`; None: no such metric.
+    """Series of a metric whose tags all matchers accept; None: no metric has that name.
 
-    Served by the unique index on the name, then by (metric_id, tags_hash) or GIN(tags).
+    Matchers on `__name__` choose metrics by name. At most `limit` series are looked at. Served by
+    the unique index on the name (a pattern reads all names), then by (metric_id, tags_hash) or
+    GIN(tags).
     """
-    row = connection.execute(
-        "select id from metric_definitions where name = %s", (name,)
-    ).fetchone()
-    if row is None:
+    equal = {m.key: m.value for m in matchers if m.operator == "=" and m.value and m.key != NAME}
+    ids = None if name is not None else _find_metrics(connection, matchers)
+    if ids is not None and not ids:
         return None
     rows = connection.execute(
         """
-        select id, tags from metric_series
-        where metric_id = %s and tags @> %s::jsonb
-        order by id limit %s
-        """,
-        (row[0], Jsonb(tags), limit),
+        select d.name, s.id, s.tags
+        from metric_definitions d
+        left join metric_series s on s.metric_id = d.id and s.tags @> %(tags)s
+        where {which}
+        order by s.id limit %(limit)s
+        """.replace("{which}", "d.name = %(name)s" if ids is None else "d.id = any(%(ids)s)"),
+        {"name": name, "ids": ids, "tags": Jsonb(equal), "limit": limit},
     ).fetchall()
-    return [Series(id=found[0], tags=found[1]) for found in rows]
+    if not rows:
+        return None
+    others = [m for m in matchers if not (m.operator == "=" and m.value and m.key != NAME)]
+    return [
+        Series(id=series_id, tags=tags, name=metric)
+        for metric, series_id, tags in rows
+        if series_id is not None
+        and all(m.accepts({**tags, NAME: metric} if m.key == NAME else tags) for m in others)
+    ]
 
 
-def read_buckets(
+def _find_metrics(connection: psycopg.Connection[Any], matchers: Sequence[Matcher]) -> list[int]:
+    names = [m for m in matchers if m.key == NAME]
+    rows = connection.execute("select id, name from metric_definitions").fetchall()
+    return [row[0] for row in rows if all(m.accepts({NAME: row[1]}) for m in names)]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A line's points: their numbers counted from the span's start, and its values by `Value`."""
+
+    number: int
+    points: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+    rows: int
+
+
+def read_lines(
     connection: psycopg.Connection[Any],
     *,
     tier: Tier,
-    aggregation: Aggregation,
+    values: Sequence[Value],
     series_ids: Sequence[int],
     groups: Sequence[int] | None,
-    start: datetime,
-    end: datetime,
     step: int,
-) -> list[tuple[int, float, float]]:
-    """Rows of (series id or group, start of the bucket in seconds since 1970, value).
+    span: range,
+    closed_right: bool = False,
+) -> list[Columns]:
+    """The points of `span` (point n covers [n × step, (n + 1) × step) seconds since 1970), a line
+    a series (numbered by id) or a group; `rows` is how many rows of the tier were read for it.
 
-    `groups` gives each series the number of its group; None keeps series apart. Within a bucket
-    a series is reduced first; across a group avg is weighted by samples, last is the newest.
+    `groups` gives each series the number of its group; None keeps series apart. Within a point a
+    series is reduced first, then the group. `closed_right` makes point n cover the samples of
+    ((n - 1) × step, n × step]; in a rollup, the buckets that end in it.
     Raw is served by metrics_raw_series_time, the rollups by their (series_id, bucket) index.
     """
-    columns = (_RAW if tier is Tier.RAW else _ROLLUP)[aggregation]
     time = "time" if tier is Tier.RAW else "bucket"
+    rolled_up = tier is not Tier.RAW and step == RESOLUTIONS[tier]
+    table = _AS_ROLLED_UP if rolled_up else _FROM_RAW if tier is Tier.RAW else _FROM_ROLLUP
+    texts = [value.single if groups is None else value.across for value in values]
+    used = dict.fromkeys(word for text in texts for word in _WORDS.findall(text))
+    statistics = "".join(f", {table[word]} as {word}" for word in used)
+    # A microsecond is what times are kept in: (a, b] of them is [a + 1, b + 1).
+    shift = "interval '1 microsecond'" if closed_right and tier is Tier.RAW else None
+    moment = f"{time} - {shift}" if shift else time
+    lower, upper = (
+        f"%(start)s + {shift}" if shift else "%(start)s",
+        (f"%(end)s + {shift}" if shift else "%(end)s"),
+    )
+    slot = (
+        "bucket"
+        if rolled_up
+        else (f"time_bucket(make_interval(secs => %(step)s), {moment}, 'epoch'::timestamptz)")
+    )
     each = f"""
-        select series_id,
-          time_bucket(make_interval(secs => %(step)s), {time}, 'epoch'::timestamptz) as slot,
-          {columns.each}
+        select series_id, {slot} as slot, {"1" if rolled_up else "count(*)"} as m{statistics}
         from {TABLES[tier]}
-        where series_id = any(%(ids)s) and {time} >= %(start)s and {time} < %(end)s
-        group by 1, 2
+        where series_id = any(%(ids)s) and {time} >= {lower} and {time} < {upper}
+        {"" if rolled_up else "group by 1, 2"}
     """
-    across = columns.across
+    columns = ", ".join(f"({text})::float8 as v{index}" for index, text in enumerate(texts))
+    number = "(date_part('epoch', slot) / %(step)s)::int - %(first)s"
     if groups is None:
-        text = f"""
-            select series_id, date_part('epoch', slot), {_single(aggregation)}::float8
-            from ({each}) as each
-        """
+        lines = f"select series_id as line, {number} as point, m, {columns} from ({each}) as each"
     else:
-        text = f"""
-            select g.number, date_part('epoch', slot), ({across})::float8
+        lines = f"""
+            select g.line, {number} as point, sum(m) as m, {columns}
             from ({each}) as each
-            join unnest(%(ids)s::int[], %(groups)s::int[]) as g(series_id, number)
-              using (series_id)
-            group by 1, 2
+            join unnest(%(ids)s::int[], %(groups)s::int[]) as g(series_id, line) using (series_id)
+            group by 1, slot
         """
-    parameters = {
-        "step": step,
-        "ids": list(series_ids),
-        "groups": list(groups) if groups is not None else None,
-        "start": start,
-        "end": end,
-    }
-    with connection.cursor(binary=True) as cursor:
-        return cursor.execute(text.encode(), parameters).fetchall()
-
-
-def _single(aggregation: Aggregation) -> str:
-    return "s / n" if aggregation is Aggregation.AVG else "v"
+    arrays = "".join(f", array_agg(v{index})" for index in range(len(texts)))
+    text = f"select line, sum(m)::int8, array_agg(point){arrays} from ({lines}) l group by line"
+    first = span.start - 1 if closed_right else span.start
+    with binary.cursor(connection) as cursor:
+        rows = cursor.execute(
+            text.encode(),
+            {
+                "step": step,
+                "first": first,
+                "ids": list(series_ids),
+                "groups": list(groups) if groups is not None else None,
+                "start": datetime.fromtimestamp(first * step, UTC),
+                "end": datetime.fromtimestamp((first + len(span)) * step, UTC),
+            },
+        ).fetchall()
+    return [
+        Columns(
+            number=line,
+            points=binary.integers(points),
+            values=tuple(binary.floats(each) for each in arrays),
+            rows=read,
+        )
+        for line, read, points, *arrays in rows
+    ]

@@ -1,55 +1,169 @@
-"""Answers kept in Redis, as compressed JSON. Without Redis every answer is computed."""
+"""Parts of answers kept in Redis. Without Redis every answer is computed.
+
+A plan has one hash; all its keys carry it as their hash tag, so they share a slot.
+`cache:query:{sha256}:c:N` is chunk N of closed points, `…:tail` what was read last beyond them,
+`…:lock:A-B` stands while somebody reads the points A to B.
+"""
 
 import hashlib
 import json
+import struct
 import threading
 import time
-import zlib
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 from redis.exceptions import RedisClusterException
 
+from pulseboard.domain.splice import Segment, chunk_numbers
 from pulseboard.observability import logger
 from pulseboard.stores import cache
 
 PAUSE = 5.0
 """Seconds without asking a cache that has just failed: a wait a query would cost more than it."""
 
+_HEADER = struct.Struct("<4sIqqd")
+_FORMAT = b"pbs1"
+
 _lock = threading.Lock()
 _not_before = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the cache knows of a plan's points."""
+
+    chunks: dict[int, Segment] = field(default_factory=dict)
+    tail: Segment | None = None
+    locked: bool = False
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All of them; what was read last comes last."""
+        return [*self.chunks.values(), *([self.tail] if self.tail else [])]
 
 
 def key(parameters: dict[str, Any]) -> str:
     """`cache:query:{sha256}` of normalised parameters: keys sorted, no white space."""
     text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"cache:query:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"cache:query:{{{digest}}}"
 
 
-def get(name: str) -> dict[str, Any] | None:
-    """The kept answer, or None."""
-    if time.monotonic() < _not_before:
-        return None
+def get(wanted: Sequence[tuple[str, range]]) -> list[Kept]:
+    """What is kept of these plans' points, in one round trip."""
+    if not wanted or time.monotonic() < _not_before:
+        return [Kept() for _ in wanted]
+    numbers = [chunk_numbers(span) for _, span in wanted]
     try:
-        found = cache.client().get(name)
+        pipe = cache.client().pipeline(transaction=False)
+        for (name, span), chunks in zip(wanted, numbers, strict=True):
+            # The cluster client sends no MGET in a pipeline.
+            for each in (
+                _lock_name(name, span),
+                f"{name}:tail",
+                *(f"{name}:c:{n}" for n in chunks),
+            ):
+                pipe.get(each)
+        found = iter(pipe.execute())
     except (redis.RedisError, RedisClusterException) as error:
         _pause(error)
-        return None
-    if not isinstance(found, bytes):
-        return None
-    answer: dict[str, Any] = json.loads(zlib.decompress(found))
-    return answer
+        return [Kept() for _ in wanted]
+    return [_kept(chunks, found) for chunks in numbers]
 
 
-def put(name: str, answer: dict[str, Any], *, seconds: int) -> None:
-    """Keep an answer for a while, if the cache is there."""
-    if time.monotonic() < _not_before:
+def _kept(chunks: range, found: Iterator[bytes | None]) -> Kept:
+    locked, tail = next(found) is not None, _decode(next(found))
+    decoded = {number: _decode(next(found)) for number in chunks}
+    return Kept(
+        chunks={number: segment for number, segment in decoded.items() if segment is not None},
+        tail=tail,
+        locked=locked,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is to be kept of one plan: chunks by number for `chunk_life` seconds after their
+    birth, the tail for `tail_life` seconds from now; its lock on `span` is released.
+    """
+
+    name: str
+    span: range
+    chunks: Mapping[int, Segment]
+    tail: Segment | None
+
+
+def put(parts: Sequence[Keeping], *, now: float, chunk_life: float, tail_life: float) -> None:
+    """Keep parts of answers, if the cache is there, in one round trip."""
+    if not parts or time.monotonic() < _not_before:
         return
-    packed = zlib.compress(json.dumps(answer, separators=(",", ":")).encode(), 1)
     try:
-        cache.client().set(name, packed, ex=seconds)
+        pipe = cache.client().pipeline(transaction=False)
+        for part in parts:
+            for number, segment in part.chunks.items():
+                left = round((segment.born + chunk_life - now) * 1000)
+                if left > 0:
+                    pipe.set(f"{part.name}:c:{number}", _encode(segment), px=left)
+            if part.tail is not None and len(part.tail.span):
+                pipe.set(f"{part.name}:tail", _encode(part.tail), px=round(tail_life * 1000))
+            pipe.delete(_lock_name(part.name, part.span))
+        pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         _pause(error)
+
+
+def lock(wanted: Sequence[tuple[str, range]], *, seconds: float) -> list[bool]:
+    """For each plan and span, whether it is ours to read; all of them without a cache.
+
+    A lock is released by `put` or `release`, and ends by itself after `seconds`.
+    """
+    if not wanted or time.monotonic() < _not_before:
+        return [True] * len(wanted)
+    try:
+        pipe = cache.client().pipeline(transaction=False)
+        for name, span in wanted:
+            pipe.set(_lock_name(name, span), b"1", nx=True, px=round(seconds * 1000))
+        return [bool(got) for got in pipe.execute()]
+    except (redis.RedisError, RedisClusterException) as error:
+        _pause(error)
+        return [True] * len(wanted)
+
+
+def release(wanted: Sequence[tuple[str, range]]) -> None:
+    """Give locks back without an answer."""
+    put([Keeping(name, span, {}, None) for name, span in wanted], now=0, chunk_life=0, tail_life=0)
+
+
+def _lock_name(name: str, span: range) -> str:
+    return f"{name}:lock:{span.start}-{span.stop}"
+
+
+def _encode(segment: Segment) -> bytes:
+    names = json.dumps(list(segment.lines), separators=(",", ":")).encode()
+    head = _HEADER.pack(_FORMAT, len(names), segment.span.start, segment.span.stop, segment.born)
+    return b"".join([head, names, *(values.tobytes() for values in segment.lines.values())])
+
+
+def _decode(data: bytes | None) -> Segment | None:
+    if data is None or data[:4] != _FORMAT:
+        return None
+    _, length, start, stop, born = _HEADER.unpack_from(data)
+    at = _HEADER.size + length
+    keys = json.loads(data[_HEADER.size : at])
+    size = (stop - start) * 8
+    if len(data) != at + size * len(keys):
+        return None
+    lines: dict[str, array[float]] = {}
+    for key_ in keys:
+        values = array("d")
+        values.frombytes(data[at : at + size])
+        lines[key_] = values
+        at += size
+    return Segment(range(start, stop), lines, born)
 
 
 def _pause(error: Exception) -> None:

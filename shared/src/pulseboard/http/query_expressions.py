@@ -1,0 +1,133 @@
+"""Evaluates expressions over what their selectors read. Imported when the first one is asked."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pulseboard.contracts.queries import Tier
+from pulseboard.domain import promql
+from pulseboard.domain.promql.series import Stored
+from pulseboard.domain.promql.tree import Need, Read
+from pulseboard.domain.splice import line_key
+from pulseboard.domain.tiers import RESOLUTIONS
+from pulseboard.http import query_limits
+from pulseboard.http.query_reading import Part
+from pulseboard.settings import settings
+from pulseboard.stores import expression_reads, queries
+from pulseboard.stores.expression_reads import Found, Window
+
+if TYPE_CHECKING:
+    from pulseboard.domain.expression import Expression
+    from pulseboard.domain.plan import Plan
+    from pulseboard.http.query_reading import Reading
+
+FINE = 10
+"""Seconds: buckets as narrow as the usual sampling hold a sample each; samples are cheaper."""
+MANY = 300_000
+"""Samples: from here on counters are reduced to buckets in SQL, which sorts, but sends less."""
+
+
+def evaluate(reading: Reading, plan: Plan, expression: Expression, span: range) -> Part:
+    """The points `span` of an expression."""
+    data: dict[Read, Sequence[Stored]] = {}
+    notes: list[str] = []
+    rows, seen = 0, not expression.reads
+    for read in expression.reads:
+        series, told = reading.find(read.name, read.matchers)
+        notes += told
+        seen = seen or bool(series)
+        most = settings().query_max_series * 10
+        if len(series) > most:
+            raise query_limits.too_much(
+                f"The selector finds more than {most} series.", "query", "add a tag filter"
+            )
+        query_limits.check_samples(len(series) * len(span))
+        found = _fetch(reading, plan, expression, read, series, span)
+        data[read] = found.stored
+        rows += found.rows
+    times = np.arange(span.start, span.stop, dtype=np.float64) * plan.step
+    lines = promql.evaluate(expression.tree, times=times, data=data, lookback=expression.lookback)
+    query_limits.check_lines(0, len(lines), len(plan.span))
+    kept: dict[str, array[float]] = {}
+    for line in lines:
+        labels = dict(line.labels)
+        values = array("d")
+        values.frombytes(np.where(line.present, line.values, math.nan).tobytes())
+        kept[line_key(labels.pop(queries.NAME, ""), labels)] = values
+    return Part(kept, rows, tuple(dict.fromkeys(notes)), seen)
+
+
+def _fetch(
+    reading: Reading,
+    plan: Plan,
+    expression: Expression,
+    read: Read,
+    series: Sequence[queries.Series],
+    span: range,
+) -> Found:
+    if not series:
+        return Found([], 0)
+    length = read.window if read.window is not None else expression.lookback
+    window = Window(
+        start=span.start * plan.step - read.offset - length,
+        end=(span.stop - 1) * plan.step - read.offset,
+    )
+    grid = _grid(plan.step if len(span) > 1 else 0, length, read.offset)
+    if len(span) == 1 and window.end % grid:
+        grid = 0
+    name = ("read", plan.tier, read, window, grid)
+    return reading.once(name, lambda: _read(reading, plan.tier, read, series, window, grid))
+
+
+def _grid(*lengths: float) -> int:
+    """The width of buckets, in seconds, that all windows are made of; 0: there is none."""
+    if any(length != int(length) for length in lengths):
+        return 0
+    return math.gcd(*(int(length) for length in lengths))
+
+
+def _read(
+    reading: Reading,
+    tier: Tier,
+    read: Read,
+    series: Sequence[queries.Series],
+    window: Window,
+    grid: int,
+) -> Found:
+    connection = reading.connection
+    stale: dict[int, tuple[float, ...]] = {}
+    if read.window is None:
+        stale = expression_reads.read_ends(connection, series=series, window=window)
+    length = window.end - window.start
+    each = RESOLUTIONS[tier] if tier is not Tier.RAW else FINE
+    samples = len(series) * length / each
+    if read.needs is Need.LAST and grid == length and tier is Tier.RAW:
+        return expression_reads.read_newest(connection, series=series, window=window, stale=stale)
+    if tier is Tier.RAW:
+        whole = read.needs is Need.SAMPLES or grid < FINE or grid == 0
+        whole = whole or grid == FINE or (read.needs is Need.COUNTER and samples < MANY)
+    else:
+        # A rollup has no moments inside its buckets: its newest values stand for samples.
+        whole = read.needs in (Need.SAMPLES, Need.COUNTER) or (
+            read.needs is Need.LAST and grid <= each
+        )
+    if whole:
+        query_limits.check_samples(samples)
+        return expression_reads.read_samples(
+            connection, tier=tier, series=series, window=window, stale=stale
+        )
+    query_limits.check_samples(len(series) * length / grid)
+    return expression_reads.read_statistics(
+        connection,
+        tier=tier,
+        series=series,
+        window=window,
+        stale=stale,
+        step=grid,
+        needs=read.needs,
+    )

@@ -1,0 +1,178 @@
+"""Reads the points of plans from the database; what several plans ask for is read once."""
+
+import time
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg
+
+from pulseboard.contracts.queries import Aggregation
+from pulseboard.domain.expression import Pushed
+from pulseboard.domain.plan import Bucketed, Plan
+from pulseboard.domain.selector import Matcher
+from pulseboard.domain.splice import line_key, nothing
+from pulseboard.http import query_limits
+from pulseboard.settings import settings
+from pulseboard.stores import queries
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Points of a plan as read: lines by `line_key`, and what that took.
+
+    `seen` tells whether any series was found, with values or without.
+    """
+
+    lines: dict[str, "array[float]"]
+    rows: int = 0
+    notes: tuple[str, ...] = ()
+    seen: bool = True
+
+
+@dataclass
+class Reading:
+    """One connection and what has been read over it, until `deadline` (monotonic seconds)."""
+
+    connection: psycopg.Connection[Any]
+    deadline: float
+    memo: dict[object, Any] = field(default_factory=dict)
+    _aggregations: dict[object, dict[Aggregation, None]] = field(default_factory=dict)
+
+    def expect(self, plans: Iterable[tuple[Plan, range]]) -> None:
+        """Announce what will be read, so that plans that share rows read them together."""
+        for plan, span in plans:
+            if isinstance(plan.shape, Bucketed):
+                place = (plan.shape.source, plan.tier, plan.step, span)
+                self._aggregations.setdefault(place, {})[plan.shape.aggregation] = None
+
+    def read(self, plan: Plan, span: range) -> Part:
+        """The points `span` of a plan.
+
+        Raises InvalidRequest for a limit that is passed, Unavailable without a database.
+        """
+        seconds = min(settings().query_timeout, self.deadline - time.monotonic())
+        if seconds <= 0:
+            raise query_limits.too_slow(settings().query_batch_timeout)
+        try:
+            with self.connection.transaction():
+                queries.limit_time(self.connection, seconds=seconds)
+                if isinstance(plan.shape, Bucketed):
+                    return self._bucketed(plan, plan.shape, span)
+                pushed = plan.shape.pushed(plan.step)
+                if pushed is not None:
+                    return self._pushed(plan, pushed, span)
+                # Brings numpy, which takes about 0.2 s to import: plain panels don't pay it.
+                from pulseboard.http.query_expressions import evaluate
+
+                return evaluate(self, plan, plan.shape, span)
+        except psycopg.errors.QueryCanceled as error:
+            raise query_limits.too_slow(seconds) from error
+
+    def once(self, name: object, read: Callable[[], Result]) -> Result:
+        """What `read` gives, remembered under a name."""
+        if name not in self.memo:
+            self.memo[name] = read()
+        found: Result = self.memo[name]
+        return found
+
+    def find(
+        self, name: str | None, matchers: Sequence[Matcher]
+    ) -> tuple[list[queries.Series], tuple[str, ...]]:
+        """The series of a selector, and a note when there is no such metric."""
+        found = self.once(
+            ("series", name, tuple(matchers)),
+            lambda: queries.find_series(
+                self.connection,
+                name=name,
+                matchers=matchers,
+                limit=settings().query_max_series * 10 + 1,
+            ),
+        )
+        if found is None:
+            return [], (f"there is no metric named {name}",) if name else ()
+        return found, ()
+
+    def _bucketed(self, plan: Plan, shape: Bucketed, span: range) -> Part:
+        place = (shape.source, plan.tier, plan.step, span)
+        together = list(self._aggregations.get(place, {shape.aggregation: None}))
+        parts = self.once(
+            ("lines", place), lambda: self._read_bucketed(plan, shape, span, together)
+        )
+        return parts[shape.aggregation]
+
+    def _read_bucketed(
+        self, plan: Plan, shape: Bucketed, span: range, together: list[Aggregation]
+    ) -> dict[Aggregation, Part]:
+        series, notes = self.find(shape.name, shape.matchers)
+        if shape.group_by is None:
+            labels = [each.tags for each in series]
+        else:
+            keys = shape.group_by
+            labels = [
+                {key: each.tags[key] for key in keys if each.tags.get(key)} for each in series
+            ]
+        lines, rows = self._lines(
+            plan,
+            series,
+            [line_key(shape.name, each) for each in labels],
+            span,
+            [queries.BUCKETED[each] for each in together],
+        )
+        return {
+            aggregation: Part(lines[number], rows, notes, seen=bool(series))
+            for number, aggregation in enumerate(together)
+        }
+
+    def _pushed(self, plan: Plan, pushed: Pushed, span: range) -> Part:
+        series, notes = self.find(pushed.read.name, pushed.read.matchers)
+        value = queries.over_groups(Aggregation(pushed.statistic), pushed.operator)
+        lines, rows = self._lines(
+            plan,
+            series,
+            [line_key("", pushed.group_of(each.tags)) for each in series],
+            span,
+            [value],
+            closed_right=True,
+        )
+        return Part(lines[0], rows, notes, seen=bool(series))
+
+    def _lines(
+        self,
+        plan: Plan,
+        series: list[queries.Series],
+        keys: list[str],
+        span: range,
+        values: list[queries.Value],
+        *,
+        closed_right: bool = False,
+    ) -> tuple[list[dict[str, "array[float]"]], int]:
+        numbers: dict[str, int] = {}
+        groups = [numbers.setdefault(key, len(numbers)) for key in keys]
+        query_limits.check_lines(len(series), len(numbers), len(plan.span))
+        if not series:
+            return [{} for _ in values], 0
+        alone = len(numbers) == len(series)
+        columns = queries.read_lines(
+            self.connection,
+            tier=plan.tier,
+            values=values,
+            series_ids=[each.id for each in series],
+            groups=None if alone else groups,
+            step=plan.step,
+            span=span,
+            closed_right=closed_right,
+        )
+        names = dict(enumerate(numbers))
+        if alone:
+            names = {each.id: key for each, key in zip(series, keys, strict=True)}
+        lines: list[dict[str, array[float]]] = [{} for _ in values]
+        for column in columns:
+            for kept, given in zip(lines, column.values, strict=True):
+                line = kept[names[column.number]] = nothing(len(span))
+                for point, value in zip(column.points, given, strict=True):
+                    line[point] = value
+        return lines, sum(column.rows for column in columns)
