@@ -926,7 +926,7 @@ export type BatchQuery = {
     /**
      * Query
      *
-     * A metric name, optionally with tags, or an expression.
+     * A metric name, optionally with tags, which is bucketed by `aggregation`; or an expression in the subset of PromQL, which looks back from each point.
      */
     query: string;
     /**
@@ -2364,7 +2364,8 @@ export type QueryBatch = {
 /**
  * QueryData
  *
- * Columnar: `timestamps` (ms since 1970, start of each bucket) serve all series.
+ * Columnar: `timestamps` (ms since 1970) serve all series: the start of each bucket, or the
+ * moments at which an expression was evaluated.
  */
 export type QueryData = {
     /**
@@ -2385,6 +2386,8 @@ export type QueryData = {
 export type QueryMeta = {
     /**
      * Cached
+     *
+     * Nothing was read from the database.
      */
     cached: boolean;
     /**
@@ -2405,6 +2408,8 @@ export type QueryMeta = {
     resolution: string;
     /**
      * Rowsread
+     *
+     * Rows of the table that were read for this answer; the rest was cached.
      */
     rowsRead: number;
     /**
@@ -2437,7 +2442,7 @@ export type QueryParams = {
     /**
      * Query
      *
-     * A metric name, optionally with tags, or an expression.
+     * A metric name, optionally with tags, which is bucketed by `aggregation`; or an expression in the subset of PromQL, which looks back from each point.
      */
     query: string;
     /**
@@ -2574,6 +2579,8 @@ export type Scope = 'ingest' | 'read' | 'write';
 export type SeriesData = {
     /**
      * Name
+     *
+     * The metric; empty for a computed line with tags, the expression without.
      */
     name: string;
     /**

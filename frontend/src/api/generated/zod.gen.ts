@@ -688,7 +688,7 @@ export const zPosition = z.object({
  */
 export const zQueryBatch = z.object({
     end: z.iso.datetime(),
-    queries: z.array(zBatchQuery).min(1).max(100),
+    queries: z.array(zBatchQuery).min(1).max(1000),
     start: z.iso.datetime()
 });
 
@@ -844,7 +844,8 @@ export const zSeriesData = z.object({
 /**
  * QueryData
  *
- * Columnar: `timestamps` (ms since 1970, start of each bucket) serve all series.
+ * Columnar: `timestamps` (ms since 1970) serve all series: the start of each bucket, or the
+ * moments at which an expression was evaluated.
  */
 export const zQueryData = z.object({
     series: z.array(zSeriesData),
