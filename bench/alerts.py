@@ -30,7 +30,7 @@ BACKTEST_SERIES = 10
 DAYS = 6
 
 
-def run(database_url: str, redis_url: str) -> None:
+def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
     """Print seconds of a tick, how they grow, what sharing reads saves, and of a backtest."""
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute(
