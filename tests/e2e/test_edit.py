@@ -220,7 +220,7 @@ def test_a_change_is_saved_when_the_page_is_left_at_once(page: Page, boards: Boa
     boards.wait_for_version(board, 2)
 
     edit(page, board)
-    drag(page, header(page, "C"), 0, -400)
+    drag(page, header(page, "C"), 350, 20)
     page.goto("about:blank")
     page.goto("/")
     boards.wait_for_version(board, 3)
@@ -354,6 +354,7 @@ def test_a_panel_is_built_with_a_live_preview(other: Page, stack: dict[str, str]
     other.get_by_label("Shown as").fill("brief")
     expect(legend.get_by_role("button", name="brief")).to_be_visible()
     other.get_by_role("button", name="Save panel").click()
+    expect(other.get_by_role("button", name="Done")).to_be_visible()
     expect(other.get_by_role("region", name="Load of this host")).to_be_visible()
     (saved,) = boards.read(board)["panels"]
     assert (saved["type"], saved["title"]) == ("area", "Load of this host")

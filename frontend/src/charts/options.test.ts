@@ -26,9 +26,8 @@ test('the value scale is never flat and counts from zero when that costs little'
 test('a line has no fill, an area has', () => {
   const size = { width: 100, height: 100 }
   expect(chartOptions(style, calls, size, undefined).series[1]?.fill).toBeUndefined()
-  expect(
-    chartOptions({ ...style, kind: 'area' }, calls, size, undefined).series[1]?.fill,
-  ).toContain('#123456')
+  const area = chartOptions({ ...style, kind: 'area' }, calls, size, undefined).series[1]?.fill
+  expect(typeof area === 'function' ? area({} as never, 1) : area).toContain('#123456')
 })
 
 test('the time axis is as fine as its lines are apart', () => {
@@ -36,4 +35,12 @@ test('the time axis is as fine as its lines are apart', () => {
   expect(clockText(noon, 10)).toBe('12:05:10')
   expect(clockText(noon, 300)).toBe('12:05')
   expect(clockText(noon, 86_400)).toMatch(/31/)
+})
+
+test('colours are those of now, so that another theme needs no new chart', () => {
+  const dark = { ...style, series: [{ label: 'a', color: '#abcdef' }] }
+  const size = { width: 100, height: 100 }
+  const stroke = chartOptions(style, { ...calls, style: () => dark }, size, undefined).series[1]
+    ?.stroke
+  expect(typeof stroke === 'function' ? stroke({} as never, 1) : stroke).toBe('#abcdef')
 })

@@ -24,6 +24,8 @@ export type ChartCallbacks = {
   range: () => [number, number]
   onCursor: (chart: uPlot) => void
   onZoom: (start: number, end: number) => void
+  /** The style as it is now: a chart is redrawn, not made anew, when only colours change. */
+  style?: () => ChartStyle
 }
 
 /** uPlot's options for a style; pure but for the paths that uPlot's own module builds. */
@@ -35,10 +37,12 @@ export function chartOptions(
   zone: Zone = 'browser',
 ): uPlot.Options {
   const font = '11px ui-sans-serif, system-ui, sans-serif'
+  const now = () => calls.style?.() ?? style
+  const colorOf = (place: number) => now().series[place]?.color ?? now().axisColor
   const axis = {
-    stroke: style.axisColor,
+    stroke: () => now().axisColor,
     font,
-    grid: { stroke: style.gridColor, width: 1 },
+    grid: { stroke: () => now().gridColor, width: 1 },
     ticks: { show: false },
   }
   return {
@@ -81,11 +85,11 @@ export function chartOptions(
       {},
       // A chart without a line keeps its scales, axes and zoom by one that is never drawn.
       ...(style.series.length ? [] : [{ show: true, points: { show: false } }]),
-      ...style.series.map(({ label, color }) => ({
+      ...style.series.map(({ label }, place) => ({
         label,
-        stroke: color,
+        stroke: () => colorOf(place),
         width: style.kind === 'bar' ? 0 : 1.6,
-        fill: fillOf(style.kind, color),
+        fill: style.kind === 'line' ? undefined : () => fillOf(style.kind, colorOf(place)),
         points: { show: false },
         spanGaps: style.connect,
         paths: style.kind === 'bar' ? bars : undefined,
@@ -102,10 +106,10 @@ export function chartOptions(
           calls.onZoom(Math.round(start * 1000), Math.round(end * 1000))
         },
       ],
-      drawClear: [(chart) => drawAreas(chart, style)],
+      drawClear: [(chart) => drawAreas(chart, now())],
       draw: [
-        (chart) => drawThresholds(chart, style),
-        (chart) => drawMarks(chart, style.marks ?? []),
+        (chart) => drawThresholds(chart, now()),
+        (chart) => drawMarks(chart, now().marks ?? []),
       ],
     },
   }
@@ -149,8 +153,7 @@ export function valueRange(
   return top > bottom ? [bottom, top] : [bottom, bottom + 1]
 }
 
-function fillOf(kind: ChartStyle['kind'], color: string): string | undefined {
-  if (kind === 'line') return undefined
+function fillOf(kind: ChartStyle['kind'], color: string): string {
   return kind === 'bar' ? color : `color-mix(in srgb, ${color} 22%, transparent)`
 }
 

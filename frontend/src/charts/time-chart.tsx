@@ -29,9 +29,12 @@ export function TimeChart(props: Props) {
   const box = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | null>(null)
   const latest = useRef(props)
+  const look = useRef('')
   const [tip, setTip] = useState<Tip | null>(null)
   const zone = useZone()
   latest.current = props
+
+  const colors = [style.axisColor, ...style.series.map((series) => series.color)].join()
 
   useLayoutEffect(() => {
     const element = box.current
@@ -44,6 +47,7 @@ export function TimeChart(props: Props) {
       chartOptions(
         latest.current.style,
         {
+          style: () => latest.current.style,
           range: () => [latest.current.start / 1000, latest.current.end / 1000],
           onZoom: (start, end) => latest.current.onZoom(start, end),
           onCursor: (u) => {
@@ -81,9 +85,14 @@ export function TimeChart(props: Props) {
   }, [identity, zone])
 
   useEffect(() => {
-    // One chart after another: all charts of a board get their data at once.
-    bitByBit(latest, () => chart.current?.setData(toPlot(latest.current)))
-  }, [times, drawn, props.start, props.end])
+    const draw = () => chart.current?.setData(toPlot(latest.current))
+    const next = `${props.end - props.start} ${colors}`
+    // What a hand has asked for is drawn at once. A refresh brings all charts of a board new
+    // data while the hand may be busy elsewhere: they are drawn one after another.
+    if (look.current === next) bitByBit(latest, draw)
+    else draw()
+    look.current = next
+  }, [times, drawn, props.start, props.end, colors])
 
   return (
     <div className="relative h-full min-h-0 w-full">

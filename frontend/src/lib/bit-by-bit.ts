@@ -1,6 +1,6 @@
 /** Work of one frame, in milliseconds and in jobs: drawn canvases are also painted in their frame. */
-const BUDGET = 6
-const MOST = 3
+const BUDGET = 5
+const MOST = 2
 
 const waiting = new Map<object, () => void>()
 let running = false

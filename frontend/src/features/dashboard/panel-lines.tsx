@@ -20,8 +20,8 @@ type Props = {
 
 /** A panel over time: line, area or bar, with its legend. */
 export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props) {
-  // Charts are drawn anew after the page has changed its colours.
-  const theme = useDeferredValue(useTheme((state) => state.shown))
+  // Colours are read from the page's, which a theme changes: charts follow right after it.
+  useDeferredValue(useTheme((state) => state.shown))
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const { options } = panel
   const looks = useMemo(() => dress(table, options), [table, options])
@@ -59,7 +59,7 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
           times={table.times}
           drawn={pick(drawn)}
           measured={pick(measured)}
-          identity={JSON.stringify([theme, kind, options, lines.map((line) => line.key)])}
+          identity={JSON.stringify([kind, options, lines.map((line) => line.key)])}
           start={data.start}
           end={data.end}
           onZoom={onZoom}
