@@ -420,6 +420,37 @@ def test_a_backtest_equals_the_ticks_over_the_same_data(admin: TestClient, clock
     assert preview["ticks"] == 40
 
 
+@pytest.mark.parametrize("reducer", ["last", "avg"])
+def test_expressions_fire_live_as_they_do_in_a_backtest(
+    admin: TestClient, clock: Clock, reducer: str
+) -> None:
+    fields = {
+        "name": "busy",
+        "query": "sum by (env) (rate(requests[1m]))",
+        "condition": "gt",
+        "threshold": 5,
+        "window": "30s",
+        "reducer": reducer,
+    }
+    make(admin, **fields)
+    broken = make(admin, name="unmatched", query="cpu + on (host) requests")
+    start = clock.now + TICK
+    total = 0.0
+    for number in range(30):
+        clock.now += TICK
+        total += 100 if 8 <= number < 16 else 10
+        for host in "ab":
+            clock.send(total, name="requests", host=host, env="prod")
+        tick.run(now=clock.now)
+    assert read(admin, f"/rules/{broken['id']}")["lastError"] is None
+    events = [event for event in read(admin, "/events") if event["ruleName"] == "busy"]
+    (event,) = events
+    assert (event["tags"], event["status"]) == ({"env": "prod"}, "resolved")
+    body = {"rule": fields, "start": int(start * 1000), "end": int((clock.now + 1) * 1000)}
+    preview = admin.post(f"{API}/preview", json=body).json()["data"]
+    assert [one["at"] for one in preview["changes"]] == [event["triggeredAt"], event["resolvedAt"]]
+
+
 def deliver(report: Report, answer: dict[str, Any] | None = None) -> None:
     """What Step Functions does with a tick's answer: notify, then acknowledge."""
     claims = [claim.model_dump(mode="json", by_alias=True) for claim in report.claims]

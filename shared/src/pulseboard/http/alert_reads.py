@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from pulseboard.domain import backtest
+from pulseboard.contracts.alerts import Reducer
+from pulseboard.domain import backtest, promql
 from pulseboard.domain import selector as selectors
 from pulseboard.domain.alerting import LiveRule
 from pulseboard.domain.series import canonical_tags
 from pulseboard.exceptions import InvalidRequest, PulseboardError
+from pulseboard.http import alert_expressions
+from pulseboard.http.alert_expressions import Evaluated
 from pulseboard.settings import settings
 from pulseboard.stores import alert_reads, database
 
@@ -33,6 +36,14 @@ class Line:
     tags: dict[str, str]
 
 
+_Key = tuple[str, float, float, bool]
+
+
+def _key(rule: LiveRule) -> _Key:
+    """What expressions share: the same text over the same window, at its end or throughout."""
+    return rule.query, rule.limits.window, rule.delay, rule.reducer is Reducer.LAST
+
+
 @dataclass
 class Readings:
     """What rules read at one tick."""
@@ -41,9 +52,22 @@ class Readings:
     windows: dict[tuple[float, float], dict[int, alert_reads.Window] | PulseboardError] = field(
         default_factory=dict
     )
+    expressions: dict[_Key, list[Evaluated] | PulseboardError] = field(default_factory=dict)
 
     def of(self, rule: LiveRule) -> list[tuple[str, dict[str, str], float | None]]:
         """Each series of a rule: key, tags, value or None. Raises what its read raised."""
+        evaluated = self.expressions.get(_key(rule))
+        if evaluated is not None:
+            if isinstance(evaluated, PulseboardError):
+                raise evaluated
+            return [
+                (
+                    canonical_tags(one.tags).decode(),
+                    one.tags,
+                    alert_expressions.reduce(one.values, rule.reducer),
+                )
+                for one in evaluated
+            ]
         lines = self.lines[rule.query]
         if isinstance(lines, PulseboardError):
             raise lines
@@ -64,6 +88,7 @@ class _Catalogue:
     newest: int = -1
     until: float = 0.0
     lines: dict[str, list[Line] | PulseboardError] = field(default_factory=dict)
+    expressions: dict[str, promql.Expr] = field(default_factory=dict)
 
 
 _catalogue = _Catalogue()
@@ -84,6 +109,11 @@ def read(connection: psycopg.Connection[Any], rules: Iterable[LiveRule], *, at: 
     readings = Readings(lines=_resolve(connection, {rule.query for rule in rules}))
     wanted: dict[tuple[float, float], set[int]] = {}
     for rule in rules:
+        expr = _catalogue.expressions.get(rule.query)
+        if expr is not None:
+            if _key(rule) not in readings.expressions:
+                readings.expressions[_key(rule)] = _evaluate(connection, rule, expr, at)
+            continue
         lines = readings.lines[rule.query]
         if not isinstance(lines, PulseboardError):
             ids = wanted.setdefault((rule.limits.window, rule.delay), set())
@@ -92,6 +122,20 @@ def read(connection: psycopg.Connection[Any], rules: Iterable[LiveRule], *, at: 
         end = at - delay
         readings.windows[window, delay] = _window(connection, sorted(ids), end - window, end)
     return readings
+
+
+def _evaluate(
+    connection: psycopg.Connection[Any], rule: LiveRule, expr: promql.Expr, at: float
+) -> list[Evaluated] | PulseboardError:
+    times = alert_expressions.moments(at - rule.delay, rule.limits.window, rule.reducer)
+    try:
+        with connection.transaction():
+            _limit_time(connection)
+            return alert_expressions.evaluate(connection, expr, times)
+    except psycopg.errors.QueryCanceled:
+        return InvalidRequest("Reading the expression's samples took too long: narrow it.")
+    except InvalidRequest as error:
+        return error
 
 
 def _window(
@@ -126,9 +170,15 @@ def _resolve(
     found: dict[str, selectors.Selector] = {}
     for text in unknown:
         try:
-            found[text] = selectors.parse(text)
+            meaning = _parse(text)
         except PulseboardError as error:
             _catalogue.lines[text] = error
+            continue
+        if isinstance(meaning, selectors.Selector):
+            found[text] = meaning
+        else:
+            _catalogue.expressions[text] = meaning
+            _catalogue.lines[text] = []
     most = settings().alert_max_series
     answers = alert_reads.find_many(
         connection,
@@ -159,7 +209,23 @@ def _resolve(
 
 def check_query(text: str) -> None:
     """Raise InvalidRequest, with the position, for a text that no rule could read."""
-    selectors.parse(text)
+    _parse(text)
+
+
+def _parse(text: str) -> selectors.Selector | promql.Expr:
+    """A selector where the text is one, else an expression. Raises InvalidRequest of the reader
+    that came further."""
+    try:
+        return selectors.parse(text)
+    except InvalidRequest as plain:
+        try:
+            return promql.parse(text)
+        except InvalidRequest as error:
+            raise (error if _position(error) > _position(plain) else plain) from None
+
+
+def _position(error: InvalidRequest) -> int:
+    return max((detail.position or 0 for detail in error.details or ()), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +248,9 @@ def read_history(rule: LiveRule, ticks: backtest.Floats) -> list[History]:
         lines = _resolve(connection, {rule.query})[rule.query]
         if isinstance(lines, PulseboardError):
             raise lines
+        expr = _catalogue.expressions.get(rule.query)
+        if expr is not None:
+            return _expression_history(connection, rule, expr, ticks)
         if not lines:
             return []
         try:
@@ -211,4 +280,39 @@ def read_history(rule: LiveRule, ticks: backtest.Floats) -> list[History]:
                 backtest.reduce_windows(times, samples, ends, window=window, reducer=rule.reducer),
             )
         )
+    return histories
+
+
+def _expression_history(
+    connection: psycopg.Connection[Any],
+    rule: LiveRule,
+    expr: promql.Expr,
+    ticks: backtest.Floats,
+) -> list[History]:
+    ends = ticks - rule.delay
+    times = ends
+    if rule.reducer is not Reducer.LAST:
+        lead = alert_expressions.moments(float(ends[0]), rule.limits.window, rule.reducer)[:-1]
+        times = np.concatenate([lead, ends])
+    try:
+        with connection.transaction():
+            _limit_time(connection)
+            lines = alert_expressions.evaluate(connection, expr, times)
+    except psycopg.errors.QueryCanceled as error:
+        raise InvalidRequest(
+            "Reading the samples took too long: take a shorter range or narrow the query."
+        ) from error
+    if rule.reducer is Reducer.LAST:
+        return [History(line.tags, line.values) for line in lines]
+    histories = []
+    for line in lines:
+        present = ~np.isnan(line.values)
+        values = backtest.reduce_windows(
+            times[present],
+            line.values[present],
+            ends,
+            window=rule.limits.window,
+            reducer=rule.reducer,
+        )
+        histories.append(History(line.tags, values))
     return histories

@@ -116,6 +116,27 @@ def read_samples(
     return {row[0]: (bytes(row[1]), bytes(row[2])) for row in rows}
 
 
+def read_ends(
+    connection: psycopg.Connection[Any], *, series_ids: Sequence[int], start: float, end: float
+) -> dict[int, list[float]]:
+    """Stale markers of each series in (start, end], seconds since 1970.
+
+    Served by series_end_pkey.
+    """
+    rows = connection.execute(
+        """
+        select series_id, extract(epoch from time)::float8 from series_end
+        where series_id = any(%s) and time > to_timestamp(%s) and time <= to_timestamp(%s)
+        order by series_id, time
+        """,
+        (list(series_ids), start, end),
+    ).fetchall()
+    ends: dict[int, list[float]] = {}
+    for series_id, moment in rows:
+        ends.setdefault(series_id, []).append(moment)
+    return ends
+
+
 def to_seconds(microseconds: Any) -> Any:
     """Binary times of `read_samples`, as an array of integers, in seconds since 1970."""
     return microseconds / 1_000_000 + _TO_1970

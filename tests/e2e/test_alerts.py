@@ -1,0 +1,171 @@
+"""From a metric that crosses to one notice at a receiver, and the pages, on the local stack."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.e2e
+Received = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, Received]]:
+    """The address of an HTTP receiver, and what it got: idempotency keys and bodies."""
+    received: Received = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.append((self.headers["Idempotency-Key"], body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/alerts", received
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def http(stack: dict[str, str]) -> Iterator[httpx.Client]:
+    login = {"email": stack["email"], "password": stack["password"]}
+    with httpx.Client(base_url=stack["url"] + "/api/v1", trust_env=False) as client:
+        client.post("/auth/login", json=login).raise_for_status()
+        yield client
+
+
+def wait(what: str, happened: Callable[[], Any], seconds: float = 45) -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = happened()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.5)
+
+
+def test_a_metric_crosses_and_its_receiver_is_told_once(
+    http: httpx.Client, receiver: tuple[str, Received]
+) -> None:
+    url, received = receiver
+    rule = {
+        "name": "Queue too long",
+        "query": "e2e_queue_length",
+        "condition": "gt",
+        "threshold": 100,
+        "duration": "10s",
+        "window": "20s",
+        "notification": {"channels": [{"type": "webhook", "url": url}]},
+    }
+    http.post("/alerts/rules", json=rule).raise_for_status()
+
+    def events(value: float, status: str) -> list[dict[str, Any]]:
+        point = {"name": "e2e_queue_length", "value": value, "tags": {"queue": "mail"}}
+        http.post("/metrics", json=point).raise_for_status()
+        found = http.get("/alerts/events", params={"status": status}).json()["data"]
+        return [event for event in found if event["ruleName"] == rule["name"]]
+
+    events(5, "firing")
+    began = time.time()
+    (event,) = wait("firing", lambda: events(250, "firing"))
+    # The duration, two ticks, and the time to see it.
+    assert time.time() - began < 10 + 2 * 10 + 3
+    assert event["tags"] == {"queue": "mail"}
+    wait("the notice", lambda: received)
+    (ended,) = wait("resolving", lambda: events(5, "resolved"))
+    assert ended["id"] == event["id"]
+    wait("the resolved notice", lambda: len(received) == 2)
+    time.sleep(11)
+    assert [body["status"] for _, body in received] == ["firing", "resolved"]
+    assert len({key for key, _ in received}) == 2
+    body = received[0][1]
+    assert body["version"] == "4"
+    assert body["alerts"][0]["labels"]["queue"] == "mail"
+    assert body["alerts"][0]["generatorURL"].endswith(f"/alerts/{event['ruleId']}")
+
+
+def test_the_seeded_rules_are_there_to_look_at(
+    page: Page, check_accessible: Callable[[Page], None]
+) -> None:
+    page.goto("/alerts")
+    page.get_by_role("link", name="High CPU", exact=True).click()
+    expect(page.get_by_role("heading", name="High CPU")).to_be_visible()
+    check_accessible(page)
+    page.goto("/alerts")
+    expect(page.get_by_role("link", name="Host silent", exact=True)).to_be_visible()
+    check_accessible(page)
+    for tab in ("History", "Silences", "Channels", "Notifications"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel")).to_be_visible()
+        check_accessible(page)
+
+
+def test_a_rule_is_written_backtested_switched_and_deleted(
+    page: Page, check_accessible: Callable[[Page], None]
+) -> None:
+    page.goto("/alerts/new")
+    page.get_by_role("button", name="Save rule").click()
+    expect(page.get_by_text("Write a number.")).to_be_visible()
+    page.get_by_label("Name").fill("Any CPU at all")
+    page.get_by_label("Query").fill("cpu_usage_percent")
+    page.get_by_label("Threshold").fill("-1")
+    page.get_by_label("For", exact=True).fill("0s")
+    page.get_by_role("button", name="Backtest").click()
+    expect(page.get_by_text(re.compile("It would have fired"))).to_be_visible()
+    check_accessible(page)
+    page.get_by_role("button", name="Save rule").click()
+    expect(page.get_by_role("heading", name="Any CPU at all")).to_be_visible()
+    page.get_by_role("button", name="Evaluate now").click()
+    expect(page.get_by_text(re.compile("nothing was changed"))).to_be_visible()
+    page.get_by_role("link", name=re.compile("^Alerts")).click()
+    switch = page.get_by_role("checkbox", name="Enable Any CPU at all")
+    expect(switch).to_be_checked()
+    switch.click()
+    expect(switch).not_to_be_checked()
+    page.get_by_role("button", name="Delete Any CPU at all").click()
+    page.get_by_role("button", name="Delete the rule").click()
+    expect(page.get_by_role("link", name="Any CPU at all")).to_have_count(0)
+
+
+def test_what_the_server_refuses_is_taken_back(
+    stack: dict[str, str], browser: Browser, signed_in: Any
+) -> None:
+    context = browser.new_context(storage_state=signed_in, base_url=stack["url"])
+    page = context.new_page()
+    page.goto("/alerts")
+    switch = page.get_by_role("checkbox", name="Enable High CPU")
+    expect(switch).to_be_checked()
+    page.route("**/api/v1/alerts/rules/*", lambda route: route.abort())
+    switch.click()
+    expect(page.get_by_text("Pulseboard does not answer")).to_be_visible()
+    expect(switch).to_be_checked()
+    context.close()
+
+
+def test_a_channel_is_made_and_tested(page: Page, receiver: tuple[str, Received]) -> None:
+    url, received = receiver
+    page.goto("/alerts")
+    page.get_by_role("tab", name="Channels").click()
+    page.get_by_role("button", name="New channel").click()
+    page.get_by_label("Name").fill("e2e receiver")
+    page.get_by_label("Address").fill(url)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Test e2e receiver").click()
+    expect(page.get_by_text("The receiver took the test notification.")).to_be_visible(
+        timeout=30_000
+    )
+    assert received[0][1]["receiver"] == "e2e receiver"
