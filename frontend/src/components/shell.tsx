@@ -77,14 +77,14 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
           <Link to="/" aria-label="Pulseboard home" className="mr-2 sm:mr-4">
             <Brand />
           </Link>
-          <nav aria-label="Main" className="flex gap-1">
+          <nav aria-label="Main" className="flex gap-1 max-sm:gap-0">
             {links
               .filter((link) => link.shown)
               .map(({ to, label, icon: Icon }) => (
                 <Link
                   key={to}
                   to={to}
-                  className="flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text"
+                  className="flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text max-sm:gap-1 max-sm:px-1.5"
                   activeProps={{ className: 'bg-raised !text-text' }}
                   activeOptions={{ exact: to === '/' }}
                 >
@@ -100,7 +100,7 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
               to="/account"
               aria-label={`Account: ${user.email}`}
               title={user.email}
-              className="flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text"
+              className="flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text max-sm:gap-1 max-sm:px-1.5"
             >
               <UserRound size={17} aria-hidden="true" />
             </Link>

@@ -60,7 +60,7 @@ export function EditRule({ id }: { id: string }) {
 export function RuleEditor({ rule }: { rule?: AlertRule }) {
   const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : EMPTY_DRAFT))
   const [problems, setProblems] = useState<Record<string, string>>({})
-  const [span, setSpan] = useState('6h')
+  const [span, setSpan] = useState('1h')
   const navigate = useNavigate()
   const cache = useQueryClient()
   const { update } = useRuleChanges()
