@@ -17,7 +17,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 VENV := .venv/bin
 FRONTEND := $(wildcard frontend/package.json)
 
-.PHONY: help up test lint openapi bench bench-ui install clean prerequisites chromium frontend
+.PHONY: help up test lint openapi bench bench-ui install clean prerequisites chromium prometheus frontend
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,12 @@ chromium:
 	    echo "· chromium"; apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	  else echo "Chromium is not installed: tests that need it will say so."; fi; fi
 
+prometheus:
+	@if ! command -v prometheus >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1; \
+	  then echo "· prometheus"; else echo "Prometheus is not installed: tests that need it will say so."; fi; fi
+
 lint: install ## Check style, types, imports and generated code
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
@@ -77,7 +83,7 @@ ifneq ($(FRONTEND),)
 	npm run generate --prefix frontend && git diff --exit-code -- frontend/src/api/generated
 endif
 
-test: lint frontend chromium ## Run every check and test
+test: lint frontend chromium prometheus ## Run every check and test
 	$(VENV)/pytest
 	$(if $(FRONTEND),npm test --prefix frontend)
 

@@ -190,7 +190,7 @@ class _Evaluator:
         extra = [_number(self.value(arg)) for arg in call.args[1:]]
         present = vector.present
         if call.function == "clamp":
-            present = present & (extra[0] <= extra[1])
+            present = present & ~(extra[1] < extra[0])
         values = _ELEMENTWISE[call.function](vector.values, *extra)
         labels = [nameless(each) for each in vector.labels]
         return distinct(Vector(labels, values, present), call.position)
