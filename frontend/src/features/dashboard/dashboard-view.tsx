@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useRef } from 'react'
 import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Panel } from '@/api/generated/types.gen'
@@ -131,6 +132,16 @@ export function DashboardView({ id, search, onSearch }: Props) {
       ) : board.panels.length === 0 ? (
         <Card>
           <Empty title="This dashboard has no panels yet">
+            {board.canEdit && (
+              <Link
+                to="/dashboards/$id/panels/$panel/edit"
+                params={{ id, panel: 'new' }}
+                search={search}
+                className="my-3 inline-flex h-9 items-center rounded-md bg-accent px-3 text-sm font-medium text-accent-text hover:opacity-90"
+              >
+                Add panel
+              </Link>
+            )}
             <AddData />
           </Empty>
         </Card>
