@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from pulseboard.agent import host, run
+from pulseboard.agent import host, rules, run
 from pulseboard.agent.queue import Queue, QueueBusy, default_directory
 from pulseboard.agent.sender import Sender
 from pulseboard.contracts.metrics import MetricPoint, Tags
@@ -26,6 +26,9 @@ app = typer.Typer(
     # A traceback with local variables would print the key.
     pretty_exceptions_show_locals=False,
 )
+
+
+app.add_typer(rules.app, name="rules")
 
 
 @app.callback()
