@@ -58,7 +58,8 @@ class Reading:
         if seconds <= 0:
             raise query_limits.too_slow(settings().query_batch_timeout)
         try:
-            with self.connection.transaction():
+            # Statements without an answer ride along with the next one's round trip.
+            with self.connection.pipeline(), self.connection.transaction():
                 queries.limit_time(self.connection, seconds=seconds)
                 if isinstance(plan.shape, Bucketed):
                     return self._bucketed(plan, plan.shape, span)

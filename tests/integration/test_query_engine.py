@@ -1,0 +1,259 @@
+"""Expressions, tiers, refreshes and batches over the real database and cache."""
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from pulseboard.contracts.queries import QueryParams
+from pulseboard.http import clock, queries
+from pulseboard.stores import cache
+
+pytestmark = pytest.mark.integration
+
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+Clock = Callable[[int], None]
+
+
+@pytest.fixture
+def now() -> int:
+    """The start of this minute in milliseconds."""
+    return int(time.time()) // 60 * MINUTE
+
+
+@pytest.fixture
+def at(admin: TestClient) -> Clock:
+    """Sets the clock of the API, in milliseconds."""
+
+    def set_clock(moment: int) -> None:
+        when = datetime.fromtimestamp(moment / 1000, UTC)
+        cast(FastAPI, admin.app).dependency_overrides[clock.now] = lambda: when
+
+    return set_clock
+
+
+def send(client: TestClient, *points: tuple[str, dict[str, str], int, float]) -> None:
+    body = [
+        {"name": name, "tags": tags, "timestamp": moment, "value": value}
+        for name, tags, moment, value in points
+    ]
+    answer = client.post("/api/v1/metrics", json=body)
+    assert answer.json()["data"]["rejected"] == 0, answer.text
+
+
+def ask(client: TestClient, query: str, start: int, end: int, **more: Any) -> dict[str, Any]:
+    answer = client.post("/api/v1/query", json={"query": query, "start": start, "end": end, **more})
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def lines(document: dict[str, Any]) -> dict[str, list[float | None]]:
+    return {str(sorted(s["tags"].items())): s["values"] for s in document["data"]["series"]}
+
+
+def close(values: list[float | None], wanted: list[float | None]) -> bool:
+    pairs = zip(values, wanted, strict=True)
+    return all(
+        one is None and other is None
+        if one is None or other is None
+        else abs(one - other) <= 1e-9 * max(1.0, abs(other))
+        for one, other in pairs
+    )
+
+
+def refresh(url: str) -> None:
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        for view, end in (("metrics_1min", "1 minute"), ("metrics_1hour", "1 hour")):
+            connection.execute(
+                "call refresh_continuous_aggregate(%s::regclass, null, now() - %s::interval)",
+                (view, end),
+            )
+
+
+def test_expressions_are_answered_from_the_database(admin: TestClient, now: int) -> None:
+    start = now - 10 * MINUTE
+    send(
+        admin,
+        *(("hits", {"host": "a"}, start + n * 10 * SECOND, 5.0 * n) for n in range(61)),
+        *(("hits", {"host": "b"}, start + n * 10 * SECOND, 10.0 * n) for n in range(61)),
+    )
+    window = (start + 5 * MINUTE, now)
+    rates = ask(admin, "rate(hits[1m])", *window, step="1m")
+    assert rates["meta"]["rowsRead"] > 0
+    assert lines(rates)["[('host', 'a')]"] == pytest.approx([0.5] * 6)
+    total = ask(admin, "sum(rate(hits[1m])) * 2", *window, step="1m", tags={"host": "b"})
+    assert total["data"]["series"][0]["values"] == pytest.approx([2.0] * 6)
+    assert total["data"]["series"][0]["name"] == "sum(rate(hits[1m])) * 2"
+    named = ask(admin, '{__name__=~"hi.+",host="a"}', *window, step="1m")
+    assert named["data"]["series"][0]["name"] == "hits"
+    assert named["data"]["series"][0]["values"][-1] == 300.0
+
+
+def test_what_sql_does_whole_is_what_python_does(admin: TestClient, now: int) -> None:
+    start, noise = now - 8 * MINUTE, random.Random(3)
+    send(
+        admin,
+        *(
+            ("cpu", {"host": f"h{n % 5}", "env": "ab"[n % 2]}, start + n * 7 * SECOND, value)
+            for n, value in enumerate(noise.uniform(-9, 9) for _ in range(60))
+        ),
+    )
+    for function in ("avg", "min", "max", "sum", "count"):
+        for operator in ("avg by (env)", "sum without (host)", "max", "count by (env)"):
+            text = f"{operator} ({function}_over_time(cpu[1m]))"
+            pushed = lines(ask(admin, text, start, now, step="1m"))
+            evaluated = lines(ask(admin, f"{text} + 0", start, now, step="1m"))
+            assert pushed.keys() == evaluated.keys()
+            for key, values in pushed.items():
+                assert close(values, evaluated[key]), text
+
+
+def test_errors_of_expressions_say_where(admin: TestClient, now: int) -> None:
+    body = {"query": "sum(rat(cpu[1m]))", "start": now - HOUR, "end": now}
+    answer = admin.post("/api/v1/query", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["details"][0]["position"] == 4
+    assert "rate" in answer.json()["details"][0]["hint"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_tiers_never_lie(admin: TestClient, database_url: str, now: int, seed: int) -> None:
+    """Late, out of order and duplicate samples, across the real-time edge of the rollups."""
+    chance = random.Random(seed)
+    hour = now // HOUR * HOUR
+    start = hour - 3 * HOUR
+
+    def points(count: int, first: int, last: int) -> list[tuple[str, dict[str, str], int, float]]:
+        return [
+            (
+                "cpu",
+                {"host": chance.choice("ab")},
+                chance.randrange(first, last, SECOND),
+                chance.uniform(-1e3, 1e3),
+            )
+            for _ in range(count)
+        ]
+
+    written = points(300, start, now)
+    send(admin, *written)
+    refresh(database_url)
+    late = points(60, start, hour - HOUR)
+    again = [(name, tags, moment, value + 1) for name, tags, moment, value in written[:20]]
+    send(admin, *late)
+    send(admin, *again)
+    refresh(database_url)
+    # After the refresh: on the real-time side of the edge.
+    send(admin, *points(20, now - 30 * SECOND, now))
+    for aggregation in ("avg", "min", "max", "sum", "count", "last"):
+        answers = [
+            lines(
+                ask(
+                    admin, "cpu", start, hour + HOUR,
+                    aggregation=aggregation, step="1h", tier=tier,
+                )
+            )
+            for tier in ("raw", "1min", "1hour")
+        ]  # fmt: skip
+        exact = aggregation in ("min", "max", "count", "last")
+        for other in answers[1:]:
+            assert other.keys() == answers[0].keys()
+            for key, values in answers[0].items():
+                same = other[key] == values if exact else close(other[key], values)
+                assert same, aggregation
+
+
+def test_a_refresh_reads_the_tail_and_is_the_cold_answer(
+    admin: TestClient, at: Clock, now: int
+) -> None:
+    send(
+        admin,
+        *(
+            ("cpu", {"host": host}, now - n * 10 * SECOND, float(n))
+            for n in range(240)
+            for host in "abc"
+        ),
+    )
+    chance = random.Random(5)
+    for query, more, beat in (
+        ("cpu", {"groupBy": ["host"], "step": "10s"}, 10 * SECOND),
+        ("sum(avg_over_time(cpu[2m]))", {"step": "30s"}, 30 * SECOND),
+    ):
+        at(now)
+        cold = ask(admin, query, now - 30 * MINUTE, now, **more)
+        for tick in range(1, 4):
+            moment = now + tick * beat
+            # One sample on time, one that is a minute late, from a series that is new to the end.
+            send(
+                admin,
+                ("cpu", {"host": "a"}, moment - SECOND, chance.random()),
+                ("cpu", {"host": f"late{tick}"}, moment - 60 * SECOND, chance.random()),
+            )
+            at(moment)
+            warm = ask(admin, query, moment - 30 * MINUTE, moment, **more)
+            assert 0 < warm["meta"]["rowsRead"] < cold["meta"]["rowsRead"] / 3
+            kept: dict[bytes, Any] = {}
+            for key in list(cache.client().scan_iter("cache:query:*")):
+                kept[key] = cache.client().get(key)
+                cache.client().delete(key)
+            again = ask(admin, query, moment - 30 * MINUTE, moment, **more)
+            assert warm["data"] == again["data"]
+            # Back to what was spliced: the next refresh builds on it.
+            for key, value in kept.items():
+                cache.client().set(key, value, ex=60)
+
+
+def test_identical_questions_of_many_run_once(admin: TestClient, now: int) -> None:
+    send(admin, *(("cpu", {"host": str(n)}, now - MINUTE, 1.0) for n in range(50)))
+    params = QueryParams(
+        query="cpu",
+        start=datetime.fromtimestamp(now / 1000 - 3600, UTC),
+        end=datetime.fromtimestamp(now / 1000, UTC),
+    )
+    moment = datetime.fromtimestamp(now / 1000, UTC)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: queries.answer(params, now=moment), range(4)))
+    assert sorted(each.meta.cached for each in answers) == [False, True, True, True]
+    assert {len(each.lines) for each in answers} == {50}
+
+
+def test_a_batch_shares_reads_and_bounds_its_queries(
+    admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(admin, ("cpu", {}, now - 5 * MINUTE, 2.0), ("cpu", {}, now - 5 * MINUTE + 1, 4.0))
+
+    def batch(*asked: dict[str, Any]) -> Any:
+        named = [{"id": str(number), **each} for number, each in enumerate(asked)]
+        body = {"start": now - HOUR, "end": now, "queries": named}
+        return admin.post("/api/v1/query/batch", json=body)
+
+    answers = batch(
+        *({"query": "cpu", "aggregation": each} for each in ("avg", "max", "count")),
+        {"query": " cpu "},
+        {"query": "max(cpu) - min(cpu)"},
+    ).json()["data"]
+    values = [
+        next(v for v in each["result"]["data"]["series"][0]["values"] if v is not None)
+        for each in answers
+    ]
+    assert values == [3.0, 4.0, 2.0, 3.0, 0.0]
+    many = batch(*({"query": f"cpu + {n}"} for n in range(120)))
+    assert many.status_code == 200
+    assert all("result" in each for each in many.json()["data"])
+    too_many = batch(*({"query": f"cpu + {n}"} for n in range(301)))
+    assert too_many.status_code == 400
+    assert "300" in too_many.json()["error"]
+
+
+def test_a_start_past_raw_retention_falls_to_minutes(admin: TestClient, now: int) -> None:
+    begin = now - 8 * 24 * HOUR
+    document = ask(admin, "cpu", begin, begin + 30 * MINUTE, step="10s")
+    assert document["meta"]["table"] == "metrics_1min"
+    assert document["meta"]["notes"]
