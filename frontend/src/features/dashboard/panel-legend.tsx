@@ -92,7 +92,7 @@ function LegendTable({ options, looks, ...rest }: Props) {
         <tbody>
           {looks.map((look) => (
             <tr key={look.key}>
-              <td className="w-full max-w-0">
+              <td className="w-full max-w-0 min-w-24">
                 <Name look={look} {...rest} />
               </td>
               {COLUMNS.map((column) => (
