@@ -17,7 +17,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 VENV := .venv/bin
 FRONTEND := $(wildcard frontend/package.json)
 
-.PHONY: help up test lint openapi bench bench-ui install clean prerequisites chromium prometheus frontend
+.PHONY: help up test lint openapi bench bench-ui install clean prerequisites chromium prometheus frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -86,6 +86,9 @@ endif
 test: lint frontend chromium prometheus ## Run every check and test
 	$(VENV)/pytest
 	$(if $(FRONTEND),npm test --prefix frontend)
+
+screenshots: install frontend chromium ## Take the pictures in docs/img of the stack that is up
+	$(VENV)/python tests/e2e/screenshots.py
 
 openapi: install ## Export the API document and what is generated from it
 	$(VENV)/python -m functions.dev

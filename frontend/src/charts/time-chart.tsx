@@ -143,6 +143,7 @@ function Tooltip({ tip, times, measured, style }: Props & { tip: Tip }) {
   const right = tip.left > tip.width / 2
   return (
     <div
+      role="tooltip"
       className="pointer-events-none absolute top-2 z-20 max-w-64 rounded-md border border-line bg-surface/95 px-2.5 py-2 text-xs shadow-lg"
       style={right ? { right: tip.width - tip.left + 14 } : { left: tip.left + 14 }}
     >

@@ -10,6 +10,7 @@ import {
   LogOut,
   Monitor,
   Moon,
+  Search,
   Sun,
   UserRound,
   Users,
@@ -52,16 +53,22 @@ export function Brand() {
   )
 }
 
-export function Shell({ user, children }: { user: User; children: ReactNode }) {
+export function useSignOut() {
   const navigate = useNavigate()
   const cache = useQueryClient()
-  const signOut = useMutation({
+  return useMutation({
     ...logoutMutation(),
     onSuccess: async () => {
       cache.clear()
       await navigate({ to: '/sign-in' })
     },
   })
+}
+
+type ShellProps = { user: User; onSearch: () => void; children: ReactNode }
+
+export function Shell({ user, onSearch, children }: ShellProps) {
+  const signOut = useSignOut()
   const links = [
     { to: '/', label: 'Dashboards', icon: LayoutDashboard, shown: true },
     { to: '/explore', label: 'Explore', icon: Compass, shown: true },
@@ -72,6 +79,12 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
   ] as const
   return (
     <div className="min-h-full">
+      <a
+        href="#content"
+        className="sr-only focus:not-sr-only focus:absolute focus:z-40 focus:m-2 focus:rounded-md focus:bg-accent focus:px-3 focus:py-2 focus:text-accent-text"
+      >
+        Skip to the content
+      </a>
       <header className="sticky top-0 z-30 border-b border-line bg-surface">
         <div className="mx-auto flex h-13 max-w-[1600px] items-center gap-1 px-3 sm:px-5">
           <Link to="/" aria-label="Pulseboard home" className="mr-2 sm:mr-4">
@@ -95,6 +108,19 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
               ))}
           </nav>
           <div className="ml-auto flex items-center gap-1">
+            <Button
+              look="ghost"
+              className="w-9 !px-0 text-muted lg:w-52 lg:justify-start lg:border-line lg:!px-2.5 lg:font-normal"
+              aria-label="Search dashboards, metrics and actions"
+              title="Search (/ or Ctrl-K)"
+              onClick={onSearch}
+            >
+              <Search size={16} aria-hidden="true" />
+              <span className="max-lg:hidden">Search</span>
+              <kbd className="ml-auto rounded border border-line px-1.5 font-sans text-xs max-lg:hidden">
+                /
+              </kbd>
+            </Button>
             <ThemeButton />
             <Link
               to="/account"
@@ -106,7 +132,7 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
             </Link>
             <Button
               look="ghost"
-              className="w-9 !px-0"
+              className="w-9 !px-0 max-sm:hidden"
               aria-label="Sign out"
               title="Sign out"
               onClick={() => signOut.mutate({})}
@@ -116,7 +142,13 @@ export function Shell({ user, children }: { user: User; children: ReactNode }) {
           </div>
         </div>
       </header>
-      <main className="mx-auto max-w-[1600px] px-3 py-5 sm:px-5">{children}</main>
+      <main
+        id="content"
+        tabIndex={-1}
+        className="mx-auto max-w-[1600px] px-3 py-5 outline-none sm:px-5"
+      >
+        {children}
+      </main>
     </div>
   )
 }

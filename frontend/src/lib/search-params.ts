@@ -20,7 +20,12 @@ export function stringifySearch(search: Record<string, unknown>): string {
     }
   }
   // These need no escape behind the ?, and addresses are read and typed by people.
-  const text = params.toString().replace(/%2F/g, '/').replace(/%3A/g, ':').replace(/%2C/g, ',')
+  const text = params
+    .toString()
+    .replace(/%2F/g, '/')
+    .replace(/%3A/g, ':')
+    .replace(/%2C/g, ',')
+    .replace(/%24/g, '$')
   return text && `?${text}`
 }
 

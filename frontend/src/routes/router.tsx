@@ -10,7 +10,6 @@ import {
 } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
-import { Shell } from '@/components/shell'
 import { Card, Empty, Failure } from '@/components/ui/controls'
 import { SignIn } from '@/features/auth/sign-in'
 import { readBoardSearch } from '@/features/dashboard/board-search'
@@ -18,6 +17,7 @@ import { readExploreSearch } from '@/features/dashboard/explore/explore-search'
 import { DashboardList } from '@/features/dashboards/dashboard-list'
 import { isSignedOut, messageOf } from '@/lib/errors'
 import { oneText, parseSearch, stringifySearch } from '@/lib/search-params'
+import { AppFrame } from './app-frame'
 
 const root = createRootRouteWithContext<{ cache: QueryClient }>()({
   component: Outlet,
@@ -88,11 +88,7 @@ const app = createRoute({
     if (error && isSignedOut(error)) return <ToSignIn />
     if (error && !data) return <Failure message={messageOf(error)} onRetry={() => void refetch()} />
     if (!data) return null
-    return (
-      <Shell user={data.data}>
-        <Outlet />
-      </Shell>
-    )
+    return <AppFrame user={data.data} />
   },
 })
 
@@ -143,6 +139,13 @@ const editAlert = createRoute({
   component: lazyRouteComponent(() => import('./alert-pages'), 'EditAlertRulePage'),
 })
 
+const metric = createRoute({
+  getParentRoute: () => app,
+  path: '/metrics/$name',
+  validateSearch: readBoardSearch,
+  component: lazyRouteComponent(() => import('./dashboard-page'), 'MetricPage'),
+})
+
 const keys = createRoute({
   getParentRoute: () => app,
   path: '/api-keys',
@@ -175,6 +178,7 @@ export const makeRouter = (cache: QueryClient) =>
         home,
         board,
         panelEditor,
+        metric,
         explore,
         alerts,
         newAlert,

@@ -151,10 +151,13 @@ export function Card({ className, ...rest }: ComponentProps<'section'>) {
 
 export function Page({
   title,
+  mark,
   actions,
   children,
 }: {
   title: string
+  /** Stands beside the title. */
+  mark?: ReactNode
   actions?: ReactNode
   children: ReactNode
 }) {
@@ -162,7 +165,10 @@ export function Page({
     <>
       <title>{`${title} · Pulseboard`}</title>
       <div className="mb-4 flex flex-wrap items-center gap-3">
-        <h1 className="mr-auto text-xl font-semibold tracking-tight">{title}</h1>
+        <div className="mr-auto flex min-w-0 items-center gap-1">
+          <h1 className="truncate text-xl font-semibold tracking-tight">{title}</h1>
+          {mark}
+        </div>
         {actions}
       </div>
       {children}

@@ -1,13 +1,16 @@
 import { useMutation } from '@tanstack/react-query'
+import { LogOut } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import { toast } from 'sonner'
 import { changePasswordMutation } from '@/api/generated/@tanstack/react-query.gen'
+import { useSignOut } from '@/components/shell'
 import { Button, Card, Field, Page } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 
 export function Account({ email, role }: { email: string; role: string }) {
   const [currentPassword, setCurrent] = useState('')
   const [newPassword, setNew] = useState('')
+  const signOut = useSignOut()
   const change = useMutation({
     ...changePasswordMutation(),
     meta: { silent: true },
@@ -56,6 +59,9 @@ export function Account({ email, role }: { email: string; role: string }) {
           </Button>
         </form>
       </Card>
+      <Button className="mt-4 sm:hidden" onClick={() => signOut.mutate({})}>
+        <LogOut size={16} aria-hidden="true" /> Sign out
+      </Button>
     </Page>
   )
 }

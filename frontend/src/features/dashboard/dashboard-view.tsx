@@ -1,27 +1,35 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { lazy, type ReactNode, Suspense, useRef } from 'react'
+import { lazy, type ReactNode, Suspense, useMemo, useRef } from 'react'
 import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
-import type { Panel } from '@/api/generated/types.gen'
+import type { Panel, Variable } from '@/api/generated/types.gen'
 import { AddData } from '@/components/add-data'
 import { ErrorBoundary } from '@/components/error-boundary'
 import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { isLive, type TimeRange } from '@/lib/time-range'
+import { describeRange, type TimeRange } from '@/lib/time-range'
 import { type Zone, ZoneContext } from '@/lib/zone'
-import type { BoardSearch } from './board-search'
+import { fillPanel, originalId, resolvePanels } from './board-panels'
+import { BoardPanels } from './board-panels-view'
+import { type BoardSearch, variableKey } from './board-search'
+import { BoardToolbar } from './board-toolbar'
 import { BoardMenu } from './edit/board-menu'
 import { EditBar } from './edit/edit-bar'
 import { PanelMenu } from './edit/panel-menu'
 import { useDraft, useDraftPanels } from './edit/use-draft'
+import { FavouriteButton } from './favourite-button'
+import { Kiosk } from './kiosk'
 import { PanelView } from './panel-view'
-import { RangePicker } from './range-picker'
-import { RefreshControl } from './refresh-control'
 import { useBoardData } from './use-board-data'
+import { useVariables } from './use-variables'
+import { VariableBar } from './variable-bar'
 
 const EditGrid = lazy(() => import('./edit/edit-grid'))
 
 type Props = { id: string; search: BoardSearch; onSearch: (change: BoardSearch) => void }
+
+const NO_VARIABLES: Variable[] = []
+const NO_PANELS: Panel[] = []
 
 export function DashboardView({ id, search, onSearch }: Props) {
   const {
@@ -37,10 +45,28 @@ export function DashboardView({ id, search, onSearch }: Props) {
   const zone: Zone = search.tz ?? board?.settings.timezone ?? 'browser'
   const usual = board ? (board.settings.refresh ?? 'off') : '10s'
   const refresh = search.refresh ?? usual
+  const { variables, scope } = useVariables(
+    board?.settings.variables ?? NO_VARIABLES,
+    board?.panels ?? NO_PANELS,
+    search,
+  )
+  const panels = useMemo(
+    () => (board && scope ? resolvePanels(board.panels, scope) : undefined),
+    [board, scope],
+  )
   const draft = useDraft(board)
   const draftPanels = useDraftPanels(draft)
   const editing = search.edit ? draft : undefined
-  const boardData = useBoardData(editing ? draftPanels : board?.panels, range, zone, refresh)
+  const drafted = useMemo(
+    () => (scope ? draftPanels?.map((panel) => fillPanel(panel, scope)) : undefined),
+    [draftPanels, scope],
+  )
+  const seen = editing
+    ? drafted
+    : search.panel
+      ? panels?.filter((panel) => panel.id === search.panel)
+      : panels
+  const boardData = useBoardData(seen, range, zone, refresh)
   // Where each zoom came from: a double click goes back one step.
   const zoomedFrom = useRef<Pick<BoardSearch, 'from' | 'to'>[]>([])
 
@@ -53,107 +79,132 @@ export function DashboardView({ id, search, onSearch }: Props) {
       </Page>
     )
   }
+  const change = (some: Partial<BoardSearch>) => onSearch({ ...search, ...some })
+  const setRange = (next: TimeRange) => {
+    zoomedFrom.current = []
+    change(next)
+  }
   const zoom = (start: number, end: number) => {
     zoomedFrom.current.push({ from: search.from, to: search.to })
-    onSearch({ ...search, from: String(start), to: String(end) })
+    change({ from: String(start), to: String(end) })
   }
-  const zoomBack = () => {
-    const before = zoomedFrom.current.pop() ?? { from: undefined, to: undefined }
-    onSearch({ ...search, ...before })
-  }
+  const zoomBack = () => change(zoomedFrom.current.pop() ?? { from: undefined, to: undefined })
+  const refreshNow = () => void boardData.refetch()
+
   const failure = boardData.error ? messageOf(boardData.error) : undefined
-  const show = (panel: Panel, menu: ReactNode, filling: boolean) => (
-    <ErrorBoundary key={panel.id} onRetry={() => void boardData.refetch()}>
+  const showDraft = (panel: Panel, menu: ReactNode) => (
+    <ErrorBoundary key={panel.id} onRetry={refreshNow}>
       <PanelView
         panel={panel}
-        filling={filling}
+        filling
         actions={menu}
         data={boardData.data}
         failure={failure}
-        onRetry={() => void boardData.refetch()}
+        onRetry={refreshNow}
         onZoom={zoom}
         onReset={zoomBack}
       />
     </ErrorBoundary>
   )
+  const content = !board ? (
+    <Loading />
+  ) : editing ? (
+    <ZoneContext value={zone}>
+      <EditBar board={board} editing={editing} onDone={() => change({ edit: undefined })} />
+      <Suspense fallback={<Skeleton className="h-96" />}>
+        <EditGrid board={board} editing={editing} render={showDraft} />
+      </Suspense>
+    </ZoneContext>
+  ) : board.panels.length === 0 ? (
+    <Card>
+      <Empty title="This dashboard has no panels yet">
+        {board.canEdit && (
+          <Link
+            to="/dashboards/$id/panels/$panel/edit"
+            params={{ id, panel: 'new' }}
+            search={search}
+            className="my-3 inline-flex h-9 items-center rounded-md bg-accent px-3 text-sm font-medium text-accent-text hover:opacity-90"
+          >
+            Add panel
+          </Link>
+        )}
+        <AddData />
+      </Empty>
+    </Card>
+  ) : (
+    <ZoneContext value={zone}>
+      {panels ? (
+        <BoardPanels
+          panels={panels}
+          alone={search.panel}
+          data={boardData.data}
+          failure={failure}
+          onRetry={refreshNow}
+          onZoom={zoom}
+          onReset={zoomBack}
+          onAlone={(panel) => change({ panel })}
+          menu={(panel) => {
+            const original = board.panels.find(({ id }) => id === originalId(panel.id))
+            return original && !search.kiosk && <PanelMenu board={board} panel={original} />
+          }}
+        />
+      ) : (
+        <Loading />
+      )}
+    </ZoneContext>
+  )
+  if (search.kiosk && board) {
+    return (
+      <Kiosk
+        title={board.name}
+        range={describeRange(range, zone)}
+        onLeave={() => change({ kiosk: undefined })}
+      >
+        {content}
+      </Kiosk>
+    )
+  }
   return (
     <Page
       title={board?.name ?? 'Dashboard'}
+      mark={board && <FavouriteButton id={board.id} name={board.name} />}
       actions={
         <div className="flex min-w-0 flex-wrap items-center gap-2">
-          <RangePicker
+          <BoardToolbar
             range={range}
             zone={zone}
-            onChange={(next) => {
-              zoomedFrom.current = []
-              onSearch({ ...search, ...next })
-            }}
-            onZone={(tz) => onSearch({ ...search, tz })}
-          />
-          <RefreshControl
             refresh={refresh}
             usual={usual}
-            live={isLive(range)}
             fetching={boardData.isFetching}
-            onRefresh={() => void boardData.refetch()}
-            onChange={(every) => onSearch({ ...search, refresh: every })}
+            onRefresh={refreshNow}
+            onChange={change}
+            onRange={setRange}
           />
           {board && !editing && (
             <BoardMenu
               board={board}
               editing={draft}
-              onEdit={() => onSearch({ ...search, edit: '1' })}
+              onEdit={() => change({ edit: '1', panel: undefined })}
             />
           )}
         </div>
       }
     >
-      {!board ? (
-        <div className="grid gap-3 md:grid-cols-2">
-          {[1, 2, 3, 4].map((place) => (
-            <Skeleton key={place} className="h-60" />
-          ))}
-        </div>
-      ) : editing ? (
-        <ZoneContext value={zone}>
-          <EditBar
-            board={board}
-            editing={editing}
-            onDone={() => onSearch({ ...search, edit: undefined })}
-          />
-          <Suspense fallback={<Skeleton className="h-96" />}>
-            <EditGrid
-              board={board}
-              editing={editing}
-              render={(panel, menu) => show(panel, menu, true)}
-            />
-          </Suspense>
-        </ZoneContext>
-      ) : board.panels.length === 0 ? (
-        <Card>
-          <Empty title="This dashboard has no panels yet">
-            {board.canEdit && (
-              <Link
-                to="/dashboards/$id/panels/$panel/edit"
-                params={{ id, panel: 'new' }}
-                search={search}
-                className="my-3 inline-flex h-9 items-center rounded-md bg-accent px-3 text-sm font-medium text-accent-text hover:opacity-90"
-              >
-                Add panel
-              </Link>
-            )}
-            <AddData />
-          </Empty>
-        </Card>
-      ) : (
-        <ZoneContext value={zone}>
-          <div className="board">
-            {board.panels.map((panel) =>
-              show(panel, <PanelMenu board={board} panel={panel} />, false),
-            )}
-          </div>
-        </ZoneContext>
-      )}
+      <VariableBar
+        variables={variables}
+        onChoose={(name, values) => change({ [variableKey(name)]: values })}
+      />
+      {content}
     </Page>
+  )
+}
+
+function Loading() {
+  return (
+    <div className="grid gap-3 md:grid-cols-2">
+      {[1, 2, 3, 4].map((place) => (
+        <Skeleton key={place} className="h-60" />
+      ))}
+    </div>
   )
 }

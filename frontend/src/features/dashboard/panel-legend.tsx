@@ -32,6 +32,10 @@ function Name({
       aria-pressed={!off}
       title="Click: only this. With Ctrl: hide or show."
       onClick={(event) => onClick(look.key, event.ctrlKey || event.metaKey)}
+      // Browsers make no click of Enter while Ctrl is held.
+      onKeyDown={(event) => {
+        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) onClick(look.key, true)
+      }}
       className={clsx(
         'flex min-w-0 max-w-full items-center gap-1.5 rounded px-1.5 py-0.5 text-left text-xs hover:bg-raised',
         off && 'text-muted line-through',

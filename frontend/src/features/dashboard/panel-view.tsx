@@ -64,6 +64,7 @@ export function PanelView({
   return (
     <section
       aria-label={panel.title}
+      data-panel={panel.id}
       className={`group flex min-w-0 flex-col rounded-lg border border-line bg-surface shadow-(--shadow) ${filling ? 'h-full' : 'max-[760px]:h-64'}`}
       style={
         filling

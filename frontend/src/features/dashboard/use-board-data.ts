@@ -3,6 +3,7 @@ import { executeQueryBatch } from '@/api/generated/sdk.gen'
 import type { BatchAnswer, BatchQuery, Panel } from '@/api/generated/types.gen'
 import { isApiError, messageOf } from '@/lib/errors'
 import { intervalMs, isLive, resolveRange, type TimeRange } from '@/lib/time-range'
+import { fillAsked, timeScope } from '@/lib/variables'
 import type { Zone } from '@/lib/zone'
 import { chunk } from './chunk'
 
@@ -63,6 +64,7 @@ async function ask(
 ): Promise<BoardData> {
   const { start, end } = resolveRange(range, Date.now(), zone)
   const between = { start: new Date(start).toISOString(), end: new Date(end).toISOString() }
+  const windows = timeScope(start, end, MAX_POINTS)
   const answers = new Map<string, BatchAnswer>()
   const failures: unknown[] = []
   const batches = chunk(questions, BATCH)
@@ -73,7 +75,7 @@ async function ask(
           body: {
             ...between,
             queries: batch.map(({ answerId: _, ...query }, index) => ({
-              ...query,
+              ...fillAsked(query, windows),
               id: `${index}`,
             })),
           },

@@ -1,22 +1,41 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { Globe, LayoutDashboard, Lock } from 'lucide-react'
-import { useState } from 'react'
-import { getDashboardsOptions, getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { type ReactNode, useId, useState } from 'react'
+import {
+  getDashboardsOptions,
+  getDashboardsQueryKey,
+  getMeOptions,
+  setFavouriteMutation,
+} from '@/api/generated/@tanstack/react-query.gen'
+import type { DashboardSummary } from '@/api/generated/types.gen'
 import { AddData } from '@/components/add-data'
+import { StarButton } from '@/components/star-button'
 import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { NewDashboard } from './new-dashboard'
 
 const date = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
+const RECENT = 6
 
 export function DashboardList() {
   const [search, setSearch] = useState('')
   const { data: me } = useQuery(getMeOptions())
-  const { data, error, refetch } = useQuery({
+  const all = useQuery({
     ...getDashboardsOptions({ query: { search, pageSize: 200 } }),
     placeholderData: keepPreviousData,
   })
+  const favourites = useQuery(getDashboardsOptions({ query: { favourites: true, pageSize: 200 } }))
+  const recent = useQuery(getDashboardsOptions({ query: { order: 'viewed', pageSize: RECENT } }))
+  const { data, error, refetch } = all
+  // Each board stands once: in the first section that it belongs to.
+  const starred = favourites.data?.data ?? []
+  const opened = (recent.data?.data ?? []).filter(
+    (board) => board.viewedAt && !starred.some(({ id }) => id === board.id),
+  )
+  const above = new Set([...starred, ...opened].map(({ id }) => id))
+  // All sections come at once, so that none pushes another down.
+  const ready = data && !favourites.isPending && !recent.isPending
   return (
     <Page
       title="Dashboards"
@@ -38,7 +57,7 @@ export function DashboardList() {
         <Card>
           <Failure message={messageOf(error)} onRetry={() => void refetch()} />
         </Card>
-      ) : !data ? (
+      ) : !ready ? (
         <div className="grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
           {[1, 2, 3].map((place) => (
             <Skeleton key={place} className="h-24" />
@@ -57,36 +76,80 @@ export function DashboardList() {
             )}
           </Empty>
         </Card>
+      ) : search ? (
+        <Boards boards={data.data} />
       ) : (
-        <ul className="grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
-          {data.data.map((board) => (
-            <li key={board.id}>
-              <Link
-                to="/dashboards/$id"
-                params={{ id: board.id }}
-                className="block h-full rounded-lg border border-line bg-surface p-4 shadow-(--shadow) transition-colors hover:border-accent"
-              >
-                <span className="flex items-center gap-2 font-medium">
-                  <LayoutDashboard size={16} className="text-accent" aria-hidden="true" />
-                  {board.name}
-                </span>
-                {board.description && (
-                  <span className="mt-1 line-clamp-2 block text-muted">{board.description}</span>
-                )}
-                <span className="mt-3 flex items-center gap-1.5 text-xs text-muted">
-                  {board.isPublic ? (
-                    <Globe size={13} aria-hidden="true" />
-                  ) : (
-                    <Lock size={13} aria-hidden="true" />
-                  )}
-                  {board.isPublic ? 'Public' : 'Private'} · {board.panelCount} panels · changed{' '}
-                  {date.format(new Date(board.updatedAt))}
-                </span>
-              </Link>
-            </li>
-          ))}
-        </ul>
+        <div className="space-y-6">
+          <Section title="Favourites" boards={starred} />
+          <Section title="Recently opened" boards={opened} />
+          <Section
+            title={above.size ? 'Other dashboards' : 'All dashboards'}
+            boards={data.data.filter(({ id }) => !above.has(id))}
+          />
+        </div>
       )}
     </Page>
+  )
+}
+
+function Section({ title, boards }: { title: string; boards: DashboardSummary[] }) {
+  const id = useId()
+  if (!boards.length) return null
+  return (
+    <section aria-labelledby={id}>
+      <h2 id={id} className="mb-2 text-sm font-medium text-muted">
+        {title}
+      </h2>
+      <Boards boards={boards} />
+    </section>
+  )
+}
+
+function Boards({ boards }: { boards: DashboardSummary[] }): ReactNode {
+  const cache = useQueryClient()
+  const { mutate: favour } = useMutation({
+    ...setFavouriteMutation(),
+    onSuccess: () => cache.invalidateQueries({ queryKey: getDashboardsQueryKey() }),
+  })
+  return (
+    <ul className="grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
+      {boards.map((board) => (
+        <li
+          key={board.id}
+          className="relative rounded-lg border border-line bg-surface p-4 shadow-(--shadow) transition-colors focus-within:border-accent hover:border-accent"
+        >
+          <div className="flex items-start gap-2">
+            <LayoutDashboard size={16} className="mt-0.5 shrink-0 text-accent" aria-hidden="true" />
+            <Link
+              to="/dashboards/$id"
+              params={{ id: board.id }}
+              // The whole card is the link's; the star stands above it.
+              className="min-w-0 flex-1 font-medium after:absolute after:inset-0 after:rounded-lg"
+            >
+              {board.name}
+            </Link>
+            <div className="relative -mt-1.5 -mr-2">
+              <StarButton
+                name={board.name}
+                starred={board.favourite ?? false}
+                onStar={(favourite) =>
+                  favour({ path: { dashboard_id: board.id }, body: { favourite } })
+                }
+              />
+            </div>
+          </div>
+          {board.description && <p className="line-clamp-2 text-muted">{board.description}</p>}
+          <p className="mt-3 flex items-center gap-1.5 text-xs text-muted">
+            {board.isPublic ? (
+              <Globe size={13} aria-hidden="true" />
+            ) : (
+              <Lock size={13} aria-hidden="true" />
+            )}
+            {board.isPublic ? 'Public' : 'Private'} · {board.panelCount} panels · changed{' '}
+            {date.format(new Date(board.updatedAt))}
+          </p>
+        </li>
+      ))}
+    </ul>
   )
 }

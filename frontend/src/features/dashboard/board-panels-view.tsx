@@ -1,0 +1,98 @@
+import { Maximize2, Minimize2 } from 'lucide-react'
+import type { ReactNode } from 'react'
+import type { Panel } from '@/api/generated/types.gen'
+import { ErrorBoundary } from '@/components/error-boundary'
+import { Card, Empty } from '@/components/ui/controls'
+import { useShortcuts } from '@/lib/shortcuts'
+import { PanelView } from './panel-view'
+import type { BoardData } from './use-board-data'
+
+type Props = {
+  panels: Panel[]
+  /** The panel that fills the page. */
+  alone: string | undefined
+  data: BoardData | undefined
+  failure: string | undefined
+  onRetry: () => void
+  onZoom: (start: number, end: number) => void
+  onReset: () => void
+  onAlone: (panelId: string | undefined) => void
+  /** What else can be done with a panel. */
+  menu?: (panel: Panel) => ReactNode
+}
+
+/** The panel that is pointed at or focused, by its mark in the page. */
+function pointedPanel(): string | undefined {
+  const found =
+    document.activeElement?.closest('[data-panel]') ?? document.querySelector('[data-panel]:hover')
+  return found?.getAttribute('data-panel') ?? undefined
+}
+
+/** A board's panels to read, or one of them as large as the page. */
+export function BoardPanels({ panels, alone, onAlone, menu, ...rest }: Props) {
+  const chosen = panels.find(({ id }) => id === alone)
+  const back = () => onAlone(undefined)
+  useShortcuts(
+    alone
+      ? [
+          { group: 'Panel', keys: 'Escape', label: 'Back to the dashboard', run: back },
+          { group: 'Panel', keys: 'v', label: 'Back to the dashboard', run: back },
+        ]
+      : [
+          {
+            group: 'Panel',
+            keys: 'v',
+            label: 'View the panel under the pointer or focus full screen',
+            run: () => {
+              const id = pointedPanel()
+              if (id) onAlone(id)
+            },
+          },
+        ],
+  )
+  const button = (panel: Panel) => {
+    const label = chosen ? 'Back to the dashboard' : `View ${panel.title} full screen`
+    const Icon = chosen ? Minimize2 : Maximize2
+    return (
+      <button
+        type="button"
+        className={chosen ? 'panel-action always' : 'panel-action'}
+        aria-label={label}
+        title={label}
+        onClick={() => onAlone(chosen ? undefined : panel.id)}
+      >
+        <Icon size={14} aria-hidden="true" />
+      </button>
+    )
+  }
+  if (alone && !chosen) {
+    return (
+      <Card>
+        <Empty title="This dashboard has no such panel">
+          <button type="button" className="text-accent underline" onClick={back}>
+            Back to the dashboard
+          </button>
+        </Empty>
+      </Card>
+    )
+  }
+  return (
+    <div className={chosen ? 'board-alone' : 'board'}>
+      {(chosen ? [chosen] : panels).map((panel) => (
+        <ErrorBoundary key={panel.id} onRetry={rest.onRetry}>
+          <PanelView
+            panel={panel}
+            filling={chosen !== undefined}
+            actions={
+              <>
+                {button(panel)}
+                {menu?.(panel)}
+              </>
+            }
+            {...rest}
+          />
+        </ErrorBoundary>
+      ))}
+    </div>
+  )
+}

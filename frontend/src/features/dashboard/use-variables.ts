@@ -1,0 +1,54 @@
+import { useQueries } from '@tanstack/react-query'
+import { useMemo } from 'react'
+import { getMetricTagsOptions } from '@/api/generated/@tanstack/react-query.gen'
+import type { Panel, Variable } from '@/api/generated/types.gen'
+import { messageOf } from '@/lib/errors'
+import { allTexts } from '@/lib/search-params'
+import { type Chosen, choose, type Scope } from '@/lib/variables'
+import { type BoardSearch, variableKey } from './board-search'
+
+export type BoardVariable = {
+  variable: Variable
+  options: string[]
+  chosen: Chosen
+  /** Why its values can't be listed. */
+  failure: string | undefined
+}
+
+const natural = new Intl.Collator(undefined, { numeric: true })
+
+/** A board's variables with their values; no scope while a value that is needed is unknown. */
+export function useVariables(
+  variables: Variable[],
+  panels: Panel[],
+  search: BoardSearch,
+): { variables: BoardVariable[]; scope: Scope | undefined } {
+  const tagged = variables.filter(({ type }) => type === 'tag')
+  const answers = useQueries({
+    queries: tagged.map(({ metric }) => ({
+      ...getMetricTagsOptions({ path: { name: metric ?? '' }, query: { limit: 1000 } }),
+      staleTime: 60_000,
+    })),
+  })
+  const found = variables.map((variable) => {
+    const answer = answers[tagged.indexOf(variable)]
+    const options =
+      variable.type === 'tag'
+        ? (answer?.data?.data.find(({ key }) => key === variable.tag)?.values ?? [])
+            .map(({ value }) => value)
+            .sort(natural.compare)
+        : (variable.values ?? [])
+    const chosen = choose(variable, options, allTexts(search[variableKey(variable.name)]))
+    const failure = answer?.error ? messageOf(answer.error) : undefined
+    const repeated = panels.some((panel) => panel.options.repeat === variable.name)
+    const known = chosen.values.length > 0 || (chosen.all && !repeated)
+    return { variable, options, chosen, failure, ready: known || !answer?.isPending }
+  })
+  const ready = found.every((each) => each.ready)
+  const shape = JSON.stringify(found.map(({ variable, chosen }) => [variable.name, chosen]))
+  const scope = useMemo(
+    () => (ready ? new Map(JSON.parse(shape) as [string, Chosen][]) : undefined),
+    [ready, shape],
+  )
+  return { variables: found, scope }
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { actionsFor, move } from './results'
+
+const run = () => {}
+const actions = [
+  { label: 'Sign out', run },
+  { label: 'Theme: dark', run },
+]
+const shortcuts = [
+  { keys: 'd r', label: 'Refresh now', group: 'Dashboard', run },
+  { keys: '/', label: 'Search', group: 'Everywhere', run },
+]
+const labels = (text: string) => actionsFor(text, actions, shortcuts).map(({ label }) => label)
+
+test('actions are found by each of their words', () => {
+  expect(labels('dark th')).toEqual(['Theme: dark'])
+  expect(labels('NOW')).toEqual(['Refresh now'])
+  expect(labels('search')).toEqual([])
+  expect(labels('')).toEqual(['Sign out', 'Theme: dark', 'Refresh now'])
+})
+
+test('arrows go round', () => {
+  expect(move('ArrowDown', 2, 3)).toBe(0)
+  expect(move('ArrowUp', 0, 3)).toBe(2)
+  expect(move('PageDown', 0, 3)).toBe(2)
+  expect(move('Enter', 0, 3)).toBeUndefined()
+  expect(move('ArrowDown', 0, 0)).toBeUndefined()
+})

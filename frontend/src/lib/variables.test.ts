@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest'
+import {
+  ALL,
+  type Chosen,
+  choose,
+  fillAsked,
+  fillQuery,
+  fillText,
+  fillUrl,
+  type Scope,
+  single,
+  timeScope,
+} from './variables'
+
+const some = (...values: string[]): Chosen => ({ values, all: false, open: true })
+const scope: Scope = new Map([
+  ['host', some('web-1')],
+  ['hosts', some('web.1', 'web+2')],
+  ['all', { values: ['a', 'b'], all: true, open: true }],
+  ['every', { values: ['x', 'y'], all: true, open: false }],
+  ['odd', some('a"b\\c')],
+  ['money', some('$host')],
+  ['window', single('5m')],
+  ['metric', single('cpu')],
+])
+
+test.each([
+  ['cpu{host="$host"}', 'cpu{host="web-1"}'],
+  ['cpu{host="${host}"}', 'cpu{host="web-1"}'],
+  ['cpu{host=~"$host"}', 'cpu{host=~"web-1"}'],
+  ['cpu{host="$hosts"}', String.raw`cpu{host=~"web\\.1|web\\+2"}`],
+  ['cpu{host!="$hosts"}', String.raw`cpu{host!~"web\\.1|web\\+2"}`],
+  ['cpu{host=~"$hosts"}', String.raw`cpu{host=~"web\\.1|web\\+2"}`],
+  ['cpu{host="a.$hosts"}', String.raw`cpu{host=~"a\\.(web\\.1|web\\+2)"}`],
+  ['cpu{host=~"a.$hosts"}', String.raw`cpu{host=~"a.(web\\.1|web\\+2)"}`],
+  ["cpu{host='$hosts'}", String.raw`cpu{host=~'web\\.1|web\\+2'}`],
+  ['cpu{host="$all"}', 'cpu{host=~".*"}'],
+  ['cpu{host!="$all"}', 'cpu{host!~".*"}'],
+  ['cpu{host="$every"}', 'cpu{host=~"x|y"}'],
+  ['cpu{host="$odd"}', String.raw`cpu{host="a\"b\\c"}`],
+  ['cpu{host=~"$odd"}', String.raw`cpu{host=~"a\"b\\\\c"}`],
+  ['cpu{host="$money"}', 'cpu{host="$host"}'],
+  ['cpu{host=~"${hosts:regex}.*"}', String.raw`cpu{host=~"(web\\.1|web\\+2).*"}`],
+  ['cpu{host="${hosts:csv}"}', 'cpu{host=~"web.1,web+2"}'],
+  ['rate($metric{host="$host"}[$window])', 'rate(cpu{host="web-1"}[5m])'],
+  ['label_replace(cpu, "a", "$1", "b", "(.*)")', 'label_replace(cpu, "a", "$1", "b", "(.*)")'],
+  ['cpu{host=~"web-.*$"}', 'cpu{host=~"web-.*$"}'],
+  ['cpu{host="$nobody"} / $else', 'cpu{host="$nobody"} / $else'],
+])('%s is asked as %s', (text, filled) => {
+  expect(fillQuery(text, scope)).toBe(filled)
+})
+
+test('titles read well', () => {
+  expect(fillText('CPU of $host, ${hosts} and $all, $5', scope)).toBe(
+    'CPU of web-1, web.1 + web+2 and All, $5',
+  )
+  expect(fillUrl('/x?h=${odd}', scope)).toBe('/x?h=a%22b%5Cc')
+})
+
+test('tags take one value, and several go into the selector', () => {
+  const asked = (query: string, host: string) => fillAsked({ query, tags: { host } }, scope)
+  expect(asked('cpu', '$host')).toEqual({ query: 'cpu', tags: { host: 'web-1' } })
+  expect(asked('cpu', '$all')).toEqual({ query: 'cpu', tags: {} })
+  const matcher = String.raw`host=~"web\\.1|web\\+2"`
+  expect(asked('cpu', '$hosts')).toEqual({ query: `cpu{${matcher}}`, tags: {} })
+  expect(asked('cpu{a="b"}', '$hosts').query).toBe(`cpu{a="b",${matcher}}`)
+  expect(asked('{"a.b"}', '$hosts').query).toBe(`{"a.b",${matcher}}`)
+})
+
+test('windows follow the range', () => {
+  const hour = timeScope(0, 3_600_000, 500)
+  expect(fillQuery('rate(x[$__rate_interval]) # $__interval $__range', hour)).toBe(
+    'rate(x[40s]) # 10s 1h',
+  )
+  expect(fillQuery('$__interval ${__range_s}', timeScope(0, 7 * 86_400_000, 500))).toBe(
+    '30m 604800',
+  )
+})
+
+test('what is chosen comes from the address, the default, all or the first', () => {
+  const tag = { type: 'tag', multi: true, includeAll: true, default: [] } as const
+  const options = ['a', 'b', 'c']
+  expect(choose(tag as never, options, [])).toEqual({ values: options, all: true, open: true })
+  expect(choose(tag as never, options, ['b', 'gone'])).toMatchObject({ values: ['b', 'gone'] })
+  expect(choose(tag as never, options, [ALL]).all).toBe(true)
+  expect(choose(tag as never, options, ['All']).all).toBe(true)
+  expect(choose({ type: 'list' }, options, [])).toMatchObject({ values: ['a'], all: false })
+  expect(choose({ type: 'list' }, options, ['b', 'c']).values).toEqual(['b'])
+  expect(choose({ type: 'list', default: ['c'] }, options, []).values).toEqual(['c'])
+  expect(choose({ type: 'list' }, options, [ALL]).values).toEqual(['a'])
+})

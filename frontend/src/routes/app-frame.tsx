@@ -1,0 +1,64 @@
+import { Outlet, useNavigate, useSearch } from '@tanstack/react-router'
+import { lazy, Suspense, useState } from 'react'
+import type { User } from '@/api/generated/types.gen'
+import { Shell } from '@/components/shell'
+import { ShortcutsDialog } from '@/components/shortcuts'
+import { useShortcutKeys, useShortcuts } from '@/lib/shortcuts'
+import { useTheme } from '@/lib/theme'
+
+const SearchPalette = lazy(() =>
+  import('@/features/search/search-palette').then(({ SearchPalette }) => ({
+    default: SearchPalette,
+  })),
+)
+
+/** What is around each page: navigation, search and the keyboard. A kiosk has no navigation. */
+export function AppFrame({ user }: { user: User }) {
+  const navigate = useNavigate()
+  const kiosk = useSearch({
+    strict: false,
+    select: (search) => 'kiosk' in search && search.kiosk !== undefined,
+  })
+  const [open, setOpen] = useState<'search' | 'shortcuts'>()
+  const choose = useTheme((state) => state.choose)
+  const close = () => setOpen(undefined)
+  const search = () => setOpen('search')
+  const group = 'Everywhere'
+  useShortcutKeys()
+  useShortcuts([
+    { group, keys: '/', label: 'Search', run: search },
+    { group, keys: 'mod+k', label: 'Search', run: search },
+    { group, keys: '?', label: 'Keyboard shortcuts', run: () => setOpen('shortcuts') },
+    { group, keys: 'g h', label: 'Go to dashboards', run: () => void navigate({ to: '/' }) },
+    { group, keys: 'g s', label: 'Go to status', run: () => void navigate({ to: '/status' }) },
+  ])
+  const page = <Outlet />
+  return (
+    <>
+      {kiosk ? (
+        <main className="p-3 sm:p-4">{page}</main>
+      ) : (
+        <Shell user={user} onSearch={search}>
+          {page}
+        </Shell>
+      )}
+      {open === 'shortcuts' && <ShortcutsDialog onClose={close} />}
+      {open === 'search' && (
+        <Suspense>
+          <SearchPalette
+            onClose={close}
+            onDashboard={(id) => void navigate({ to: '/dashboards/$id', params: { id } })}
+            onMetric={(name) => void navigate({ to: '/metrics/$name', params: { name } })}
+            actions={[
+              { label: 'Go to API keys', run: () => void navigate({ to: '/api-keys' }) },
+              { label: 'Go to my account', run: () => void navigate({ to: '/account' }) },
+              { label: 'Theme: light', run: () => choose('light') },
+              { label: 'Theme: dark', run: () => choose('dark') },
+              { label: 'Theme: as the system', run: () => choose('system') },
+            ]}
+          />
+        </Suspense>
+      )}
+    </>
+  )
+}

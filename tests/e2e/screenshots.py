@@ -1,0 +1,96 @@
+"""Takes the pictures of docs/img: each page in light, dark and narrow, of the stack that is up.
+
+    python tests/e2e/screenshots.py [state.json [folder]]
+"""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+LOOKS = {
+    "light": ("light", 1440, 900),
+    "dark": ("dark", 1440, 900),
+    "narrow": ("light", 390, 844),
+}
+
+
+def pages(board: str) -> dict[str, tuple[str, Callable[[Page], None] | None]]:
+    """Name of a picture → path, and what to do there first."""
+    return {
+        "home": ("/", None),
+        "board": (board, None),
+        "range": (board, lambda page: page.get_by_role("button", name="Time range").click()),
+        "panel": (board, _view_a_panel),
+        "kiosk": (f"{board}?kiosk=1", None),
+        "metric": ("/metrics/cpu_usage_percent", None),
+        "search": ("/", lambda page: page.keyboard.press("/")),
+        "shortcuts": (board, lambda page: page.keyboard.press("?")),
+        "status": ("/status", None),
+        "api-keys": ("/api-keys", None),
+        "users": ("/users", None),
+        "account": ("/account", None),
+        "not-found": ("/nowhere", None),
+    }
+
+
+def _view_a_panel(page: Page) -> None:
+    page.get_by_role("region", name="Load", exact=True).hover()
+    page.keyboard.press("v")
+
+
+def main() -> None:
+    """Sign in once, then one browser context a look."""
+    state_file, folder = [*sys.argv[1:], *(None, None)][:2]
+    state = json.loads(Path(state_file or ROOT / ".local" / "state.json").read_text())
+    target = Path(folder or ROOT / "docs" / "img")
+    target.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
+            args=["--no-sandbox", "--disable-gpu"],
+        )
+        page = browser.new_context(base_url=state["url"]).new_page()
+        page.goto("/sign-in")
+        page.get_by_label("E-mail").fill(state["email"])
+        page.get_by_label("Password").fill(state["password"])
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name=re.compile("^This machine")).first.click()
+        page.wait_for_url("**/dashboards/*")
+        board = page.url.removeprefix(state["url"]).split("?")[0]
+        kept = page.context.storage_state()
+        for look, (theme, width, height) in LOOKS.items():
+            context = browser.new_context(
+                base_url=state["url"],
+                storage_state=kept,
+                viewport={"width": width, "height": height},
+                reduced_motion="reduce",
+            )
+            context.add_init_script(f"localStorage.setItem('pulseboard-theme', '{theme}')")
+            for name, (path, before) in pages(board).items():
+                page = context.new_page()
+                page.goto(path)
+                page.wait_for_timeout(1500)
+                if before:
+                    before(page)
+                    page.wait_for_timeout(700)
+                page.screenshot(path=target / f"{name}-{look}.png")
+                if (name, look) == ("board", "light"):
+                    page.screenshot(path=target / "dashboard.png")
+                page.close()
+            context.clear_cookies()
+            page = context.new_page()
+            page.goto("/sign-in")
+            page.get_by_role("heading", name="Sign in").wait_for()
+            page.screenshot(path=target / f"sign-in-{look}.png")
+            context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
