@@ -1,6 +1,6 @@
 """Takes the pictures of docs/img: each page in light, dark and narrow, of the stack that is up.
 
-    python tests/e2e/screenshots.py [state.json [folder]]
+python tests/e2e/screenshots.py [state.json [folder]]
 """
 
 import json
