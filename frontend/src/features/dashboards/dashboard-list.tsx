@@ -83,7 +83,7 @@ export function DashboardList() {
           <Section title="Favourites" boards={starred} />
           <Section title="Recently opened" boards={opened} />
           <Section
-            title={above.size ? 'Other dashboards' : 'All dashboards'}
+            title={above.size ? 'Others' : 'All'}
             boards={data.data.filter(({ id }) => !above.has(id))}
           />
         </div>
