@@ -226,53 +226,6 @@ def test_the_range_shifts_and_widens(opened: Page) -> None:
     assert width() == 30 * 60_000
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_search_finds_dashboards_metrics_and_actions(
-    page: Page, board: str, theme: str, check_accessible: Callable[[Page], None]
-) -> None:
-    page.add_init_script(f"localStorage.setItem('pulseboard-theme', '{theme}')")
-    page.goto("/")
-    expect(page.get_by_role("heading", name="Dashboards", level=1)).to_be_visible()
-    page.keyboard.press("/")
-    field = page.get_by_role("combobox", name="Search dashboards, metrics and actions")
-    expect(field).to_be_focused()
-    field.fill("reading")
-    results = page.get_by_role("listbox", name="Results")
-    expect(results.get_by_role("option", name="Reading")).to_be_visible()
-    expect(results.get_by_role("option", name="reading_cpu")).to_be_visible()
-    check_accessible(page)
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="reading_cpu", level=1)).to_be_visible()
-    expect(region(page, "reading_cpu").locator("canvas")).to_be_visible()
-    check_accessible(page)
-    page.keyboard.press("Control+k")
-    field.fill("status")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Status", level=1)).to_be_visible()
-
-
-def test_shortcuts_are_shown_and_obeyed(
-    opened: Page, check_accessible: Callable[[Page], None]
-) -> None:
-    page = opened
-    page.keyboard.press("?")
-    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
-    expect(dialog.get_by_text("Shift range back")).to_be_visible()
-    check_accessible(page)
-    dialog.get_by_label("Single letters are shortcuts").uncheck()
-    page.keyboard.press("Escape")
-    page.keyboard.press("g")
-    page.keyboard.press("h")
-    expect(page.get_by_role("heading", name="Reading", level=1)).to_be_visible()
-    page.keyboard.press("?")
-    dialog.get_by_label("Single letters are shortcuts").check()
-    page.keyboard.press("Escape")
-    page.keyboard.press("g")
-    page.keyboard.press("h")
-    expect(page.get_by_role("heading", name="Dashboards", level=1)).to_be_visible()
-
-
 def test_favourites_and_recent_boards_come_first(opened: Page) -> None:
     page = opened
     star = page.get_by_role("button", name="Favourite: Reading")

@@ -10,7 +10,6 @@ import { problemsOf } from '@/lib/problems'
 import { isLive, type TimeRange } from '@/lib/time-range'
 import { useRested } from '@/lib/use-rested'
 import { type Zone, ZoneContext } from '@/lib/zone'
-import { fillPanel } from '../board-panels'
 import type { BoardSearch } from '../board-search'
 import { difference } from '../edit/changes'
 import { change } from '../edit/draft'
@@ -20,7 +19,6 @@ import { PanelView } from '../panel-view'
 import { RangePicker } from '../range-picker'
 import { RefreshControl } from '../refresh-control'
 import { answerId, useBoardData } from '../use-board-data'
-import { useVariables } from '../use-variables'
 import { newPanel } from './new-panel'
 import { OptionsForm } from './options-form'
 import { QueryRows } from './query-rows'
@@ -108,12 +106,10 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
   const usual = board.settings.refresh ?? 'off'
   const refresh = search.refresh ?? usual
   const asked = useRested(panel.queries, 350)
-  const { scope } = useVariables(board.settings.variables, [], search)
-  const rested = {
+  const preview = {
     ...panel,
     queries: asked.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
   }
-  const preview = scope ? fillPanel(rested, scope) : rested
   const { data, error, refetch, isFetching } = useBoardData([preview], range, zone, refresh)
 
   const set = (part: Partial<Panel>) => {
