@@ -2,10 +2,13 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -154,6 +157,31 @@ def test_what_the_server_refuses_is_taken_back(
     expect(page.get_by_text("Pulseboard does not answer")).to_be_visible()
     expect(switch).to_be_checked()
     context.close()
+
+
+def test_rules_come_from_a_file_and_twice_changes_nothing(
+    stack: dict[str, str], http: httpx.Client, tmp_path: Path
+) -> None:
+    key = http.post("/api-keys", json={"name": "files", "scopes": ["read", "write"]}).json()
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        "groups: [{name: x, rules: [{alert: FromFile, expr: 'sum(rate(e2e_errors[1m])) > 3'},"
+        " {record: y, expr: z}]}]"
+    )
+    command = [sys.executable, "-m", "pulseboard.agent.cli", "rules", "apply", str(file)]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "--url", stack["url"], "--key", key["data"]["key"]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "applied  FromFile" in done.stdout) == (1, True), done.stderr
+        assert "recording rules" in done.stderr
+    found = http.get("/alerts/rules", params={"search": "FromFile"}).json()["data"]
+    assert [(rule["query"], rule["version"]) for rule in found] == [
+        ("sum(rate(e2e_errors[1m]))", 2)
+    ]
 
 
 def test_a_channel_is_made_and_tested(page: Page, receiver: tuple[str, Received]) -> None:

@@ -6,6 +6,7 @@ import { colorOf, resolveColor } from '@/charts/palette'
 import { TimeChart } from '@/charts/time-chart'
 import { useTheme } from '@/lib/theme'
 import { formatValue } from '@/lib/units'
+import { useAlertMarks } from './alert-marks'
 import { PanelLegend } from './panel-legend'
 import type { BoardData } from './use-board-data'
 
@@ -24,6 +25,7 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
   useDeferredValue(useTheme((state) => state.shown))
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const { options } = panel
+  const marks = useAlertMarks(panel)
   const looks = useMemo(() => dress(table, options), [table, options])
   const lines = looks.filter((line) => !hidden.has(line.key))
   const measured = lines.map((line) => line.values)
@@ -82,6 +84,7 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
               color: resolveColor(colorOf(index + 1, threshold.color)),
             })),
             thresholdStyle: options.thresholdStyle,
+            marks,
             axisColor: resolveColor('var(--muted)'),
             gridColor: resolveColor('var(--grid)'),
             format,
