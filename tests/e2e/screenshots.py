@@ -75,10 +75,10 @@ def main() -> None:
             for name, (path, before) in pages(board).items():
                 page = context.new_page()
                 page.goto(path)
-                page.wait_for_timeout(1500)
+                page.wait_for_timeout(1000)
                 if before:
                     before(page)
-                    page.wait_for_timeout(700)
+                    page.wait_for_timeout(400)
                 page.screenshot(path=target / f"{name}-{look}.png")
                 if (name, look) == ("board", "light"):
                     page.screenshot(path=target / "dashboard.png")

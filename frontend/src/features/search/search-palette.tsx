@@ -48,10 +48,13 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
     dialog.current?.close()
     run()
   }
+  // What an older text found must not be opened by an Enter that means the new one.
+  const matches = ({ name, description }: { name: string; description?: string | null }) =>
+    `${name} ${description ?? ''}`.toLowerCase().includes(text.trim().toLowerCase())
   const groups: { title: string; results: Result[] }[] = [
     {
       title: 'Dashboards',
-      results: (boards.data?.data ?? []).map((board) => ({
+      results: (boards.data?.data ?? []).filter(matches).map((board) => ({
         id: board.id,
         label: board.name,
         detail: board.description,
@@ -71,7 +74,7 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
     },
     {
       title: 'Metrics',
-      results: (metrics.data?.data ?? []).map((metric) => ({
+      results: (metrics.data?.data ?? []).filter(matches).map((metric) => ({
         id: metric.name,
         label: metric.name,
         detail: metric.description ?? `${metric.seriesCount} series`,
