@@ -16,8 +16,10 @@ NODE_MAJOR := $(shell node --version 2>/dev/null | sed 's/^v//; s/\..*//')
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 VENV := .venv/bin
 FRONTEND := $(wildcard frontend/package.json)
+CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
+  JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
-.PHONY: help up test lint openapi bench bench-ui install clean prerequisites chromium prometheus frontend screenshots
+.PHONY: help up test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -94,6 +96,22 @@ openapi: install ## Export the API document and what is generated from it
 	$(VENV)/python -m functions.dev
 	$(if $(FRONTEND),npm run generate --prefix frontend)
 
+infra/node_modules/.synced: infra/package-lock.json infra/package.json | prerequisites
+	@echo "· CDK"
+	@npm ci --prefix infra --silent
+	@touch $@
+
+layers/build/aws/.built: uv.lock layers/build.py $(shell find shared/src -type f -not -name '*.pyc' 2>/dev/null) | .venv/.synced
+	@echo "· Lambda layers (python3.13, arm64)"
+	@$(VENV)/python -m layers.build --out layers/build/aws --uv "$(UV)"
+	@touch $@
+
+layers: install layers/build/aws/.built ## Build the two Lambda layers, without Docker
+
+synth: layers infra/node_modules/.synced ## Write the CloudFormation templates to cdk.out/; checks them with cdk-nag
+	@$(CDK) synth --quiet $(CONTEXT)
+	@echo "Templates in cdk.out/, cdk-nag found nothing that is not accepted with a reason."
+
 bench: install ## Measure, where benchmarks are there
 	$(VENV)/python -m bench
 
@@ -101,4 +119,4 @@ bench-ui: install frontend chromium ## Measure the web app in Chromium
 	$(VENV)/python -m bench.ui
 
 clean: ## Remove what was installed and built; keeps the data in .local/
-	rm -rf .venv .uv infra/local/node_modules frontend/node_modules frontend/dist
+	rm -rf .venv .uv cdk.out layers/build infra/node_modules infra/local/node_modules frontend/node_modules frontend/dist

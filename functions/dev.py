@@ -1,11 +1,13 @@
 """Every router in one ASGI app: the fast local server, and the source of the OpenAPI document."""
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from functions.alerts.channels import router as alert_channels
@@ -16,15 +18,8 @@ from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
 from pulseboard.contracts.metrics import IngestBody
 from pulseboard.http.app import create_app
+from pulseboard.http.headers import SPA_HEADERS
 from pulseboard.settings import settings
-
-_SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-    "X-Frame-Options": "DENY",
-}
 
 OPENAPI_FILE = Path(__file__).parents[1] / "shared" / "openapi.json"
 
@@ -61,7 +56,7 @@ def _serve_spa(app: FastAPI, directory: Path) -> None:
             # A path of the SPA's own router.
             file = directory / "index.html"
         cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
-        return FileResponse(file, headers={**_SECURITY_HEADERS, "Cache-Control": cache})
+        return FileResponse(file, headers={**SPA_HEADERS, "Cache-Control": cache})
 
 
 def _plainly_named(document: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +88,9 @@ def _renamed_reference(reference: str, names: dict[str, str]) -> str:
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document. Needs no environment."""
-    document = _plainly_named(api().openapi())
+    app = api()
+    document = _plainly_named(app.openapi())
+    _name_functions(app, document)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, shape in _ALSO_PUBLISHED.items():
         schema = TypeAdapter(shape).json_schema(ref_template="#/components/schemas/{model}")
@@ -101,6 +98,32 @@ def openapi() -> dict[str, Any]:
             schemas.setdefault(inner_name, inner)
         schemas.setdefault(name, schema)
     return document
+
+
+def _name_functions(app: FastAPI, document: dict[str, Any]) -> None:
+    """Note on each operation which Lambda function answers it: deployments route by this."""
+    unpublished = []
+    for route in api_routes(app.routes):
+        # functions.<name>.routes, or a module beside it
+        function = route.endpoint.__module__.split(".")[1]
+        for method in sorted(set(route.methods or ()) - {"HEAD", "OPTIONS"}):
+            if route.include_in_schema:
+                document["paths"][route.path_format][method.lower()]["x-function"] = function
+            else:
+                unpublished.append(
+                    {"path": route.path_format, "method": method, "function": function}
+                )
+    if unpublished:
+        document["x-unpublished"] = unpublished
+
+
+def api_routes(routes: Iterable[Any]) -> Iterator[APIRoute]:
+    """Every route, those of included routers too, which FastAPI keeps as they are."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "original_router"):
+            yield from api_routes(route.original_router.routes)
 
 
 def export_openapi() -> str:

@@ -46,7 +46,8 @@ def build(*, python: str, platform: str, out: Path, uv: str) -> list[Layer]:
         dependencies = Path(scratch) / "deps"
         _install(dependencies / "python", python=python, platform=platform, uv=uv)
         ours = Path(scratch) / "pulseboard"
-        shutil.copytree(ROOT / "shared" / "src" / "pulseboard", ours / "python" / "pulseboard")
+        shutil.copytree(ROOT / "shared" / "src" / "pulseboard", ours / "python" / "pulseboard",
+                        ignore=shutil.ignore_patterns("agent"))  # fmt: skip
         layers = [
             _archive(dependencies, out / "deps.zip"),
             _archive(ours, out / "pulseboard.zip"),

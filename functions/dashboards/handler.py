@@ -1,8 +1,6 @@
 """The Lambda function `dashboards`."""
 
-from mangum import Mangum
-
 from functions.dashboards.routes import router
-from pulseboard.http.app import create_app
+from pulseboard.http.aws import lambda_handler
 
-handler = Mangum(create_app([router]), lifespan="off")
+handler = lambda_handler([router])

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from pulseboard.observability import logger
-from pulseboard.stores import database, jobs
+from pulseboard.observability import logger, record
+from pulseboard.settings import settings
+from pulseboard.stores import database, jobs, status
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -18,7 +19,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
                 if error:
                     failed.append(job.name)
                     logger().error("job failed", extra={"job": job.name, "reason": error})
+        used = status.database_bytes(connection)
         late = [job.name for job in jobs.statuses(connection) if job.late]
     if late:
         logger().warning("jobs are late", extra={"jobs": late})
+    disk = settings().database_disk_bytes
+    record(
+        LateJobs=len(late),
+        FailedJobs=len(failed),
+        DatabaseBytes=used,
+        **({"DatabaseUsedPercent": 100 * used / disk} if disk else {}),
+    )
     return {"ran": ran, "failed": failed, "late": late}

@@ -1,14 +1,26 @@
-"""Brings the database to this version's schema; a deploy calls it once."""
+"""Brings the database to this version's schema; a deploy calls it before new code serves."""
 
 from typing import Any
 
+from pulseboard.exceptions import Conflict
 from pulseboard.migrate import migrate
 from pulseboard.observability import logger
-from pulseboard.settings import settings
+from pulseboard.stores import first_start, secrets
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
-    """Names of the migrations that were applied. Raises MigrationError, which fails the deploy."""
-    applied = migrate(settings().database_url.get_secret_value())
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Names of the migrations that were applied.
+
+    With `{"admin": "me@example.com"}` it also makes that admin, a dashboard and a key for agents,
+    unless there is one, and gives a link's token to sign in once. Raises MigrationError, which
+    fails the deploy.
+    """
+    applied = migrate(secrets.database_url())
     logger().info("migrated", extra={"applied": applied})
-    return {"applied": applied}
+    answer: dict[str, Any] = {"applied": applied}
+    if event.get("admin"):
+        try:
+            answer["first"] = first_start.begin(str(event["admin"]))
+        except Conflict:
+            answer["first"] = None
+    return answer

@@ -138,7 +138,7 @@ class Supervisor:
 
     def _seed(self, known: state.State) -> None:
         # Late, since these read the settings and the environment has just been set.
-        from infra.local.seed import seed
+        from pulseboard.stores.first_start import seed
 
         with self._step("admin and dashboard"):
             try:

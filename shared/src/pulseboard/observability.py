@@ -1,8 +1,9 @@
-"""Structured logs with the request's id; secrets are never put in."""
+"""Structured logs with the request's id, and metrics; secrets are never put in."""
 
 from functools import lru_cache
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from pulseboard.settings import settings
 
@@ -11,3 +12,18 @@ from pulseboard.settings import settings
 def logger() -> Logger:
     """The JSON logger of this process, made on first use since it reads the settings."""
     return Logger(service="pulseboard", level=settings().log_level, stage=settings().stage)
+
+
+def record(**values: float) -> None:
+    """Write Pulseboard's own metrics into the log, in CloudWatch's embedded format.
+
+    It needs no way to CloudWatch, which a function inside the VPC does not have.
+    """
+    configured = settings()
+    if not configured.metrics:
+        return
+    metrics = EphemeralMetrics(namespace="Pulseboard")
+    metrics.add_dimension(name="stage", value=configured.stage)
+    for name, value in values.items():
+        metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=value)
+    metrics.flush_metrics()

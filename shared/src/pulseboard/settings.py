@@ -22,6 +22,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL", "PULSEBOARD_DATABASE_URL", "database_url"),
         description="TimescaleDB, as a libpq URL.",
     )
+    database_secret: str | None = Field(
+        default=None,
+        description="Secrets Manager's name of the database password (JSON with `password`, put "
+        "into `DATABASE_URL`) or of the whole URL.",
+    )
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:36379/0"),
         validation_alias=AliasChoices("REDIS_URL", "PULSEBOARD_REDIS_URL", "redis_url"),
@@ -213,6 +218,12 @@ class Settings(BaseSettings):
     page_size: int = Field(default=50, ge=1, le=1000, description="Entries on a page of a list.")
 
     # Observability
+    metrics: bool = Field(
+        default=False, description="Write Pulseboard's own metrics into the log, for CloudWatch."
+    )
+    database_disk_bytes: int = Field(
+        default=0, ge=0, description="Size of the database's disk, 0 when unknown: to see it fill."
+    )
     log_level: str = Field(default="INFO", description="Least severity that is logged.")
     stage: str = Field(default="local", description="Name of this environment in logs.")
 

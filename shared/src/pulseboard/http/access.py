@@ -122,7 +122,10 @@ def check_origin(request: Request) -> None:
     if origin is None:
         return
     public = settings().public_url
-    allowed = urlsplit(public).netloc if public else request.headers.get("host", "")
+    # CloudFront asks for the API by the API's own name and gives the browser's beside it. Another
+    # site's page can send that header only after a preflight, which nothing answers.
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
+    allowed = urlsplit(public).netloc if public else host
     if urlsplit(origin).netloc != allowed:
         raise Forbidden("This request came from another site.")
 

@@ -7,6 +7,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulseboard.http.request_id import request_id
 
+SPA_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "X-Frame-Options": "DENY",
+}
+"""What comes with each file of the SPA, from CloudFront and from the local server alike."""
+
 
 class ApiHeaders:
     """Adds the request id and forbids caching and sniffing of API answers.

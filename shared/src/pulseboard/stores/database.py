@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pulseboard.exceptions import Unavailable
 from pulseboard.settings import settings
+from pulseboard.stores import secrets
 
 _lock = threading.Lock()
 _pool: ConnectionPool[psycopg.Connection[Any]] | None = None
@@ -31,7 +32,7 @@ def pool() -> ConnectionPool[psycopg.Connection[Any]]:
         if _pool is None:
             configured = settings()
             _pool = ConnectionPool(
-                configured.database_url.get_secret_value(),
+                secrets.database_url,
                 min_size=0,
                 max_size=configured.database_pool_size,
                 timeout=configured.database_connect_timeout,

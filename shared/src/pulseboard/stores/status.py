@@ -48,6 +48,12 @@ def count_metrics(connection: psycopg.Connection[Any]) -> tuple[int, int]:
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
+def database_bytes(connection: psycopg.Connection[Any]) -> int:
+    """What the database holds on disk. Reads the sizes of its files: once a minute, not more."""
+    row = connection.execute("select pg_database_size(current_database())").fetchone()
+    return int(row[0]) if row else 0
+
+
 def breaker_state() -> str:
     """`closed`, `open` or `half-open`."""
     return str(database.breaker().current_state)

@@ -1,0 +1,105 @@
+"""What `cdk -c name=value` can choose, as one typed value. docs/deploy.md explains each."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+from constructs import Node
+
+ROOT = Path(__file__).parents[1]
+
+Database = Literal["ec2", "external"]
+Api = Literal["http", "rest"]
+
+DATABASE_CLIENTS = 200
+"""Connections that pgBouncer takes. What all functions can open at once stays below it."""
+
+POOL_SIZE = 2
+"""Connections one Lambda process opens at most: it serves one request at a time."""
+
+
+class ConfigError(ValueError):
+    """A context value makes no sense; the message names it and what it can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One environment. Without any context it is the production one in an account of its own."""
+
+    stage: str = "production"
+    database: Database = "ec2"
+    database_secret: str | None = None
+    """Name of the secret that holds the URL of an external TimescaleDB."""
+    database_instance: str = "t4g.medium"
+    database_disk_gb: int = 50
+    nat: bool = False
+    """A NAT gateway: only for an external database that is reached over the internet."""
+    cache_url: str | None = None
+    """A Redis cluster of your own instead of ElastiCache Serverless."""
+    api: Api = "http"
+    reserve: bool = True
+    """Reserved concurrency; off where the account's quota does not allow it."""
+    domain: str | None = None
+    certificate_arn: str | None = None
+    """Of the domain, in us-east-1, where CloudFront looks for it."""
+    web_acl_arn: str | None = None
+    """A WAF web ACL of scope CLOUDFRONT, in us-east-1."""
+    alarm_email: str | None = None
+    local: bool = False
+    """The emulator of `make local`: its limits are worked around, see docs/deploy.md."""
+    local_python: str = "3.13"
+    layers: Path = field(default=ROOT / "layers" / "build" / "aws")
+
+    @classmethod
+    def read(cls, node: Node) -> Self:
+        """From the CDK's context. Raises ConfigError."""
+
+        def text(name: str) -> str | None:
+            value = node.try_get_context(name)
+            return None if value in (None, "") else str(value)
+
+        def flag(name: str, default: bool) -> bool:
+            value = (text(name) or str(default)).lower()
+            if value not in ("true", "false"):
+                raise ConfigError(f"-c {name}={value}: true or false")
+            return value == "true"
+
+        def number(name: str, default: int) -> int:
+            value = text(name) or str(default)
+            if not value.isdecimal():
+                raise ConfigError(f"-c {name}={value}: a whole number")
+            return int(value)
+
+        database = text("database") or "ec2"
+        if database not in get_args(Database):
+            raise ConfigError(f"-c database={database}: one of {', '.join(get_args(Database))}")
+        api = text("api") or "http"
+        if api not in get_args(Api):
+            raise ConfigError(f"-c api={api}: one of {', '.join(get_args(Api))}")
+        local = flag("local", False)
+        layers = text("layers")
+        config = cls(
+            stage=text("stage") or ("local" if local else "production"),
+            database="ec2" if database == "ec2" else "external",
+            database_secret=text("databaseSecret"),
+            database_instance=text("databaseInstance") or "t4g.medium",
+            database_disk_gb=number("databaseDiskGb", 50),
+            nat=flag("nat", False),
+            cache_url=text("cacheUrl"),
+            api="rest" if api == "rest" else "http",
+            reserve=flag("reserve", not local),
+            domain=text("domain"),
+            certificate_arn=text("certificateArn"),
+            web_acl_arn=text("webAclArn"),
+            alarm_email=text("alarmEmail"),
+            local=local,
+            local_python=text("localPython") or "3.13",
+            layers=Path(layers)
+            if layers
+            else ROOT / "layers" / "build" / ("local" if local else "aws"),
+        )
+        if config.database == "external" and not config.database_secret:
+            raise ConfigError("-c database=external needs -c databaseSecret=NAME")
+        if config.domain and not config.certificate_arn:
+            raise ConfigError("-c domain needs -c certificateArn=ARN, in us-east-1")
+        return config

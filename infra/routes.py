@@ -1,0 +1,35 @@
+"""Which function answers which route: the one table of the HTTP API and of its REST variant.
+
+It is read from the committed API document, where `functions/dev.py` notes each operation's
+function; a test holds it against the application's own routes.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+DOCUMENT = Path(__file__).parents[1] / "shared" / "openapi.json"
+
+API_PATHS = ("/api/*", "/v1/*", "/write")
+"""What CloudFront leads to the API; all else is the SPA. Twelve at most beside each other."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Route:
+    """One method on one path, `{name}` for a variable part."""
+
+    path: str
+    method: str
+    function: str
+
+
+def routes() -> list[Route]:
+    """All routes, in the order of their paths."""
+    document = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    found = {
+        Route(path=path, method=method.upper(), function=operation["x-function"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    hidden = {Route(**route) for route in document.get("x-unpublished", [])}
+    return sorted(found | hidden)

@@ -1,0 +1,155 @@
+"""The HTTP functions behind API Gateway: one table of routes, two kinds of API."""
+
+import json
+
+import aws_cdk as cdk
+from aws_cdk import aws_apigateway as rest
+from aws_cdk import aws_apigatewayv2 as http
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.config import Config
+from infra.constructs.python_function import PythonFunction
+from infra.nag import accept
+from infra.routes import Route, routes
+from infra.stacks.data import DataStack
+from infra.stacks.network import NetworkStack
+
+RATE_LIMIT = 5_000
+"""Requests a second. Far above what the handlers refuse themselves with 503 and Retry-After:
+API Gateway's own 429 makes Prometheus drop its samples.
+"""
+BURST_LIMIT = 5_000
+_LOGGED = {
+    "requestId": "$context.requestId",
+    "ip": "$context.identity.sourceIp",
+    "time": "$context.requestTime",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "latency": "$context.responseLatency",
+    "integrationError": "$context.integrationErrorMessage",
+}
+_PUBLIC = "The application itself decides: sessions for people, scoped keys for agents."
+
+
+class ApiStack(cdk.Stack):
+    """`domain` and `path` are where CloudFront finds the API; `functions` are by name."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        config: Config,
+        network: NetworkStack,
+        data: DataStack,
+    ) -> None:
+        super().__init__(scope, name)
+        self.config = config
+        table = routes()
+        shared = data.shared_by(self)
+        environment = {"PULSEBOARD_PUBLIC_URL": f"https://{config.domain}"} if config.domain else {}
+        self.functions = {
+            function: PythonFunction(
+                self, function, shared=shared, snap_start=True, environment=environment
+            )
+            for function in sorted({route.function for route in table})
+        }
+        self.access_log = logs.LogGroup(
+            self,
+            "AccessLog",
+            log_group_name=f"/pulseboard/{config.stage}/api",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        if config.api == "http":
+            self._http_api(table)
+        else:
+            self._rest_api(table)
+        cdk.CfnOutput(self, "ApiId", value=self.api_id)
+
+    def _http_api(self, table: list[Route]) -> None:
+        api = http.HttpApi(self, "Http", api_name=f"pulseboard-{self.config.stage}",
+                           create_default_stage=False)  # fmt: skip
+        stage = http.CfnStage(
+            self,
+            "Stage",
+            api_id=api.api_id,
+            stage_name="$default",
+            auto_deploy=True,
+            default_route_settings=http.CfnStage.RouteSettingsProperty(
+                throttling_burst_limit=BURST_LIMIT,
+                throttling_rate_limit=RATE_LIMIT,
+                detailed_metrics_enabled=True,
+            ),
+            access_log_settings=http.CfnStage.AccessLogSettingsProperty(
+                destination_arn=self.access_log.log_group_arn, format=json.dumps(_LOGGED)
+            ),
+        )
+        targets = {
+            name: integrations.HttpLambdaIntegration(
+                name.capitalize(), function.function, scope_permission_to_route=False
+            )
+            for name, function in self.functions.items()
+        }
+        for route in table:
+            for made in api.add_routes(
+                path=route.path,
+                methods=[http.HttpMethod[route.method]],
+                integration=targets[route.function],
+            ):
+                accept(made, _PUBLIC, "AwsSolutions-APIG4")
+                stage.node.add_dependency(made)
+        self.api_id = api.api_id
+        self.domain = f"{api.api_id}.execute-api.{self.region}.{self.url_suffix}"
+        self.path = ""
+        self.metrics_dimensions = {"ApiId": api.api_id}
+
+    def _rest_api(self, table: list[Route]) -> None:
+        api = rest.RestApi(
+            self,
+            "Rest",
+            rest_api_name=f"pulseboard-{self.config.stage}",
+            cloud_watch_role=False,
+            binary_media_types=["*/*"],
+            deploy_options=rest.StageOptions(
+                stage_name="live",
+                throttling_rate_limit=RATE_LIMIT,
+                throttling_burst_limit=BURST_LIMIT,
+                access_log_destination=rest.LogGroupLogDestination(self.access_log),
+                access_log_format=rest.AccessLogFormat.custom(json.dumps(_LOGGED)),
+            ),
+        )
+        for name, function in self.functions.items():
+            lambda_.CfnPermission(
+                self,
+                f"{name.capitalize()}Permission",
+                action="lambda:InvokeFunction",
+                function_name=function.function.function_arn,
+                principal="apigateway.amazonaws.com",
+                source_arn=api.arn_for_execute_api(),
+            )
+        for route in table:
+            method = api.root.resource_for_path(route.path).add_method(
+                route.method,
+                rest.AwsIntegration(
+                    service="lambda",
+                    proxy=True,
+                    path=f"2015-03-31/functions/{self.functions[route.function].function.function_arn}"
+                    "/invocations",
+                ),
+            )
+            accept(method, _PUBLIC, "AwsSolutions-APIG4", "AwsSolutions-COG4")
+        for rule, why in {
+            "AwsSolutions-APIG2": "The application validates: its errors say which field and why.",
+            "AwsSolutions-APIG3": "The web ACL sits on CloudFront (context webAclArn).",
+            "AwsSolutions-APIG6": "Access logs are on; execution logs would hold request bodies.",
+        }.items():
+            accept(api, why, rule)
+        self.api_id = api.rest_api_id
+        self.domain = f"{api.rest_api_id}.execute-api.{self.region}.{self.url_suffix}"
+        self.path = "/live"
+        self.metrics_dimensions = {"ApiName": f"pulseboard-{self.config.stage}"}

@@ -1,0 +1,167 @@
+"""One origin for people: CloudFront in front of the SPA's bucket and of the API."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.config import Config
+from infra.nag import accept
+from infra.routes import API_PATHS
+from infra.stacks.api import ApiStack
+from pulseboard.http.headers import SPA_HEADERS
+
+EMULATOR_PORT = 4566
+
+_FALLBACK = """\
+function handler(event) {
+  var request = event.request;
+  var last = request.uri.split('/').pop();
+  if (last.indexOf('.') === -1) { request.uri = '/index.html'; }
+  return request;
+}
+"""
+_KEEP_HOST = """\
+function handler(event) {
+  var request = event.request;
+  request.headers['x-forwarded-host'] = { value: request.headers.host.value };
+  return request;
+}
+"""
+
+
+class FrontendStack(cdk.Stack):
+    """`url` is where people and agents go."""
+
+    def __init__(self, scope: Construct, name: str, *, config: Config, api: ApiStack) -> None:
+        super().__init__(scope, name)
+        self.bucket = s3.Bucket(
+            self,
+            "Spa",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=not config.local,
+            # Nothing in it that a deploy does not put there again; `make destroy` empties it.
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        accept(self.bucket, "Holds only the published SPA.", "AwsSolutions-S1")
+        if config.local:
+            accept(self.bucket, "The emulator speaks HTTP.", "AwsSolutions-S10")
+        headers = self._headers()
+        forward = self._function("KeepHost", _KEEP_HOST)
+        self.distribution = cloudfront.Distribution(
+            self,
+            "Cdn",
+            comment=f"Pulseboard {config.stage}",
+            default_root_object="index.html",
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            web_acl_id=config.web_acl_arn,
+            domain_names=[config.domain] if config.domain else None,
+            certificate=acm.Certificate.from_certificate_arn(
+                self, "Certificate", config.certificate_arn
+            )
+            if config.certificate_arn
+            else None,
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origins.S3BucketOrigin.with_origin_access_control(self.bucket),
+                viewer_protocol_policy=self._protocol(config),
+                response_headers_policy=headers,
+                compress=True,
+                function_associations=[self._function("Fallback", _FALLBACK)],
+            ),
+            additional_behaviors={
+                path: cloudfront.BehaviorOptions(
+                    origin=self._api_origin(config, api),
+                    viewer_protocol_policy=self._protocol(config, api=True),
+                    allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                    origin_request_policy=(
+                        cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
+                    ),
+                    response_headers_policy=headers,
+                    compress=False,
+                    function_associations=[forward],
+                )
+                for path in API_PATHS
+            },
+        )
+        for rule, why in {
+            "AwsSolutions-CFR1": "People sign in from anywhere; a web ACL can restrict it.",
+            "AwsSolutions-CFR2": "The web ACL is the context webAclArn: it costs $5 a month.",
+            "AwsSolutions-CFR3": "The API has access logs; the SPA's files are public.",
+            "AwsSolutions-CFR4": "Without a domain of its own CloudFront's certificate decides.",
+            "AwsSolutions-CFR5": "The emulator's API speaks HTTP; on AWS it is HTTPS only.",
+        }.items():
+            accept(self.distribution, why, rule)
+        host = config.domain or self.distribution.distribution_domain_name
+        self.url = f"https://{host}"
+        cdk.CfnOutput(self, "Url", value=self.url)
+        cdk.CfnOutput(self, "Bucket", value=self.bucket.bucket_name)
+        cdk.CfnOutput(self, "DistributionId", value=self.distribution.distribution_id)
+
+    def _function(self, name: str, code: str) -> cloudfront.FunctionAssociation:
+        return cloudfront.FunctionAssociation(
+            event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
+            function=cloudfront.Function(
+                self,
+                name,
+                code=cloudfront.FunctionCode.from_inline(code),
+                runtime=cloudfront.FunctionRuntime.JS_2_0,
+            ),
+        )
+
+    def _headers(self) -> cloudfront.ResponseHeadersPolicy:
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "Headers",
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
+                    content_security_policy=SPA_HEADERS["Content-Security-Policy"], override=True
+                ),
+                content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+                frame_options=cloudfront.ResponseHeadersFrameOptions(
+                    frame_option=cloudfront.HeadersFrameOption.DENY, override=True
+                ),
+                referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+                    referrer_policy=(
+                        cloudfront.HeadersReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN
+                    ),
+                    override=True,
+                ),
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=cdk.Duration.days(365),
+                    include_subdomains=True,
+                    override=True,
+                ),
+            ),
+        )
+
+    def _protocol(self, config: Config, *, api: bool = False) -> cloudfront.ViewerProtocolPolicy:
+        if config.local:
+            return cloudfront.ViewerProtocolPolicy.ALLOW_ALL
+        # A redirected POST would lose its body and has shown its key already.
+        return (
+            cloudfront.ViewerProtocolPolicy.HTTPS_ONLY
+            if api
+            else cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS
+        )
+
+    def _api_origin(self, config: Config, api: ApiStack) -> cloudfront.IOrigin:
+        if config.local:
+            stage = api.path.strip("/") or "$default"
+            return origins.HttpOrigin(
+                "localhost",
+                http_port=EMULATOR_PORT,
+                protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
+                origin_path=f"/_aws/execute-api/{api.api_id}/{stage}",
+            )
+        return origins.HttpOrigin(
+            api.domain,
+            origin_path=api.path,
+            protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+            origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
+        )

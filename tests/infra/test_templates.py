@@ -1,0 +1,392 @@
+"""Properties of what a deploy makes, read from the templates themselves."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.config import DATABASE_CLIENTS
+from infra.routes import routes
+from tests.infra.conftest import ROOT, Assembly, Synthesise
+
+pytestmark = pytest.mark.infra
+
+HTTP = {"auth", "dashboards", "ingest", "query"}
+
+
+def test_every_function_there_is_is_deployed(production: Assembly) -> None:
+    written = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    assert set(production.functions()) == written
+
+
+def test_every_function_is_small_bounded_logged_and_watched(production: Assembly) -> None:
+    groups = {
+        resource["Properties"]["LogGroupName"]: resource["Properties"]["RetentionInDays"]
+        for _, resource in production.resources("AWS::Logs::LogGroup")
+        if "LogGroupName" in resource["Properties"]
+    }
+    alarms = {
+        resource["Properties"]["AlarmName"]
+        for _, resource in production.resources("AWS::CloudWatch::Alarm")
+    }
+    for name, function in production.functions().items():
+        full_name = function["FunctionName"]
+        assert function["Runtime"] == "python3.13", name
+        assert function["Architectures"] == ["arm64"], name
+        assert 0 < function["ReservedConcurrentExecutions"] <= 50, name
+        assert function["TracingConfig"] == {"Mode": "Active"}, name
+        assert function["LoggingConfig"]["LogFormat"] == "JSON", name
+        assert groups[f"/aws/lambda/{full_name}"] <= 90, name
+        assert {f"{full_name}-errors", f"{full_name}-throttles"} <= alarms, name
+
+
+def test_functions_together_open_fewer_connections_than_the_database_takes(
+    production: Assembly,
+) -> None:
+    connections = sum(
+        function["ReservedConcurrentExecutions"]
+        * int(function["Environment"]["Variables"].get("PULSEBOARD_DATABASE_POOL_SIZE", 0))
+        for function in production.functions().values()
+    )
+    assert 0 < connections <= DATABASE_CLIENTS
+
+
+def test_snap_start_for_http_functions_only_and_routes_lead_to_the_live_alias(
+    production: Assembly,
+) -> None:
+    quick = {name for name, f in production.functions().items() if "SnapStart" in f}
+    assert quick == {route.function for route in routes()}
+    api = production.templates["Api"]["Resources"]
+    uris = [
+        json.dumps(resource["Properties"]["IntegrationUri"])
+        for resource in api.values()
+        if resource["Type"] == "AWS::ApiGatewayV2::Integration"
+    ]
+    assert len(uris) == len(quick)
+    assert all("Live" in uri for uri in uris)
+
+
+@pytest.mark.parametrize("kind", ["http", "rest"])
+def test_both_kinds_of_api_have_every_route(synthesise: Synthesise, production: Assembly,
+                                            kind: str) -> None:  # fmt: skip
+    assembly = production if kind == "http" else synthesise(api="rest")
+    resources = assembly.templates["Api"]["Resources"]
+    if kind == "http":
+        found = {
+            resource["Properties"]["RouteKey"]
+            for resource in resources.values()
+            if resource["Type"] == "AWS::ApiGatewayV2::Route"
+        }
+    else:
+        found = {
+            f"{resource['Properties']['HttpMethod']} "
+            + _rest_path(resources, resource["Properties"]["ResourceId"])
+            for resource in resources.values()
+            if resource["Type"] == "AWS::ApiGateway::Method"
+        }
+    assert found == {f"{route.method} {route.path}" for route in routes()}
+
+
+def _rest_path(resources: dict[str, Any], reference: dict[str, Any]) -> str:
+    if "Ref" not in reference:
+        return ""
+    properties = resources[reference["Ref"]]["Properties"]
+    return f"{_rest_path(resources, properties['ParentId'])}/{properties['PathPart']}"
+
+
+def test_throttles_are_far_above_what_handlers_shed_themselves(production: Assembly) -> None:
+    ((_, stage),) = production.resources("AWS::ApiGatewayV2::Stage")
+    limits = stage["Properties"]["DefaultRouteSettings"]
+    capacity = sum(f["ReservedConcurrentExecutions"] for f in production.functions().values())
+    # A request takes some 20 ms at the least.
+    assert limits["ThrottlingRateLimit"] >= capacity * 50
+    assert stage["Properties"]["AccessLogSettings"]["DestinationArn"]
+
+
+def test_nobody_outside_reaches_database_and_cache(production: Assembly) -> None:
+    open_to_all = [
+        name
+        for name, rule in production.resources("AWS::EC2::SecurityGroupIngress")
+        if "CidrIp" in rule["Properties"] or "CidrIpv6" in rule["Properties"]
+    ]
+    assert open_to_all == []
+    for name, group in production.resources("AWS::EC2::SecurityGroup"):
+        assert "SecurityGroupIngress" not in group["Properties"], name
+    sources = {
+        rule["Properties"]["SourceSecurityGroupId"]["Fn::GetAtt"][0]
+        for _, rule in production.resources("AWS::EC2::SecurityGroupIngress")
+    }
+    assert all(source.startswith("Functions") for source in sources)
+    assert not list(production.resources("AWS::EC2::NatGateway"))
+
+
+def test_what_is_stored_is_encrypted(production: Assembly) -> None:
+    for name, volume in production.resources("AWS::EC2::Volume"):
+        assert volume["Properties"]["Encrypted"] is True, name
+        assert volume["DeletionPolicy"] == "Retain", name
+    for name, bucket in production.resources("AWS::S3::Bucket"):
+        assert bucket["Properties"]["BucketEncryption"], name
+        assert all(bucket["Properties"]["PublicAccessBlockConfiguration"].values()), name
+    for name, topic in production.resources("AWS::SNS::Topic"):
+        assert topic["Properties"]["KmsMasterKeyId"], name
+    for name, queue in production.resources("AWS::SQS::Queue"):
+        assert queue["Properties"].get("SqsManagedSseEnabled", True), name
+    for _, template in production.resources("AWS::EC2::LaunchTemplate"):
+        data = template["Properties"]["LaunchTemplateData"]
+        assert data["MetadataOptions"]["HttpTokens"] == "required"
+        assert all(disk["Ebs"]["Encrypted"] for disk in data["BlockDeviceMappings"])
+    for function in production.functions().values():
+        url = function["Environment"]["Variables"].get("REDIS_URL")
+        assert url is None or json.dumps(url).count("rediss://") == 1
+
+
+def test_no_secret_stands_in_a_template(production: Assembly) -> None:
+    for name, template in production.templates.items():
+        text = json.dumps(template)
+        assert "resolve:secretsmanager" not in text, name
+        assert 'SecretString":' not in text.replace("GenerateSecretString", ""), name
+
+
+ALLOWED_ACTIONS = {
+    "*": {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments",
+          "xray:PutTelemetryRecords"},
+    "inside": {"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
+               "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses",
+               "ec2:UnassignPrivateIpAddresses", "secretsmanager:GetSecretValue"},
+    "ingest": {"s3:PutObject"},
+    "drain": {"s3:GetObject", "s3:DeleteObject", "sqs:ReceiveMessage", "sqs:DeleteMessage",
+              "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"},
+    "notify": {"sns:Publish", "ses:SendEmail"},
+}  # fmt: skip
+
+
+def _actions(production: Assembly) -> dict[str, set[str]]:
+    """What each function's role may do."""
+    found: dict[str, set[str]] = {}
+    for stack, template in production.templates.items():
+        resources = template["Resources"]
+        roles = {
+            name: function["Properties"]["Handler"].split(".")[1]
+            for function in resources.values()
+            if function["Type"] == "AWS::Lambda::Function"
+            for name in [function["Properties"]["Role"]["Fn::GetAtt"][0]]
+        }
+        for name, short in roles.items():
+            assert "ManagedPolicyArns" not in resources[name]["Properties"], f"{stack}/{name}"
+            found[short] = set()
+        for policy in resources.values():
+            if policy["Type"] != "AWS::IAM::Policy":
+                continue
+            for role in policy["Properties"]["Roles"]:
+                for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                    actions = statement["Action"]
+                    if role.get("Ref") in roles:
+                        found[roles[role["Ref"]]] |= (
+                            {actions} if isinstance(actions, str) else set(actions)
+                        )
+    return found
+
+
+def test_roles_may_do_what_is_listed_and_nothing_more(production: Assembly) -> None:
+    functions = production.functions()
+    for name, actions in _actions(production).items():
+        inside = ALLOWED_ACTIONS["inside"] if "VpcConfig" in functions[name] else set()
+        assert actions <= ALLOWED_ACTIONS["*"] | inside | ALLOWED_ACTIONS.get(name, set()), name
+        assert not any("*" in action for action in actions), name
+
+
+# What a module that reaches out is called by, and what it reaches.
+_REACHES = {
+    "pulseboard.stores.database": {"database", "secretsmanager"},
+    "pulseboard.stores.cache": {"cache"},
+    "pulseboard.stores.spill": {"s3"},
+    "pulseboard.migrate": {"database"},
+    "httpx": {"internet"},
+    "urllib.request": {"internet"},
+    "http.client": {"internet"},
+}
+
+
+def _modules(start: str) -> set[str]:
+    """Everything of ours that a module imports, directly or not, and the names of the rest."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        file = _source(module)
+        if file is None:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                waiting.append(node.module)
+                waiting += [f"{node.module}.{alias.name}" for alias in node.names]
+    return seen
+
+
+def _source(module: str) -> Path | None:
+    if not module.startswith(("functions", "pulseboard")):
+        return None
+    root = ROOT if module.startswith("functions") else ROOT / "shared" / "src"
+    path = root.joinpath(*module.split("."))
+    return next((f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
+
+
+def test_each_function_reaches_what_its_code_calls(production: Assembly) -> None:
+    endpoints = {
+        part
+        for _, endpoint in production.resources("AWS::EC2::VPCEndpoint")
+        for part in ("s3", "secretsmanager")
+        if json.dumps(endpoint["Properties"]["ServiceName"]).endswith(f'.{part}"]]}}')
+        or part in json.dumps(endpoint["Properties"]["ServiceName"])
+    }
+    assert endpoints == {"s3", "secretsmanager"}
+    for name, function in production.functions().items():
+        modules = _modules(f"functions.{name}.handler")
+        calls = set[str]().union(*(reached for m, reached in _REACHES.items() if m in modules))
+        if "VpcConfig" in function:
+            reach = {"database", "cache"} | endpoints
+        else:
+            reach = {"internet", "s3", "secretsmanager"}
+        assert calls <= reach, f"{name} calls {calls - reach}, which it can't reach"
+
+
+def test_a_functions_code_is_its_own_folder_alone(production: Assembly) -> None:
+    for name in production.functions():
+        others = {
+            module.split(".")[1]
+            for module in _modules(f"functions.{name}.handler")
+            if module.startswith("functions.") and module.count(".") > 1
+        }
+        assert others <= {name}, f"{name} imports code that is not in its asset"
+
+
+def test_changing_one_handler_changes_one_function(
+    production: Assembly, synthesise: Synthesise
+) -> None:
+    def code(assembly: Assembly) -> dict[str, str]:
+        return {name: f["Code"]["S3Key"] for name, f in assembly.functions().items()}
+
+    def versions(assembly: Assembly) -> set[str]:
+        return {name for name, _ in assembly.resources("AWS::Lambda::Version")}
+
+    handler = ROOT / "functions" / "query" / "__snapshot_test__.py"
+    handler.write_text("# a change\n")
+    try:
+        changed = synthesise()
+    finally:
+        handler.unlink()
+    before, after = code(production), code(changed)
+    assert {name for name in before if before[name] != after[name]} == {"query"}
+    assert len(versions(production) - versions(changed)) == 1
+    layers = {r["Properties"]["Content"]["S3Key"] for _, r in
+              production.resources("AWS::Lambda::LayerVersion")}  # fmt: skip
+    assert layers == {r["Properties"]["Content"]["S3Key"] for _, r in
+                      changed.resources("AWS::Lambda::LayerVersion")}  # fmt: skip
+    untouched = {"Network", "Data", "Frontend", "Monitoring"}
+    for stack in untouched:
+        assert production.templates[stack] == changed.templates[stack], stack
+
+
+def test_alarms_tell_somebody_and_each_has_a_runbook(production: Assembly) -> None:
+    runbooks = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    for name, alarm in production.resources("AWS::CloudWatch::Alarm"):
+        properties = alarm["Properties"]
+        assert properties["AlarmActions"], name
+        anchor = properties["AlarmDescription"].split("#")[1]
+        assert f"\n## {anchor}\n" in runbooks, f"docs/runbooks.md says nothing of {anchor}"
+
+
+def test_nag_is_clean_and_every_exception_has_its_reason(production: Assembly) -> None:
+    # A finding that is not accepted ends the synthesis itself: see the test below.
+    report = json.loads((production.directory / "validation-report.json").read_text())
+    failed = [p for p in report["pluginReports"] if p.get("conclusion") != "success"]
+    assert not failed
+    calls = [
+        node
+        for folder in ("stacks", "constructs")
+        for file in (ROOT / "infra" / folder).glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "accept"
+    ]
+    assert len(calls) > 5
+    for call in calls:
+        reason = call.args[1]
+        assert not isinstance(reason, ast.Constant) or len(str(reason.value)) > 20
+
+
+def test_nag_refuses_what_nobody_accepted(layers: Path, tmp_path: Path) -> None:
+    import aws_cdk as cdk
+    from aws_cdk import aws_s3 as s3
+
+    from infra.app import build
+
+    app = build(outdir=tmp_path, context={"layers": str(layers)})
+    s3.Bucket(cdk.Stack(app, "Careless"), "Open")
+    with pytest.raises(RuntimeError, match="Validation failed"):
+        app.synth()
+
+
+def test_cfn_lint_is_clean(production: Assembly) -> None:
+    templates = sorted(str(path) for path in production.directory.glob("*.template.json"))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "cfn-lint", "--non-zero-exit-code", "warning",
+         "--ignore-checks", "W3005", "--regions", "eu-central-1", "--", *templates],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_other_choices_synthesise(synthesise: Synthesise) -> None:
+    external = synthesise(database="external", databaseSecret="tiger", nat="true", reserve="false",
+                          domain="metrics.example.com", webAclArn="arn:aws:wafv2:us-east-1:1:x",
+                          certificateArn="arn:aws:acm:us-east-1:1:certificate/x")  # fmt: skip
+    assert not list(external.resources("AWS::EC2::Volume"))
+    assert list(external.resources("AWS::EC2::NatGateway"))
+    ((_, cdn),) = external.resources("AWS::CloudFront::Distribution")
+    assert cdn["Properties"]["DistributionConfig"]["Aliases"] == ["metrics.example.com"]
+    assert cdn["Properties"]["DistributionConfig"]["WebACLId"]
+    for function in external.functions().values():
+        assert "ReservedConcurrentExecutions" not in function
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ({"database": "rds"}, "ec2, external"),
+        ({"database": "external"}, "databaseSecret"),
+        ({"api": "soap"}, "http, rest"),
+        ({"reserve": "maybe"}, "true or false"),
+        ({"databaseDiskGb": "many"}, "whole number"),
+        ({"domain": "example.com"}, "certificateArn"),
+    ],
+)
+def test_context_that_makes_no_sense_is_refused_with_what_would(
+    synthesise: Synthesise, context: dict[str, str], message: str
+) -> None:
+    from infra.config import ConfigError
+
+    with pytest.raises(ConfigError, match=message):
+        synthesise(**context)
+
+
+def test_synth_needs_no_environment(layers: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.app"],
+        cwd=ROOT,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "CDK_OUTDIR": str(tmp_path / "out"),
+             "CDK_CONTEXT_JSON": json.dumps({"layers": str(layers)})},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list((tmp_path / "out").glob("*.template.json"))
