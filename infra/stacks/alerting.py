@@ -3,15 +3,22 @@ ten seconds and hands what is due to notify, outside the VPC.
 """
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.config import Config
+from infra.constructs.python_function import PythonFunction
+from infra.nag import accept
 from infra.stacks.data import DataStack
 from infra.stacks.frontend import FrontendStack
+from infra.stacks.loop import definition
 
 
 class AlertingStack(cdk.Stack):
-    """Made when the functions `evaluate` and `notify` are there."""
+    """`machine` is started each minute; starts can be repeated, so a tick is idempotent."""
 
     def __init__(
         self,
@@ -23,3 +30,59 @@ class AlertingStack(cdk.Stack):
         frontend: FrontendStack,
     ) -> None:
         super().__init__(scope, name)
+        shared = data.shared_by(self)
+        links = {"PULSEBOARD_PUBLIC_URL": frontend.url}
+        self.evaluate = PythonFunction(self, "evaluate", shared=shared, environment=links)
+        if config.local:
+            # Webhooks of the emulator's tests listen on the loopback address.
+            links["PULSEBOARD_ALERT_ALLOW_PRIVATE"] = "true"
+        self.notify = PythonFunction(
+            self, "notify", shared=shared, inside=False, database=False, environment=links
+        )
+        self.machine = sfn.StateMachine(
+            self,
+            "Beat",
+            state_machine_name=f"pulseboard-{config.stage}-beat",
+            state_machine_type=sfn.StateMachineType.EXPRESS,
+            definition_body=sfn.DefinitionBody.from_string(
+                self.to_json_string(
+                    definition(
+                        evaluate=self.evaluate.function.function_arn,
+                        notify=self.notify.function.function_arn,
+                        partition=self.partition,
+                    )
+                )
+            ),
+            tracing_enabled=not config.local,
+            logs=sfn.LogOptions(
+                level=sfn.LogLevel.ERROR,
+                destination=logs.LogGroup(
+                    self,
+                    "BeatLog",
+                    log_group_name=f"/aws/vendedlogs/states/pulseboard-{config.stage}-beat",
+                    retention=logs.RetentionDays.TWO_WEEKS,
+                    removal_policy=cdk.RemovalPolicy.DESTROY,
+                ),
+            ),
+        )
+        for function in (self.evaluate, self.notify):
+            function.function.grant_invoke(self.machine)
+        accept(
+            self.machine,
+            "Errors are logged; every event of six ticks a minute would cost more than the beat.",
+            "AwsSolutions-SF1",
+        )
+        accept(
+            self.machine.role,
+            "X-Ray and the delivery of logs take no resource; grants name versions by a star.",
+            "AwsSolutions-IAM5[Resource::*]",
+            "AwsSolutions-IAM5[Resource::<EvaluateFunction66CFF6BC.Arn>:*]",
+        )
+        events.Rule(
+            self,
+            "EveryMinute",
+            description="Six ticks of the alert rules",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[targets.SfnStateMachine(self.machine, retry_attempts=0)],
+        )
+        cdk.CfnOutput(self, "BeatArn", value=self.machine.state_machine_arn)

@@ -44,8 +44,21 @@ class MonitoringStack(cdk.Stack):
         self._alarm("maintain-silent", self._own("LateJobs", "SampleCount"), 1, periods=5,
                     below=True)  # fmt: skip
         self._alarm("api-errors", errors, 5, periods=3)
+        if alerting:
+            lag = cloudwatch.Metric(
+                namespace=NAMESPACE,
+                metric_name="TickLagSeconds",
+                dimensions_map={"service": "evaluate"},
+                statistic="Maximum",
+                period=_MINUTE,
+            )
+            self._alarm("tick-late", lag, 20, periods=3)
+            beats = alerting.machine.metric_succeeded(period=_MINUTE, statistic="Sum")
+            self._alarm("tick-missing", beats, 1, periods=3, below=True)
         board = cloudwatch.Dashboard(self, "Board", dashboard_name=f"pulseboard-{config.stage}")
         functions = [data.migrate, data.maintain, *api.functions.values()]
+        if alerting:
+            functions += [alerting.evaluate, alerting.notify]
         board.add_widgets(
             _graph("Requests", requests, errors),
             _graph("Latency, 95th percentile", latency),
