@@ -76,7 +76,10 @@ class AlertingStack(cdk.Stack):
             self.machine.role,
             "X-Ray and the delivery of logs take no resource; grants name versions by a star.",
             "AwsSolutions-IAM5[Resource::*]",
-            "AwsSolutions-IAM5[Resource::<EvaluateFunction66CFF6BC.Arn>:*]",
+            *(
+                f"AwsSolutions-IAM5[Resource::<{self._logical_id(called)}.Arn>:*]"
+                for called in (self.evaluate, self.notify)
+            ),
         )
         events.Rule(
             self,
@@ -86,3 +89,8 @@ class AlertingStack(cdk.Stack):
             targets=[targets.SfnStateMachine(self.machine, retry_attempts=0)],
         )
         cdk.CfnOutput(self, "BeatArn", value=self.machine.state_machine_arn)
+
+    def _logical_id(self, called: PythonFunction) -> str:
+        resource = called.function.node.default_child
+        assert isinstance(resource, cdk.CfnElement)
+        return self.get_logical_id(resource)
