@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from functions.evaluate.decision import alert_of
 from pulseboard.contracts.alerts import AlertStatus
 from pulseboard.domain.alerting import Instance
 from pulseboard.domain.notifications import group_key, notice_of
+from pulseboard.http.alert_decision import alert_of
 from pulseboard.stores import alert_state
 from pulseboard.stores.alert_state import Changes, Ended, Queued, StateChange
 

@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from functions.evaluate.decision import Patch, decide
 from pulseboard.domain.alerting import TICK, LiveRule, tick_at
 from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.domain.notifications import Outgoing
 from pulseboard.exceptions import PulseboardError
 from pulseboard.http import alert_reads
+from pulseboard.http.alert_decision import Patch, decide
 from pulseboard.observability import logger
 from pulseboard.settings import settings
 from pulseboard.stores import (
