@@ -27,8 +27,9 @@ def create_dashboard(
     with connection.transaction():
         row = connection.execute(
             """
-            insert into dashboards (name, description, owner_id, is_public, layout)
-            values (%s, %s, %s, %s, %s) returning id
+            insert into dashboards
+              (name, description, owner_id, is_public, layout, created_at, updated_at)
+            values (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp()) returning id
             """,
             (
                 body.name,
