@@ -82,15 +82,18 @@ export function Gauge({ panel, table }: Props) {
         const value = calculate(line.values, options.calculation)
         return (
           <div key={line.key} className="relative flex min-w-0 flex-1 flex-col">
-            <div className="relative min-h-0 flex-1" aria-hidden="true">
-              <Suspense>
-                <GaugeChart
-                  value={value ?? low}
-                  low={low}
-                  high={high}
-                  color={thresholdColor(options.thresholds, value) ?? line.color}
-                />
-              </Suspense>
+            <div className="relative min-h-0 flex-1 [container-type:size]" aria-hidden="true">
+              {/* Half a ring is no wider than its box: the library sizes it by the height alone. */}
+              <div className="absolute inset-0 m-auto h-[min(100cqh,62cqw)]">
+                <Suspense>
+                  <GaugeChart
+                    value={value ?? low}
+                    low={low}
+                    high={high}
+                    color={thresholdColor(options.thresholds, value) ?? line.color}
+                  />
+                </Suspense>
+              </div>
             </div>
             <p className="absolute inset-x-0 bottom-[16%] text-center text-2xl font-semibold tabular-nums">
               {formatValue(value, line.unit, options.decimals)}
