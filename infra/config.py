@@ -45,6 +45,8 @@ class Config:
     web_acl_arn: str | None = None
     """A WAF web ACL of scope CLOUDFRONT, in us-east-1."""
     alarm_email: str | None = None
+    alert_email_from: str | None = None
+    """Sender of alert mails: an address that SES has verified."""
     local: bool = False
     """The emulator of `make local`: its limits are worked around, see docs/deploy.md."""
     local_python: str = "3.13"
@@ -92,6 +94,7 @@ class Config:
             certificate_arn=text("certificateArn"),
             web_acl_arn=text("webAclArn"),
             alarm_email=text("alarmEmail"),
+            alert_email_from=text("alertEmailFrom"),
             local=local,
             local_python=text("localPython") or "3.13",
             layers=Path(layers)

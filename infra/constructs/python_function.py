@@ -14,6 +14,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.config import ROOT, Config
+from infra.imports import folders
 from infra.nag import accept
 
 FUNCTIONS = ROOT / "functions"
@@ -83,8 +84,8 @@ def exists(name: str) -> bool:
 class PythonFunction(Construct):
     """A function with its role, log group, alarms and, for HTTP, a SnapStart alias.
 
-    `function` is what is called: the alias where there is one. Its code is its own folder only,
-    so that a change of one handler publishes a version of one function.
+    `function` is what is called: the alias where there is one. Its code is its own folder
+    and those it imports from, so that a change publishes versions of the functions it is in.
     """
 
     def __init__(
@@ -120,7 +121,9 @@ class PythonFunction(Construct):
             code=lambda_.Code.from_asset(
                 str(ROOT),
                 exclude=["*", "!functions", "functions/*", "!functions/__init__.py",
-                         f"!functions/{name}", f"!functions/{name}/**", "**/__pycache__"],
+                         *(part for folder in folders(name)
+                           for part in (f"!functions/{folder}", f"!functions/{folder}/**")),
+                         "**/__pycache__"],
                 ignore_mode=cdk.IgnoreMode.GIT,
             ),
             layers=list(shared.layers),

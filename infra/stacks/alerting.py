@@ -5,6 +5,7 @@ ten seconds and hands what is due to notify, outside the VPC.
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -32,13 +33,27 @@ class AlertingStack(cdk.Stack):
         super().__init__(scope, name)
         shared = data.shared_by(self)
         links = {"PULSEBOARD_PUBLIC_URL": frontend.url}
+        # Below the state machine's own limit for a batch.
+        sending = {**links, "PULSEBOARD_ALERT_SEND_TIMEOUT": "5"}
+        if config.alert_email_from:
+            sending["PULSEBOARD_ALERT_EMAIL_FROM"] = config.alert_email_from
         self.evaluate = PythonFunction(self, "evaluate", shared=shared, environment=links)
         if config.local:
             # Webhooks of the emulator's tests listen on the loopback address.
-            links["PULSEBOARD_ALERT_ALLOW_PRIVATE"] = "true"
+            sending["PULSEBOARD_ALERT_ALLOW_PRIVATE"] = "true"
         self.notify = PythonFunction(
-            self, "notify", shared=shared, inside=False, database=False, environment=links
+            self, "notify", shared=shared, inside=False, database=False, environment=sending
         )
+        if config.alert_email_from:
+            domain = config.alert_email_from.rpartition("@")[2]
+            self.notify.allow(
+                self.notify.role,
+                [
+                    self.format_arn(service="ses", resource="identity", resource_name=identity)
+                    for identity in (config.alert_email_from, domain)
+                ],
+                "ses:SendEmail",
+            )
         self.machine = sfn.StateMachine(
             self,
             "Beat",
@@ -65,8 +80,12 @@ class AlertingStack(cdk.Stack):
                 ),
             ),
         )
-        for function in (self.evaluate, self.notify):
-            function.function.grant_invoke(self.machine)
+        self.machine.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["lambda:InvokeFunction"],
+                resources=[f.function.function_arn for f in (self.evaluate, self.notify)],
+            )
+        )
         accept(
             self.machine,
             "Errors are logged; every event of six ticks a minute would cost more than the beat.",
@@ -74,7 +93,7 @@ class AlertingStack(cdk.Stack):
         )
         accept(
             self.machine.role,
-            "X-Ray and the delivery of logs take no resource; grants name versions by a star.",
+            "X-Ray and the delivery of logs take no resource.",
             "AwsSolutions-IAM5[Resource::*]",
             *(
                 f"AwsSolutions-IAM5[Resource::<{self._logical_id(called)}.Arn>:*]"

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from infra.config import DATABASE_CLIENTS
+from infra.imports import folders, modules
 from infra.routes import routes
 from tests.infra.conftest import ROOT, Assembly, Synthesise
 
 pytestmark = pytest.mark.infra
-
-HTTP = {"auth", "dashboards", "ingest", "query"}
 
 
 def test_every_function_there_is_is_deployed(production: Assembly) -> None:
@@ -211,35 +210,6 @@ _REACHES = {
 }
 
 
-def _modules(start: str) -> set[str]:
-    """Everything of ours that a module imports, directly or not, and the names of the rest."""
-    seen: set[str] = set()
-    waiting = [start]
-    while waiting:
-        module = waiting.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        file = _source(module)
-        if file is None:
-            continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                waiting.append(node.module)
-                waiting += [f"{node.module}.{alias.name}" for alias in node.names]
-    return seen
-
-
-def _source(module: str) -> Path | None:
-    if not module.startswith(("functions", "pulseboard")):
-        return None
-    root = ROOT if module.startswith("functions") else ROOT / "shared" / "src"
-    path = root.joinpath(*module.split("."))
-    return next((f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
-
-
 def test_each_function_reaches_what_its_code_calls(production: Assembly) -> None:
     endpoints = {
         part
@@ -250,8 +220,8 @@ def test_each_function_reaches_what_its_code_calls(production: Assembly) -> None
     }
     assert endpoints == {"s3", "secretsmanager"}
     for name, function in production.functions().items():
-        modules = _modules(f"functions.{name}.handler")
-        calls = set[str]().union(*(reached for m, reached in _REACHES.items() if m in modules))
+        imported = modules(f"functions.{name}.handler")
+        calls = set[str]().union(*(reached for m, reached in _REACHES.items() if m in imported))
         if "VpcConfig" in function:
             reach = {"database", "cache"} | endpoints
         else:
@@ -259,14 +229,15 @@ def test_each_function_reaches_what_its_code_calls(production: Assembly) -> None
         assert calls <= reach, f"{name} calls {calls - reach}, which it can't reach"
 
 
-def test_a_functions_code_is_its_own_folder_alone(production: Assembly) -> None:
-    for name in production.functions():
-        others = {
-            module.split(".")[1]
-            for module in _modules(f"functions.{name}.handler")
-            if module.startswith("functions.") and module.count(".") > 1
-        }
-        assert others <= {name}, f"{name} imports code that is not in its asset"
+def test_a_functions_asset_holds_all_it_imports_and_no_other_function(
+    production: Assembly,
+) -> None:
+    for name, function in production.functions().items():
+        asset = production.directory / f"asset.{function['Code']['S3Key'].removesuffix('.zip')}"
+        held = {path.name for path in (asset / "functions").iterdir() if path.is_dir()}
+        assert held == set(folders(name))
+        assert (asset / "functions" / name / "handler.py").is_file()
+        assert {path.name for path in asset.iterdir()} == {"functions"}
 
 
 def test_changing_one_handler_changes_one_function(
