@@ -5,16 +5,18 @@ import logging
 import socket
 import sys
 import time
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import httpx
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from pulseboard.agent import host, rules, run
+from pulseboard.agent import ask, host, rules, run
 from pulseboard.agent.queue import Queue, QueueBusy, default_directory
 from pulseboard.agent.sender import Sender
 from pulseboard.contracts.metrics import MetricPoint, Tags
@@ -89,6 +91,49 @@ def agent(
                 raise typer.Exit(1)
         finally:
             queue.close()
+
+
+@app.command()
+def query(
+    text: Annotated[str, typer.Argument(help="A metric or an expression, in quotes.")],
+    last: Annotated[str, typer.Option(help="How far back: 15m, 1h, 7d.")] = "1h",
+    step: Annotated[str, typer.Option(help="Between two points; default: fitting.")] = "",
+    url: Annotated[
+        str, typer.Option(envvar="PULSEBOARD_URL", help="Default: what `make up` started here.")
+    ] = "",
+    key: Annotated[
+        str, typer.Option(envvar="PULSEBOARD_API_KEY", help="API key with the read scope.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a column a series.")] = False,
+) -> None:
+    """Ask a question and draw the answer."""
+    local = ask.known(Path(".local/state.json"))
+    key = key or local.get("api_key", "")
+    url = url or local.get("url", "http://localhost:8000")
+    if not key:
+        _fail("no API key: set PULSEBOARD_API_KEY (make one under API keys in Pulseboard)")
+    if not url.startswith(("http://", "https://")):
+        _fail("--url must begin with http:// or https://")
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+            answer = ask.ask(
+                client,
+                text,
+                last=ask.seconds(last),
+                step=ask.seconds(step) if step else None,
+                now=datetime.now(UTC),
+                points=500 if as_json or as_csv else 120,
+            )
+    except (ask.AskError, httpx.InvalidURL) as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(answer.model_dump_json(by_alias=True, indent=2))
+    elif as_csv:
+        typer.echo(ask.as_csv(answer), nl=False)
+    else:
+        ask.show(Console(), answer)
 
 
 @app.command()

@@ -1,0 +1,101 @@
+"""`pulseboard query`: what is asked, and how answers and refusals are shown."""
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from pulseboard.agent import ask
+from pulseboard.contracts.queries import QueryResult
+
+ANSWER = {
+    "data": {
+        "timestamps": [1_700_000_000_000, 1_700_000_060_000],
+        "series": [{"name": "cpu", "tags": {"host": "[a]"}, "values": [1.5, None]}],
+    },
+    "meta": {"table": "metrics_raw", "resolution": "10s", "cached": False, "rowsRead": 1234},
+}
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def put(status: int, body: object, seen: list[httpx.Request]) -> QueryResult:
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(status, json=body)
+
+    transport = httpx.MockTransport(handle)
+    with httpx.Client(base_url="http://pulse", transport=transport) as client:
+        return ask.ask(client, "rate(cpu)", last=3600, step=60, now=NOW, points=120)
+
+
+def test_a_question_covers_the_time_asked_for_and_its_answer_is_read() -> None:
+    seen: list[httpx.Request] = []
+    answer = put(200, ANSWER, seen)
+    assert answer.data.series[0].values == [1.5, None]
+    assert json.loads(seen[0].content) == {
+        "query": "rate(cpu)",
+        "start": "2026-01-31T11:00:00+00:00",
+        "end": "2026-01-31T12:00:00+00:00",
+        "maxPoints": 120,
+        "step": "60s",
+    }
+
+
+def test_a_refusal_points_at_the_character() -> None:
+    detail = {"field": "query", "message": "no range", "hint": "add [5m]", "position": 5}
+    body = {"error": "It can't be read.", "code": "VALIDATION_ERROR", "details": [detail]}
+    with pytest.raises(ask.AskError) as caught:
+        put(400, body, [])
+    assert str(caught.value).splitlines() == [
+        "It can't be read.",
+        "  rate(cpu)",
+        "       ^ add [5m]",
+    ]
+
+
+def test_something_else_than_pulseboard_is_named() -> None:
+    with pytest.raises(ask.AskError, match="does not answer like Pulseboard"):
+        put(200, {"hello": "world"}, [])
+
+
+def test_csv_has_a_column_a_series_and_empty_gaps() -> None:
+    assert ask.as_csv(QueryResult.model_validate(ANSWER)).splitlines() == [
+        'time,"cpu{host=""[a]""}"',
+        "2023-11-14T22:13:20Z,1.5",
+        "2023-11-14T22:14:20Z,",
+    ]
+
+
+def test_the_table_shows_tags_as_they_are_and_what_it_cost() -> None:
+    out = io.StringIO()
+    ask.show(Console(file=out, width=120), QueryResult.model_validate(ANSWER))
+    assert 'cpu{host="[a]"}' in out.getvalue()
+    assert "metrics_raw, every 10s, 1,234 rows" in out.getvalue()
+
+
+def test_lines_are_drawn_at_their_height_with_gaps() -> None:
+    assert ask.spark_line([0, 1, None, 8], 0, 8, 10) == "▁▂ █"
+    assert ask.spark_line([5, 5], 5, 5, 10) == "▅▅"
+    assert len(ask.spark_line([1.0] * 500, 0, 1, 60)) == 60
+
+
+@pytest.mark.parametrize(("text", "length"), [("90s", 90), ("1h30m", 5400), ("7d", 604_800)])
+def test_lengths_of_time(text: str, length: int) -> None:
+    assert ask.seconds(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "5", "1x", "0s", "-5m"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ask.AskError):
+        ask.seconds(text)
+
+
+def test_what_make_up_wrote_is_found(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    assert ask.known(state) == {}
+    state.write_text('{"url": "http://x", "api_key": "pb_1", "email": "a"}')
+    assert ask.known(state) == {"url": "http://x", "api_key": "pb_1"}
