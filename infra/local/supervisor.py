@@ -168,7 +168,7 @@ class Supervisor:
         login = {"email": known.email, "password": known.password}
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", trust_env=False) as http:
             http.post("/auth/login", json=login).raise_for_status()
-            wanted = {"name": "This machine's agent", "scopes": ["ingest"]}
+            wanted = {"name": "This machine's agent", "scopes": ["ingest", "read"]}
             answer = http.post("/api-keys", json=wanted).raise_for_status()
         return str(answer.json()["data"]["key"])
 
