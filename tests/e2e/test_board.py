@@ -96,7 +96,7 @@ def test_two_refreshes_move_the_line_and_nothing_else(page: Page, board: str) ->
 
 def test_a_longer_range_reads_minutes_and_stands_in_the_address(page: Page, board: str) -> None:
     page.goto(board)
-    page.get_by_role("button", name="Time range: Last hour").click()
+    page.get_by_role("button", name="Time range: Last 15 minutes").click()
     page.get_by_role("button", name="Last 6 hours").click()
     expect(page).to_have_url(re.compile(r"\?from=now-6h&to=now$"))
     load = page.get_by_role("region", name="Load", exact=True)
