@@ -1,6 +1,5 @@
 """Samples in, and the catalogue of metrics."""
 
-from time import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -8,25 +7,13 @@ from fastapi import APIRouter, Query
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.metrics import IngestResult, MetricInfo, TagInfo
 from pulseboard.domain import ingest
-from pulseboard.domain.batch import Limits
+from pulseboard.http.accepting import limits, now, store
 from pulseboard.http.access import Ingester, Reader
 from pulseboard.http.body import RawBody, inflate
 from pulseboard.settings import settings
-from pulseboard.stores import database, metrics, samples
+from pulseboard.stores import database, metrics
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
-
-
-def limits() -> Limits:
-    """The bounds of one request, from the settings."""
-    configured = settings()
-    return Limits(
-        points=configured.ingest_max_points,
-        tags=configured.ingest_max_tags,
-        errors=configured.ingest_max_errors,
-        max_age=configured.ingest_max_age,
-        max_ahead=configured.ingest_max_ahead,
-    )
 
 
 @router.post(
@@ -48,10 +35,10 @@ def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]
     configured = settings()
     batch = ingest.parse(
         inflate(body, limit=configured.ingest_max_inflated_bytes),
-        now=int(time() * 1000),
+        now=now(),
         limits=limits(),
     )
-    samples.write(batch, key_id=caller.key_id)
+    store(batch, caller=caller)
     if batch.accepted == 0:
         raise ingest.nothing_good(batch)
     return ApiResponse(

@@ -7,10 +7,12 @@
     Reader      any person, or a key with scope `read`
     Writer      an editor or admin, or a key with scope `write`
     Ingester    an editor or admin, or a key with scope `ingest`
+    Pusher      a key with scope `ingest`, shown in any way that agents of other makes show keys
 
 A session is tied to a browser, so unsafe methods by session are refused from foreign origins.
 """
 
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -68,6 +70,40 @@ def require(request: Request, needed: SecurityScopes) -> Principal:
     if secret is not None:
         return _by_key(secret, key_scopes)
     return _by_session(request, roles)
+
+
+def require_agent(request: Request, needed: SecurityScopes) -> Principal:
+    """The agent that pushes, by its key: see `shown_key`.
+
+    Raises Unauthorized without a valid key, Forbidden when it lacks the scope.
+    """
+    secret = shown_key(request)
+    if secret is None:
+        raise Unauthorized(
+            "Send an API key with the scope ingest: as Authorization: Bearer, Token or Basic (the "
+            "key as password), or as DD-API-KEY."
+        )
+    return _by_key(secret, [Scope(name[4:]) for name in needed.scopes])
+
+
+def shown_key(request: Request) -> str | None:
+    """The API key of a request by a foreign agent, or None. Never from the URL.
+
+    Prometheus sends Bearer or Basic, InfluxDB's clients `Token`, Datadog's `DD-API-KEY`.
+    """
+    if key := request.headers.get("dd-api-key"):
+        return key.strip()
+    scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() in {"bearer", "token"}:
+        # InfluxDB 1 clients send user:password as the token of a compatible server.
+        return secret.strip().rpartition(":")[2] or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = b64decode(secret.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    return pair.partition(":")[2].strip() or None
 
 
 def bearer(request: Request) -> str | None:
@@ -143,3 +179,4 @@ Admin = Annotated[Principal, Security(require, scopes=["role:admin"])]
 Reader = Annotated[Principal, Security(require, scopes=["role:viewer", "key:read"])]
 Writer = Annotated[Principal, Security(require, scopes=["role:editor", "key:write"])]
 Ingester = Annotated[Principal, Security(require, scopes=["role:editor", "key:ingest"])]
+Pusher = Annotated[Principal, Security(require_agent, scopes=["key:ingest"])]

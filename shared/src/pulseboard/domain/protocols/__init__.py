@@ -1,0 +1,1 @@
+"""Foreign protocols: each a pure function from bytes to a batch."""

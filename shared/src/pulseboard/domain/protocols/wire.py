@@ -1,0 +1,168 @@
+"""The protocol buffers wire format, read without generated classes.
+
+https://protobuf.dev/programming-guides/encoding/. A message is (field number, wire type, value)
+after another; unknown fields are skipped, as the format asks. Schemas are tables, and what they
+decode has the shape of the message's JSON form, so that both forms share one reader.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any, Literal
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_DOUBLE = Struct("<d")
+_DOUBLES_SIZE = 8
+_FIXED64 = Struct("<Q")
+
+Kind = Literal["double", "fixed64", "sfixed64", "uint", "int", "sint", "bool", "text", "bytes"]
+
+
+class WireError(ValueError):
+    """The bytes are not a protocol buffers message."""
+
+
+def varint(data: bytes, position: int) -> tuple[int, int]:
+    """An unsigned integer of up to 64 bits and the position after it. Raises WireError."""
+    result = shift = 0
+    try:
+        while True:
+            byte = data[position]
+            position += 1
+            result |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return result & 0xFFFF_FFFF_FFFF_FFFF, position
+            shift += 7
+            if shift > 63:
+                raise WireError(f"an integer of more than 64 bits ends at byte {position}")
+    except IndexError:
+        raise WireError("the message ends in the middle of an integer") from None
+
+
+def signed(value: int) -> int:
+    """A varint as a signed 64-bit integer (int32 and int64 fields)."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, Any]]:
+    """Each field between two positions: number, wire type, value.
+
+    Values are integers for VARINT, and (from, to) positions in `data` for all others.
+    Raises WireError.
+    """
+    position = start
+    while position < stop:
+        key, position = varint(data, position)
+        kind = key & 7
+        if kind == VARINT:
+            value, position = varint(data, position)
+            yield key >> 3, kind, value
+        else:
+            if kind == BYTES:
+                length, position = varint(data, position)
+            elif kind == FIXED64:
+                length = 8
+            elif kind == FIXED32:
+                length = 4
+            else:
+                raise WireError(f"wire type {kind} at byte {position} is not known")
+            end = position + length
+            if end > stop:
+                raise WireError(f"a field of {length} bytes at byte {position} passes the end")
+            yield key >> 3, kind, (position, end)
+            position = end
+    if position != stop:
+        raise WireError("the message ends in the middle of a field")
+
+
+def double(data: bytes, position: int) -> float:
+    """The eight bytes at a position as a floating point number."""
+    value: float = _DOUBLE.unpack_from(data, position)[0]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a schema: its JSON name and what it holds; `of` for messages."""
+
+    name: str
+    kind: Kind | Literal["message"]
+    repeated: bool = False
+    of: "Schema | None" = None
+
+
+Schema = Mapping[int, Field]
+
+
+def message(data: bytes, start: int, stop: int, schema: Schema) -> dict[str, Any]:
+    """A message as a dictionary by JSON names; what the schema does not name is left out.
+
+    Schemas are finite, so the depth is too. Raises WireError, also for text that is not UTF-8.
+    """
+    found: dict[str, Any] = {}
+    for number, kind, value in fields(data, start, stop):
+        field = schema.get(number)
+        if field is None:
+            continue
+        if kind == BYTES and field.kind in _PACKED:
+            found.setdefault(field.name, []).extend(_packed(data, value[0], value[1], field.kind))
+            continue
+        read = _read(data, kind, value, field)
+        if field.repeated:
+            found.setdefault(field.name, []).append(read)
+        else:
+            found[field.name] = read
+    return found
+
+
+_WIRE = {"double": FIXED64, "fixed64": FIXED64, "sfixed64": FIXED64, "uint": VARINT}
+_WIRE |= {"int": VARINT, "sint": VARINT, "bool": VARINT}
+_PACKED = frozenset(_WIRE)
+
+
+def _read(data: bytes, kind: int, value: Any, field: Field) -> Any:
+    if kind != _WIRE.get(field.kind, BYTES):
+        raise WireError(f"the field {field.name} has wire type {kind}")
+    if kind == VARINT:
+        return _number(value, field.kind)
+    if kind == FIXED64:
+        return _eight_bytes(data, value[0], field.kind)
+    if field.of is not None:
+        return message(data, value[0], value[1], field.of)
+    content = data[value[0] : value[1]]
+    if field.kind == "bytes":
+        return content
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise WireError(f"the field {field.name} is not UTF-8") from None
+
+
+def _number(value: int, kind: str) -> int | bool:
+    if kind == "sint":
+        return (value >> 1) ^ -(value & 1)
+    if kind == "bool":
+        return bool(value)
+    return signed(value) if kind == "int" else value
+
+
+def _eight_bytes(data: bytes, position: int, kind: str) -> float | int:
+    if kind == "double":
+        return double(data, position)
+    value: int = _FIXED64.unpack_from(data, position)[0]
+    return signed(value) if kind == "sfixed64" else value
+
+
+def _packed(data: bytes, start: int, stop: int, kind: str) -> Iterator[float | int]:
+    if _WIRE[kind] == FIXED64:
+        if (stop - start) % _DOUBLES_SIZE:
+            raise WireError("packed numbers of eight bytes end in the middle of one")
+        for position in range(start, stop, _DOUBLES_SIZE):
+            yield _eight_bytes(data, position, kind)
+        return
+    position = start
+    while position < stop:
+        value, position = varint(data, position)
+        yield _number(value, kind)
+    if position != stop:
+        raise WireError("packed integers pass their end")

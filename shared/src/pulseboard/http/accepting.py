@@ -1,0 +1,34 @@
+"""The one way in for samples, whatever protocol they came by."""
+
+from time import time
+
+from pulseboard.domain.batch import Batch, Limits
+from pulseboard.http.access import Principal
+from pulseboard.settings import settings
+from pulseboard.stores import samples
+
+
+def limits() -> Limits:
+    """The bounds of one request, from the settings."""
+    configured = settings()
+    return Limits(
+        points=configured.ingest_max_points,
+        tags=configured.ingest_max_tags,
+        errors=configured.ingest_max_errors,
+        max_age=configured.ingest_max_age,
+        max_ahead=configured.ingest_max_ahead,
+    )
+
+
+def now() -> int:
+    """The time of arrival, in milliseconds since 1970."""
+    return int(time() * 1000)
+
+
+def store(batch: Batch, *, caller: Principal) -> None:
+    """Store a decoded batch. Series beyond the limits are moved to the batch's refusals.
+
+    When this returns, the samples that the batch still counts as accepted will not be lost.
+    Raises Unavailable, which agents answer by sending again.
+    """
+    samples.write(batch, key_id=caller.key_id)
