@@ -19,7 +19,8 @@ FRONTEND := $(wildcard frontend/package.json)
 CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
-.PHONY: help up test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
+OPERATING := openapi-check openapi-release cost
+.PHONY: $(OPERATING) help up test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -79,6 +80,7 @@ lint: install ## Check style, types, imports and generated code
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 	$(VENV)/python -m functions.dev && git diff --exit-code -- shared/openapi.json
+	$(VENV)/python -m infra.compatibility
 ifneq ($(FRONTEND),)
 	npm run lint --prefix frontend
 	cd frontend && npx --no-install tsc -b --noEmit
@@ -95,6 +97,16 @@ screenshots: install frontend chromium ## Take the pictures in docs/img of the s
 openapi: install ## Export the API document and what is generated from it
 	$(VENV)/python -m functions.dev
 	$(if $(FRONTEND),npm run generate --prefix frontend)
+
+openapi-check: .venv/.synced ## Look for changes that break clients of the released API
+	$(VENV)/python -m infra.compatibility
+
+openapi-release: openapi ## Take today's API as what clients may rely on
+	$(VENV)/python -m infra.compatibility --release
+
+cost: .venv/.synced ## The monthly bill on AWS: HOSTS=100 INTERVAL=10 DASHBOARDS=5 SERIES=50
+	@$(VENV)/python -m infra.cost --hosts $(or $(HOSTS),100) --interval $(or $(INTERVAL),10) \
+	  --dashboards $(or $(DASHBOARDS),5) --series $(or $(SERIES),50)
 
 infra/node_modules/.synced: infra/package-lock.json infra/package.json | prerequisites
 	@echo "· CDK"

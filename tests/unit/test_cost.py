@@ -1,0 +1,50 @@
+"""The bill: its arithmetic, and the documents that quote it."""
+
+from pathlib import Path
+
+import pytest
+
+from infra import prices
+from infra.cost import Load, cloudwatch, comparison, datadog, grafana, monthly, sources, table
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cost.md"
+
+
+def test_the_document_shows_what_the_code_computes() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert table(Load()) in text
+    assert comparison() in text
+    assert sources() in text
+    assert prices.AS_OF in text
+    assert prices.REGION in text
+
+
+def test_the_beat_costs_about_three_dollars() -> None:
+    (beat,) = [line for line in monthly(Load()) if line.service == "Step Functions"]
+    assert 2 < beat.dollars < 3.5
+
+
+def test_others_are_computed_as_their_price_lists_say() -> None:
+    load = Load(hosts=100, series=50, interval=10)
+    assert datadog(load) == 100 * 15
+    assert datadog(Load(hosts=10, series=150)) == 10 * 15 + 500 / 100 * 5
+    # 5,000 series at six samples a minute count as 30,000.
+    assert grafana(load) == 19 + 20 * 6.5
+    assert grafana(Load(hosts=100, interval=60)) == 19
+    assert cloudwatch(load) == pytest.approx(5000 * 0.30 + 100 * 262.8 * 0.01)
+    assert cloudwatch(Load(hosts=1000)) == pytest.approx(3000 + 40_000 * 0.10 + 2628)
+
+
+def test_more_load_never_costs_less() -> None:
+    def total(**changed: int) -> float:
+        return sum(line.dollars for line in monthly(Load(**changed)))
+
+    assert total(hosts=10) < total(hosts=100) < total(hosts=1000)
+    assert total(interval=60) < total(interval=10)
+    assert total(dashboards=0) < total(dashboards=50)
+    assert all(line.dollars > 0 or line.service == "CloudFront" for line in monthly(Load()))
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(ValueError, match="INTERVAL"):
+        Load(interval=0)
