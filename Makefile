@@ -19,7 +19,7 @@ FRONTEND := $(wildcard frontend/package.json)
 CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
-OPERATING := openapi-check openapi-release cost
+OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
 .PHONY: $(OPERATING) help up test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
 
 help: ## Show this list
@@ -123,6 +123,28 @@ layers: install layers/build/aws/.built ## Build the two Lambda layers, without 
 synth: layers infra/node_modules/.synced ## Write the CloudFormation templates to cdk.out/; checks them with cdk-nag
 	@$(CDK) synth --quiet $(CONTEXT)
 	@echo "Templates in cdk.out/, cdk-nag found nothing that is not accepted with a reason."
+
+STAGE ?= production
+AWS = $(VENV)/python -m infra.deploy
+CHOICES = --stage $(STAGE) $(patsubst -c,,$(foreach choice,$(filter-out -c,$(CONTEXT)),--context $(choice)))
+
+deploy: layers infra/node_modules/.synced frontend ## To AWS: STAGE=production ADMIN=me@example.com CONTEXT="-c alarmEmail=…"
+	@$(AWS) deploy $(CHOICES) $(if $(ADMIN),--admin $(ADMIN))
+
+rollback: layers infra/node_modules/.synced frontend ## Deploy this older work tree's code; the newer schema stays
+	@$(AWS) rollback $(CHOICES)
+
+diff: layers infra/node_modules/.synced ## What a deploy would change on AWS
+	@$(AWS) diff $(CHOICES)
+
+destroy: layers infra/node_modules/.synced ## Take it down: STAGE=… CONFIRM=the same; DATA=delete for the data too
+	@$(AWS) destroy $(CHOICES) --data $(or $(DATA),keep) $(if $(CONFIRM),--confirm $(CONFIRM))
+
+rotate-secret: .venv/.synced ## Give the database on AWS a new password
+	@$(AWS) rotate-secret --stage $(STAGE)
+
+pipeline-role: .venv/.synced infra/node_modules/.synced ## The roles of GitHub Actions, once an account: REPO=owner/name
+	@$(CDK) deploy --app "$(VENV)/python -m infra.pipeline" --output cdk.out/pipeline --context repository=$(REPO) $(CONTEXT)
 
 bench: install ## Measure, where benchmarks are there
 	$(VENV)/python -m bench

@@ -1,0 +1,61 @@
+"""The pipeline's files: they parse, call what exists, pin what they use and may do little."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
+    return [step for job in jobs.values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_to_a_commit_with_their_version_beside_it(workflow: Path) -> None:
+    for line in workflow.read_text(encoding="utf-8").splitlines():
+        if "uses:" in line:
+            assert re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d", line), line.strip()
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_commands_exist(workflow: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, flags=re.MULTILINE))
+    for step in steps(workflow):
+        for called in re.findall(r"\bmake ((?:[a-z-]+ ?)+)", step.get("run", "")):
+            assert set(called.split()) <= targets, called
+        for script in re.findall(r"\bbash (\S+)", step.get("run", "")):
+            assert (ROOT / script).is_file(), script
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_permissions_are_least_and_tokens_are_asked_for_where_roles_are_taken(
+    workflow: Path,
+) -> None:
+    document = yaml.safe_load(workflow.read_text(encoding="utf-8"))
+    assert document["permissions"] == {"contents": "read"}
+    for name, job in document["jobs"].items():
+        assert job["timeout-minutes"] <= 60, name
+        takes_role = any("configure-aws" in step.get("uses", "") for step in job["steps"])
+        assert (job.get("permissions", {}).get("id-token") == "write") == takes_role, name
+        for step in job["steps"]:
+            if "checkout@" in step.get("uses", ""):
+                assert step["with"]["persist-credentials"] is False, name
+            # What an outsider can write must never become part of a script.
+            run = step.get("run", "") + step.get("with", {}).get("script", "")
+            assert "${{ github.event" not in run, name
+
+
+def test_production_follows_staging_in_an_environment_of_its_own() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
+    assert jobs["production"]["needs"] == "staging"
+    assert {name: job["environment"] for name, job in jobs.items()} == {
+        "staging": "staging",
+        "production": "production",
+    }
