@@ -42,7 +42,7 @@ class PipelineStack(cdk.Stack):
             cdk.CfnOutput(self, f"{stage.capitalize()}RoleArn", value=role.role_arn)
         diff = self._role("diff", "pull_request")
         self._allow(diff, [self._cdk_role("lookup")], "sts:AssumeRole")
-        self._allow(diff, [self._stacks("*")], "cloudformation:DescribeStacks")
+        self._allow(diff, [self._stacks(""), self._toolkit()], "cloudformation:DescribeStacks")
         self._allow(diff, ["*"], "lambda:GetAccountSettings")
         self._reason(diff)
         cdk.CfnOutput(self, "DiffRoleArn", value=diff.role_arn)
@@ -74,7 +74,9 @@ class PipelineStack(cdk.Stack):
         )
         bucket = f"arn:{self.partition}:s3:::pulseboard-{stage}-frontend-spa*"
         self._allow(role, [self._cdk_role("*")], "sts:AssumeRole")
-        self._allow(role, [self._stacks(stage), self._toolkit()], "cloudformation:DescribeStacks")
+        self._allow(
+            role, [self._stacks(f"{stage}-"), self._toolkit()], "cloudformation:DescribeStacks"
+        )
         self._allow(
             role,
             [functions],
@@ -115,10 +117,28 @@ class PipelineStack(cdk.Stack):
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
 
     def _reason(self, role: iam.Role) -> None:
+        stage = role.node.id.lower()
+        own, account = "arn:<AWS::Partition>", "<AWS::AccountId>"
+        stacks = f"{own}:cloudformation:<AWS::Region>:{account}:stack"
+        bucket = f"{own}:s3:::pulseboard-{stage}-frontend-spa*"
         accept(
             role,
             "Names carry the stage, then what CloudFormation appends; two calls take no resource.",
-            "AwsSolutions-IAM5",
+            *(
+                f"AwsSolutions-IAM5[Resource::{resource}]"
+                for resource in (
+                    "*",
+                    f"{own}:iam::{account}:role/cdk-hnb659fds-*-role-*",
+                    f"{own}:iam::{account}:role/cdk-hnb659fds-lookup-role-*",
+                    f"{stacks}/CDKToolkit/*",
+                    f"{stacks}/Pulseboard-*",
+                    f"{stacks}/Pulseboard-{stage}-*",
+                    f"{own}:lambda:<AWS::Region>:{account}:function:pulseboard-{stage}-*",
+                    bucket,
+                    f"{bucket}/*",
+                    f"{own}:cloudfront::{account}:distribution/*",
+                )
+            ),
         )
 
 

@@ -45,7 +45,8 @@ class Lambda:
         return {"Payload": io.BytesIO(json.dumps(answer).encode()), **failed}
 
 
-def test_preflight_finds_an_empty_account(session: Any) -> None:
+def test_preflight_finds_an_empty_account(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "_stack", lambda *_: None)
     found = deploy.preflight(session)
     assert found.region == "eu-central-1"
     assert not found.bootstrapped
@@ -189,7 +190,12 @@ def test_rotating_stores_a_new_password_and_proves_it(
     secrets = session.client("secretsmanager")
     secrets.create_secret(Name="pulseboard/staging/database", SecretString='{"password": "old"}')
     proved: list[str] = []
-    monkeypatch.setattr(deploy, "call_migrate", lambda *_, stage, **__: proved.append(stage) or {})
+
+    def prove(*_: Any, stage: str, **__: Any) -> dict[str, Any]:
+        proved.append(stage)
+        return {}
+
+    monkeypatch.setattr(deploy, "call_migrate", prove)
     deploy.rotate_secret(session, stage="staging", say=lambda _: None)
     stored = secrets.get_secret_value(SecretId="pulseboard/staging/database")["SecretString"]
     value = json.loads(stored)
@@ -225,20 +231,27 @@ def test_destroying_needs_the_stages_name(session: Any, capsys: pytest.CaptureFi
     assert "CONFIRM=staging" in capsys.readouterr().err
 
 
-def test_outputs_of_a_stack_that_is_not_there(session: Any) -> None:
+class Stacks:
+    """CloudFormation, whose answer is always this error."""
+
+    region_name = "eu-central-1"
+
+    def __init__(self, code: str, message: str) -> None:
+        self.error = ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")
+
+    def client(self, name: str) -> "Stacks":
+        return self
+
+    def describe_stacks(self, **_: str) -> None:
+        raise self.error
+
+
+def test_outputs_of_a_stack_that_is_not_there() -> None:
+    missing = Stacks("ValidationError", "Stack with id X does not exist")
     with pytest.raises(deploy.DeployError, match="make deploy first"):
-        deploy.outputs(session, stage="staging", stack="Frontend")
+        deploy.outputs(missing, stage="staging", stack="Frontend")
 
 
-def test_other_errors_of_aws_are_not_taken_for_a_missing_stack(session: Any) -> None:
-    class Refusing:
-        region_name = "eu-central-1"
-
-        def client(self, name: str) -> "Refusing":
-            return self
-
-        def describe_stacks(self, **_: str) -> None:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "x")
-
+def test_other_errors_of_aws_are_not_taken_for_a_missing_stack() -> None:
     with pytest.raises(ClientError):
-        deploy.outputs(Refusing(), stage="staging", stack="Frontend")
+        deploy.outputs(Stacks("AccessDenied", "no"), stage="staging", stack="Frontend")
