@@ -66,8 +66,7 @@ def preflight(session: Any) -> Preflight:
         raise DeployError(
             f"No AWS credentials that work ({error}): `aws sso login`, or set AWS_PROFILE."
         ) from error
-    limit = session.client("lambda").get_account_settings()["AccountLimit"]
-    concurrency = int(limit["ConcurrentExecutions"])
+    concurrency = _concurrency(session)
     return Preflight(
         account=account,
         region=region,
@@ -75,6 +74,12 @@ def preflight(session: Any) -> Preflight:
         reserve=concurrency >= RESERVED + UNRESERVED,
         concurrency=concurrency,
     )
+
+
+def _concurrency(session: Any) -> int:
+    """How many functions the account may run at once."""
+    limits = session.client("lambda").get_account_settings()["AccountLimit"]
+    return int(limits["ConcurrentExecutions"])
 
 
 def outputs(session: Any, *, stage: str, stack: str) -> dict[str, str]:

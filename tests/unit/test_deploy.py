@@ -45,12 +45,17 @@ class Lambda:
         return {"Payload": io.BytesIO(json.dumps(answer).encode()), **failed}
 
 
-def test_preflight_finds_an_empty_account(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("concurrency", "reserve"), [(10, False), (1000, True)])
+def test_preflight_finds_an_empty_account_and_its_quota(
+    session: Any, monkeypatch: pytest.MonkeyPatch, concurrency: int, reserve: bool
+) -> None:
+    # moto has neither of these two calls.
     monkeypatch.setattr(deploy, "_stack", lambda *_: None)
+    monkeypatch.setattr(deploy, "_concurrency", lambda _: concurrency)
     found = deploy.preflight(session)
     assert found.region == "eu-central-1"
     assert not found.bootstrapped
-    assert found.reserve == (found.concurrency >= deploy.RESERVED + deploy.UNRESERVED)
+    assert found.reserve is reserve
 
 
 def test_a_missing_region_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
