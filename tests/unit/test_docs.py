@@ -1,10 +1,12 @@
 """Documents stay true: every setting is described, every link leads somewhere."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
+from pulseboard.agent.cli import app
 from pulseboard.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -34,10 +36,56 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), f"{target} in {document.name}"
 
 
-def test_documented_make_targets_exist() -> None:
+def _shown(document: Path) -> str:
+    """What a document shows as something to type: code in a line and blocks of code."""
+    text = document.read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
+
+
+def _error_texts() -> str:
+    """All string constants of the code that people see."""
+    files = [
+        path
+        for folder in ("shared/src", "functions", "infra", "layers")
+        for path in (ROOT / folder).rglob("*.py")
+        if "node_modules" not in path.parts
+    ]
+    return "\n".join(
+        node.value
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_named_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, flags=re.MULTILINE))
+    named = r"(?:^|[`(])(?:\w+=\S+ )*make ([a-z][a-z-]+)"
     for document in DOCUMENTS:
-        text = document.read_text(encoding="utf-8")
-        for target in re.findall(r"^make ([a-z-]+)", text, flags=re.MULTILINE):
+        for target in re.findall(named, _shown(document), flags=re.MULTILINE):
             assert target in targets, f"make {target} in {document.name}"
+    # The emulator's, on its way.
+    targets |= {"local", "local-down", "invoke"}
+    for target in re.findall(r"`make ([a-z][a-z-]+)", _error_texts()):
+        assert target in targets, f"make {target} in a text of the code"
+
+
+def test_named_commands_of_pulseboard_exist() -> None:
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands
+                if command.callback} | {group.name for group in app.registered_groups}  # fmt: skip
+    for document in DOCUMENTS:
+        for name in re.findall(r"(?:^|`)pulseboard ([a-z]+)", _shown(document), re.MULTILINE):
+            assert name in commands, f"pulseboard {name} in {document.name}"
+    for name in re.findall(r"`pulseboard ([a-z]+)", _error_texts()):
+        assert name in commands, f"pulseboard {name} in a text of the code"
+
+
+def test_named_settings_exist() -> None:
+    known = {f"PULSEBOARD_{name.upper()}" for name in Settings.model_fields}
+    # Of the agent and of the development server.
+    known |= {"PULSEBOARD_URL", "PULSEBOARD_API_KEY", "PULSEBOARD_NO_NAG"}
+    for name in ("operating", "deploy", "runbooks", "settings", "alerts", "query-engine"):
+        document = ROOT / "docs" / f"{name}.md"
+        for setting in re.findall(r"PULSEBOARD_[A-Z_]+", document.read_text(encoding="utf-8")):
+            assert setting in known, f"{setting} in {document.name}"

@@ -159,6 +159,53 @@ def migrate(
     typer.echo("the database is up to date")
 
 
+DatabaseUrl = Annotated[
+    str, typer.Option("--database-url", envvar="DATABASE_URL", help="PostgreSQL URL.")
+]
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file.")], database_url: DatabaseUrl
+) -> None:
+    """Write the whole database into one file."""
+    _move("backup", file, database_url)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `pulseboard backup` wrote.")],
+    database_url: DatabaseUrl,
+) -> None:
+    """Fill an empty database from a file; brings it to this version's schema first."""
+    _move("restore", file, database_url)
+
+
+def _move(direction: str, file: Path, database_url: str) -> None:
+    try:
+        import psycopg
+
+        from pulseboard.migrate import MigrationError
+        from pulseboard.migrate import migrate as apply
+        from pulseboard.stores import backup as stored
+    except ImportError:
+        _fail("this needs the server part: pip install 'pulseboard[server]'")
+    try:
+        if direction == "restore":
+            apply(database_url)
+            done = stored.restore(database_url, file)
+        else:
+            done = stored.backup(database_url, file)
+    except (stored.BackupError, MigrationError) as error:
+        _fail(str(error))
+    except psycopg.Error as error:
+        _fail(f"the database refused: {str(error).strip()}")
+    for table, count in sorted(done.rows.items()):
+        if count:
+            typer.echo(f"{table}: {count:,}")
+    typer.echo(f"{direction}: {file}, {done.size / 1e6:,.1f} MB")
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

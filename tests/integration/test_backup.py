@@ -1,0 +1,113 @@
+"""A populated database into a file, and the file into a new database that answers the same."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from infra.local import services
+from pulseboard.agent.cli import app
+from pulseboard.migrate import migrate
+from pulseboard.stores.backup import RAW, TIERS, BackupError, backup, restore
+
+pytestmark = pytest.mark.integration
+
+COUNTED = ("users", "api_keys", "metric_definitions", "metric_series", "dashboards", "panels",
+           "alert_rules", RAW, *TIERS)  # fmt: skip
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[str]:
+    """Another database, empty and migrated."""
+    with services.timescaledb(data=tmp_path / "data", log=tmp_path / "log") as url:
+        migrate(url)
+        yield url
+
+
+def rows(url: str) -> dict[str, list[Any]]:
+    """Counts, and what each tier holds at each age."""
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        counts = [
+            connection.execute(f"select count(*) from {table}".encode()).fetchone()
+            for table in COUNTED
+        ]
+        tiers = {
+            tier: connection.execute(
+                f"select bucket, series_id, round(avg_value::numeric, 6), min_value, max_value,"
+                f" sample_count, last_value from {tier} order by 1, 2".encode()
+            ).fetchall()
+            for tier in TIERS
+        }
+        raw = connection.execute("select * from metrics_raw order by 1, 2").fetchall()
+        tags = connection.execute("select * from metric_points order by 1, 2, 3").fetchall()
+    return {"counts": counts, **tiers, "raw": raw, "tags": tags}
+
+
+def populate(url: str, admin: TestClient, ingest_key: str) -> None:
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    points = [
+        {
+            "name": name,
+            "tags": {"host": host, "odd": "a \\ backslash, é"},
+            "timestamp": int((now - timedelta(hours=n)).timestamp() * 1000),
+            "value": n * 1.5,
+        }
+        for name in ("cpu", "memory")
+        for host in ("a", "b")
+        for n in range(1, 30)
+    ]
+    answer = admin.post("/api/v1/metrics", json=points)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["rejected"] == 0
+    board = {"name": "Kept", "panels": []}
+    assert admin.post("/api/v1/dashboards", json=board).status_code == 201
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        # Samples that raw has dropped: minutes of 20 days ago, hours of 200.
+        for days in (20, 200):
+            connection.execute(
+                "insert into metrics_raw select now() - make_interval(days => %s)"
+                " + make_interval(mins => n), s.id, n from metric_series s, generate_series(1, 90)"
+                " n",
+                (days,),
+            )
+        for tier in TIERS:
+            connection.execute(
+                f"call refresh_continuous_aggregate('{tier}', now() - interval '201 days',"
+                " now() - interval '2 hours')".encode()
+            )
+        connection.execute("select drop_chunks('metrics_raw', interval '7 days')")
+
+
+def test_a_restored_database_answers_as_the_first_one(
+    admin: TestClient, ingest_key: str, database_url: str, other: str, tmp_path: Path
+) -> None:
+    populate(database_url, admin, ingest_key)
+    before = rows(database_url)
+    assert len(before["metrics_1hour"]) > 100
+    file = tmp_path / "pulseboard.backup"
+    told = CliRunner().invoke(app, ["backup", str(file), "--database-url", database_url])
+    assert told.exit_code == 0, told.output
+    told = CliRunner().invoke(app, ["restore", str(file), "--database-url", other])
+    assert told.exit_code == 0, told.output
+    after = rows(other)
+    for part, found in before.items():
+        assert after[part] == found, part
+    with psycopg.connect(other, autocommit=True, prepare_threshold=None) as connection:
+        # Identity columns go on, and do not begin again.
+        made = connection.execute(
+            "insert into metric_definitions (name) values ('new') returning id"
+        ).fetchone()
+        assert made == (3,)
+    with pytest.raises(BackupError, match="in use"):
+        restore(other, file)
+    with pytest.raises(BackupError, match="there already"):
+        backup(database_url, file)
+    nothing = tmp_path / "nothing"
+    nothing.write_text("x")
+    with pytest.raises(BackupError, match="no backup"):
+        restore(other, nothing)
