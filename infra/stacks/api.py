@@ -52,6 +52,10 @@ class ApiStack(cdk.Stack):
         table = routes()
         shared = data.shared_by(self)
         environment = {"PULSEBOARD_PUBLIC_URL": f"https://{config.domain}"} if config.domain else {}
+        # The stack's own random id: unknown outside the account, and in no template.
+        self.edge_secret = cdk.Fn.select(2, cdk.Fn.split("/", self.stack_id))
+        if not config.local:
+            environment["PULSEBOARD_EDGE_SECRET"] = self.edge_secret
         self.functions = {
             function: PythonFunction(
                 self, function, shared=shared, snap_start=True, environment=environment

@@ -27,6 +27,7 @@ _KEEP_HOST = """\
 function handler(event) {
   var request = event.request;
   request.headers['x-forwarded-host'] = { value: request.headers.host.value };
+  request.headers['x-pulseboard-viewer'] = { value: event.viewer.ip };
   return request;
 }
 """
@@ -164,4 +165,5 @@ class FrontendStack(cdk.Stack):
             origin_path=api.path,
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
             origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
+            custom_headers={"x-pulseboard-edge": api.edge_secret},
         )

@@ -212,6 +212,11 @@ class Settings(BaseSettings):
         default=10, ge=1, description="Failed sign-ins per account and address in the window."
     )
     login_window: int = Field(default=300, ge=1, description="Window of the sign-in limit.")
+    edge_secret: SecretStr | None = Field(
+        default=None,
+        description="What CloudFront shows the API (`x-pulseboard-edge`): with it, and only then, "
+        "the caller's address is taken from `x-pulseboard-viewer`.",
+    )
     cookie_secure: bool = Field(
         default=True, description="Send the session cookie over HTTPS (and to localhost) only."
     )

@@ -14,6 +14,7 @@ A session is tied to a browser, so unsafe methods by session are refused from fo
 
 from base64 import b64decode
 from dataclasses import dataclass
+from hmac import compare_digest
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -167,7 +168,15 @@ def check_origin(request: Request) -> None:
 
 
 def client_address(request: Request) -> str:
-    """The caller's address as API Gateway saw it, or the peer's; never a header's claim."""
+    """The caller's address as API Gateway saw it, or the peer's.
+
+    Behind CloudFront these are the edge's: its own header is believed when the request shows the
+    secret that CloudFront and this function share, and no other header ever is.
+    """
+    shared, viewer = settings().edge_secret, request.headers.get("x-pulseboard-viewer")
+    shown = request.headers.get("x-pulseboard-edge", "")
+    if shared and viewer and compare_digest(shown.encode(), shared.get_secret_value().encode()):
+        return viewer
     context = request.scope.get("aws.event", {}).get("requestContext", {})
     seen = context.get("http", {}).get("sourceIp") or context.get("identity", {}).get("sourceIp")
     return str(seen or (request.client.host if request.client else "unknown"))
