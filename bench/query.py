@@ -22,7 +22,7 @@ from bench import fleet
 from functions.dev import api
 from pulseboard.contracts.auth import Role, Scope
 from pulseboard.http import clock
-from pulseboard.http.access import Principal, require
+from pulseboard.stores import api_keys, users
 
 SQL = Path(__file__).parent / "sql"
 ROUNDS = 7
@@ -199,17 +199,25 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
         asyncio.run(_run(connection, redis_url, size, end))
 
 
+def _key(connection: psycopg.Connection[Any]) -> str:
+    """A key that may read, checked with each request as any agent's is."""
+    owner = users.create_user(
+        connection, email=f"bench-{uuid4()}@example.com", password_hash="!", role=Role.VIEWER
+    )
+    return api_keys.create_key(connection, owner_id=owner.id, name="bench", scopes=[Scope.READ]).key
+
+
 async def _run(
     connection: psycopg.Connection[Any], redis_url: str, size: fleet.Size, end: int
 ) -> None:
     moment = {"now": float(end)}
     app = api()
-    app.dependency_overrides[require] = lambda: Principal(
-        user_id=uuid4(), role=Role.EDITOR, email="", key_id=uuid4(), scopes=frozenset(Scope)
-    )
     app.dependency_overrides[clock.now] = lambda: datetime.fromtimestamp(moment["now"], tz=UTC)
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
+    headers = {"Authorization": f"Bearer {_key(connection)}"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://bench", headers=headers
+    ) as client:
         bench = Bench(connection, redis_url, client, moment)
         young, _ = await bench.cold(_body(BY_HOST, end))
         began = time.perf_counter()

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, query_cache
+from pulseboard.stores import cache, database
 
 pytestmark = pytest.mark.integration
 
@@ -190,7 +190,6 @@ def test_without_the_cache_a_key_still_gets_its_answer(
     result = ask(admin, "cpu", now - 5 * MINUTE, now)
     assert result["meta"]["cached"] is False
     assert len(result["data"]["series"]) == 1
-    query_cache.forget_failure()
 
 
 def test_without_the_database_the_answer_is_503_and_later_it_recovers(
@@ -209,7 +208,32 @@ def test_without_the_database_the_answer_is_503_and_later_it_recovers(
         answer = admin.post("/api/v1/query", json=body)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
-    assert database.breaker().current_state == "open"
-    database.close()
     use(database_url)
+    # What another process would know: nothing but what the cache tells it.
+    database.close()
+    refused = admin.post("/api/v1/query", json=body)
+    assert refused.status_code == 503
+    assert admin.get("/api/v1/status").json()["data"]["circuitBreaker"] == "open"
+    # The time is up: one try, and it is closed for everybody.
+    cache.client().hset("breaker:database", "opened_at", "1")
+    database.close()
     assert admin.post("/api/v1/query", json=body).status_code == 200
+    assert cache.client().hget("breaker:database", "state") == b"closed"
+    assert admin.get("/api/v1/status").json()["data"]["circuitBreaker"] == "closed"
+
+
+def test_without_the_cache_the_breaker_goes_by_what_its_process_knows(
+    admin: TestClient, ingest_key: str, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "0.3")
+    monkeypatch.setenv("PULSEBOARD_BREAKER_FAILURES", "2")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    settings.cache_clear()
+    cache.close()
+    database.close()
+    admin.headers["Authorization"] = f"Bearer {ingest_key}"
+    body = {"query": "cpu", "start": now - MINUTE, "end": now}
+    for _ in range(3):
+        assert admin.post("/api/v1/query", json=body).status_code == 503
+    assert database.breaker().current_state == "open"

@@ -5,15 +5,21 @@ makes Pulseboard slower and signs people out; it never makes an answer wrong.
 """
 
 import threading
+import time
 
 import redis
 
+from pulseboard.observability import logger
 from pulseboard.settings import settings
 
 Client = redis.Redis | redis.RedisCluster
 
+PAUSE = 5.0
+"""Seconds without asking a cache that has just failed, for what goes on without it."""
+
 _lock = threading.Lock()
 _client: Client | None = None
+_not_before = 0.0
 
 
 def client() -> Client:
@@ -31,11 +37,25 @@ def client() -> Client:
         return _client
 
 
+def resting() -> bool:
+    """Whether the cache has just failed. What can do without it asks this first: each question
+    to a dead cache costs a wait."""
+    return time.time() < _not_before
+
+
+def rest(error: Exception) -> None:
+    """Leave the cache alone for a while, since it has failed."""
+    global _not_before
+    _not_before = time.time() + PAUSE
+    logger().warning("the cache is not answering: going on without it", exc_info=error)
+
+
 def close() -> None:
     """Drop the connections: before a snapshot, and between tests."""
-    global _client
+    global _client, _not_before
     with _lock:
         closing, _client = _client, None
+        _not_before = 0.0
     if closing is None:
         return
     if isinstance(closing, redis.RedisCluster):

@@ -4,7 +4,9 @@ Connections may pass pgBouncer or an embedded server with one backend: nothing i
 session state is set, limits are `SET LOCAL` inside a transaction.
 """
 
+import select
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,16 +18,27 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pulseboard.exceptions import Unavailable
 from pulseboard.settings import settings
 from pulseboard.stores import secrets
+from pulseboard.stores.breaker import SharedState
+
+IDLE = 5.0
+"""Seconds after which a connection is asked whether it lives before it is used."""
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection that knows when it was given back, in seconds since 1970."""
+
+    used = 0.0
+
 
 _lock = threading.Lock()
-_pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+_pool: ConnectionPool[_Connection] | None = None
 _breaker: pybreaker.CircuitBreaker | None = None
 
 
-def pool() -> ConnectionPool[psycopg.Connection[Any]]:
+def pool() -> ConnectionPool[_Connection]:
     """The pool of this process, opened on first use.
 
-    Connections are checked when taken: a Lambda may have been frozen since the last request.
+    Connections are checked when taken, since a Lambda may have been frozen since the last request.
     """
     global _pool
     with _lock:
@@ -33,6 +46,7 @@ def pool() -> ConnectionPool[psycopg.Connection[Any]]:
             configured = settings()
             _pool = ConnectionPool(
                 secrets.database_url,
+                connection_class=_Connection,
                 min_size=0,
                 max_size=configured.database_pool_size,
                 timeout=configured.database_connect_timeout,
@@ -41,14 +55,27 @@ def pool() -> ConnectionPool[psycopg.Connection[Any]]:
                     "prepare_threshold": None,
                     "connect_timeout": max(1, round(configured.database_connect_timeout)),
                 },
-                check=ConnectionPool.check_connection,
+                check=_check,
                 open=True,
             )
         return _pool
 
 
+def _check(connection: _Connection) -> None:
+    """Raise OperationalError for a dead connection; one that was just used costs no round trip.
+
+    A server that went away has closed its side, which shows as something to read.
+    """
+    idle = time.time() - connection.used
+    something = select.poll()
+    something.register(connection, select.POLLIN)
+    if 0 <= idle < IDLE and not something.poll(0):
+        return
+    ConnectionPool.check_connection(connection)
+
+
 def breaker() -> pybreaker.CircuitBreaker:
-    """The circuit breaker around the database."""
+    """The circuit breaker around the database; its state is every process's."""
     global _breaker
     with _lock:
         if _breaker is None:
@@ -57,6 +84,7 @@ def breaker() -> pybreaker.CircuitBreaker:
                 fail_max=configured.breaker_failures,
                 reset_timeout=configured.breaker_reset,
                 exclude=[lambda error: not is_outage(error)],
+                state_storage=SharedState("database"),
             )
         return _breaker
 
@@ -91,7 +119,10 @@ def connection() -> Iterator[psycopg.Connection[Any]]:
     """
     try:
         with breaker().calling(), pool().connection() as taken:
-            yield taken
+            try:
+                yield taken
+            finally:
+                taken.used = time.time()
     except pybreaker.CircuitBreakerError as error:
         raise Unavailable(
             "The database is not answering; it is tried again shortly.",

@@ -8,8 +8,6 @@ A plan has one hash; all its keys carry it as their hash tag, so they share a sl
 import hashlib
 import json
 import struct
-import threading
-import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,17 +17,10 @@ import redis
 from redis.exceptions import RedisClusterException
 
 from pulseboard.domain.splice import Segment, chunk_numbers
-from pulseboard.observability import logger
 from pulseboard.stores import cache
-
-PAUSE = 5.0
-"""Seconds without asking a cache that has just failed: a wait a query would cost more than it."""
 
 _HEADER = struct.Struct("<4sIqqd")
 _FORMAT = b"pbs1"
-
-_lock = threading.Lock()
-_not_before = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +46,7 @@ def key(parameters: dict[str, Any]) -> str:
 
 def get(wanted: Sequence[tuple[str, range]]) -> list[Kept]:
     """What is kept of these plans' points, in one round trip."""
-    if not wanted or time.monotonic() < _not_before:
+    if not wanted or cache.resting():
         return [Kept() for _ in wanted]
     numbers = [chunk_numbers(span) for _, span in wanted]
     try:
@@ -70,7 +61,7 @@ def get(wanted: Sequence[tuple[str, range]]) -> list[Kept]:
                 pipe.get(each)
         found = iter(pipe.execute())
     except (redis.RedisError, RedisClusterException) as error:
-        _pause(error)
+        cache.rest(error)
         return [Kept() for _ in wanted]
     return [_kept(chunks, found) for chunks in numbers]
 
@@ -99,7 +90,7 @@ class Keeping:
 
 def put(parts: Sequence[Keeping], *, now: float, chunk_life: float, tail_life: float) -> None:
     """Keep parts of answers, if the cache is there, in one round trip."""
-    if not parts or time.monotonic() < _not_before:
+    if not parts or cache.resting():
         return
     try:
         pipe = cache.client().pipeline(transaction=False)
@@ -113,7 +104,7 @@ def put(parts: Sequence[Keeping], *, now: float, chunk_life: float, tail_life: f
             pipe.delete(_lock_name(part.name, part.span))
         pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
-        _pause(error)
+        cache.rest(error)
 
 
 def lock(wanted: Sequence[tuple[str, range]], *, seconds: float) -> list[bool]:
@@ -121,7 +112,7 @@ def lock(wanted: Sequence[tuple[str, range]], *, seconds: float) -> list[bool]:
 
     A lock is released by `put` or `release`, and ends by itself after `seconds`.
     """
-    if not wanted or time.monotonic() < _not_before:
+    if not wanted or cache.resting():
         return [True] * len(wanted)
     try:
         pipe = cache.client().pipeline(transaction=False)
@@ -129,7 +120,7 @@ def lock(wanted: Sequence[tuple[str, range]], *, seconds: float) -> list[bool]:
             pipe.set(_lock_name(name, span), b"1", nx=True, px=round(seconds * 1000))
         return [bool(got) for got in pipe.execute()]
     except (redis.RedisError, RedisClusterException) as error:
-        _pause(error)
+        cache.rest(error)
         return [True] * len(wanted)
 
 
@@ -164,17 +155,3 @@ def _decode(data: bytes | None) -> Segment | None:
         lines[key_] = values
         at += size
     return Segment(range(start, stop), lines, born)
-
-
-def _pause(error: Exception) -> None:
-    global _not_before
-    with _lock:
-        _not_before = time.monotonic() + PAUSE
-    logger().warning("the cache is not answering: queries go to the database", exc_info=error)
-
-
-def forget_failure() -> None:
-    """Ask the cache again at once, between tests."""
-    global _not_before
-    with _lock:
-        _not_before = 0.0
