@@ -254,7 +254,7 @@ def deploy(
     say(f"\nPulseboard is at {url}")
     if first:
         say(
-            f"Sign in:  {url}/#token={first['token']}  (once, within 10 minutes)\n"
+            f"Sign in:  {url}{first['page']}#token={first['token']}  (once, within 10 minutes)\n"
             f"Admin:    {first['email']}, password {first['password']}\n"
             f"Agents:   PULSEBOARD_URL={url} PULSEBOARD_API_KEY={first['apiKey']} "
             "pulseboard agent\n"

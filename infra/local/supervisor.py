@@ -44,7 +44,7 @@ class Supervisor:
         self.given_database = os.environ.get("DATABASE_URL")
         self.given_redis = os.environ.get("REDIS_URL")
         self.kept: list[_Kept] = []
-        self.first_start = False
+        self.first_page = ""
         self.began = time.monotonic()
 
     def run(self) -> None:
@@ -147,7 +147,7 @@ class Supervisor:
                 print("  this database has its admin already: sign in with the known password")
                 return
         known.user_id, known.email, known.password = admin.user_id, admin.email, admin.password
-        self.first_start = True
+        self.first_page = admin.first_page
         state.save(self.data / "state.json", known)
 
     def _start_application(self) -> None:
@@ -220,8 +220,9 @@ class Supervisor:
             from pulseboard.stores import login_tokens
 
             token = login_tokens.create(user_id=UUID(known.user_id))
-            lines.append(f"Sign in:  {self.url}/#token={token}  (once, within 10 minutes)")
-            secret = f"  password {known.password}" if self.first_start else ""
+            link = f"{self.url}{self.first_page or '/'}#token={token}"
+            lines.append(f"Sign in:  {link}  (once, within 10 minutes)")
+            secret = f"  password {known.password}" if self.first_page else ""
             lines.append(f"       or: {known.email}{secret}")
         if not self.given_database:
             lines.append(

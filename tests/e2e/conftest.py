@@ -44,7 +44,7 @@ def signed_in(stack: dict[str, str], browser: Browser) -> Any:
     context = browser.new_context()
     page = context.new_page()
     page.goto(stack["link"])
-    expect(page.get_by_role("heading", name="Dashboards")).to_be_visible()
+    expect(page.get_by_role("heading", name="This machine")).to_be_visible()
     assert "token" not in page.url
     kept = context.storage_state()
     context.close()

@@ -10,6 +10,14 @@ test('the token leaves the address bar and is given out once', () => {
   expect(takeSignInToken()).toBeUndefined()
 })
 
+test('the page that a link points to comes after signing in', () => {
+  window.history.replaceState(null, '', '/dashboards/7#token=ab')
+  catchSignInToken()
+  expect(window.location.pathname).toBe('/sign-in')
+  expect(new URLSearchParams(window.location.search).get('next')).toBe('/dashboards/7')
+  expect(takeSignInToken()).toBe('ab')
+})
+
 test('without a token nothing changes', () => {
   window.history.replaceState(null, '', '/dashboards/1')
   catchSignInToken()

@@ -27,11 +27,15 @@ ADMIN_EMAIL = "admin@localhost"
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The admin that was made, with the password that nothing else knows."""
+    """The admin that was made, with the password that nothing else knows.
+
+    `first_page` is the path of the dashboard that a newcomer is shown.
+    """
 
     user_id: str
     email: str
     password: str
+    first_page: str
 
 
 def seed(email: str = ADMIN_EMAIL) -> Admin:
@@ -44,14 +48,20 @@ def seed(email: str = ADMIN_EMAIL) -> Admin:
             password_hash=passwords.hash_password(password),
             role=Role.ADMIN,
         )
-        ready_made.create(connection, owner_id=user.id)
+        first, *_ = ready_made.create(connection, owner_id=user.id)
         for rule in example_rules():
             alert_rules.create_rule(connection, owner_id=user.id, fields=rule)
-    return Admin(user_id=str(user.id), email=email, password=password)
+    return Admin(
+        user_id=str(user.id),
+        email=email,
+        password=password,
+        first_page=f"/dashboards/{first.id}",
+    )
 
 
 def begin(email: str) -> dict[str, str]:
-    """A new environment's admin, dashboards and agent key: `email`, `password`, `apiKey`, `token`.
+    """A new environment's admin, dashboards and agent key: `email`, `password`, `apiKey`, `token`
+    and the path of the `page` to begin with.
 
     The token signs in once, within ten minutes. Raises Conflict when the admin is there already.
     """
@@ -65,6 +75,7 @@ def begin(email: str) -> dict[str, str]:
         "password": admin.password,
         "apiKey": key.key,
         "token": login_tokens.create(user_id=UUID(admin.user_id)),
+        "page": admin.first_page,
     }
 
 
