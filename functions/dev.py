@@ -14,6 +14,7 @@ from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
+from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
 from pulseboard.contracts.metrics import IngestBody
@@ -31,7 +32,17 @@ _ALSO_PUBLISHED: dict[str, Any] = {
 
 def api() -> FastAPI:
     """The whole API."""
-    return create_app([auth, ingest, query, dashboards, alert_rules, alert_channels])
+    return create_app(
+        [
+            auth,
+            ingest,
+            remote_write,
+            query,
+            dashboards,
+            alert_rules,
+            alert_channels,
+        ]
+    )
 
 
 def local() -> FastAPI:

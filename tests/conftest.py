@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from functions.evaluate import tick
 from infra.local import services
 from pulseboard.contracts.auth import Role
-from pulseboard.http import alert_reads
+from pulseboard.http import accepting, alert_reads
 from pulseboard.migrate import migrate
 from pulseboard.settings import settings
 from pulseboard.stores import cache, database, descriptions, series
@@ -129,6 +129,7 @@ def _forget() -> None:
     alert_reads.forget()
     series.forget()
     descriptions.forget()
+    accepting.recognised.cache_clear()
     database.close()
     cache.close()
 

@@ -1,6 +1,7 @@
 """The Lambda function `ingest`."""
 
+from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router
 from pulseboard.http.aws import lambda_handler
 
-handler = lambda_handler([router])
+handler = lambda_handler([router, remote_write])

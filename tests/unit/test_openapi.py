@@ -12,16 +12,20 @@ from functions.alerts.channels import router as alert_channels_router
 from functions.alerts.routes import router as alert_rules_router
 from functions.auth.routes import router as auth_router
 from functions.dashboards.routes import router as dashboards_router
+from functions.ingest.remote_write import router as remote_write_router
 from functions.ingest.routes import router as ingest_router
 from functions.query.routes import router as query_router
-from pulseboard.http.access import require
+from pulseboard.http.access import require, require_agent
 
 OPEN = {"get_health", "login", "login_with_token"}
 ROOT = Path(__file__).parents[2]
 
 
 def _requires_access(dependant: Dependant) -> bool:
-    return any(inner.call is require or _requires_access(inner) for inner in dependant.dependencies)
+    return any(
+        inner.call in (require, require_agent) or _requires_access(inner)
+        for inner in dependant.dependencies
+    )
 
 
 def test_committed_document_is_what_the_code_exports_without_any_environment() -> None:
@@ -43,6 +47,7 @@ def test_every_route_but_the_open_ones_declares_access() -> None:
         auth_router,
         dashboards_router,
         ingest_router,
+        remote_write_router,
         query_router,
         alert_rules_router,
         alert_channels_router,

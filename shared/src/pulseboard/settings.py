@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     series_map_size: int = Field(
         default=200_000, ge=100, description="Series ids that one process remembers."
     )
+    series_recognised_bytes: int = Field(
+        default=48 * 1024 * 1024,
+        ge=0,
+        description="Memory of one process for series known by their bytes, for each protocol "
+        "that sends them again and again.",
+    )
     series_max_per_metric: int = Field(
         default=100_000, ge=1, description="Series that one metric may have."
     )

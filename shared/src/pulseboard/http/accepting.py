@@ -1,8 +1,10 @@
 """The one way in for samples, whatever protocol they came by."""
 
+from functools import cache
 from time import time
 
 from pulseboard.domain.batch import Batch, Limits
+from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.http.access import Principal
 from pulseboard.settings import settings
 from pulseboard.stores import samples
@@ -18,6 +20,12 @@ def limits() -> Limits:
         max_age=configured.ingest_max_age,
         max_ahead=configured.ingest_max_ahead,
     )
+
+
+@cache
+def recognised(protocol: str) -> Recognised:
+    """The series of a protocol that this process knows by their bytes."""
+    return Recognised(settings().series_recognised_bytes)
 
 
 def now() -> int:

@@ -49,7 +49,12 @@ def note(connection: psycopg.Connection[Any], *, found: Mapping[str, Description
             [due[name].text for name in names],
         ),
     )
+    # What is said before the first sample comes is not remembered: it will be said again.
+    # Served by metric_definitions_name_key.
+    rows = connection.execute(
+        "select name from metric_definitions where name = any(%s)", (names,)
+    ).fetchall()
     with _lock:
         if len(_noted) + len(due) > _MOST_REMEMBERED:
             _noted.clear()
-        _noted.update(due)
+        _noted.update({name: due[name] for (name,) in rows})

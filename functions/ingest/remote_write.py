@@ -1,0 +1,59 @@
+"""Prometheus remote write 1.0: https://prometheus.io/docs/specs/prw/remote_write_spec/.
+
+    Content-Type                                                  what becomes of it
+    application/x-protobuf                                        read
+    application/x-protobuf;proto=prometheus.WriteRequest          read
+    application/x-protobuf;proto=io.prometheus.write.v2.Request   415: Prometheus is to send 1.0
+    none                                                          read
+    any other                                                     415
+
+Never 429: Prometheus drops what is answered so. On 503 it sends again.
+"""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from pulseboard.domain.protocols.remote_write import decode, refusals
+from pulseboard.exceptions import UnsupportedMediaType
+from pulseboard.http.accepting import limits, now, recognised, store
+from pulseboard.http.access import Pusher
+from pulseboard.http.body import RawBody
+from pulseboard.http.media import check_encoding, media_type
+from pulseboard.settings import settings
+
+router = APIRouter(prefix="/api/v1", tags=["metrics"])
+_TYPES = frozenset({"", "application/x-protobuf"})
+_MESSAGES = frozenset({"", "prometheus.WriteRequest"})
+
+
+@router.post("/write", include_in_schema=False)
+def remote_write(caller: Pusher, request: Request, body: RawBody) -> Response:
+    """Store a WriteRequest: 204, or 400 with the reasons when some samples can't be stored."""
+    _check_type(request)
+    batch = decode(
+        body,
+        now=now(),
+        limits=limits(),
+        inflated=settings().ingest_max_inflated_bytes,
+        recognised=recognised("remote write"),
+    )
+    store(batch, caller=caller)
+    if batch.rejected:
+        return PlainTextResponse(refusals(batch), status_code=400)
+    return Response(status_code=204)
+
+
+def _check_type(request: Request) -> None:
+    kind, parameters = media_type(request)
+    message = parameters.get("proto", "")
+    if kind not in _TYPES:
+        raise UnsupportedMediaType(
+            f'Remote write is application/x-protobuf, not "{kind[:80]}". For OpenTelemetry use '
+            "/v1/metrics."
+        )
+    if message not in _MESSAGES:
+        raise UnsupportedMediaType(
+            f'Of remote write, version 1.0 is read, not "{message[:80]}": set protobuf_message to '
+            "prometheus.WriteRequest, which is the default."
+        )
+    check_encoding(request, ["snappy"])

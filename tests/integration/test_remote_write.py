@@ -1,0 +1,149 @@
+"""Remote write over HTTP into a real database."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from functions.dev import api
+from pulseboard.settings import settings
+from pulseboard.stores import database
+from tests.prometheus_messages import message, packed, series, write_request
+
+pytestmark = pytest.mark.integration
+URL = "/api/v1/write"
+HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+UP = {"__name__": "up", "instance": "a:9090", "job": "x"}
+
+
+@pytest.fixture
+def agent(ingest_key: str) -> Iterator[TestClient]:
+    """A caller with a real key and no cookie."""
+    headers = {"Authorization": f"Bearer {ingest_key}", **HEADERS}
+    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
+        yield caller
+
+
+def rows(text: str, *arguments: Any) -> list[Any]:
+    with database.connection() as connection:
+        return connection.execute(text.encode(), arguments).fetchall()
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def test_samples_ends_and_descriptions_are_stored_and_a_replay_changes_nothing(
+    agent: TestClient,
+) -> None:
+    moment = now()
+    body = write_request(
+        (UP, [(moment - 10, 1.0), (moment, math.nan)]),
+        ({"__name__": "m_total"}, [(moment, 7)]),
+    )
+    said = message("MetricMetadata", type=1, metric_family_name="m_total", help="All m.", unit="m")
+    for _ in range(2):
+        answer = agent.post(URL, content=body)
+        assert (answer.status_code, answer.content) == (204, b"")
+        answer = agent.post(URL, content=packed(message("WriteRequest", metadata=[said])))
+        assert answer.status_code == 204
+    assert rows(
+        "select d.name, s.tags, r.value from metrics_raw r"
+        " join metric_series s on s.id = r.series_id"
+        " join metric_definitions d on d.id = s.metric_id order by d.name"
+    ) == [("m_total", {}, 7.0), ("up", {"instance": "a:9090", "job": "x"}, 1.0)]
+    assert rows("select (extract(epoch from time) * 1000)::bigint from series_end") == [(moment,)]
+    assert rows(
+        "select type, unit, description from metric_definitions where name = 'm_total'"
+    ) == [("counter", "m", "All m.")]
+
+
+def test_metadata_that_comes_before_its_metric_is_taken_when_it_comes_again(
+    agent: TestClient,
+) -> None:
+    said = message("MetricMetadata", type=2, metric_family_name="up", help="It is up.")
+    body = packed(message("WriteRequest", metadata=[said]))
+    assert agent.post(URL, content=body).status_code == 204
+    assert agent.post(URL, content=write_request((UP, [(now(), 1)]))).status_code == 204
+    assert agent.post(URL, content=body).status_code == 204
+    assert rows("select type, description from metric_definitions") == [("gauge", "It is up.")]
+
+
+def test_the_good_are_kept_and_400_says_why(agent: TestClient) -> None:
+    moment = now()
+    body = packed(
+        message(
+            "WriteRequest",
+            timeseries=[
+                series(UP, [(moment, 1.0), (moment - 7 * 86_400_000, 1.0)]),
+                series({"__name__": "lat"}, [], histograms=[message("Histogram", sum=1.0)]),
+            ],
+        )
+    )
+    answer = agent.post(URL, content=body)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.text.startswith("2 of 3 samples were not stored")
+    assert "native histogram" in answer.text
+    assert rows("select count(*) from metrics_raw") == [(1,)]
+
+
+def test_series_beyond_a_limit_are_named(
+    agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "2")
+    settings.cache_clear()
+    lines = [({"__name__": "m", "user": str(n)}, [(now(), 1.0)]) for n in range(5)]
+    answer = agent.post(URL, content=write_request(*lines))
+    assert answer.status_code == 400
+    assert answer.text.startswith("3 of 5 samples were not stored")
+    assert 'the tag "user" has the most values' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        (
+            {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
+            "prometheus.WriteRequest",
+        ),
+        ({"Content-Type": "application/json"}, "application/x-protobuf"),
+        ({"Content-Encoding": "gzip"}, "snappy"),
+    ],
+)
+def test_other_types_are_415(agent: TestClient, headers: dict[str, str], says: str) -> None:
+    answer = agent.post(URL, content=write_request((UP, [(now(), 1)])), headers=headers)
+    assert answer.status_code == 415
+    assert says in answer.json()["error"]
+
+
+def test_the_type_may_be_named_in_full(agent: TestClient) -> None:
+    kind = {"Content-Type": "application/x-protobuf; proto=prometheus.WriteRequest"}
+    body = write_request((UP, [(now(), 1)]))
+    assert agent.post(URL, content=body, headers=kind).status_code == 204
+
+
+def test_without_a_key_401_and_as_basic_password_taken(agent: TestClient, ingest_key: str) -> None:
+    body = write_request((UP, [(now(), 1)]))
+    assert agent.post(URL, content=body, headers={"Authorization": ""}).status_code == 401
+    del agent.headers["authorization"]
+    assert agent.post(URL, content=body, auth=("any", ingest_key)).status_code == 204
+
+
+def test_database_down_is_503_with_retry_after(
+    agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
+    settings.cache_clear()
+    database.close()
+    answer = agent.post(URL, content=write_request((UP, [(now(), 1)])))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
