@@ -17,6 +17,7 @@ from functions.dashboards.routes import router as dashboards
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
+from functions.query.usage import router as usage
 from pulseboard.contracts.metrics import IngestBody
 from pulseboard.http.app import create_app
 from pulseboard.http.headers import SPA_HEADERS
@@ -38,6 +39,7 @@ def api() -> FastAPI:
             ingest,
             remote_write,
             query,
+            usage,
             dashboards,
             alert_rules,
             alert_channels,

@@ -5,11 +5,13 @@ import {
   Activity,
   BellRing,
   Compass,
+  Ellipsis,
   KeyRound,
   LayoutDashboard,
   LogOut,
   Monitor,
   Moon,
+  Plus,
   Search,
   Sun,
   UserRound,
@@ -21,6 +23,7 @@ import type { User } from '@/api/generated/types.gen'
 import { type Theme, useTheme } from '@/lib/theme'
 import { FiringBadge } from './firing-badge'
 import { Button } from './ui/controls'
+import { Menu, MenuItem } from './ui/menu'
 
 const THEMES: Record<Theme, { icon: typeof Sun; next: Theme }> = {
   light: { icon: Sun, next: 'dark' },
@@ -69,14 +72,20 @@ type ShellProps = { user: User; onSearch: () => void; children: ReactNode }
 
 export function Shell({ user, onSearch, children }: ShellProps) {
   const signOut = useSignOut()
-  const links = [
-    { to: '/', label: 'Dashboards', icon: LayoutDashboard, shown: true },
-    { to: '/explore', label: 'Explore', icon: Compass, shown: true },
-    { to: '/alerts', label: 'Alerts', icon: BellRing, shown: true },
+  const navigate = useNavigate()
+  const main = [
+    { to: '/', label: 'Dashboards', icon: LayoutDashboard },
+    { to: '/explore', label: 'Explore', icon: Compass },
+    { to: '/alerts', label: 'Alerts', icon: BellRing },
+    { to: '/add-data', label: 'Add data', icon: Plus },
+  ] as const
+  // On a narrow screen these stand in a menu.
+  const others = [
     { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },
     { to: '/users', label: 'Users', icon: Users, shown: user.role === 'admin' },
     { to: '/status', label: 'Status', icon: Activity, shown: true },
   ] as const
+  const shownOthers = others.filter(({ shown }) => shown)
   return (
     <div className="min-h-full">
       <a
@@ -91,21 +100,39 @@ export function Shell({ user, onSearch, children }: ShellProps) {
             <Brand />
           </Link>
           <nav aria-label="Main" className="flex gap-1 max-sm:gap-0">
-            {links
-              .filter((link) => link.shown)
-              .map(({ to, label, icon: Icon }) => (
-                <Link
-                  key={to}
-                  to={to}
-                  className="flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text max-sm:gap-1 max-sm:px-1.5"
-                  activeProps={{ className: 'bg-raised !text-text' }}
-                  activeOptions={{ exact: to === '/' }}
+            {[...main, ...shownOthers].map(({ to, label, icon: Icon }) => (
+              <Link
+                key={to}
+                to={to}
+                className={clsx(
+                  'flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text max-sm:px-2',
+                  shownOthers.some((other) => other.to === to) && 'max-lg:hidden',
+                )}
+                activeProps={{ className: 'bg-raised !text-text' }}
+                activeOptions={{ exact: to === '/' }}
+              >
+                <Icon size={16} aria-hidden="true" />
+                <span className="max-sm:sr-only">{label}</span>
+                {to === '/alerts' && <FiringBadge />}
+              </Link>
+            ))}
+            <Menu
+              trigger={
+                <Button
+                  look="ghost"
+                  className="w-9 !px-0 text-muted lg:hidden"
+                  aria-label="More pages"
                 >
-                  <Icon size={16} aria-hidden="true" />
-                  <span className={clsx('max-sm:sr-only')}>{label}</span>
-                  {to === '/alerts' && <FiringBadge />}
-                </Link>
+                  <Ellipsis size={17} aria-hidden="true" />
+                </Button>
+              }
+            >
+              {shownOthers.map(({ to, label, icon: Icon }) => (
+                <MenuItem key={to} onSelect={() => void navigate({ to })}>
+                  <Icon size={16} aria-hidden="true" /> {label}
+                </MenuItem>
               ))}
+            </Menu>
           </nav>
           <div className="ml-auto flex items-center gap-1">
             <Button

@@ -30,6 +30,7 @@ export function AppFrame({ user }: { user: User }) {
     { group, keys: 'mod+k', label: 'Search', run: search },
     { group, keys: '?', label: 'Keyboard shortcuts', run: () => setOpen('shortcuts') },
     { group, keys: 'g h', label: 'Go to dashboards', run: () => void navigate({ to: '/' }) },
+    { group, keys: 'g a', label: 'Go to Add data', run: () => void navigate({ to: '/add-data' }) },
     { group, keys: 'g s', label: 'Go to status', run: () => void navigate({ to: '/status' }) },
   ])
   const page = <Outlet />

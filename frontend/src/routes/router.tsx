@@ -11,6 +11,7 @@ import {
 import { useEffect } from 'react'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Card, Empty, Failure } from '@/components/ui/controls'
+import { readAddDataSearch } from '@/features/add-data/add-data-search'
 import { SignIn } from '@/features/auth/sign-in'
 import { readBoardSearch } from '@/features/dashboard/board-search'
 import { readExploreSearch } from '@/features/dashboard/explore/explore-search'
@@ -146,6 +147,13 @@ const metric = createRoute({
   component: lazyRouteComponent(() => import('./dashboard-page'), 'MetricPage'),
 })
 
+const addData = createRoute({
+  getParentRoute: () => app,
+  path: '/add-data',
+  validateSearch: readAddDataSearch,
+  component: lazyRouteComponent(() => import('./add-data-page'), 'AddDataPage'),
+})
+
 const keys = createRoute({
   getParentRoute: () => app,
   path: '/api-keys',
@@ -182,6 +190,7 @@ export const makeRouter = (cache: QueryClient) =>
         explore,
         alerts,
         newAlert,
+        addData,
         alert,
         editAlert,
         keys,

@@ -733,6 +733,14 @@ export type ApiResponseIngestResult = {
 };
 
 /**
+ * ApiResponse[KeyReceived]
+ */
+export type ApiResponseKeyReceived = {
+    data: KeyReceived;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[SavedPanel]
  */
 export type ApiResponseSavedPanel = {
@@ -1739,6 +1747,44 @@ export type JobStatus = {
      * Target
      */
     target: string | null;
+};
+
+/**
+ * KeyReceived
+ *
+ * What has come in by one API key: whether an agent that was just set up works.
+ */
+export type KeyReceived = {
+    /**
+     * Lastusedat
+     *
+     * When the key was last shown; written at most once a minute.
+     */
+    lastUsedAt: string | null;
+    /**
+     * Metrics
+     *
+     * Their metrics by name, the first 20.
+     */
+    metrics: Array<string>;
+    /**
+     * Newestsampleat
+     *
+     * Time of the newest of those samples.
+     */
+    newestSampleAt: string | null;
+    /**
+     * Recentsamples
+     *
+     * Samples of the last 15 minutes in the newest 200 of these series.
+     */
+    recentSamples: number;
+    /**
+     * Seriescount
+     *
+     * Series it sent last, counted up to 1000.
+     */
+    seriesCount: number;
 };
 
 /**
@@ -5699,6 +5745,52 @@ export type GetStatusResponses = {
 };
 
 export type GetStatusResponse = GetStatusResponses[keyof GetStatusResponses];
+
+export type GetKeyReceivedData = {
+    body?: never;
+    path: {
+        /**
+         * Key Id
+         */
+        key_id: string;
+    };
+    query?: never;
+    url: '/api/v1/usage/keys/{key_id}/received';
+};
+
+export type GetKeyReceivedErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetKeyReceivedError = GetKeyReceivedErrors[keyof GetKeyReceivedErrors];
+
+export type GetKeyReceivedResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseKeyReceived;
+};
+
+export type GetKeyReceivedResponse = GetKeyReceivedResponses[keyof GetKeyReceivedResponses];
 
 export type GetUsersData = {
     body?: never;

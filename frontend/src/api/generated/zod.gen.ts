@@ -406,6 +406,19 @@ export const zJobStatus = z.object({
 });
 
 /**
+ * KeyReceived
+ *
+ * What has come in by one API key: whether an agent that was just set up works.
+ */
+export const zKeyReceived = z.object({
+    lastUsedAt: z.iso.datetime().nullable(),
+    metrics: z.array(z.string()),
+    newestSampleAt: z.iso.datetime().nullable(),
+    recentSamples: z.int().gte(0),
+    seriesCount: z.int().gte(0)
+});
+
+/**
  * Login
  *
  * E-mail and password.
@@ -539,6 +552,14 @@ export const zApiResponseHealth = z.object({
  */
 export const zApiResponseIngestResult = z.object({
     data: zIngestResult,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[KeyReceived]
+ */
+export const zApiResponseKeyReceived = z.object({
+    data: zKeyReceived,
     meta: zPageMeta.nullable()
 });
 
@@ -2351,6 +2372,15 @@ export const zExecuteQueryBatchResponse = zApiResponseListBatchAnswer;
  * Successful Response
  */
 export const zGetStatusResponse = zApiResponseStatus;
+
+export const zGetKeyReceivedPath = z.object({
+    key_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetKeyReceivedResponse = zApiResponseKeyReceived;
 
 export const zGetUsersQuery = z.object({
     page: z.int().gte(1).optional().default(1),

@@ -26,7 +26,7 @@ TOUCH_SECONDS = 300
 _ATTEMPTS = 5
 
 _lock = Lock()
-_touched: set[int] = set()
+_touched: dict[UUID | None, set[int]] = {}
 _touched_since = monotonic()
 _generation: UUID | None = None
 
@@ -169,28 +169,36 @@ def _create(
 def touch(
     connection: psycopg.Connection[Any], *, ids: Iterable[int], key_id: UUID | None = None
 ) -> None:
-    """Note that these series were seen now, sent by this key; each at most once in five minutes.
+    """Note that these series were seen now, sent by this key; each at most once in five minutes,
+    and at once when another key sent them before.
 
     Rows that another process is touching are left to it: nobody waits.
     """
     global _touched_since
     with _lock:
-        if monotonic() - _touched_since >= TOUCH_SECONDS or len(_touched) > 1_000_000:
+        if (
+            monotonic() - _touched_since >= TOUCH_SECONDS
+            or sum(map(len, _touched.values())) > 1_000_000
+        ):
             _touched.clear()
             _touched_since = monotonic()
-        due = set(ids) - _touched
-        _touched.update(due)
+        mine = _touched.setdefault(key_id, set())
+        due = set(ids) - mine
+        mine.update(due)
     if due:
         # Served by metric_series_pkey.
         connection.execute(
             """
-            update metric_series set last_seen = now(), key_id = coalesce(%s, key_id)
+            update metric_series set last_seen = now(), key_id = coalesce(%(key)s, key_id)
             where id in (
               select id from metric_series
-              where id = any(%s) and last_seen < now() - make_interval(secs => %s)
+              where id = any(%(ids)s) and (
+                last_seen < now() - make_interval(secs => %(seconds)s)
+                or key_id is distinct from coalesce(%(key)s, key_id)
+              )
               order by id
               for update skip locked
             )
             """,
-            (key_id, sorted(due), TOUCH_SECONDS * 0.8),
+            {"key": key_id, "ids": sorted(due), "seconds": TOUCH_SECONDS * 0.8},
         )

@@ -1,0 +1,185 @@
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { Check, Copy, KeyRound } from 'lucide-react'
+import { Tabs } from 'radix-ui'
+import { type ReactNode, useState } from 'react'
+import { toast } from 'sonner'
+import { createApiKeyMutation, getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { Button, Page } from '@/components/ui/controls'
+import { messageOf } from '@/lib/errors'
+import type { AddDataSearch } from './add-data-search'
+import { AGENTS, type Agent, fill } from './agents'
+import { FirstSample } from './first-sample'
+
+type Props = { search: AddDataSearch; onSearch: (search: AddDataSearch) => void }
+
+/** From nothing to the first sample: choose an agent, make a key, copy the text, watch it come. */
+export function AddDataPage({ search, onSearch }: Props) {
+  const me = useQuery(getMeOptions())
+  const shown = AGENTS.find(({ id }) => id === search.agent) ?? AGENTS[0]
+  // The secret lives in this page alone: it is gone when the page is left.
+  const [made, setMade] = useState<{ id: string; secret: string }>()
+  const create = useMutation({
+    ...createApiKeyMutation(),
+    onSuccess: ({ data }) => {
+      setMade({ id: data.id, secret: data.key })
+      onSearch({ ...search, key: data.id })
+    },
+    meta: { silent: true },
+  })
+  const mayCreate = me.data && me.data.data.role !== 'viewer'
+  const secret = made && made.id === search.key ? made.secret : undefined
+  return (
+    <Page title="Add data">
+      <p className="-mt-2 mb-4 max-w-2xl text-muted">
+        Point what you already run at Pulseboard, as a second output beside the one it has.
+      </p>
+      <Tabs.Root
+        orientation="vertical"
+        value={shown?.id ?? ''}
+        onValueChange={(agent) => onSearch({ ...search, agent })}
+        className="grid items-start gap-5 md:grid-cols-[15rem_minmax(0,1fr)]"
+      >
+        <Tabs.List
+          aria-label="Ways to send"
+          className="flex flex-wrap gap-1.5 md:flex-col md:flex-nowrap"
+        >
+          {AGENTS.map(({ id, name }) => (
+            <Tabs.Trigger
+              key={id}
+              value={id}
+              className="rounded-md border border-line bg-surface px-3 py-2 text-left font-medium hover:bg-raised data-[state=active]:border-accent data-[state=active]:text-accent"
+            >
+              {name}
+            </Tabs.Trigger>
+          ))}
+        </Tabs.List>
+        {AGENTS.map((agent) => (
+          <Tabs.Content
+            key={agent.id}
+            value={agent.id}
+            tabIndex={-1}
+            className="min-w-0 space-y-5 outline-none"
+          >
+            <p>{agent.about}</p>
+            <Step number={1} title="Make a key">
+              {secret ? (
+                <Shown secret={secret} />
+              ) : (
+                <>
+                  <p className="mb-2 text-muted">
+                    {search.key
+                      ? 'Your key was shown once, and this page has forgotten it. It still works.'
+                      : 'A key of its own for each sender can be revoked alone. It may send, and nothing else.'}
+                  </p>
+                  {mayCreate ? (
+                    <Button
+                      look={search.key ? 'plain' : 'primary'}
+                      disabled={create.isPending}
+                      onClick={() =>
+                        create.mutate({ body: { name: agent.name, scopes: ['ingest'] } })
+                      }
+                    >
+                      <KeyRound size={15} aria-hidden="true" />
+                      {search.key ? 'Create another key' : 'Create a key'}
+                    </Button>
+                  ) : (
+                    me.data && <p>Viewers can't make keys: ask an editor or an admin for one.</p>
+                  )}
+                  {create.error && (
+                    <p role="alert" className="mt-2 text-sm text-danger">
+                      {messageOf(create.error)}
+                    </p>
+                  )}
+                </>
+              )}
+            </Step>
+            <Step number={2} title="Set it up">
+              <SetUp agent={agent} secret={secret} />
+            </Step>
+            <Step number={3} title="See it arrive">
+              <FirstSample keyId={search.key} />
+            </Step>
+          </Tabs.Content>
+        ))}
+      </Tabs.Root>
+    </Page>
+  )
+}
+
+function Step({ number, title, children }: { number: number; title: string; children: ReactNode }) {
+  return (
+    <section aria-label={title}>
+      <h2 className="mb-2 flex items-center gap-2 font-medium">
+        <span
+          aria-hidden="true"
+          className="grid size-6 place-items-center rounded-full bg-raised text-xs font-semibold"
+        >
+          {number}
+        </span>
+        {title}
+      </h2>
+      {children}
+    </section>
+  )
+}
+
+function Shown({ secret }: { secret: string }) {
+  return (
+    <div className="flex flex-wrap items-center gap-2">
+      <code className="min-w-0 rounded-md bg-raised px-3 py-2 text-xs break-all select-all">
+        {secret}
+      </code>
+      <CopyButton label="Copy the key" text={secret} />
+      <p className="w-full text-sm text-muted">
+        It is filled in below. Copy it now: it is shown this once.
+      </p>
+    </div>
+  )
+}
+
+function SetUp({ agent, secret }: { agent: Agent; secret: string | undefined }) {
+  const text = fill(agent.text, window.location.origin, secret)
+  return (
+    <>
+      <p className="mb-2 text-muted">{agent.where}</p>
+      <div className="relative">
+        <section
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+          tabIndex={0}
+          aria-label={`Text for ${agent.name}`}
+          className="overflow-x-auto rounded-lg border border-line bg-raised p-4 pr-24 text-xs leading-relaxed"
+        >
+          <pre>{text}</pre>
+        </section>
+        <div className="absolute top-2 right-2">
+          <CopyButton label="Copy" text={text} />
+        </div>
+      </div>
+      {!secret && (
+        <p className="mt-1 text-xs text-muted">Put your key in the place of pb_YOUR_KEY.</p>
+      )}
+      {agent.after && <p className="mt-2 text-muted">{agent.after}</p>}
+    </>
+  )
+}
+
+function CopyButton({ label, text }: { label: string; text: string }) {
+  const [copied, setCopied] = useState<string>()
+  const Icon = copied === text ? Check : Copy
+  return (
+    <Button
+      aria-label={label}
+      onClick={() =>
+        void navigator.clipboard.writeText(text).then(
+          () => {
+            setCopied(text)
+            toast.success('Copied.')
+          },
+          () => toast.error('Your browser refused: select the text and copy it by hand.'),
+        )
+      }
+    >
+      <Icon size={15} aria-hidden="true" /> {copied === text ? 'Copied' : 'Copy'}
+    </Button>
+  )
+}

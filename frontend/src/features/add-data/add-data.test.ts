@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { readAddDataSearch } from './add-data-search'
+import { AGENTS, fill } from './agents'
+import { secondsAgo } from './seconds-ago'
+
+test('every text gets the address and the key of its user', () => {
+  for (const { id, text } of AGENTS) {
+    const filled = fill(text, 'http://localhost:8080', 'pb_mine')
+    expect(filled, id).toContain('http://localhost:8080')
+    expect(filled, id).toContain('pb_mine')
+    expect(filled, id).not.toMatch(/example\.com|YOUR_KEY/)
+  }
+})
+
+test('without a key the place for it stays', () => {
+  expect(fill('key: pb_YOUR_KEY\n', 'http://x')).toBe('key: pb_YOUR_KEY')
+})
+
+test('a key in the address is an id, never a secret', () => {
+  const key = '0190c2c4-5f3e-7c3a-9d0b-0123456789ab'
+  expect(readAddDataSearch({ key, agent: 'curl' })).toEqual({ key, agent: 'curl' })
+  expect(readAddDataSearch({ key: 'pb_secret' }).key).toBeUndefined()
+})
+
+test('ages are rounded to what matters', () => {
+  const now = Date.parse('2026-01-02T00:00:00Z')
+  expect(secondsAgo('2026-01-01T23:59:58Z', now)).toBe('2 s ago')
+  expect(secondsAgo('2026-01-01T23:50:00Z', now)).toBe('10 min ago')
+  expect(secondsAgo('2026-01-01T20:00:00Z', now)).toBe('4 h ago')
+  expect(secondsAgo('2025-12-25T00:00:00Z', now)).toBe('8 days ago')
+  expect(secondsAgo('2026-01-02T00:00:05Z', now)).toBe('0 s ago')
+})

@@ -1,0 +1,60 @@
+import agent from '../../../../docs/agents/snippets/agent.sh?raw'
+import curl from '../../../../docs/agents/snippets/curl.sh?raw'
+import prometheus from '../../../../docs/agents/snippets/prometheus.yml?raw'
+import python from '../../../../docs/agents/snippets/send.py?raw'
+
+/** What stands in the files of docs/agents/snippets where a user's own values belong. */
+const ANY_URL = 'https://pulseboard.example.com'
+const ANY_KEY = 'pb_YOUR_KEY'
+
+export type Agent = {
+  id: string
+  name: string
+  /** For whom it is. */
+  about: string
+  /** Where the text goes. */
+  where: string
+  text: string
+  /** What to do when it is there. */
+  after?: string
+}
+
+/** How data comes in. The texts are those of docs/agents. */
+export const AGENTS: Agent[] = [
+  {
+    id: 'agent',
+    name: 'Pulseboard agent',
+    about: 'CPU, memory, disks, network and load of a machine, every ten seconds.',
+    where: 'Run this on each host (Python 3.11 or later):',
+    text: agent,
+    after: 'It keeps running. To start it with the machine, make it a service.',
+  },
+  {
+    id: 'prometheus',
+    name: 'Prometheus',
+    about: 'A second output of the Prometheus you run, by remote write. Alloy and vmagent too.',
+    where: 'Add this to prometheus.yml:',
+    text: prometheus,
+    after: 'Then reload it: systemctl reload prometheus.',
+  },
+  {
+    id: 'curl',
+    name: 'curl',
+    about: 'A number from a shell script or a cron job.',
+    where: 'Run this in a terminal:',
+    text: curl,
+  },
+  {
+    id: 'python',
+    name: 'Python',
+    about: 'Numbers from a program, without any package.',
+    where: 'Put this into a file and run it:',
+    text: python,
+  },
+]
+
+/** The text with the user's own address and, when there is one, key. */
+export function fill(text: string, url: string, key?: string): string {
+  const own = text.replaceAll(ANY_URL, url)
+  return (key ? own.replaceAll(ANY_KEY, key) : own).trimEnd()
+}

@@ -1,0 +1,106 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { CircleCheck, CircleDashed, TriangleAlert } from 'lucide-react'
+import { getKeyReceivedOptions } from '@/api/generated/@tanstack/react-query.gen'
+import type { KeyReceived } from '@/api/generated/types.gen'
+import { messageOf } from '@/lib/errors'
+import { secondsAgo } from './seconds-ago'
+
+const EVERY = 2_000
+const SHOWN = 6
+
+/** Whether samples by a key have come in, asked every two seconds while the page is looked at. */
+export function FirstSample({ keyId }: { keyId?: string | undefined }) {
+  const { data, error, dataUpdatedAt } = useQuery({
+    ...getKeyReceivedOptions({ path: { key_id: keyId ?? '' } }),
+    enabled: keyId !== undefined,
+    refetchInterval: EVERY,
+    refetchIntervalInBackground: false,
+    staleTime: 0,
+  })
+  const received = data?.data
+  return (
+    <div role="status" className="rounded-lg border border-line bg-surface p-4 shadow-(--shadow)">
+      {!keyId ? (
+        <Line icon={CircleDashed} title="Waiting for a key">
+          Create a key above: what it sends shows here.
+        </Line>
+      ) : error && !received ? (
+        <Line icon={TriangleAlert} title="Can't tell" look="text-danger">
+          {messageOf(error)}
+        </Line>
+      ) : received?.seriesCount ? (
+        <Received received={received} now={dataUpdatedAt} />
+      ) : received?.lastUsedAt ? (
+        <Line icon={TriangleAlert} title="The key arrived, samples did not" look="text-warn">
+          Somebody showed this key, and nothing was stored: look at what the sender was answered.
+        </Line>
+      ) : (
+        <Line icon={CircleDashed} title="Waiting for the first sample…" turning>
+          This page looks every two seconds. You can leave it and come back.
+        </Line>
+      )}
+    </div>
+  )
+}
+
+function Received({ received, now }: { received: KeyReceived; now: number }) {
+  const { metrics, seriesCount, recentSamples, newestSampleAt } = received
+  const more = metrics.length - SHOWN
+  return (
+    <Line icon={CircleCheck} title="Received" look="text-ok">
+      <span className="block">
+        {counted(recentSamples, 'sample')} in the last 15 minutes, in{' '}
+        {counted(seriesCount, 'series', 'series')}
+        {newestSampleAt && (
+          <span aria-hidden="true">; the newest {secondsAgo(newestSampleAt, now)}</span>
+        )}
+      </span>
+      <ul aria-label="Metrics received" className="mt-2 flex flex-wrap gap-1.5">
+        {metrics.slice(0, SHOWN).map((name) => (
+          <li key={name}>
+            <Link
+              to="/metrics/$name"
+              params={{ name }}
+              className="rounded bg-raised px-2 py-0.5 text-xs text-text hover:underline"
+            >
+              {name}
+            </Link>
+          </li>
+        ))}
+        {more > 0 && <li className="text-xs">and more</li>}
+      </ul>
+    </Line>
+  )
+}
+
+const counted = (count: number, one: string, many = `${one}s`) =>
+  `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`
+
+function Line({
+  icon: Icon,
+  title,
+  look = 'text-muted',
+  turning,
+  children,
+}: {
+  icon: typeof CircleCheck
+  title: string
+  look?: string
+  turning?: boolean
+  children: React.ReactNode
+}) {
+  return (
+    <div className="flex gap-3">
+      <Icon
+        size={20}
+        aria-hidden="true"
+        className={`${look} shrink-0 ${turning ? 'animate-[spin_4s_linear_infinite]' : ''}`}
+      />
+      <div className="min-w-0">
+        <p className={`font-medium ${look === 'text-muted' ? '' : look}`}>{title}</p>
+        <div className="text-sm text-muted">{children}</div>
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,37 @@
+"""What users copy is the same in the documents and in the web app, and leads somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from infra.routes import routes
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "agents"
+SNIPPETS = sorted((PAGES / "snippets").iterdir())
+OFFERED = (ROOT / "frontend/src/features/add-data/agents.ts").read_text(encoding="utf-8")
+_ADDRESS = "https://pulseboard.example.com"
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda path: path.name)
+def test_a_snippet_stands_in_its_page_and_in_the_web_app(snippet: Path) -> None:
+    text = snippet.read_text(encoding="utf-8")
+    assert _ADDRESS in text
+    assert "pb_YOUR_KEY" in text
+    assert f"snippets/{snippet.name}?raw" in OFFERED
+    pages = [*PAGES.glob("*.md"), ROOT / "docs" / "agent.md"]
+    assert any(text in page.read_text(encoding="utf-8") for page in pages)
+
+
+def test_the_paths_in_them_are_routes() -> None:
+    known = {route.path for route in routes()}
+    for snippet in SNIPPETS:
+        for path in re.findall(rf"{_ADDRESS}(/[\w/]+)", snippet.read_text(encoding="utf-8")):
+            assert path in known, f"{path} in {snippet.name}"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (PAGES / "README.md").read_text(encoding="utf-8")
+    for page in PAGES.glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index
