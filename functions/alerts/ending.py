@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 import psycopg
 
 from pulseboard.contracts.alerts import AlertStatus
+from pulseboard.domain.alert_changes import Changes, Ended, Queued, StateChange
 from pulseboard.domain.alerting import Instance
 from pulseboard.domain.notifications import group_key, notice_of
 from pulseboard.http.alert_decision import alert_of
 from pulseboard.stores import alert_state
-from pulseboard.stores.alert_state import Changes, Ended, Queued, StateChange
 
 
 def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) -> None:
@@ -20,15 +20,15 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
     Within a transaction that began with `rules_changed`, so that no tick comes between.
     """
     rule = alert_state.load_rule(connection, rule_id=rule_id)
-    states = alert_state.load_states(connection, rule_id=rule_id).get(rule_id, {})
+    states = alert_state.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
     if rule is None or not states:
         return
     now = time.time()
     firing = [live for live in states.values() if live.instance.status is AlertStatus.FIRING]
     end = Instance(status=AlertStatus.RESOLVED, since=now, reason=reason)
     told = [
-        alert_of(live.tags, end, started=live.instance.since)
-        for live in firing
+        alert_of(live.tags, live.instance if live.owed else end, started=live.fired_at or now)
+        for live in states.values()
         if live.notified_at is not None
     ]
     queued = []
@@ -46,3 +46,4 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
         ),
         tick=0,
     )
+    alert_state.forget_told(connection, rule_id=rule_id)

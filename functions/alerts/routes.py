@@ -82,7 +82,7 @@ def get_alert_rule(caller: Reader, rule_id: UUID) -> ApiResponse[AlertRuleDetail
     now = time.time()
     with database.connection() as connection:
         rule = alert_rules.get_rule(connection, rule_id=rule_id)
-        states = alert_state.load_states(connection, rule_id=rule_id).get(rule_id, {})
+        states = alert_state.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
         silences = alert_silences.active(connection, at=now)
     current = alert_cache.get_current(rule_id)
     instances = [
@@ -188,7 +188,7 @@ def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvalu
         if live is None:
             raise NotFound("There is no such alert rule.")
         rule = alert_rules.get_rule(connection, rule_id=rule_id)
-        states = alert_state.load_states(connection, rule_id=rule_id).get(rule_id, {})
+        states = alert_state.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
         observed = alert_reads.read(connection, [live], at=at).of(live)
     instances = []
     for series, tags, value in observed:

@@ -7,18 +7,20 @@ and no rule has changed.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 
-from pulseboard.domain.alerting import TICK, LiveRule, tick_at
+from pulseboard.domain.alert_changes import Live
+from pulseboard.domain.alert_index import RuleIndex
+from pulseboard.domain.alerting import TICK, tick_at
 from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.domain.notifications import Outgoing
 from pulseboard.exceptions import PulseboardError
 from pulseboard.http import alert_reads
-from pulseboard.http.alert_decision import Patch, decide
+from pulseboard.http.alert_decision import Decision, decide
 from pulseboard.observability import logger
 from pulseboard.settings import settings
 from pulseboard.stores import (
@@ -29,7 +31,7 @@ from pulseboard.stores import (
     database,
     samples,
 )
-from pulseboard.stores.alert_state import Changes, Head, Live
+from pulseboard.stores.alert_state import Head
 
 GAP = 3
 """More missed ticks than this and we were away: data that is missing then says nothing."""
@@ -45,8 +47,9 @@ class _Memory:
     runner: UUID
     tick: int
     rules_stamp: UUID | None
-    rules: list[LiveRule]
+    index: RuleIndex
     states: dict[UUID, dict[str, Live]]
+    told: dict[UUID, float]
 
 
 @dataclass
@@ -126,12 +129,11 @@ def _run_tick(
     at = float(tick * TICK)
     for _ in range(_RETRIES):
         memory = _remember(connection, runner)
-        readings = alert_reads.read(connection, memory.rules, at=at)
+        readings = alert_reads.read(connection, memory.index.examples, at=at)
         # A tick that is late is told now: what is silenced now is not told.
         silences = alert_silences.active(connection, at=moment)
-        changes, patch, current = decide(
-            memory.rules, memory.states, readings, silences, at, steady
-        )
+        decision = decide(memory.index, memory.states, memory.told, readings, silences, at, steady)
+        changes = decision.changes
         with connection.transaction():
             mine = alert_state.begin_tick(
                 connection,
@@ -144,56 +146,92 @@ def _run_tick(
                 alert_state.write(connection, changes=changes, tick=tick)
         if mine:
             memory.tick = tick
-            _apply(memory, patch, changes)
-            alert_cache.put_current(current)
-            report.rules = len(memory.rules)
-            report.failing = sum(rule.last_error is not None for rule in memory.rules)
+            _apply(memory, decision)
+            alert_cache.put_current(decision.current)
+            report.rules = len(memory.index)
+            report.failing = sum(rule.last_error is not None for rule in memory.index.watchful)
             report.changes += len(changes.started) + len(changes.ended)
             return True
-        forget()
         head = alert_state.head(connection)
         if head is not None and head.tick >= tick:
+            forget()
             return False
     return False
 
 
 def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
+    """Rules and states as they are now; of what is known only the rules that changed are read."""
     global _memory
     head = alert_state.head(connection)
-    if _memory is not None and _still_true(_memory, head):
+    ours = (
+        _memory is not None
+        and head is not None
+        and (head.runner, head.tick) == (_memory.runner, _memory.tick)
+    )
+    if (
+        _memory is not None
+        and head is not None
+        and ours
+        and head.rules_stamp == _memory.rules_stamp
+    ):
         return _memory
+    before = _memory if ours else None
+    _memory = None
     with connection.transaction():
         # One snapshot: rules and states must belong to each other.
         connection.execute("set transaction isolation level repeatable read")
         head = alert_state.head(connection)
-        _memory = _Memory(
-            runner=runner,
-            tick=head.tick if head else -1,
-            rules_stamp=head.rules_stamp if head else None,
-            rules=alert_state.load_rules(connection),
-            states=alert_state.load_states(connection),
-        )
+        if before is not None and head is not None and head.tick == before.tick:
+            _memory = _refresh(connection, before, head)
+        else:
+            _memory = _Memory(
+                runner=runner,
+                tick=head.tick if head else -1,
+                rules_stamp=head.rules_stamp if head else None,
+                index=RuleIndex(alert_state.load_rules(connection)),
+                states=alert_state.load_states(connection),
+                told=alert_state.load_told(connection),
+            )
     return _memory
 
 
-def _still_true(memory: _Memory, head: Head | None) -> bool:
-    return (
-        head is not None
-        and head.runner == memory.runner
-        and head.tick == memory.tick
-        and head.rules_stamp == memory.rules_stamp
+def _refresh(connection: psycopg.Connection[Any], before: _Memory, head: Head) -> _Memory:
+    """What is remembered, with the rules that were made, changed or removed since."""
+    versions = alert_state.rule_versions(connection)
+    kept = {
+        rule_id: rule
+        for rule_id, rule in before.index.by_id.items()
+        if versions.get(rule_id) == rule.version
+    }
+    changed = [rule_id for rule_id in versions if rule_id not in kept]
+    rules = alert_state.load_rules(connection, rule_ids=changed)
+    states = alert_state.load_states(connection, rule_ids=changed)
+    told = alert_state.load_told(connection, rule_ids=changed)
+    return _Memory(
+        runner=before.runner,
+        tick=before.tick,
+        rules_stamp=head.rules_stamp,
+        index=RuleIndex([*kept.values(), *rules]),
+        states={**{one: x for one, x in before.states.items() if one in kept}, **states},
+        told={**{one: x for one, x in before.told.items() if one in kept}, **told},
     )
 
 
-def _apply(memory: _Memory, patch: Patch, changes: Changes) -> None:
-    for (rule_id, series), live in patch.items():
-        if live is None:
-            memory.states.get(rule_id, {}).pop(series, None)
+def _apply(memory: _Memory, decision: Decision) -> None:
+    for (rule_id, series), live in decision.states.items():
+        known = memory.states.setdefault(rule_id, {})
+        if live is not None:
+            known[series] = live
         else:
-            memory.states.setdefault(rule_id, {})[series] = live
-    if changes.errors:
-        # Their `last_error` is part of the rules that are remembered.
-        memory.tick = -2
+            known.pop(series, None)
+            if not known:
+                del memory.states[rule_id]
+    memory.told.update(decision.told)
+    if decision.errors:
+        rules = dict(memory.index.by_id)
+        for rule_id, error in decision.errors:
+            rules[rule_id] = replace(rules[rule_id], last_error=error)
+        memory.index = RuleIndex(rules.values())
 
 
 def _measure(report: Report) -> None:

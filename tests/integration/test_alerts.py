@@ -70,6 +70,8 @@ def clock(admin: TestClient) -> Clock:
 def _private_receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    # What is told is told at the tick that finds it; the waits have tests of their own.
+    monkeypatch.setenv("PULSEBOARD_ALERT_GROUP_WAIT", "0")
     settings.cache_clear()
     yield
     settings.cache_clear()

@@ -162,6 +162,18 @@ class Settings(BaseSettings):
     alert_tick_budget: float = Field(
         default=8.0, gt=0, description="Time after which catching up is left to the next tick."
     )
+    alert_group_wait: int = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="How long a rule's first alert waits for others, where the rule doesn't say.",
+    )
+    alert_group_interval: int = Field(
+        default=60,
+        ge=0,
+        le=86_400,
+        description="Shortest time between two notices of a rule, where the rule doesn't say.",
+    )
     alert_claim_limit: int = Field(
         default=50, ge=1, le=500, description="Notifications handed to `notify` at once."
     )

@@ -21,6 +21,8 @@ export type RuleDraft = Required<
   threshold: string
   window: string
   labels: string
+  groupWait: string
+  groupInterval: string
   repeatInterval: string
   saved: string[]
   /** Channels that the form leaves alone. */
@@ -42,6 +44,8 @@ export const EMPTY_DRAFT: RuleDraft = {
   evaluationDelay: '0s',
   labels: '',
   message: '',
+  groupWait: '',
+  groupInterval: '',
   repeatInterval: '4h',
   saved: [],
   others: [],
@@ -56,6 +60,8 @@ export function draftOf(rule: AlertRule): RuleDraft {
     threshold: String(rule.threshold),
     window: rule.window ?? '',
     labels: tagsText(rule.labels).replaceAll(', ', '\n'),
+    groupWait: rule.notification.groupWait ?? '',
+    groupInterval: rule.notification.groupInterval ?? '',
     repeatInterval: rule.notification.repeatInterval,
     saved,
     others: rule.notification.channels.filter((channel) => channel.type !== 'saved'),
@@ -81,6 +87,8 @@ export function bodyOf(draft: RuleDraft): CreateAlertRule {
     message: draft.message,
     notification: {
       channels: [...draft.others, ...draft.saved.map((name) => ({ type: 'saved' as const, name }))],
+      groupWait: draft.groupWait.trim() || null,
+      groupInterval: draft.groupInterval.trim() || null,
       repeatInterval: draft.repeatInterval.trim() || '4h',
     },
   }

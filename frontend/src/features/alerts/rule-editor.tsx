@@ -285,12 +285,32 @@ export function RuleEditor({ rule }: { rule?: AlertRule }) {
                 </p>
               )}
             </fieldset>
-            <Field
-              label="Again while it fires, every"
-              value={draft.repeatInterval}
-              problem={problems['notification.repeatInterval']}
-              onChange={(event) => change({ repeatInterval: event.target.value })}
-            />
+            <div className="grid grid-cols-3 gap-2">
+              <Field
+                label="Group wait"
+                placeholder="10s"
+                hint="Of the first."
+                value={draft.groupWait}
+                problem={problems['notification.groupWait']}
+                onChange={(event) => change({ groupWait: event.target.value })}
+              />
+              <Field
+                label="Group interval"
+                placeholder="1m"
+                hint="Of later ones."
+                value={draft.groupInterval}
+                problem={problems['notification.groupInterval']}
+                onChange={(event) => change({ groupInterval: event.target.value })}
+              />
+              <Field
+                label="Repeat every"
+                placeholder="4h"
+                hint="While it fires."
+                value={draft.repeatInterval}
+                problem={problems['notification.repeatInterval']}
+                onChange={(event) => change({ repeatInterval: event.target.value })}
+              />
+            </div>
             <Area
               label="Message"
               rows={3}

@@ -21,7 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
+from pulseboard.contracts.base import Contract, Interval, PositiveInterval, UtcTime
 from pulseboard.contracts.dashboards import Title
 
 HIDDEN = "**********"
@@ -118,9 +118,18 @@ Channel = Annotated[
 
 
 class Notification(Contract):
-    """Who is told, and how often while it fires."""
+    """Who is told, and when: what happens within a rule is told together."""
 
     channels: list[Channel] = Field(default_factory=list, max_length=20)
+    group_wait: Interval | None = Field(
+        default=None,
+        description="How long the first alert waits for others. Left out: what is set for all.",
+    )
+    group_interval: Interval | None = Field(
+        default=None,
+        description="The shortest time between two notices, but for the one that all has resolved."
+        " Left out: what is set for all.",
+    )
     repeat_interval: PositiveInterval = "4h"
 
 

@@ -122,8 +122,11 @@ class LiveRule:
     labels: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
     channels: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    group_wait: float = 0.0
+    group_interval: float = 0.0
     repeat: float = 4 * 3600.0
     last_error: str | None = None
+    version: int = 1
 
 
 NEW = Instance()

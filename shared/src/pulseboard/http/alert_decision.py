@@ -1,9 +1,12 @@
 """What a tick changes: states, events, notifications. A function of what was read; no I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 from pulseboard.contracts.alerts import AlertStatus, NoDataPolicy, SilenceMatcher
+from pulseboard.domain.alert_changes import Changes, Ended, Live, Queued, Started, StateChange
+from pulseboard.domain.alert_index import RuleIndex
 from pulseboard.domain.alerting import NEW, Instance, LiveRule, appear, step, tick_at
 from pulseboard.domain.notifications import (
     NoticeAlert,
@@ -16,35 +19,59 @@ from pulseboard.exceptions import PulseboardError
 from pulseboard.http.alert_reads import Readings
 from pulseboard.observability import logger
 from pulseboard.stores.alert_cache import Current
-from pulseboard.stores.alert_state import Changes, Ended, Live, Queued, Started, StateChange
 
 STAND_IN = ""
 """Key of the instance that stands for "no series at all"."""
 
-Patch = dict[tuple[UUID, str], Live | None]
-"""New states by rule and series; None: nothing is left to keep."""
+SETTLED_EVERY = 6
+"""Ticks between two looks at a rule of which all has resolved: a breach is seen at once, that its
+data has gone within these."""
 
 _FIRING = AlertStatus.FIRING
 _Silences = list[list[SilenceMatcher]]
 
 
+@dataclass
+class Decision:
+    """What a tick changes."""
+
+    states: dict[tuple[UUID, str], Live | None] = field(default_factory=dict)
+    """New states by rule and series; None: nothing is left to keep."""
+    started: list[Started] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    queued: list[Queued] = field(default_factory=list)
+    told: dict[UUID, float] = field(default_factory=dict)
+    errors: list[tuple[UUID, str | None]] = field(default_factory=list)
+    current: dict[UUID, Current] = field(default_factory=dict)
+    """What series read that are up to something, for people to see."""
+
+    @property
+    def changes(self) -> Changes:
+        """What is to be written."""
+        return Changes(
+            states=[
+                StateChange(rule_id, series, x) for (rule_id, series), x in self.states.items()
+            ],
+            started=self.started,
+            ended=self.ended,
+            queued=self.queued,
+            told=self.told,
+            errors=self.errors,
+        )
+
+
 def decide(
-    rules: Iterable[LiveRule],
+    index: RuleIndex,
     states: Mapping[UUID, Mapping[str, Live]],
+    told: Mapping[UUID, float],
     readings: Readings,
     silences: _Silences,
     at: float,
     steady: float,
-) -> tuple[Changes, Patch, dict[UUID, Current]]:
-    """What the tick at `at` changes: to write, to remember, and all current values."""
-    tick = tick_at(at)
-    patch: Patch = {}
-    started: list[Started] = []
-    ended: list[Ended] = []
-    queued: list[Queued] = []
-    errors: list[tuple[UUID, str | None]] = []
-    current: dict[UUID, Current] = {}
-    for rule in rules:
+) -> Decision:
+    """What the tick at `at` changes. `told` is when each rule's channels were last told."""
+    made = Decision()
+    for rule in _to_look_at(index, states, readings, tick_at(at)):
         known = states.get(rule.id, {})
         judge = at - steady >= rule.limits.window + rule.delay
         try:
@@ -52,29 +79,43 @@ def decide(
             moved = _step_all(rule, known, observed, at, judge)
         except PulseboardError as error:
             if rule.last_error != error.message:
-                errors.append((rule.id, error.message))
+                made.errors.append((rule.id, error.message))
             continue
         except Exception as error:  # noqa: BLE001 - one rule must never stop the others
             logger().exception("alert rule failed", extra={"rule": str(rule.id)})
             text = f"{type(error).__name__} while it was evaluated; the logs say more"
             if rule.last_error != text:
-                errors.append((rule.id, text))
+                made.errors.append((rule.id, text))
             continue
         if rule.last_error is not None:
-            errors.append((rule.id, None))
+            made.errors.append((rule.id, None))
         if known or moved:
-            told = _settle(rule, known, moved, silences, at, tick, started, ended, queued)
-            for series, live in told.items():
-                patch[rule.id, series] = live
-        current[rule.id] = _current(known, moved, observed)
-    changes = Changes(
-        states=[StateChange(rule_id, series, live) for (rule_id, series), live in patch.items()],
-        started=started,
-        ended=ended,
-        queued=queued,
-        errors=errors,
-    )
-    return changes, patch, current
+            after = _settle(made, rule, known, moved, at)
+            if rule.channels:
+                _tell(made, rule, {**known, **after}, after, told.get(rule.id), silences, at)
+            for series, live in after.items():
+                keep = live.owed or live.instance.worth_keeping(rule.limits, at)
+                if keep or series in known:
+                    made.states[rule.id, series] = live if keep else None
+            made.current[rule.id] = _current(known, moved, observed)
+    return made
+
+
+def _to_look_at(
+    index: RuleIndex, states: Mapping[UUID, Mapping[str, Live]], readings: Readings, tick: int
+) -> Iterator[LiveRule]:
+    """The rules that this tick can change."""
+    seen: dict[UUID, LiveRule] = {rule.id: rule for rule in index.watchful}
+    for rule_id, known in states.items():
+        rule = index.by_id.get(rule_id)
+        if rule is not None and (
+            (tick + rule_id.int) % SETTLED_EVERY == 0
+            or not all(live.settled for live in known.values())
+        ):
+            seen[rule_id] = rule
+    for rule in index.breached(readings.values_of):
+        seen[rule.id] = rule
+    yield from seen.values()
 
 
 _Moved = dict[str, tuple[dict[str, str], Instance]]
@@ -92,7 +133,8 @@ def _step_all(
     watching = limits.no_data is NoDataPolicy.ALERT
     moved: _Moved = {}
     any_data = False
-    for series, tags, value in observed:
+    for series, tags, read in observed:
+        value = None if read is None or read != read else read
         live = known.get(series)
         if live is None:
             if value is None:
@@ -139,76 +181,78 @@ def _stand_in(
 
 
 def _settle(
-    rule: LiveRule,
-    known: Mapping[str, Live],
-    moved: _Moved,
-    silences: _Silences,
-    at: float,
-    tick: int,
-    started: list[Started],
-    ended: list[Ended],
-    queued: list[Queued],
-) -> dict[str, Live | None]:
-    """New states of a rule's series, its events, and its notifications where any are due."""
-    told: dict[str, Live | None] = {}
-    resolved: list[NoticeAlert] = []
+    made: Decision, rule: LiveRule, known: Mapping[str, Live], moved: _Moved, at: float
+) -> dict[str, Live]:
+    """The states of the series that moved; their events begin and end."""
+    after: dict[str, Live] = {}
     for series, (tags, instance) in moved.items():
         before = known.get(series)
         was = before.instance.status if before else AlertStatus.INACTIVE
         event_id = before.event_id if before else None
-        notified_at = before.notified_at if before else None
+        fired_at = before.fired_at if before else None
+        # Without channels nobody is owed that it has resolved.
+        notified_at = before.notified_at if before and rule.channels else None
         if instance.status is _FIRING and was is not _FIRING:
-            event_id = uuid5(rule.id, f"{series}@{tick}")
-            live = Live(tags, instance, event_id)
-            started.append(Started(event_id, rule, series, live))
-            told[series] = live
-            continue
-        if was is _FIRING and instance.status is not _FIRING:
-            if event_id is not None:
-                ended.append(Ended(event_id, instance))
-            if notified_at is not None and before is not None:
-                resolved.append(alert_of(tags, instance, started=before.instance.since))
-            notified_at = None
-        if instance.worth_keeping(rule.limits, at):
-            told[series] = Live(tags, instance, event_id, notified_at)
-        elif before is not None:
-            told[series] = None
-    if rule.channels:
-        _notify(rule, known, told, resolved, silences, at, tick, queued)
-    return told
+            event_id, fired_at = uuid5(rule.id, f"{series}@{tick_at(at)}"), at
+            live = Live(tags, instance, event_id, notified_at, fired_at)
+            made.started.append(Started(event_id, rule, series, live))
+        elif was is _FIRING and instance.status is not _FIRING and event_id is not None:
+            made.ended.append(Ended(event_id, instance))
+        after[series] = Live(tags, instance, event_id, notified_at, fired_at)
+    return after
 
 
-def _notify(
+def _tell(
+    made: Decision,
     rule: LiveRule,
-    known: Mapping[str, Live],
-    told: dict[str, Live | None],
-    resolved: list[NoticeAlert],
+    states: Mapping[str, Live],
+    after: dict[str, Live],
+    told_at: float | None,
     silences: _Silences,
     at: float,
-    tick: int,
-    queued: list[Queued],
 ) -> None:
-    audible = []
-    for series, live in [*((s, x) for s, x in known.items() if s not in told), *told.items()]:
-        if live is None or live.instance.status is not _FIRING:
-            continue
-        if silences and silenced(
-            labels_of(rule.name, rule.severity, rule.labels, live.tags), silences
-        ):
-            continue
-        audible.append((series, live))
-    due = any(
-        live.notified_at is None or at - live.notified_at >= rule.repeat for _, live in audible
+    """Queue what is due to be told of a rule to its channels, and note in `after` that it was.
+
+    As Alertmanager does it: a first alert waits `group_wait` for others, further changes wait until
+    `group_interval` after the last notice. That all has resolved is told at once.
+    """
+    owed, audible, over = [], [], True
+    for series, live in states.items():
+        if live.owed:
+            owed.append((series, live))
+        elif live.instance.status is _FIRING:
+            if not silences or not silenced(
+                labels_of(rule.name, rule.severity, rule.labels, live.tags), silences
+            ):
+                audible.append((series, live))
+            over = over and live.notified_at is None
+    over = over and not audible
+    fresh = [live.instance.since for _, live in audible if live.notified_at is None]
+    repeat = any(
+        live.notified_at is not None and at - live.notified_at >= rule.repeat for _, live in audible
     )
-    if not due and not resolved:
+    rested = told_at is None or at - told_at >= rule.group_interval
+    due = (
+        (bool(owed) and (rested or over))
+        or (bool(fresh) and rested and at - min(fresh) >= rule.group_wait)
+        or repeat
+    )
+    if not due:
         return
-    alerts = [*resolved, *(alert_of(live.tags, live.instance) for _, live in audible)]
+    alerts = [
+        *(alert_of(live.tags, live.instance, started=live.fired_at or 0.0) for _, live in owed),
+        *(alert_of(live.tags, live.instance) for _, live in audible),
+    ]
     payload = notice_of(rule, alerts).model_dump(mode="json")
     for channel in rule.channels:
         group = group_key(str(rule.id), channel)
-        queued.append(Queued(rule.id, f"{group}:{tick}", group, dict(channel), payload))
+        key = f"{group}:{tick_at(at)}"
+        made.queued.append(Queued(rule.id, key, group, dict(channel), payload))
+    made.told[rule.id] = at
+    for series, live in owed:
+        after[series] = Live(live.tags, live.instance, live.event_id, None, live.fired_at)
     for series, live in audible:
-        told[series] = Live(live.tags, live.instance, live.event_id, at)
+        after[series] = Live(live.tags, live.instance, live.event_id, at, live.fired_at)
 
 
 def alert_of(
@@ -231,11 +275,13 @@ def _current(
     observed: list[tuple[str, dict[str, str], float | None]],
 ) -> Current:
     shown: Current = {}
-    for series, _, value in observed[:100]:
-        if not known and series not in moved:
-            shown[series] = (value, False, None)
-            continue
+    for series, _, value in observed:
         live = known.get(series)
-        instance = moved[series][1] if series in moved else live.instance if live else NEW
+        if series in moved:
+            instance = moved[series][1]
+        elif live is not None:
+            instance = live.instance
+        else:
+            continue
         shown[series] = (value, instance.status is _FIRING, instance.first_triggered)
     return shown

@@ -80,6 +80,14 @@ class Readings:
             for line in lines
         ]
 
+    def values_of(self, rule: LiveRule) -> list[float] | None:
+        """The numbers that a rule reads; None where its read has failed."""
+        try:
+            found = self.of(rule)
+        except PulseboardError:
+            return None
+        return [value for _, _, value in found if value is not None and value == value]
+
 
 @dataclass
 class _Catalogue:

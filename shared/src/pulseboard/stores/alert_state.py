@@ -22,6 +22,7 @@ from pulseboard.contracts.alerts import (
     Reducer,
 )
 from pulseboard.contracts.base import interval_seconds
+from pulseboard.domain.alert_changes import Changes, Live, Started, StateChange
 from pulseboard.domain.alerting import Instance, Limits, LiveRule, window_of
 from pulseboard.settings import settings
 
@@ -34,65 +35,6 @@ class Head:
     runner: UUID | None
     steady_since: float
     rules_stamp: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """One series of a rule, with what was told about it. Times are seconds since 1970."""
-
-    tags: dict[str, str]
-    instance: Instance
-    event_id: UUID | None = None
-    notified_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """A series' new state; None when there is nothing left to keep."""
-
-    rule_id: UUID
-    series: str
-    live: Live | None
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An alert that fired."""
-
-    id: UUID
-    rule: LiveRule
-    series: str
-    live: Live
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """An alert that resolved."""
-
-    event_id: UUID
-    instance: Instance
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A notification for one channel."""
-
-    rule_id: UUID
-    key: str
-    group: str
-    channel: dict[str, Any]
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Everything that one tick, or one change of a rule, writes."""
-
-    states: Sequence[StateChange] = ()
-    started: Sequence[Started] = ()
-    ended: Sequence[Ended] = ()
-    queued: Sequence[Queued] = ()
-    errors: Sequence[tuple[UUID, str | None]] = ()
 
 
 def head(connection: psycopg.Connection[Any]) -> Head | None:
@@ -144,38 +86,63 @@ def begin_tick(
     return row is not None
 
 
-def load_rules(connection: psycopg.Connection[Any]) -> list[LiveRule]:
-    """All enabled rules. A scan: the evaluator needs each of them."""
-    forget = float(settings().alert_forget_after)
+_RULE = """
+    select id, name, query, condition, threshold,
+      extract(epoch from duration)::float8, extract(epoch from eval_window)::float8,
+      reducer, severity, no_data, extract(epoch from keep_firing_for)::float8,
+      extract(epoch from evaluation_delay)::float8, labels, message, notification, last_error,
+      version
+    from alert_rules
+"""
+
+
+def load_rules(
+    connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
+) -> list[LiveRule]:
+    """Enabled rules: all of them by a scan, or these, served by alert_rules_pkey."""
     rows = connection.execute(
-        """
-        select id, name, query, condition, threshold,
-          extract(epoch from duration)::float8, extract(epoch from eval_window)::float8,
-          reducer, severity, no_data, extract(epoch from keep_firing_for)::float8,
-          extract(epoch from evaluation_delay)::float8, labels, message, notification, last_error
-        from alert_rules where enabled
-        """
+        f"{_RULE} where enabled and (%(all)s or id = any(%(ids)s::uuid[]))",
+        {"all": rule_ids is None, "ids": list(rule_ids or ())},
     ).fetchall()
-    return [_live_rule(row, forget) for row in rows]
+    return [_live_rule(row) for row in rows]
+
+
+def rule_versions(connection: psycopg.Connection[Any]) -> dict[UUID, int]:
+    """The version of each enabled rule. A scan."""
+    return dict(connection.execute("select id, version from alert_rules where enabled").fetchall())
 
 
 def load_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> LiveRule | None:
-    """One rule, enabled or not, as the evaluator sees it. Served by the primary key."""
-    row = connection.execute(
+    """One rule, enabled or not, as the evaluator sees it. Served by alert_rules_pkey."""
+    row = connection.execute(f"{_RULE} where id = %s", (rule_id,)).fetchone()
+    return None if row is None else _live_rule(row)
+
+
+def load_told(
+    connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
+) -> dict[UUID, float]:
+    """When the channels of rules were last told, seconds since 1970: of these rules, or of all.
+
+    Served by alert_groups_pkey.
+    """
+    rows = connection.execute(
         """
-        select id, name, query, condition, threshold,
-          extract(epoch from duration)::float8, extract(epoch from eval_window)::float8,
-          reducer, severity, no_data, extract(epoch from keep_firing_for)::float8,
-          extract(epoch from evaluation_delay)::float8, labels, message, notification, last_error
-        from alert_rules where id = %s
+        select rule_id, extract(epoch from told_at)::float8 from alert_groups
+        where %(all)s or rule_id = any(%(ids)s::uuid[])
         """,
-        (rule_id,),
-    ).fetchone()
-    return None if row is None else _live_rule(row, float(settings().alert_forget_after))
+        {"all": rule_ids is None, "ids": list(rule_ids or ())},
+    ).fetchall()
+    return dict(rows)
 
 
-def _live_rule(row: Sequence[Any], forget: float) -> LiveRule:
+def forget_told(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
+    """Let what fires next be told as if nothing had been. Served by alert_groups_pkey."""
+    connection.execute("delete from alert_groups where rule_id = %s", (rule_id,))
+
+
+def _live_rule(row: Sequence[Any]) -> LiveRule:
     notification = row[14]
+    configured = settings()
     return LiveRule(
         id=row[0],
         name=row[1],
@@ -187,7 +154,7 @@ def _live_rule(row: Sequence[Any], forget: float) -> LiveRule:
             window=window_of(row[5], row[6]),
             keep_firing_for=row[10],
             no_data=NoDataPolicy(row[9]),
-            forget_after=forget,
+            forget_after=float(configured.alert_forget_after),
         ),
         reducer=Reducer(row[7]),
         severity=AlertSeverity(row[8]),
@@ -195,28 +162,38 @@ def _live_rule(row: Sequence[Any], forget: float) -> LiveRule:
         labels=row[12],
         message=row[13],
         channels=tuple(notification.get("channels", ())),
+        group_wait=_seconds(notification.get("group_wait"), configured.alert_group_wait),
+        group_interval=_seconds(
+            notification.get("group_interval"), configured.alert_group_interval
+        ),
         repeat=interval_seconds(notification.get("repeat_interval", "4h")),
         last_error=row[15],
+        version=row[16],
     )
+
+
+def _seconds(given: str | None, otherwise: int) -> float:
+    return float(otherwise) if given is None else interval_seconds(given)
 
 
 _STATE_COLUMNS = """
     series, tags, status, value, reason, extract(epoch from since)::float8,
     extract(epoch from first_triggered)::float8, extract(epoch from clear_since)::float8,
-    extract(epoch from no_data_since)::float8, event_id, extract(epoch from notified_at)::float8
+    extract(epoch from no_data_since)::float8, event_id, extract(epoch from notified_at)::float8,
+    extract(epoch from fired_at)::float8
 """
 
 
 def load_states(
-    connection: psycopg.Connection[Any], *, rule_id: UUID | None = None
+    connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
 ) -> dict[UUID, dict[str, Live]]:
-    """Kept states by rule and series: of one rule, or of all. Served by alert_state_pkey."""
+    """Kept states by rule and series: of these rules, or of all. Served by alert_state_pkey."""
     rows = connection.execute(
         f"""
         select rule_id, {_STATE_COLUMNS} from alert_state
-        where %(rule)s::uuid is null or rule_id = %(rule)s
+        where %(all)s or rule_id = any(%(ids)s::uuid[])
         """,
-        {"rule": rule_id},
+        {"all": rule_ids is None, "ids": list(rule_ids or ())},
     ).fetchall()
     states: dict[UUID, dict[str, Live]] = {}
     for row in rows:
@@ -233,6 +210,7 @@ def load_states(
             ),
             event_id=row[10],
             notified_at=row[11],
+            fired_at=row[12],
         )
     return states
 
@@ -290,6 +268,17 @@ def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -
                 [to_json(queued.payload).decode() for queued in changes.queued],
             ),
         )
+    if changes.told:
+        # Conflicts are found by alert_groups_pkey.
+        connection.execute(
+            """
+            insert into alert_groups (rule_id, told_at)
+            select w.rule_id, to_timestamp(w.at) from unnest(%s::uuid[], %s::float8[])
+              as w (rule_id, at)
+            on conflict (rule_id) do update set told_at = excluded.told_at
+            """,
+            (list(changes.told), list(changes.told.values())),
+        )
     if changes.errors:
         # Served by alert_rules_pkey.
         connection.execute(
@@ -314,19 +303,22 @@ def _put_states(
     connection.execute(
         """
         insert into alert_state (rule_id, series, tags, status, value, reason, since,
-          first_triggered, clear_since, no_data_since, event_id, notified_at, tick)
+          first_triggered, clear_since, no_data_since, event_id, notified_at, fired_at, tick)
         select w.rule_id, w.series, w.tags::jsonb, w.status, w.value, w.reason,
           to_timestamp(w.since), to_timestamp(w.first_triggered), to_timestamp(w.clear_since),
-          to_timestamp(w.no_data_since), w.event_id, to_timestamp(w.notified_at), %s
+          to_timestamp(w.no_data_since), w.event_id, to_timestamp(w.notified_at),
+          to_timestamp(w.fired_at), %s
         from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::text[],
-          %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::uuid[], %s::float8[])
+          %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::uuid[], %s::float8[],
+          %s::float8[])
           as w (rule_id, series, tags, status, value, reason, since, first_triggered,
-            clear_since, no_data_since, event_id, notified_at)
+            clear_since, no_data_since, event_id, notified_at, fired_at)
         on conflict (rule_id, series) do update set
           status = excluded.status, value = excluded.value, reason = excluded.reason,
           since = excluded.since, first_triggered = excluded.first_triggered,
           clear_since = excluded.clear_since, no_data_since = excluded.no_data_since,
-          event_id = excluded.event_id, notified_at = excluded.notified_at, tick = excluded.tick
+          event_id = excluded.event_id, notified_at = excluded.notified_at,
+          fired_at = excluded.fired_at, tick = excluded.tick
         """,
         (
             tick,
@@ -342,6 +334,7 @@ def _put_states(
             [live.instance.no_data_since for _, live in pairs],
             [live.event_id for _, live in pairs],
             [live.notified_at for _, live in pairs],
+            [live.fired_at for _, live in pairs],
         ),
     )
 

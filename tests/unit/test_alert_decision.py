@@ -1,0 +1,325 @@
+"""What ticks decide for all rules: as if each had been looked at, and who is told what when."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pulseboard.contracts.alerts import (
+    AlertCondition,
+    AlertStatus,
+    MatchOperator,
+    NoDataPolicy,
+    Reducer,
+    SilenceMatcher,
+)
+from pulseboard.domain.alert_changes import Live, Queued
+from pulseboard.domain.alert_index import RuleIndex
+from pulseboard.domain.alerting import TICK, Limits, LiveRule
+from pulseboard.domain.series import canonical_tags
+from pulseboard.http.alert_decision import Decision, decide
+from pulseboard.http.alert_reads import Line, Readings
+
+HOSTS = ("a", "b", "c")
+WINDOW = 60.0
+LINES = {
+    host: Line(number, canonical_tags({"host": host}).decode(), {"host": host})
+    for number, host in enumerate(HOSTS)
+}
+START = 1_000_000.0
+
+
+def make(number: int = 1, **fields: Any) -> LiveRule:
+    limits = {
+        name: fields.pop(name)
+        for name in list(fields)
+        if name in ("condition", "threshold", "no_data", "duration", "keep_firing_for")
+    }
+    defaults: dict[str, Any] = {"condition": AlertCondition.GT, "threshold": 90.0}
+    rule = LiveRule(
+        id=UUID(int=number),
+        name=f"rule {number}",
+        query="cpu",
+        limits=Limits(**{**defaults, **limits}, window=WINDOW),
+        channels=({"type": "webhook", "url": "https://example.com/"},),
+    )
+    return replace(rule, **fields)
+
+
+def readings(values: dict[str, float | None]) -> Readings:
+    rows = {
+        LINES[host].id: (value, value, value, value, value)
+        for host, value in values.items()
+        if value is not None
+    }
+    return Readings(lines={"cpu": list(LINES.values())}, windows={(WINDOW, 0.0): rows})
+
+
+class Kept:
+    """What the database holds between ticks, and what was told."""
+
+    def __init__(self, rules: Sequence[LiveRule]) -> None:
+        self.index = RuleIndex(rules)
+        self.states: dict[UUID, dict[str, Live]] = {}
+        self.told: dict[UUID, float] = {}
+        self.queued: list[Queued] = []
+
+    def tick(
+        self,
+        at: float,
+        values: dict[str, float | None],
+        silences: list[list[SilenceMatcher]] | None = None,
+    ) -> Decision:
+        made = decide(self.index, self.states, self.told, readings(values), silences or [], at, 0.0)
+        for (rule_id, series), live in made.states.items():
+            known = self.states.setdefault(rule_id, {})
+            if live is None:
+                known.pop(series, None)
+            else:
+                known[series] = live
+        self.told |= made.told
+        self.queued += made.queued
+        return made
+
+    def statuses(self) -> dict[tuple[UUID, str], AlertStatus]:
+        quiet = (AlertStatus.INACTIVE, AlertStatus.RESOLVED)
+        return {
+            (rule_id, series): live.instance.status
+            for rule_id, known in self.states.items()
+            for series, live in known.items()
+            if live.instance.status not in quiet
+        }
+
+
+class LooksAtAll(RuleIndex):
+    """Breaches are not searched for: each rule is looked at."""
+
+    def __init__(self, rules: Sequence[LiveRule]) -> None:
+        super().__init__(rules)
+        self.watchful = list(rules)
+
+
+VALUE = st.sampled_from([None, math.nan, 1.0, 2.0, 3.0])
+RULES = st.lists(
+    st.builds(
+        make,
+        condition=st.sampled_from(AlertCondition),
+        threshold=st.sampled_from([1.0, 1.5, 2.0, 3.0]),
+        duration=st.sampled_from([0.0, 20.0]),
+        keep_firing_for=st.sampled_from([0.0, 20.0]),
+        no_data=st.sampled_from(NoDataPolicy),
+        reducer=st.sampled_from(Reducer),
+        group_interval=st.sampled_from([0.0, 40.0]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RULES, st.lists(st.fixed_dictionaries(dict.fromkeys(HOSTS, VALUE)), max_size=25))
+def test_what_is_not_looked_at_would_not_have_changed(
+    given_rules: list[LiveRule], rounds: list[dict[str, float | None]]
+) -> None:
+    rules = [replace(one, id=UUID(int=n)) for n, one in enumerate(given_rules)]
+    some, every = Kept(rules), Kept(rules)
+    every.index = LooksAtAll(rules)
+    for number, values in enumerate(rounds):
+        at = START + number * TICK
+        found, expected = some.tick(at, values), every.tick(at, values)
+        assert {one.id for one in found.started} == {one.id for one in expected.started}
+        assert {one.event_id for one in found.ended} == {one.event_id for one in expected.ended}
+        assert {one.key for one in found.queued} == {one.key for one in expected.queued}
+        assert some.statuses() == every.statuses()
+
+
+def test_a_quiet_tick_looks_at_no_rule_that_is_well() -> None:
+    rules = [make(number, threshold=float(number)) for number in range(1, 101)]
+    kept = Kept(rules)
+    made = kept.tick(START, dict.fromkeys(HOSTS, 0.0))
+    assert (made.states, made.current) == ({}, {})
+    made = kept.tick(START + TICK, {"a": 3.5, "b": 0.0, "c": None})
+    assert {one.rule.name for one in made.started} == {"rule 1", "rule 2", "rule 3"}
+
+
+def notices(kept: Kept) -> list[tuple[float, list[str], list[str]]]:
+    """Of each notice: its tick, after the start, and the hosts that fire and have resolved."""
+    return [
+        (
+            float(one.key.rpartition(":")[2]) * TICK - START,
+            sorted(x["tags"]["host"] for x in one.payload["alerts"] if x["status"] == "firing"),
+            sorted(x["tags"]["host"] for x in one.payload["alerts"] if x["status"] == "resolved"),
+        )
+        for one in kept.queued
+    ]
+
+
+def play(kept: Kept, *rounds: str, silenced: Sequence[str] = ()) -> None:
+    """A tick for each: the hosts that breach."""
+    silences = [
+        [SilenceMatcher(label="host", operator=MatchOperator.EQUAL, value=host)]
+        for host in silenced
+    ]
+    for number, breaching in enumerate(rounds):
+        values: dict[str, float | None] = {
+            host: 95.0 if host in breaching else 5.0 for host in HOSTS
+        }
+        kept.tick(START + number * TICK, values, silences)
+
+
+def test_the_first_waits_for_others_and_they_are_told_together() -> None:
+    kept = Kept([make(group_wait=20.0, group_interval=60.0)])
+    play(kept, "a", "ab", "abc", "abc", "abc")
+    assert notices(kept) == [(20.0, ["a", "b", "c"], [])]
+
+
+def test_what_ends_within_the_wait_is_told_to_nobody() -> None:
+    kept = Kept([make(group_wait=20.0)])
+    play(kept, "a", "", "", "", "")
+    assert notices(kept) == []
+
+
+def test_later_changes_wait_for_the_group_interval() -> None:
+    kept = Kept([make(group_interval=40.0)])
+    play(kept, "a", "ab", "bc", "bc", "bc", "bc")
+    assert notices(kept) == [(0.0, ["a"], []), (40.0, ["b", "c"], ["a"])]
+    (resolved,) = [x for x in kept.queued[1].payload["alerts"] if x["status"] == "resolved"]
+    assert (resolved["started"], resolved["ended"]) == (START, START + 20)
+
+
+def test_that_all_has_resolved_is_told_at_once_and_firing_again_waits() -> None:
+    kept = Kept([make(group_interval=40.0)])
+    play(kept, "a", "", "a", "a", "a", "a", "a")
+    assert notices(kept) == [(0.0, ["a"], []), (10.0, [], ["a"]), (50.0, ["a"], [])]
+
+
+def test_it_repeats_while_it_fires() -> None:
+    kept = Kept([make(group_interval=20.0, repeat=30.0)])
+    play(kept, *["a"] * 8)
+    assert [at for at, _, _ in notices(kept)] == [0.0, 30.0, 60.0]
+
+
+@pytest.mark.parametrize("silenced", ["a", "b"])
+def test_a_silenced_one_is_left_out(silenced: str) -> None:
+    kept = Kept([make()])
+    play(kept, "ab", silenced=[silenced])
+    assert notices(kept) == [(0.0, ["b" if silenced == "a" else "a"], [])]
+
+
+class Telling(RuleBasedStateMachine):
+    """Series come and go, silences too, processes die before they write: who was told what?
+
+    The receiver believes what notices say. It must never hear of an end that had no beginning,
+    nor twice of a beginning, and in the end believe what is.
+    """
+
+    @initialize(
+        wait=st.sampled_from([0.0, 10.0, 30.0]),
+        interval=st.sampled_from([0.0, 30.0, 60.0]),
+        duration=st.sampled_from([0.0, 20.0]),
+        keep=st.sampled_from([0.0, 20.0]),
+        no_data=st.sampled_from(NoDataPolicy),
+    )
+    def begin(
+        self, wait: float, interval: float, duration: float, keep: float, no_data: NoDataPolicy
+    ) -> None:
+        self.rule = make(
+            group_wait=wait,
+            group_interval=interval,
+            repeat=1e9,
+            duration=duration,
+            keep_firing_for=keep,
+            no_data=no_data,
+        )
+        self.kept = Kept([self.rule])
+        self.now = START
+        self.values: dict[str, float | None] = dict.fromkeys(HOSTS)
+        self.silences: list[list[SilenceMatcher]] = []
+        self.believed: set[str] = set()
+        self.heard = float("-inf")
+
+    @rule(host=st.sampled_from(HOSTS), value=st.sampled_from([None, math.nan, 5.0, 95.0]))
+    def sample(self, host: str, value: float | None) -> None:
+        self.values[host] = value
+
+    @rule(host=st.sampled_from(HOSTS))
+    def silence(self, host: str) -> None:
+        self.silences = [[SilenceMatcher(label="host", operator=MatchOperator.EQUAL, value=host)]]
+
+    @rule()
+    def silence_ends(self) -> None:
+        self.silences = []
+
+    @rule()
+    def dies_before_it_writes(self) -> None:
+        decide(
+            self.kept.index,
+            self.kept.states,
+            self.kept.told,
+            readings(self.values),
+            self.silences,
+            self.now + TICK,
+            0.0,
+        )
+
+    @precondition(lambda self: self.now > START)
+    @rule()
+    def comes_again(self) -> None:
+        again = decide(
+            self.kept.index,
+            self.kept.states,
+            self.kept.told,
+            readings(self.seen),
+            self.silences,
+            self.now,
+            0.0,
+        )
+        assert again.started == []
+        assert again.ended == []
+
+    @rule(count=st.sampled_from([1, 1, 3]))
+    def tick(self, count: int) -> None:
+        for _ in range(count):
+            self.now += TICK
+            self.seen = dict(self.values)
+            self.hear(self.kept.tick(self.now, self.values, self.silences).queued)
+
+    def hear(self, queued: list[Queued]) -> None:
+        for one in queued:
+            ended = {x["tags"].get("host", "") for x in one.payload["alerts"] if x["ended"]}
+            begun = {x["tags"].get("host", "") for x in one.payload["alerts"]} - ended
+            assert ended <= self.believed, "an end without a beginning"
+            assert ended or begun - self.believed, "nothing new"
+            if begun:
+                assert self.now - self.heard >= self.rule.group_interval
+            self.believed = (self.believed - ended) | begun
+            self.heard = self.now
+
+    @invariant()
+    def what_is_believed_is_known(self) -> None:
+        if hasattr(self, "kept"):
+            known = self.kept.states.get(self.rule.id, {})
+            told = {x.tags.get("host", "") for x in known.values() if x.notified_at is not None}
+            assert told == self.believed
+
+    def teardown(self) -> None:
+        if not hasattr(self, "kept"):
+            return
+        self.silences = []
+        self.tick(20)
+        firing = {
+            live.tags.get("host", "")
+            for live in self.kept.states.get(self.rule.id, {}).values()
+            if live.instance.status is AlertStatus.FIRING
+        }
+        assert self.believed == firing
+
+
+TestTelling = Telling.TestCase
+TestTelling.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
