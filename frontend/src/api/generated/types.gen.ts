@@ -1892,7 +1892,7 @@ export type NoDataPolicy = 'keep_state' | 'ok' | 'alert';
 /**
  * Notification
  *
- * Who is told, and how often while it fires.
+ * Who is told, and when: what happens within a rule is told together.
  */
 export type Notification = {
     /**
@@ -1910,6 +1910,18 @@ export type Notification = {
         type: 'saved';
     } & SavedChannel)>;
     /**
+     * Groupinterval
+     *
+     * The shortest time between two notices, but for the one that all has resolved. Left out: what is set for all.
+     */
+    groupInterval: string | null;
+    /**
+     * Groupwait
+     *
+     * How long the first alert waits for others. Left out: what is set for all.
+     */
+    groupWait: string | null;
+    /**
      * Repeatinterval
      */
     repeatInterval: string;
@@ -1918,7 +1930,7 @@ export type Notification = {
 /**
  * Notification
  *
- * Who is told, and how often while it fires.
+ * Who is told, and when: what happens within a rule is told together.
  */
 export type NotificationInput = {
     /**
@@ -1935,6 +1947,18 @@ export type NotificationInput = {
     } & EmailChannelInput) | ({
         type: 'saved';
     } & SavedChannelInput)>;
+    /**
+     * Groupinterval
+     *
+     * The shortest time between two notices, but for the one that all has resolved. Left out: what is set for all.
+     */
+    groupInterval?: string | null;
+    /**
+     * Groupwait
+     *
+     * How long the first alert waits for others. Left out: what is set for all.
+     */
+    groupWait?: string | null;
     /**
      * Repeatinterval
      */

@@ -1590,7 +1590,7 @@ export const zApiResponseListAlertChannel = z.object({
 /**
  * Notification
  *
- * Who is told, and how often while it fires.
+ * Who is told, and when: what happens within a rule is told together.
  */
 export const zNotification = z.object({
     channels: z.array(z.union([
@@ -1610,6 +1610,8 @@ export const zNotification = z.object({
             type: z.literal('saved')
         }).and(zSavedChannel)
     ])).max(20),
+    groupInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
+    groupWait: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
     repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('4h')
 });
 
@@ -1741,7 +1743,7 @@ export const zCreateAlertChannel = z.object({
 /**
  * Notification
  *
- * Who is told, and how often while it fires.
+ * Who is told, and when: what happens within a rule is told together.
  */
 export const zNotificationInput = z.object({
     channels: z.array(z.union([
@@ -1761,6 +1763,8 @@ export const zNotificationInput = z.object({
             type: z.literal('saved')
         }).and(zSavedChannelInput)
     ])).max(20).optional(),
+    groupInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    groupWait: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     repeatInterval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('4h')
 });
 
