@@ -14,6 +14,7 @@ from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
+from functions.ingest.influx import router as influx
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
@@ -38,6 +39,7 @@ def api() -> FastAPI:
             auth,
             ingest,
             remote_write,
+            influx,
             query,
             usage,
             dashboards,

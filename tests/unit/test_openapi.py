@@ -12,12 +12,13 @@ from functions.alerts.channels import router as alert_channels_router
 from functions.alerts.routes import router as alert_rules_router
 from functions.auth.routes import router as auth_router
 from functions.dashboards.routes import router as dashboards_router
+from functions.ingest.influx import router as influx_router
 from functions.ingest.remote_write import router as remote_write_router
 from functions.ingest.routes import router as ingest_router
 from functions.query.routes import router as query_router
 from pulseboard.http.access import require, require_agent
 
-OPEN = {"get_health", "login", "login_with_token"}
+OPEN = {"get_health", "get_influx_health", "get_ping", "login", "login_with_token"}
 ROOT = Path(__file__).parents[2]
 
 
@@ -48,6 +49,7 @@ def test_every_route_but_the_open_ones_declares_access() -> None:
         dashboards_router,
         ingest_router,
         remote_write_router,
+        influx_router,
         query_router,
         alert_rules_router,
         alert_channels_router,

@@ -56,7 +56,7 @@ class Batch:
 
     `places` tells for each sample which item of the body it came from; empty when that is its own
     position. `ends` marks series as ended at a time. `issues` is cut at `Limits.errors`; the
-    counts are complete.
+    counts are complete. `skipped` counts what was left out without being wrong, as text.
     """
 
     series: list[SeriesKey] = field(default_factory=list)
@@ -66,6 +66,7 @@ class Batch:
     ends: list[tuple[SeriesKey, int]] = field(default_factory=list)
     descriptions: dict[str, Description] = field(default_factory=dict)
     rejected: int = 0
+    skipped: int = 0
     issues: list[IngestIssue] = field(default_factory=list)
 
     @property

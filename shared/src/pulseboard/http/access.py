@@ -23,7 +23,7 @@ from fastapi import Request, Security
 from fastapi.security import SecurityScopes
 
 from pulseboard.contracts.auth import Role, Scope
-from pulseboard.exceptions import Forbidden, Unauthorized
+from pulseboard.exceptions import Forbidden, InvalidRequest, Unauthorized
 from pulseboard.settings import settings
 from pulseboard.stores import api_keys, database, sessions
 
@@ -34,6 +34,7 @@ _SCOPES: dict[Role, frozenset[Scope]] = {
     Role.EDITOR: frozenset(Scope),
     Role.ADMIN: frozenset(Scope),
 }
+_SECRET_PARAMETERS = frozenset({"u", "p", "token", "api_key", "application_key"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -85,6 +86,16 @@ def require_agent(request: Request, needed: SecurityScopes) -> Principal:
             "key as password), or as DD-API-KEY."
         )
     return _by_key(secret, [Scope(name[4:]) for name in needed.scopes])
+
+
+def refuse_keys_in_url(request: Request) -> None:
+    """Raises InvalidRequest for a key among the query parameters: addresses end up in logs."""
+    if found := _SECRET_PARAMETERS.intersection(request.query_params):
+        raise InvalidRequest(
+            f"There is a secret in the address, in `{min(found)}`, where logs would keep it: send "
+            "the API key in a header (Authorization: Bearer, Token or Basic, or DD-API-KEY) and "
+            "replace this one."
+        )
 
 
 def shown_key(request: Request) -> str | None:

@@ -10,6 +10,8 @@ from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.settings import settings
 
 _GZIP_MAGIC = b"\x1f\x8b"
+# What is left of it when a gateway took the body for text.
+_GZIP_AS_TEXT = "\x1f\ufffd".encode()
 _GZIP_WINDOW = 31
 
 
@@ -44,6 +46,11 @@ def inflate(body: bytes, *, limit: int) -> bytes:
     `application/octet-stream`. Stops at `limit` bytes. Raises PayloadTooLarge beyond it,
     InvalidRequest for broken gzip.
     """
+    if body.startswith(_GZIP_AS_TEXT):
+        raise InvalidRequest(
+            "The gzip body was taken for text on its way here: send it as Content-Type: "
+            "application/octet-stream, or without compression."
+        )
     if not body.startswith(_GZIP_MAGIC):
         if len(body) > limit:
             raise _inflates_too_much(limit)

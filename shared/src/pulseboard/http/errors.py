@@ -47,6 +47,16 @@ def respond(status: int, body: ApiError, *, headers: dict[str, str] | None = Non
     )
 
 
+def headers_of(error: PulseboardError) -> dict[str, str]:
+    """What an error says in headers."""
+    headers = {}
+    if isinstance(error, RateLimited | Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
 def _detail(problem: Mapping[str, Any]) -> ErrorDetail:
     place = [str(part) for part in problem["loc"]]
     if problem["type"] == "json_invalid":
@@ -68,12 +78,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(PulseboardError)
     def _known(request: Request, error: PulseboardError) -> JSONResponse:
-        headers = {}
-        if isinstance(error, RateLimited | Unavailable):
-            headers["Retry-After"] = str(error.retry_after)
-        if error.status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-        return respond(error.status, error_body(error, request), headers=headers)
+        return respond(error.status, error_body(error, request), headers=headers_of(error))
 
     @app.exception_handler(RedisClusterException)
     @app.exception_handler(redis.RedisError)

@@ -1,0 +1,85 @@
+"""InfluxDB's line protocol, as Telegraf and the clients of InfluxDB 1 and 2 send it."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import JSONResponse
+
+from pulseboard import __version__
+from pulseboard.domain.batch import Batch
+from pulseboard.domain.protocols import influx
+from pulseboard.exceptions import PulseboardError
+from pulseboard.http.accepting import limits, now, recognised, store
+from pulseboard.http.access import Pusher, refuse_keys_in_url
+from pulseboard.http.body import RawBody, inflate
+from pulseboard.http.error_shapes import answering
+from pulseboard.settings import settings
+
+_CODES = {
+    401: "unauthorized",
+    403: "forbidden",
+    413: "request too large",
+    429: "too many requests",
+    503: "unavailable",
+}
+_NAMED = 10
+
+
+def _error(status: int, message: str, *, line: int | None = None) -> JSONResponse:
+    # `message` is read by clients of InfluxDB 2, `error` by those of 1.
+    content: dict[str, Any] = {"code": _CODES.get(status, "invalid"), "message": message}
+    if line is not None:
+        content["line"] = line
+    return JSONResponse({**content, "error": message}, status_code=status)
+
+
+def _shape(error: PulseboardError) -> Response:
+    return _error(error.status, error.message)
+
+
+router = APIRouter(tags=["influx"], route_class=answering(_shape), include_in_schema=False)
+
+
+@router.post("/api/v2/write", dependencies=[Depends(refuse_keys_in_url)])
+@router.post("/write", dependencies=[Depends(refuse_keys_in_url)])
+def write_lines(caller: Pusher, body: RawBody, precision: str = Query(default="ns")) -> Response:
+    """Store the fields of lines: 204, or 400 with the lines that were left out.
+
+    Organisation, bucket, database and retention policy are not looked at.
+    """
+    batch = influx.decode(
+        inflate(body, limit=settings().ingest_max_inflated_bytes),
+        now=now(),
+        limits=limits(),
+        precision=influx.Precision(precision),
+        recognised=recognised("influx"),
+    )
+    store(batch, caller=caller)
+    answer = _partial(batch) if batch.rejected else Response(status_code=204)
+    if batch.skipped:
+        answer.headers["X-Pulseboard-Skipped"] = str(batch.skipped)
+    return answer
+
+
+def _partial(batch: Batch) -> JSONResponse:
+    # These two words tell Telegraf's older output not to send the whole again.
+    issues = sorted(batch.issues, key=lambda issue: issue.index)
+    named = "; ".join(f"line {issue.index} {issue.message}" for issue in issues[:_NAMED])
+    more = f"; and {batch.rejected - _NAMED} more" if batch.rejected > _NAMED else ""
+    return _error(
+        400,
+        f"partial write: {batch.rejected} left out, {batch.accepted} samples stored: {named}{more}",
+        line=issues[0].index if issues else None,
+    )
+
+
+@router.get("/ping")
+def get_ping() -> Response:
+    """That somebody is here; InfluxDB's clients ask."""
+    return Response(status_code=204, headers={"X-Influxdb-Version": f"pulseboard-{__version__}"})
+
+
+@router.get("/health")
+def get_influx_health() -> JSONResponse:
+    """The same, for clients of InfluxDB 2."""
+    return JSONResponse({"name": "pulseboard", "status": "pass", "version": __version__})
