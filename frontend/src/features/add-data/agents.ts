@@ -1,7 +1,9 @@
 import agent from '../../../../docs/agents/snippets/agent.sh?raw'
 import curl from '../../../../docs/agents/snippets/curl.sh?raw'
+import influxdb from '../../../../docs/agents/snippets/influxdb.py?raw'
 import prometheus from '../../../../docs/agents/snippets/prometheus.yml?raw'
 import python from '../../../../docs/agents/snippets/send.py?raw'
+import telegraf from '../../../../docs/agents/snippets/telegraf.conf?raw'
 
 /** What stands in the files of docs/agents/snippets where a user's own values belong. */
 const ANY_URL = 'https://pulseboard.example.com'
@@ -36,6 +38,21 @@ export const AGENTS: Agent[] = [
     where: 'Add this to prometheus.yml:',
     text: prometheus,
     after: 'Then reload it: systemctl reload prometheus.',
+  },
+  {
+    id: 'telegraf',
+    name: 'Telegraf',
+    about: 'A second output of the Telegraf you run, in the protocol of InfluxDB 2.',
+    where: 'Add this to telegraf.conf:',
+    text: telegraf,
+    after: 'Then restart it: systemctl restart telegraf.',
+  },
+  {
+    id: 'influxdb',
+    name: 'InfluxDB client',
+    about: 'A program that writes to InfluxDB: the official clients, here in Python.',
+    where: 'Put this into a file and run it (pip install influxdb-client):',
+    text: influxdb,
   },
   {
     id: 'curl',
