@@ -34,8 +34,8 @@ ADMIN_PASSWORD = "correct horse battery"
 _BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
 
 TABLES = (
-    "users, api_keys, metric_definitions, metric_series, series_end, dashboards, panels,"
-    " dashboard_versions, dashboard_visits,"
+    "users, api_keys, metric_definitions, metric_series, series_end, deleted_series,"
+    " dashboards, panels, dashboard_versions, dashboard_visits,"
     " alert_rules, alert_state, alert_events, alert_channels, alert_outbox, alert_silences,"
     " alert_ticks"
 )

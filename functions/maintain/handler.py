@@ -1,10 +1,13 @@
-"""Every minute: run the database's due jobs where it can't by itself, and watch them everywhere."""
+"""Every minute: run the database's due jobs where it can't by itself, watch them everywhere, and
+remove the samples of deleted series."""
 
 from typing import Any
 
 from pulseboard.observability import logger, record
 from pulseboard.settings import settings
-from pulseboard.stores import database, jobs, status
+from pulseboard.stores import database, deletion, jobs, status
+
+PURGE_SECONDS = 15.0
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -30,4 +33,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         DatabaseBytes=used,
         **({"DatabaseUsedPercent": 100 * used / disk} if disk else {}),
     )
-    return {"ran": ran, "failed": failed, "late": late}
+    with database.connection() as connection:
+        purged = deletion.purge(connection, seconds=PURGE_SECONDS)
+    return {"ran": ran, "failed": failed, "late": late, "purged": purged}

@@ -1,15 +1,116 @@
-"""What is stored, who sends it, and what it is likely to cost."""
+"""What is stored, who sends it, what it is likely to cost; and deleting it."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from pulseboard.contracts.envelope import ApiResponse
-from pulseboard.contracts.usage import KeyReceived
-from pulseboard.http.access import Member
-from pulseboard.stores import database, received
+from pulseboard.contracts.envelope import ApiResponse, PageMeta
+from pulseboard.contracts.usage import (
+    DeletedSeries,
+    KeyReceived,
+    MetricDetail,
+    MetricOrder,
+    MetricUsage,
+    SeriesOrder,
+    SeriesUsage,
+    TagUsage,
+    UsageOverview,
+)
+from pulseboard.domain.selector import parse
+from pulseboard.http import usage_answers
+from pulseboard.http.access import Member, Reader
+from pulseboard.stores import database, deletion, received, usage
 
 router = APIRouter(prefix="/api/v1/usage", tags=["usage"])
+
+Page = Annotated[int, Query(ge=1)]
+PageSize = Annotated[int, Query(ge=1, le=200, alias="pageSize")]
+SelectorText = Annotated[
+    str, Query(max_length=4000, description='A metric, optionally with tags: cpu{host="a"}.')
+]
+
+
+@router.get("")
+def get_usage(caller: Reader) -> ApiResponse[UsageOverview]:
+    """All that is stored, by API key, with the limits. Up to a minute old."""
+    owner_id = None if caller.is_admin else caller.user_id
+    with database.connection() as connection:
+        return ApiResponse(data=usage_answers.overview(connection, owner_id=owner_id))
+
+
+@router.get("/metrics")
+def get_usage_by_metric(
+    caller: Reader,
+    search: Annotated[str, Query(max_length=200)] = "",
+    order: MetricOrder = MetricOrder.SERIES,
+    page: Page = 1,
+    page_size: PageSize = 50,
+) -> ApiResponse[list[MetricUsage]]:
+    """Metrics whose name holds `search`, those that take the most first. Up to a minute old."""
+    with database.connection() as connection:
+        _, parts = usage.parts(connection)
+    found = usage_answers.by_metric(parts, search=search, order=order)
+    begin = (page - 1) * page_size
+    return ApiResponse(
+        data=found[begin : begin + page_size],
+        meta=PageMeta(total=len(found), page=page, page_size=page_size),
+    )
+
+
+@router.get("/tags")
+def get_usage_by_tag(caller: Reader) -> ApiResponse[list[TagUsage]]:
+    """Tag keys of all metrics, those with the most values first. Up to a minute old."""
+    with database.connection() as connection:
+        return ApiResponse(data=usage.tags(connection, metric=None))
+
+
+@router.get("/metrics/{name}")
+def get_metric_usage(caller: Reader, name: str) -> ApiResponse[MetricDetail]:
+    """One metric: its amounts, and its tags with their most used values. Up to a minute old."""
+    with database.connection() as connection:
+        tags = usage.tags(connection, metric=name)
+        _, parts = usage.parts(connection)
+    return ApiResponse(data=MetricDetail(usage=usage_answers.metric(parts, name), tags=tags))
+
+
+@router.get("/series")
+def get_series_usage(
+    caller: Reader,
+    selector: SelectorText,
+    order: SeriesOrder = SeriesOrder.NEWEST,
+    page: Page = 1,
+    page_size: PageSize = 50,
+) -> ApiResponse[list[SeriesUsage]]:
+    """Series that a selector means, the newest or those unseen for longest first."""
+    with database.connection() as connection:
+        found, total = usage.list_series(
+            connection, selector=parse(selector), order=order, page=page, page_size=page_size
+        )
+    return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
+
+
+@router.delete("/series")
+def delete_series(
+    caller: Member,
+    selector: SelectorText,
+    dry_run: Annotated[
+        bool, Query(alias="dryRun", description="Change nothing and tell what would go.")
+    ] = False,
+    expect: Annotated[
+        int | None, Query(ge=0, description="How many series are meant; 409 when it is not so.")
+    ] = None,
+) -> ApiResponse[DeletedSeries]:
+    """Delete series with their samples, for good; a bare name deletes the whole metric.
+
+    They are gone from every answer at once (charts may show them for five minutes from the
+    cache); their samples leave the disk within minutes.
+    """
+    with database.connection() as connection:
+        deleted = deletion.delete(
+            connection, selector=parse(selector), dry_run=dry_run, expect=expect
+        )
+    return ApiResponse(data=deleted)
 
 
 @router.get("/keys/{key_id}/received")

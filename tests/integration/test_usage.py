@@ -8,6 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
+from functions.maintain.handler import handler as maintain
+from pulseboard.settings import settings
+from pulseboard.stores import database, usage
 
 pytestmark = pytest.mark.integration
 
@@ -72,3 +75,160 @@ def test_nobody_looks_into_the_keys_of_others(admin: TestClient, key: dict[str, 
         assert editor.post("/api/v1/auth/login", json=person).status_code == 200
         answer = editor.get(f"/api/v1/usage/keys/{key['id']}/received")
     assert answer.status_code == 404
+
+
+def rows(text: str, *arguments: Any) -> list[Any]:
+    with database.connection() as connection:
+        return connection.execute(text.encode(), arguments).fetchall()
+
+
+def send(agent: TestClient, count: int = 3, *, name: str = "http", age: int = 0) -> None:
+    """`count` series with samples every ten seconds of three closed minutes, `age` minutes ago."""
+    minute = int(time.time() // 60) * 60_000
+    points = [
+        {
+            "name": name,
+            "value": 1,
+            "tags": {"host": f"h{number}", "path": "/" if number % 2 else "/buy"},
+            "timestamp": minute - (age + 4) * 60_000 + step * 10_000,
+        }
+        for number in range(count)
+        for step in range(18)
+    ]
+    assert agent.post("/api/v1/metrics", json=points).status_code == 200
+
+
+def roll_up() -> None:
+    with database.connection() as connection:
+        for view, back in (("metrics_1min", "1 minute"), ("metrics_1hour", "1 hour")):
+            text = f"call refresh_continuous_aggregate('{view}', null, now() - interval '{back}')"
+            connection.execute(text.encode())
+
+
+def get(caller: TestClient, path: str, **query: Any) -> Any:
+    answer = caller.get(f"/api/v1/usage{path}", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_amounts_by_metric_and_key(
+    admin: TestClient, agent: TestClient, key: dict[str, Any]
+) -> None:
+    send(agent)
+    send(agent, 1, name="queue.length")
+    # Nothing is rolled up yet: no rate, rather than a rate of nothing.
+    assert get(admin, "")["data"]["total"]["samplesPerSecond"] is None
+    roll_up()
+    usage.forget()
+    data = get(admin, "")["data"]
+    assert data["metricsCount"] == 2
+    assert data["total"]["seriesCount"] == data["total"]["newLastHour"] == 4
+    assert data["total"]["samplesPerSecond"] == pytest.approx(0.4)
+    prices = data["prices"]
+    assert data["total"]["monthlyDollars"] == pytest.approx(
+        0.4 * 2.628 * prices["millionSamples"] + 0.004 * prices["thousandSeries"]
+    )
+    (by_key,) = data["keys"]
+    assert (by_key["id"], by_key["name"]) == (key["id"], "web servers")
+    assert (by_key["seriesCount"], by_key["newLastMinute"]) == (4, 4)
+    found = get(admin, "/metrics")
+    assert [(each["name"], each["seriesCount"]) for each in found["data"]] == [
+        ("http", 3),
+        ("queue.length", 1),
+    ]
+    assert found["meta"] == {"total": 2, "page": 1, "pageSize": 50}
+    only = get(admin, "/metrics", search="QUEUE", order="samples")["data"]
+    assert [each["samplesPerSecond"] for each in only] == [pytest.approx(0.1)]
+
+
+def test_tags_and_series_of_a_metric(admin: TestClient, agent: TestClient) -> None:
+    send(agent)
+    detail = get(admin, "/metrics/http")["data"]
+    assert detail["usage"]["seriesCount"] == 3
+    host, path = detail["tags"]
+    assert (host["key"], host["valueCount"], host["seriesCount"]) == ("host", 3, 3)
+    assert path["values"] == [
+        {"value": "/buy", "seriesCount": 2},
+        {"value": "/", "seriesCount": 1},
+    ]
+    assert get(admin, "/tags")["data"][0]["key"] == "host"
+    listed = get(admin, "/series", selector='http{path="/buy"}', pageSize=1)
+    assert listed["meta"]["total"] == 2
+    assert listed["data"][0]["tags"]["path"] == "/buy"
+    pattern = get(admin, "/series", selector='http{host=~"h[12]"}', order="stalest", page=2)
+    assert (pattern["meta"]["total"], pattern["data"]) == (2, [])
+    assert admin.get("/api/v1/usage/metrics/none").status_code == 404
+    assert admin.get("/api/v1/usage/series", params={"selector": "x{"}).status_code == 400
+
+
+def test_deleted_series_are_gone_and_stay_gone(admin: TestClient, agent: TestClient) -> None:
+    send(agent)
+    send(agent, 1, name="other")
+    roll_up()
+    selector = 'http{path="/buy"}'
+    dry = admin.delete("/api/v1/usage/series", params={"selector": selector, "dryRun": True})
+    told = dry.json()["data"]
+    assert (told["seriesCount"], told["metricDeleted"], told["dryRun"]) == (2, False, True)
+    assert [each["path"] for each in told["examples"]] == ["/buy", "/buy"]
+    params: dict[str, Any] = {"selector": selector, "expect": 1}
+    assert admin.delete("/api/v1/usage/series", params=params).status_code == 409
+    assert len(rows("select from metric_series")) == 4
+    params["expect"] = 2
+    gone = [
+        row[0]
+        for row in rows(
+            "select s.id from metric_series s join metric_definitions d on d.id = s.metric_id"
+            " where d.name = 'http' and tags->>'path' = '/buy'"
+        )
+    ]
+    assert admin.delete("/api/v1/usage/series", params=params).status_code == 200
+    assert get(admin, "")["data"]["deleting"] == 2
+    assert get(admin, "/metrics/http")["data"]["usage"]["seriesCount"] == 1
+    assert maintain({}, None)["purged"] == 2
+    for _ in range(2):
+        # A refresh of what was marked brings nothing back.
+        for table in ("metrics_raw", "metrics_1min", "metrics_1hour"):
+            query = f"select count(*) from {table} where series_id = any(%s)"
+            assert rows(query, gone) == [(0,)], table
+        roll_up()
+    assert rows("select count(*) from metrics_raw") == [(36,)]
+    # The sender goes on: its series are new ones, under new ids, with new samples alone.
+    send(agent, age=-3)
+    usage.forget()
+    assert rows("select count(*) from metric_series where id = any(%s)", gone) == [(0,)]
+    assert get(admin, "/metrics/http")["data"]["tags"][0]["valueCount"] == 3
+
+
+def test_a_whole_metric_goes_by_its_name(admin: TestClient, agent: TestClient) -> None:
+    send(agent)
+    answer = admin.delete("/api/v1/usage/series", params={"selector": "http", "expect": 3})
+    assert answer.json()["data"]["metricDeleted"] is True
+    assert admin.get("/api/v1/usage/metrics/http").status_code == 404
+    assert get(admin, "/metrics")["data"] == []
+    send(agent)
+    usage.forget()
+    assert get(admin, "/metrics/http")["data"]["usage"]["seriesCount"] == 3
+
+
+def test_who_may_delete_and_whose_keys_are_named(admin: TestClient, agent: TestClient) -> None:
+    send(agent, 1)
+    for role, may in (("viewer", 403), ("editor", 200)):
+        person = {"email": f"{role}@example.com", "password": "correct horse battery"}
+        admin.post("/api/v1/users", json={**person, "role": role})
+        with TestClient(api(), base_url="http://testserver") as caller:
+            caller.post("/api/v1/auth/login", json=person)
+            assert [each["name"] for each in get(caller, "")["data"]["keys"]] == ["Keys of others"]
+            params: dict[str, Any] = {"selector": "http", "dryRun": True}
+            assert caller.delete("/api/v1/usage/series", params=params).status_code == may
+    assert agent.delete("/api/v1/usage/series", params={"selector": "http"}).status_code == 403
+
+
+def test_too_many_to_go_at_once(
+    admin: TestClient, agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(agent)
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_DELETED", "2")
+    settings.cache_clear()
+    answer = admin.delete("/api/v1/usage/series", params={"selector": "http"})
+    assert answer.status_code == 400
+    assert "by their tags" in answer.json()["error"]

@@ -93,6 +93,21 @@ class Settings(BaseSettings):
     series_max_new_per_minute: int = Field(
         default=50_000, ge=1, description="Series that one API key may add in a minute."
     )
+    series_max_deleted: int = Field(
+        default=200_000, ge=1, description="Series that one request may delete."
+    )
+    usage_million_samples: float = Field(
+        default=0.067,
+        ge=0,
+        description="Dollars that a million samples cost, in requests and functions, for the "
+        "estimate on the usage page; 50 samples in a request are assumed (`make cost`).",
+    )
+    usage_thousand_series: float = Field(
+        default=1.2,
+        ge=0,
+        description="Dollars a month that the stored history of a thousand series costs, for the "
+        "same estimate.",
+    )
 
     # Queries
     query_max_range: int = Field(default=400 * 86_400, ge=60, description="Longest range.")

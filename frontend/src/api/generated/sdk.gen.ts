@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AddPanelData, AddPanelErrors, AddPanelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CopyPanelData, CopyPanelErrors, CopyPanelResponses, CreateAlertChannelData, CreateAlertChannelErrors, CreateAlertChannelResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateAlertSilenceData, CreateAlertSilenceErrors, CreateAlertSilenceResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertChannelData, DeleteAlertChannelErrors, DeleteAlertChannelResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeletePanelData, DeletePanelErrors, DeletePanelResponses, DuplicateDashboardData, DuplicateDashboardErrors, DuplicateDashboardResponses, EndAlertSilenceData, EndAlertSilenceErrors, EndAlertSilenceResponses, EvaluateAlertRuleData, EvaluateAlertRuleErrors, EvaluateAlertRuleResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, ExportDashboardData, ExportDashboardErrors, ExportDashboardResponses, GetAlertChannelsData, GetAlertChannelsErrors, GetAlertChannelsResponses, GetAlertDeliveriesData, GetAlertDeliveriesErrors, GetAlertDeliveriesResponses, GetAlertDeliveryData, GetAlertDeliveryErrors, GetAlertDeliveryResponses, GetAlertHistoryData, GetAlertHistoryErrors, GetAlertHistoryResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetAlertRulesData, GetAlertRulesErrors, GetAlertRulesResponses, GetAlertSilencesData, GetAlertSilencesErrors, GetAlertSilencesResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetDashboardVersionsData, GetDashboardVersionsErrors, GetDashboardVersionsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetKeyReceivedData, GetKeyReceivedErrors, GetKeyReceivedResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsersData, GetUsersErrors, GetUsersResponses, ImportDashboardData, ImportDashboardErrors, ImportDashboardResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, NoteVisitData, NoteVisitErrors, NoteVisitResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, ResendAlertDeliveryData, ResendAlertDeliveryErrors, ResendAlertDeliveryResponses, RestoreDashboardVersionData, RestoreDashboardVersionErrors, RestoreDashboardVersionResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, SetFavouriteData, SetFavouriteErrors, SetFavouriteResponses, TestAlertChannelData, TestAlertChannelErrors, TestAlertChannelResponses, TestAlertReceiverData, TestAlertReceiverErrors, TestAlertReceiverResponses, UpdateAlertChannelData, UpdateAlertChannelErrors, UpdateAlertChannelResponses, UpdateAlertRuleData, UpdateAlertRuleErrors, UpdateAlertRuleResponses, UpdateDashboardData, UpdateDashboardErrors, UpdateDashboardResponses, UpdatePanelData, UpdatePanelErrors, UpdatePanelResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AddPanelData, AddPanelErrors, AddPanelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CopyPanelData, CopyPanelErrors, CopyPanelResponses, CreateAlertChannelData, CreateAlertChannelErrors, CreateAlertChannelResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateAlertSilenceData, CreateAlertSilenceErrors, CreateAlertSilenceResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertChannelData, DeleteAlertChannelErrors, DeleteAlertChannelResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeletePanelData, DeletePanelErrors, DeletePanelResponses, DeleteSeriesData, DeleteSeriesErrors, DeleteSeriesResponses, DuplicateDashboardData, DuplicateDashboardErrors, DuplicateDashboardResponses, EndAlertSilenceData, EndAlertSilenceErrors, EndAlertSilenceResponses, EvaluateAlertRuleData, EvaluateAlertRuleErrors, EvaluateAlertRuleResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, ExportDashboardData, ExportDashboardErrors, ExportDashboardResponses, GetAlertChannelsData, GetAlertChannelsErrors, GetAlertChannelsResponses, GetAlertDeliveriesData, GetAlertDeliveriesErrors, GetAlertDeliveriesResponses, GetAlertDeliveryData, GetAlertDeliveryErrors, GetAlertDeliveryResponses, GetAlertHistoryData, GetAlertHistoryErrors, GetAlertHistoryResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetAlertRulesData, GetAlertRulesErrors, GetAlertRulesResponses, GetAlertSilencesData, GetAlertSilencesErrors, GetAlertSilencesResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetDashboardVersionsData, GetDashboardVersionsErrors, GetDashboardVersionsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetKeyReceivedData, GetKeyReceivedErrors, GetKeyReceivedResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetMetricUsageData, GetMetricUsageErrors, GetMetricUsageResponses, GetSeriesUsageData, GetSeriesUsageErrors, GetSeriesUsageResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsageByMetricData, GetUsageByMetricErrors, GetUsageByMetricResponses, GetUsageByTagData, GetUsageByTagErrors, GetUsageByTagResponses, GetUsageData, GetUsageErrors, GetUsageResponses, GetUsersData, GetUsersErrors, GetUsersResponses, ImportDashboardData, ImportDashboardErrors, ImportDashboardResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, NoteVisitData, NoteVisitErrors, NoteVisitResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, ResendAlertDeliveryData, ResendAlertDeliveryErrors, ResendAlertDeliveryResponses, RestoreDashboardVersionData, RestoreDashboardVersionErrors, RestoreDashboardVersionResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, SetFavouriteData, SetFavouriteErrors, SetFavouriteResponses, TestAlertChannelData, TestAlertChannelErrors, TestAlertChannelResponses, TestAlertReceiverData, TestAlertReceiverErrors, TestAlertReceiverResponses, UpdateAlertChannelData, UpdateAlertChannelErrors, UpdateAlertChannelResponses, UpdateAlertRuleData, UpdateAlertRuleErrors, UpdateAlertRuleResponses, UpdateDashboardData, UpdateDashboardErrors, UpdateDashboardResponses, UpdatePanelData, UpdatePanelErrors, UpdatePanelResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -545,11 +545,56 @@ export const executeQueryBatch = <ThrowOnError extends boolean = false>(options:
 export const getStatus = <ThrowOnError extends boolean = false>(options?: Options<GetStatusData, ThrowOnError>) => (options?.client ?? client).get<GetStatusResponses, GetStatusErrors, ThrowOnError>({ url: '/api/v1/status', ...options });
 
 /**
+ * Get Usage
+ *
+ * All that is stored, by API key, with the limits. Up to a minute old.
+ */
+export const getUsage = <ThrowOnError extends boolean = false>(options?: Options<GetUsageData, ThrowOnError>) => (options?.client ?? client).get<GetUsageResponses, GetUsageErrors, ThrowOnError>({ url: '/api/v1/usage', ...options });
+
+/**
  * Get Key Received
  *
  * What has come in by a key of one's own; by any key for an admin.
  */
 export const getKeyReceived = <ThrowOnError extends boolean = false>(options: Options<GetKeyReceivedData, ThrowOnError>) => (options.client ?? client).get<GetKeyReceivedResponses, GetKeyReceivedErrors, ThrowOnError>({ url: '/api/v1/usage/keys/{key_id}/received', ...options });
+
+/**
+ * Get Usage By Metric
+ *
+ * Metrics whose name holds `search`, those that take the most first. Up to a minute old.
+ */
+export const getUsageByMetric = <ThrowOnError extends boolean = false>(options?: Options<GetUsageByMetricData, ThrowOnError>) => (options?.client ?? client).get<GetUsageByMetricResponses, GetUsageByMetricErrors, ThrowOnError>({ url: '/api/v1/usage/metrics', ...options });
+
+/**
+ * Get Metric Usage
+ *
+ * One metric: its amounts, and its tags with their most used values. Up to a minute old.
+ */
+export const getMetricUsage = <ThrowOnError extends boolean = false>(options: Options<GetMetricUsageData, ThrowOnError>) => (options.client ?? client).get<GetMetricUsageResponses, GetMetricUsageErrors, ThrowOnError>({ url: '/api/v1/usage/metrics/{name}', ...options });
+
+/**
+ * Delete Series
+ *
+ * Delete series with their samples, for good; a bare name deletes the whole metric.
+ *
+ * They are gone from every answer at once (charts may show them for five minutes from the
+ * cache); their samples leave the disk within minutes.
+ */
+export const deleteSeries = <ThrowOnError extends boolean = false>(options: Options<DeleteSeriesData, ThrowOnError>) => (options.client ?? client).delete<DeleteSeriesResponses, DeleteSeriesErrors, ThrowOnError>({ url: '/api/v1/usage/series', ...options });
+
+/**
+ * Get Series Usage
+ *
+ * Series that a selector means, the newest or those unseen for longest first.
+ */
+export const getSeriesUsage = <ThrowOnError extends boolean = false>(options: Options<GetSeriesUsageData, ThrowOnError>) => (options.client ?? client).get<GetSeriesUsageResponses, GetSeriesUsageErrors, ThrowOnError>({ url: '/api/v1/usage/series', ...options });
+
+/**
+ * Get Usage By Tag
+ *
+ * Tag keys of all metrics, those with the most values first. Up to a minute old.
+ */
+export const getUsageByTag = <ThrowOnError extends boolean = false>(options?: Options<GetUsageByTagData, ThrowOnError>) => (options?.client ?? client).get<GetUsageByTagResponses, GetUsageByTagErrors, ThrowOnError>({ url: '/api/v1/usage/tags', ...options });
 
 /**
  * Get Users

@@ -1,8 +1,12 @@
 """What is stored, who sends it, and what it is likely to cost."""
 
+from enum import StrEnum
+from uuid import UUID
+
 from pydantic import Field
 
 from pulseboard.contracts.base import Contract, UtcTime
+from pulseboard.contracts.metrics import TagValueInfo
 
 
 class KeyReceived(Contract):
@@ -19,3 +23,114 @@ class KeyReceived(Contract):
     newest_sample_at: UtcTime | None = Field(
         default=None, description="Time of the newest of those samples."
     )
+
+
+class Amounts(Contract):
+    """How much there is of something, up to a minute old."""
+
+    series_count: int = Field(ge=0)
+    new_last_hour: int = Field(ge=0, description="Series made in the last hour.")
+    new_last_day: int = Field(ge=0)
+    samples_per_second: float | None = Field(
+        default=None, description="Of the last five minutes that are rolled up; null when unknown."
+    )
+    monthly_dollars: float = Field(
+        ge=0,
+        description="What grows with the data, if it goes on like this: requests, functions and "
+        "storage; not what a month costs anyhow.",
+    )
+
+
+class MetricUsage(Amounts):
+    """One metric."""
+
+    name: str
+    last_seen: UtcTime | None = None
+
+
+class KeyUsage(Amounts):
+    """The series that one API key sent last; without an id: Pulseboard itself and people."""
+
+    id: UUID | None = None
+    name: str
+    revoked: bool = False
+    new_last_minute: int = Field(ge=0)
+
+
+class UsageLimits(Contract):
+    """The limits on series, from the settings."""
+
+    per_metric: int
+    per_key: int
+    new_per_minute: int = Field(description="Series one key may add in a minute.")
+
+
+class UsagePrices(Contract):
+    """What the estimate counts with, in dollars."""
+
+    million_samples: float
+    thousand_series: float
+
+
+class UsageOverview(Contract):
+    """All that is stored, and by which key; others' keys are one entry for who is no admin."""
+
+    total: Amounts
+    metrics_count: int = Field(ge=0)
+    keys: list[KeyUsage]
+    limits: UsageLimits
+    prices: UsagePrices
+    deleting: int = Field(ge=0, description="Deleted series whose samples are still to be removed.")
+    as_of: UtcTime
+
+
+class MetricOrder(StrEnum):
+    """By which amount metrics are listed, the largest first; names and ages as they read."""
+
+    SERIES = "series"
+    NEW_HOUR = "newHour"
+    NEW_DAY = "newDay"
+    SAMPLES = "samples"
+    COST = "cost"
+    NAME = "name"
+    LAST_SEEN = "lastSeen"
+
+
+class TagUsage(Contract):
+    """A tag key: what multiplies series."""
+
+    key: str
+    value_count: int = Field(ge=0, description="Different values.")
+    series_count: int = Field(ge=0, description="Series that carry it.")
+    values: list[TagValueInfo] = Field(description="The most used values, up to ten.")
+
+
+class MetricDetail(Contract):
+    """One metric and what its series are told apart by."""
+
+    usage: MetricUsage
+    tags: list[TagUsage]
+
+
+class SeriesUsage(Contract):
+    """One series."""
+
+    tags: dict[str, str]
+    created_at: UtcTime
+    last_seen: UtcTime = Field(description="Written at most every five minutes.")
+
+
+class SeriesOrder(StrEnum):
+    """How series are listed."""
+
+    NEWEST = "newest"
+    STALEST = "stalest"
+
+
+class DeletedSeries(Contract):
+    """What was deleted, or would be."""
+
+    series_count: int = Field(ge=0)
+    examples: list[dict[str, str]] = Field(description="Tags of some of them, up to five.")
+    metric_deleted: bool = Field(description="Whether the metric itself goes too.")
+    dry_run: bool

@@ -115,6 +115,13 @@ def list_keys(
     return found, int(row[0]) if row else 0
 
 
+def find_by_ids(connection: psycopg.Connection[Any], *, ids: Sequence[UUID]) -> dict[UUID, ApiKey]:
+    """Those of these keys that there are. Served by api_keys_pkey."""
+    with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
+        cursor.execute(f"select {_COLUMNS} from api_keys where id = any(%s)", (list(ids),))
+        return {key.id: key for key in cursor}
+
+
 def revoke_key(connection: psycopg.Connection[Any], *, key_id: UUID, owner_id: UUID | None) -> None:
     """Revoke for good; again is no error. Raises NotFound when it is not this owner's."""
     row = connection.execute(

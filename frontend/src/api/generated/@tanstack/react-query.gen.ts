@@ -3,8 +3,8 @@
 import { type InfiniteData, infiniteQueryOptions, queryOptions, type UseMutationOptions } from '@tanstack/react-query';
 
 import { client } from '../client.gen';
-import { addPanel, changePassword, copyPanel, createAlertChannel, createAlertRule, createAlertSilence, createApiKey, createDashboard, createUser, deleteAlertChannel, deleteAlertRule, deleteDashboard, deletePanel, duplicateDashboard, endAlertSilence, evaluateAlertRule, executeQuery, executeQueryBatch, exportDashboard, getAlertChannels, getAlertDeliveries, getAlertDelivery, getAlertHistory, getAlertRule, getAlertRules, getAlertSilences, getApiKeys, getDashboard, getDashboards, getDashboardVersion, getDashboardVersions, getHealth, getKeyReceived, getMe, getMetricTags, getStatus, getUsers, importDashboard, ingestMetrics, listMetrics, login, loginWithToken, logout, noteVisit, type Options, previewAlertRule, resendAlertDelivery, restoreDashboardVersion, revokeApiKey, setFavourite, testAlertChannel, testAlertReceiver, updateAlertChannel, updateAlertRule, updateDashboard, updatePanel, updateUser } from '../sdk.gen';
-import type { AddPanelData, AddPanelError, AddPanelResponse, ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CopyPanelData, CopyPanelError, CopyPanelResponse, CreateAlertChannelData, CreateAlertChannelError, CreateAlertChannelResponse, CreateAlertRuleData, CreateAlertRuleError, CreateAlertRuleResponse, CreateAlertSilenceData, CreateAlertSilenceError, CreateAlertSilenceResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateDashboardData, CreateDashboardError, CreateDashboardResponse, CreateUserData, CreateUserError, CreateUserResponse, DeleteAlertChannelData, DeleteAlertChannelError, DeleteAlertChannelResponse, DeleteAlertRuleData, DeleteAlertRuleError, DeleteAlertRuleResponse, DeleteDashboardData, DeleteDashboardError, DeleteDashboardResponse, DeletePanelData, DeletePanelError, DeletePanelResponse, DuplicateDashboardData, DuplicateDashboardError, DuplicateDashboardResponse, EndAlertSilenceData, EndAlertSilenceError, EndAlertSilenceResponse, EvaluateAlertRuleData, EvaluateAlertRuleError, EvaluateAlertRuleResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, ExportDashboardData, ExportDashboardError, ExportDashboardResponse, GetAlertChannelsData, GetAlertChannelsError, GetAlertChannelsResponse, GetAlertDeliveriesData, GetAlertDeliveriesError, GetAlertDeliveriesResponse, GetAlertDeliveryData, GetAlertDeliveryError, GetAlertDeliveryResponse, GetAlertHistoryData, GetAlertHistoryError, GetAlertHistoryResponse, GetAlertRuleData, GetAlertRuleError, GetAlertRuleResponse, GetAlertRulesData, GetAlertRulesError, GetAlertRulesResponse, GetAlertSilencesData, GetAlertSilencesError, GetAlertSilencesResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetDashboardVersionData, GetDashboardVersionError, GetDashboardVersionResponse, GetDashboardVersionsData, GetDashboardVersionsError, GetDashboardVersionsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetKeyReceivedData, GetKeyReceivedError, GetKeyReceivedResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsersData, GetUsersError, GetUsersResponse, ImportDashboardData, ImportDashboardError, ImportDashboardResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, NoteVisitData, NoteVisitError, NoteVisitResponse, PreviewAlertRuleData, PreviewAlertRuleError, PreviewAlertRuleResponse, ResendAlertDeliveryData, ResendAlertDeliveryError, ResendAlertDeliveryResponse, RestoreDashboardVersionData, RestoreDashboardVersionError, RestoreDashboardVersionResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, SetFavouriteData, SetFavouriteError, SetFavouriteResponse, TestAlertChannelData, TestAlertChannelError, TestAlertChannelResponse, TestAlertReceiverData, TestAlertReceiverError, TestAlertReceiverResponse, UpdateAlertChannelData, UpdateAlertChannelError, UpdateAlertChannelResponse, UpdateAlertRuleData, UpdateAlertRuleError, UpdateAlertRuleResponse, UpdateDashboardData, UpdateDashboardError, UpdateDashboardResponse, UpdatePanelData, UpdatePanelError, UpdatePanelResponse, UpdateUserData, UpdateUserError, UpdateUserResponse } from '../types.gen';
+import { addPanel, changePassword, copyPanel, createAlertChannel, createAlertRule, createAlertSilence, createApiKey, createDashboard, createUser, deleteAlertChannel, deleteAlertRule, deleteDashboard, deletePanel, deleteSeries, duplicateDashboard, endAlertSilence, evaluateAlertRule, executeQuery, executeQueryBatch, exportDashboard, getAlertChannels, getAlertDeliveries, getAlertDelivery, getAlertHistory, getAlertRule, getAlertRules, getAlertSilences, getApiKeys, getDashboard, getDashboards, getDashboardVersion, getDashboardVersions, getHealth, getKeyReceived, getMe, getMetricTags, getMetricUsage, getSeriesUsage, getStatus, getUsage, getUsageByMetric, getUsageByTag, getUsers, importDashboard, ingestMetrics, listMetrics, login, loginWithToken, logout, noteVisit, type Options, previewAlertRule, resendAlertDelivery, restoreDashboardVersion, revokeApiKey, setFavourite, testAlertChannel, testAlertReceiver, updateAlertChannel, updateAlertRule, updateDashboard, updatePanel, updateUser } from '../sdk.gen';
+import type { AddPanelData, AddPanelError, AddPanelResponse, ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CopyPanelData, CopyPanelError, CopyPanelResponse, CreateAlertChannelData, CreateAlertChannelError, CreateAlertChannelResponse, CreateAlertRuleData, CreateAlertRuleError, CreateAlertRuleResponse, CreateAlertSilenceData, CreateAlertSilenceError, CreateAlertSilenceResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateDashboardData, CreateDashboardError, CreateDashboardResponse, CreateUserData, CreateUserError, CreateUserResponse, DeleteAlertChannelData, DeleteAlertChannelError, DeleteAlertChannelResponse, DeleteAlertRuleData, DeleteAlertRuleError, DeleteAlertRuleResponse, DeleteDashboardData, DeleteDashboardError, DeleteDashboardResponse, DeletePanelData, DeletePanelError, DeletePanelResponse, DeleteSeriesData, DeleteSeriesError, DeleteSeriesResponse, DuplicateDashboardData, DuplicateDashboardError, DuplicateDashboardResponse, EndAlertSilenceData, EndAlertSilenceError, EndAlertSilenceResponse, EvaluateAlertRuleData, EvaluateAlertRuleError, EvaluateAlertRuleResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, ExportDashboardData, ExportDashboardError, ExportDashboardResponse, GetAlertChannelsData, GetAlertChannelsError, GetAlertChannelsResponse, GetAlertDeliveriesData, GetAlertDeliveriesError, GetAlertDeliveriesResponse, GetAlertDeliveryData, GetAlertDeliveryError, GetAlertDeliveryResponse, GetAlertHistoryData, GetAlertHistoryError, GetAlertHistoryResponse, GetAlertRuleData, GetAlertRuleError, GetAlertRuleResponse, GetAlertRulesData, GetAlertRulesError, GetAlertRulesResponse, GetAlertSilencesData, GetAlertSilencesError, GetAlertSilencesResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetDashboardVersionData, GetDashboardVersionError, GetDashboardVersionResponse, GetDashboardVersionsData, GetDashboardVersionsError, GetDashboardVersionsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetKeyReceivedData, GetKeyReceivedError, GetKeyReceivedResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetMetricUsageData, GetMetricUsageError, GetMetricUsageResponse, GetSeriesUsageData, GetSeriesUsageError, GetSeriesUsageResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsageByMetricData, GetUsageByMetricError, GetUsageByMetricResponse, GetUsageByTagData, GetUsageByTagError, GetUsageByTagResponse, GetUsageData, GetUsageError, GetUsageResponse, GetUsersData, GetUsersError, GetUsersResponse, ImportDashboardData, ImportDashboardError, ImportDashboardResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, NoteVisitData, NoteVisitError, NoteVisitResponse, PreviewAlertRuleData, PreviewAlertRuleError, PreviewAlertRuleResponse, ResendAlertDeliveryData, ResendAlertDeliveryError, ResendAlertDeliveryResponse, RestoreDashboardVersionData, RestoreDashboardVersionError, RestoreDashboardVersionResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, SetFavouriteData, SetFavouriteError, SetFavouriteResponse, TestAlertChannelData, TestAlertChannelError, TestAlertChannelResponse, TestAlertReceiverData, TestAlertReceiverError, TestAlertReceiverResponse, UpdateAlertChannelData, UpdateAlertChannelError, UpdateAlertChannelResponse, UpdateAlertRuleData, UpdateAlertRuleError, UpdateAlertRuleResponse, UpdateDashboardData, UpdateDashboardError, UpdateDashboardResponse, UpdatePanelData, UpdatePanelError, UpdatePanelResponse, UpdateUserData, UpdateUserError, UpdateUserResponse } from '../types.gen';
 
 export type QueryKey<TOptions extends Options> = [
     Pick<TOptions, 'baseUrl' | 'body' | 'headers' | 'path' | 'query'> & {
@@ -1285,6 +1285,26 @@ export const getStatusOptions = (options?: Options<GetStatusData>) => queryOptio
     queryKey: getStatusQueryKey(options)
 });
 
+export const getUsageQueryKey = (options?: Options<GetUsageData>) => createQueryKey('getUsage', options);
+
+/**
+ * Get Usage
+ *
+ * All that is stored, by API key, with the limits. Up to a minute old.
+ */
+export const getUsageOptions = (options?: Options<GetUsageData>) => queryOptions<GetUsageResponse, GetUsageError, GetUsageResponse, ReturnType<typeof getUsageQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getUsage({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getUsageQueryKey(options)
+});
+
 export const getKeyReceivedQueryKey = (options: Options<GetKeyReceivedData>) => createQueryKey('getKeyReceived', options);
 
 /**
@@ -1303,6 +1323,166 @@ export const getKeyReceivedOptions = (options: Options<GetKeyReceivedData>) => q
         return data;
     },
     queryKey: getKeyReceivedQueryKey(options)
+});
+
+export const getUsageByMetricQueryKey = (options?: Options<GetUsageByMetricData>) => createQueryKey('getUsageByMetric', options);
+
+/**
+ * Get Usage By Metric
+ *
+ * Metrics whose name holds `search`, those that take the most first. Up to a minute old.
+ */
+export const getUsageByMetricOptions = (options?: Options<GetUsageByMetricData>) => queryOptions<GetUsageByMetricResponse, GetUsageByMetricError, GetUsageByMetricResponse, ReturnType<typeof getUsageByMetricQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getUsageByMetric({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getUsageByMetricQueryKey(options)
+});
+
+export const getUsageByMetricInfiniteQueryKey = (options?: Options<GetUsageByMetricData>): QueryKey<Options<GetUsageByMetricData>> => createQueryKey('getUsageByMetric', options, true);
+
+/**
+ * Get Usage By Metric
+ *
+ * Metrics whose name holds `search`, those that take the most first. Up to a minute old.
+ */
+export const getUsageByMetricInfiniteOptions = (options?: Options<GetUsageByMetricData>) => infiniteQueryOptions<GetUsageByMetricResponse, GetUsageByMetricError, InfiniteData<GetUsageByMetricResponse>, QueryKey<Options<GetUsageByMetricData>>, number | Pick<QueryKey<Options<GetUsageByMetricData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<GetUsageByMetricData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                page: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await getUsageByMetric({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getUsageByMetricInfiniteQueryKey(options)
+});
+
+export const getMetricUsageQueryKey = (options: Options<GetMetricUsageData>) => createQueryKey('getMetricUsage', options);
+
+/**
+ * Get Metric Usage
+ *
+ * One metric: its amounts, and its tags with their most used values. Up to a minute old.
+ */
+export const getMetricUsageOptions = (options: Options<GetMetricUsageData>) => queryOptions<GetMetricUsageResponse, GetMetricUsageError, GetMetricUsageResponse, ReturnType<typeof getMetricUsageQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getMetricUsage({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getMetricUsageQueryKey(options)
+});
+
+/**
+ * Delete Series
+ *
+ * Delete series with their samples, for good; a bare name deletes the whole metric.
+ *
+ * They are gone from every answer at once (charts may show them for five minutes from the
+ * cache); their samples leave the disk within minutes.
+ */
+export const deleteSeriesMutation = (options?: Partial<Options<DeleteSeriesData>>): UseMutationOptions<DeleteSeriesResponse, DeleteSeriesError, Options<DeleteSeriesData>> => {
+    const mutationOptions: UseMutationOptions<DeleteSeriesResponse, DeleteSeriesError, Options<DeleteSeriesData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await deleteSeries({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getSeriesUsageQueryKey = (options: Options<GetSeriesUsageData>) => createQueryKey('getSeriesUsage', options);
+
+/**
+ * Get Series Usage
+ *
+ * Series that a selector means, the newest or those unseen for longest first.
+ */
+export const getSeriesUsageOptions = (options: Options<GetSeriesUsageData>) => queryOptions<GetSeriesUsageResponse, GetSeriesUsageError, GetSeriesUsageResponse, ReturnType<typeof getSeriesUsageQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getSeriesUsage({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getSeriesUsageQueryKey(options)
+});
+
+export const getSeriesUsageInfiniteQueryKey = (options: Options<GetSeriesUsageData>): QueryKey<Options<GetSeriesUsageData>> => createQueryKey('getSeriesUsage', options, true);
+
+/**
+ * Get Series Usage
+ *
+ * Series that a selector means, the newest or those unseen for longest first.
+ */
+export const getSeriesUsageInfiniteOptions = (options: Options<GetSeriesUsageData>) => infiniteQueryOptions<GetSeriesUsageResponse, GetSeriesUsageError, InfiniteData<GetSeriesUsageResponse>, QueryKey<Options<GetSeriesUsageData>>, number | Pick<QueryKey<Options<GetSeriesUsageData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<GetSeriesUsageData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                page: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await getSeriesUsage({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getSeriesUsageInfiniteQueryKey(options)
+});
+
+export const getUsageByTagQueryKey = (options?: Options<GetUsageByTagData>) => createQueryKey('getUsageByTag', options);
+
+/**
+ * Get Usage By Tag
+ *
+ * Tag keys of all metrics, those with the most values first. Up to a minute old.
+ */
+export const getUsageByTagOptions = (options?: Options<GetUsageByTagData>) => queryOptions<GetUsageByTagResponse, GetUsageByTagError, GetUsageByTagResponse, ReturnType<typeof getUsageByTagQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getUsageByTag({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getUsageByTagQueryKey(options)
 });
 
 export const getUsersQueryKey = (options?: Options<GetUsersData>) => createQueryKey('getUsers', options);

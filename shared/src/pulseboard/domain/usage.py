@@ -1,0 +1,50 @@
+"""What stored series and incoming samples are likely to cost, and how usage adds up."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MONTH_SECONDS = 730 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Dollars for what grows with the data; what a month costs anyhow is not divided."""
+
+    million_samples: float
+    thousand_series: float
+
+    def monthly(self, *, series: int, samples_per_second: float | None) -> float:
+        """Dollars a month if it goes on like this; an unknown rate counts as none."""
+        millions = (samples_per_second or 0.0) * MONTH_SECONDS / 1e6
+        return self.million_samples * millions + self.thousand_series * series / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Series and samples of some part; `rate` is in samples a second, None when unknown.
+
+    `last_seen` is in seconds since 1970, 0 when there are no series.
+    """
+
+    series: int = 0
+    new_minute: int = 0
+    new_hour: int = 0
+    new_day: int = 0
+    rate: float | None = None
+    last_seen: float = 0.0
+
+    def __add__(self, other: "Counted") -> "Counted":
+        known = [rate for rate in (self.rate, other.rate) if rate is not None]
+        return Counted(
+            series=self.series + other.series,
+            new_minute=self.new_minute + other.new_minute,
+            new_hour=self.new_hour + other.new_hour,
+            new_day=self.new_day + other.new_day,
+            rate=sum(known) if known else None,
+            last_seen=max(self.last_seen, other.last_seen),
+        )
+
+
+def add_up(parts: Iterable[Counted]) -> Counted:
+    """All of them together."""
+    return sum(parts, Counted())
