@@ -564,6 +564,40 @@ export type AlertSilence = {
 export type AlertStatus = 'inactive' | 'pending' | 'firing' | 'resolved';
 
 /**
+ * Amounts
+ *
+ * How much there is of something, up to a minute old.
+ */
+export type Amounts = {
+    /**
+     * Monthlydollars
+     *
+     * What grows with the data, if it goes on like this: requests, functions and storage; not what a month costs anyhow.
+     */
+    monthlyDollars: number;
+    /**
+     * Newlastday
+     */
+    newLastDay: number;
+    /**
+     * Newlasthour
+     *
+     * Series made in the last hour.
+     */
+    newLastHour: number;
+    /**
+     * Samplespersecond
+     *
+     * Of the last five minutes that are rolled up; null when unknown.
+     */
+    samplesPerSecond: number | null;
+    /**
+     * Seriescount
+     */
+    seriesCount: number;
+};
+
+/**
  * ApiError
  *
  * The body of every answer that is not a success.
@@ -709,6 +743,14 @@ export type ApiResponseDashboard = {
 };
 
 /**
+ * ApiResponse[DeletedSeries]
+ */
+export type ApiResponseDeletedSeries = {
+    data: DeletedSeries;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[Health]
  */
 export type ApiResponseHealth = {
@@ -741,6 +783,14 @@ export type ApiResponseKeyReceived = {
 };
 
 /**
+ * ApiResponse[MetricDetail]
+ */
+export type ApiResponseMetricDetail = {
+    data: MetricDetail;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[SavedPanel]
  */
 export type ApiResponseSavedPanel = {
@@ -753,6 +803,14 @@ export type ApiResponseSavedPanel = {
  */
 export type ApiResponseStatus = {
     data: Status;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[UsageOverview]
+ */
+export type ApiResponseUsageOverview = {
+    data: UsageOverview;
     meta: PageMeta | null;
 };
 
@@ -875,6 +933,28 @@ export type ApiResponseListMetricInfo = {
 };
 
 /**
+ * ApiResponse[list[MetricUsage]]
+ */
+export type ApiResponseListMetricUsage = {
+    /**
+     * Data
+     */
+    data: Array<MetricUsage>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[SeriesUsage]]
+ */
+export type ApiResponseListSeriesUsage = {
+    /**
+     * Data
+     */
+    data: Array<SeriesUsage>;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[list[TagInfo]]
  */
 export type ApiResponseListTagInfo = {
@@ -882,6 +962,17 @@ export type ApiResponseListTagInfo = {
      * Data
      */
     data: Array<TagInfo>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[TagUsage]]
+ */
+export type ApiResponseListTagUsage = {
+    /**
+     * Data
+     */
+    data: Array<TagUsage>;
     meta: PageMeta | null;
 };
 
@@ -1499,6 +1590,36 @@ export type DashboardVersion = {
 };
 
 /**
+ * DeletedSeries
+ *
+ * What was deleted, or would be.
+ */
+export type DeletedSeries = {
+    /**
+     * Dryrun
+     */
+    dryRun: boolean;
+    /**
+     * Examples
+     *
+     * Tags of some of them, up to five.
+     */
+    examples: Array<{
+        [key: string]: string;
+    }>;
+    /**
+     * Metricdeleted
+     *
+     * Whether the metric itself goes too.
+     */
+    metricDeleted: boolean;
+    /**
+     * Seriescount
+     */
+    seriesCount: number;
+};
+
+/**
  * DeliveryStatus
  *
  * What became of a notification.
@@ -1788,6 +1909,56 @@ export type KeyReceived = {
 };
 
 /**
+ * KeyUsage
+ *
+ * The series that one API key sent last; without an id: Pulseboard itself and people.
+ */
+export type KeyUsage = {
+    /**
+     * Id
+     */
+    id: string | null;
+    /**
+     * Monthlydollars
+     *
+     * What grows with the data, if it goes on like this: requests, functions and storage; not what a month costs anyhow.
+     */
+    monthlyDollars: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Newlastday
+     */
+    newLastDay: number;
+    /**
+     * Newlasthour
+     *
+     * Series made in the last hour.
+     */
+    newLastHour: number;
+    /**
+     * Newlastminute
+     */
+    newLastMinute: number;
+    /**
+     * Revoked
+     */
+    revoked: boolean;
+    /**
+     * Samplespersecond
+     *
+     * Of the last five minutes that are rolled up; null when unknown.
+     */
+    samplesPerSecond: number | null;
+    /**
+     * Seriescount
+     */
+    seriesCount: number;
+};
+
+/**
  * Login
  *
  * E-mail and password.
@@ -1819,6 +1990,19 @@ export type MetricBatch = {
 };
 
 /**
+ * MetricDetail
+ *
+ * One metric and what its series are told apart by.
+ */
+export type MetricDetail = {
+    /**
+     * Tags
+     */
+    tags: Array<TagUsage>;
+    usage: MetricUsage;
+};
+
+/**
  * MetricInfo
  *
  * One metric of the catalogue.
@@ -1846,6 +2030,13 @@ export type MetricInfo = {
      */
     unit: string | null;
 };
+
+/**
+ * MetricOrder
+ *
+ * By which amount metrics are listed, the largest first; names and ages as they read.
+ */
+export type MetricOrder = 'series' | 'newHour' | 'newDay' | 'samples' | 'cost' | 'name' | 'lastSeen';
 
 /**
  * MetricPoint
@@ -1881,6 +2072,48 @@ export type MetricPoint = {
  * How a metric behaves, as its sender declared it.
  */
 export type MetricType = 'gauge' | 'counter' | 'histogram' | 'summary' | 'unknown';
+
+/**
+ * MetricUsage
+ *
+ * One metric.
+ */
+export type MetricUsage = {
+    /**
+     * Lastseen
+     */
+    lastSeen: string | null;
+    /**
+     * Monthlydollars
+     *
+     * What grows with the data, if it goes on like this: requests, functions and storage; not what a month costs anyhow.
+     */
+    monthlyDollars: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Newlastday
+     */
+    newLastDay: number;
+    /**
+     * Newlasthour
+     *
+     * Series made in the last hour.
+     */
+    newLastHour: number;
+    /**
+     * Samplespersecond
+     *
+     * Of the last five minutes that are rolled up; null when unknown.
+     */
+    samplesPerSecond: number | null;
+    /**
+     * Seriescount
+     */
+    seriesCount: number;
+};
 
 /**
  * NoDataPolicy
@@ -2666,6 +2899,13 @@ export type SeriesData = {
 };
 
 /**
+ * SeriesOrder
+ *
+ * How series are listed.
+ */
+export type SeriesOrder = 'newest' | 'stalest';
+
+/**
  * SeriesOverride
  *
  * Looks of the series whose name matches.
@@ -2723,6 +2963,30 @@ export type SeriesOverrideInput = {
      * Unit
      */
     unit?: string | null;
+};
+
+/**
+ * SeriesUsage
+ *
+ * One series.
+ */
+export type SeriesUsage = {
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Lastseen
+     *
+     * Written at most every five minutes.
+     */
+    lastSeen: string;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
 };
 
 /**
@@ -2865,6 +3129,36 @@ export type TagInfo = {
     truncated: boolean;
     /**
      * Values
+     */
+    values: Array<TagValueInfo>;
+};
+
+/**
+ * TagUsage
+ *
+ * A tag key: what multiplies series.
+ */
+export type TagUsage = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Seriescount
+     *
+     * Series that carry it.
+     */
+    seriesCount: number;
+    /**
+     * Valuecount
+     *
+     * Different values.
+     */
+    valueCount: number;
+    /**
+     * Values
+     *
+     * The most used values, up to ten.
      */
     values: Array<TagValueInfo>;
 };
@@ -3108,6 +3402,73 @@ export type UpdateUser = {
      */
     password?: null;
     role?: Role | null;
+};
+
+/**
+ * UsageLimits
+ *
+ * The limits on series, from the settings.
+ */
+export type UsageLimits = {
+    /**
+     * Newperminute
+     *
+     * Series one key may add in a minute.
+     */
+    newPerMinute: number;
+    /**
+     * Perkey
+     */
+    perKey: number;
+    /**
+     * Permetric
+     */
+    perMetric: number;
+};
+
+/**
+ * UsageOverview
+ *
+ * All that is stored, and by which key; others' keys are one entry for who is no admin.
+ */
+export type UsageOverview = {
+    /**
+     * Asof
+     */
+    asOf: string;
+    /**
+     * Deleting
+     *
+     * Deleted series whose samples are still to be removed.
+     */
+    deleting: number;
+    /**
+     * Keys
+     */
+    keys: Array<KeyUsage>;
+    limits: UsageLimits;
+    /**
+     * Metricscount
+     */
+    metricsCount: number;
+    prices: UsagePrices;
+    total: Amounts;
+};
+
+/**
+ * UsagePrices
+ *
+ * What the estimate counts with, in dollars.
+ */
+export type UsagePrices = {
+    /**
+     * Millionsamples
+     */
+    millionSamples: number;
+    /**
+     * Thousandseries
+     */
+    thousandSeries: number;
 };
 
 /**
@@ -5770,6 +6131,43 @@ export type GetStatusResponses = {
 
 export type GetStatusResponse = GetStatusResponses[keyof GetStatusResponses];
 
+export type GetUsageData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/usage';
+};
+
+export type GetUsageErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetUsageError = GetUsageErrors[keyof GetUsageErrors];
+
+export type GetUsageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseUsageOverview;
+};
+
+export type GetUsageResponse = GetUsageResponses[keyof GetUsageResponses];
+
 export type GetKeyReceivedData = {
     body?: never;
     path: {
@@ -5815,6 +6213,261 @@ export type GetKeyReceivedResponses = {
 };
 
 export type GetKeyReceivedResponse = GetKeyReceivedResponses[keyof GetKeyReceivedResponses];
+
+export type GetUsageByMetricData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Search
+         */
+        search?: string;
+        order?: MetricOrder;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/usage/metrics';
+};
+
+export type GetUsageByMetricErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetUsageByMetricError = GetUsageByMetricErrors[keyof GetUsageByMetricErrors];
+
+export type GetUsageByMetricResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListMetricUsage;
+};
+
+export type GetUsageByMetricResponse = GetUsageByMetricResponses[keyof GetUsageByMetricResponses];
+
+export type GetMetricUsageData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/usage/metrics/{name}';
+};
+
+export type GetMetricUsageErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetMetricUsageError = GetMetricUsageErrors[keyof GetMetricUsageErrors];
+
+export type GetMetricUsageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseMetricDetail;
+};
+
+export type GetMetricUsageResponse = GetMetricUsageResponses[keyof GetMetricUsageResponses];
+
+export type DeleteSeriesData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Selector
+         *
+         * A metric, optionally with tags: cpu{host="a"}.
+         */
+        selector: string;
+        /**
+         * Dryrun
+         *
+         * Change nothing and tell what would go.
+         */
+        dryRun?: boolean;
+        /**
+         * Expect
+         *
+         * How many series are meant; 409 when it is not so.
+         */
+        expect?: number | null;
+    };
+    url: '/api/v1/usage/series';
+};
+
+export type DeleteSeriesErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type DeleteSeriesError = DeleteSeriesErrors[keyof DeleteSeriesErrors];
+
+export type DeleteSeriesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDeletedSeries;
+};
+
+export type DeleteSeriesResponse = DeleteSeriesResponses[keyof DeleteSeriesResponses];
+
+export type GetSeriesUsageData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Selector
+         *
+         * A metric, optionally with tags: cpu{host="a"}.
+         */
+        selector: string;
+        order?: SeriesOrder;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/usage/series';
+};
+
+export type GetSeriesUsageErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * Validation Error
+     */
+    422: HttpValidationError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetSeriesUsageError = GetSeriesUsageErrors[keyof GetSeriesUsageErrors];
+
+export type GetSeriesUsageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListSeriesUsage;
+};
+
+export type GetSeriesUsageResponse = GetSeriesUsageResponses[keyof GetSeriesUsageResponses];
+
+export type GetUsageByTagData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/usage/tags';
+};
+
+export type GetUsageByTagErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * A part that is needed does not answer; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetUsageByTagError = GetUsageByTagErrors[keyof GetUsageByTagErrors];
+
+export type GetUsageByTagResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListTagUsage;
+};
+
+export type GetUsageByTagResponse = GetUsageByTagResponses[keyof GetUsageByTagResponses];
 
 export type GetUsersData = {
     body?: never;

@@ -127,6 +127,19 @@ export const zAlertPreview = z.object({
 });
 
 /**
+ * Amounts
+ *
+ * How much there is of something, up to a minute old.
+ */
+export const zAmounts = z.object({
+    monthlyDollars: z.number().gte(0),
+    newLastDay: z.int().gte(0),
+    newLastHour: z.int().gte(0),
+    samplesPerSecond: z.number().nullable(),
+    seriesCount: z.int().gte(0)
+});
+
+/**
  * BatchQuery
  *
  * One question of a batch; `id` comes back with its answer.
@@ -227,6 +240,18 @@ export const zDashboardVersion = z.object({
     change: z.string(),
     createdAt: z.iso.datetime(),
     version: z.int().gte(1)
+});
+
+/**
+ * DeletedSeries
+ *
+ * What was deleted, or would be.
+ */
+export const zDeletedSeries = z.object({
+    dryRun: z.boolean(),
+    examples: z.array(z.record(z.string(), z.string())),
+    metricDeleted: z.boolean(),
+    seriesCount: z.int().gte(0)
 });
 
 /**
@@ -419,6 +444,23 @@ export const zKeyReceived = z.object({
 });
 
 /**
+ * KeyUsage
+ *
+ * The series that one API key sent last; without an id: Pulseboard itself and people.
+ */
+export const zKeyUsage = z.object({
+    id: z.uuid().nullable(),
+    monthlyDollars: z.number().gte(0),
+    name: z.string(),
+    newLastDay: z.int().gte(0),
+    newLastHour: z.int().gte(0),
+    newLastMinute: z.int().gte(0),
+    revoked: z.boolean().default(false),
+    samplesPerSecond: z.number().nullable(),
+    seriesCount: z.int().gte(0)
+});
+
+/**
  * Login
  *
  * E-mail and password.
@@ -437,6 +479,21 @@ export const zMatchOperator = z.enum([
     '!=',
     '=~',
     '!~'
+]);
+
+/**
+ * MetricOrder
+ *
+ * By which amount metrics are listed, the largest first; names and ages as they read.
+ */
+export const zMetricOrder = z.enum([
+    'series',
+    'newHour',
+    'newDay',
+    'samples',
+    'cost',
+    'name',
+    'lastSeen'
 ]);
 
 /**
@@ -494,6 +551,21 @@ export const zMetricInfo = z.object({
 });
 
 /**
+ * MetricUsage
+ *
+ * One metric.
+ */
+export const zMetricUsage = z.object({
+    lastSeen: z.iso.datetime().nullable(),
+    monthlyDollars: z.number().gte(0),
+    name: z.string(),
+    newLastDay: z.int().gte(0),
+    newLastHour: z.int().gte(0),
+    samplesPerSecond: z.number().nullable(),
+    seriesCount: z.int().gte(0)
+});
+
+/**
  * NoDataPolicy
  *
  * What a series without data in the window means.
@@ -536,6 +608,14 @@ export const zApiResponseAlertEvaluation = z.object({
  */
 export const zApiResponseAlertPreview = z.object({
     data: zAlertPreview,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[DeletedSeries]
+ */
+export const zApiResponseDeletedSeries = z.object({
+    data: zDeletedSeries,
     meta: zPageMeta.nullable()
 });
 
@@ -600,6 +680,14 @@ export const zApiResponseListDashboardVersion = z.object({
  */
 export const zApiResponseListMetricInfo = z.object({
     data: z.array(zMetricInfo),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[MetricUsage]]
+ */
+export const zApiResponseListMetricUsage = z.object({
+    data: z.array(zMetricUsage),
     meta: zPageMeta.nullable()
 });
 
@@ -903,6 +991,13 @@ export const zApiResponseListBatchAnswer = z.object({
 });
 
 /**
+ * SeriesOrder
+ *
+ * How series are listed.
+ */
+export const zSeriesOrder = z.enum(['newest', 'stalest']);
+
+/**
  * SeriesOverride
  *
  * Looks of the series whose name matches.
@@ -926,6 +1021,25 @@ export const zSeriesOverrideInput = z.object({
     label: z.string().max(200).nullish(),
     match: z.string().min(1).max(200),
     unit: z.string().max(30).nullish()
+});
+
+/**
+ * SeriesUsage
+ *
+ * One series.
+ */
+export const zSeriesUsage = z.object({
+    createdAt: z.iso.datetime(),
+    lastSeen: z.iso.datetime(),
+    tags: z.record(z.string(), z.string())
+});
+
+/**
+ * ApiResponse[list[SeriesUsage]]
+ */
+export const zApiResponseListSeriesUsage = z.object({
+    data: z.array(zSeriesUsage),
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -1077,6 +1191,44 @@ export const zTagInfo = z.object({
  */
 export const zApiResponseListTagInfo = z.object({
     data: z.array(zTagInfo),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * TagUsage
+ *
+ * A tag key: what multiplies series.
+ */
+export const zTagUsage = z.object({
+    key: z.string(),
+    seriesCount: z.int().gte(0),
+    valueCount: z.int().gte(0),
+    values: z.array(zTagValueInfo)
+});
+
+/**
+ * ApiResponse[list[TagUsage]]
+ */
+export const zApiResponseListTagUsage = z.object({
+    data: z.array(zTagUsage),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * MetricDetail
+ *
+ * One metric and what its series are told apart by.
+ */
+export const zMetricDetail = z.object({
+    tags: z.array(zTagUsage),
+    usage: zMetricUsage
+});
+
+/**
+ * ApiResponse[MetricDetail]
+ */
+export const zApiResponseMetricDetail = z.object({
+    data: zMetricDetail,
     meta: zPageMeta.nullable()
 });
 
@@ -1318,6 +1470,50 @@ export const zUpdateUser = z.object({
     disabled: z.boolean().nullish(),
     password: z.null().optional(),
     role: zRole.nullish()
+});
+
+/**
+ * UsageLimits
+ *
+ * The limits on series, from the settings.
+ */
+export const zUsageLimits = z.object({
+    newPerMinute: z.int(),
+    perKey: z.int(),
+    perMetric: z.int()
+});
+
+/**
+ * UsagePrices
+ *
+ * What the estimate counts with, in dollars.
+ */
+export const zUsagePrices = z.object({
+    millionSamples: z.number(),
+    thousandSeries: z.number()
+});
+
+/**
+ * UsageOverview
+ *
+ * All that is stored, and by which key; others' keys are one entry for who is no admin.
+ */
+export const zUsageOverview = z.object({
+    asOf: z.iso.datetime(),
+    deleting: z.int().gte(0),
+    keys: z.array(zKeyUsage),
+    limits: zUsageLimits,
+    metricsCount: z.int().gte(0),
+    prices: zUsagePrices,
+    total: zAmounts
+});
+
+/**
+ * ApiResponse[UsageOverview]
+ */
+export const zApiResponseUsageOverview = z.object({
+    data: zUsageOverview,
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -2377,6 +2573,11 @@ export const zExecuteQueryBatchResponse = zApiResponseListBatchAnswer;
  */
 export const zGetStatusResponse = zApiResponseStatus;
 
+/**
+ * Successful Response
+ */
+export const zGetUsageResponse = zApiResponseUsageOverview;
+
 export const zGetKeyReceivedPath = z.object({
     key_id: z.uuid()
 });
@@ -2385,6 +2586,55 @@ export const zGetKeyReceivedPath = z.object({
  * Successful Response
  */
 export const zGetKeyReceivedResponse = zApiResponseKeyReceived;
+
+export const zGetUsageByMetricQuery = z.object({
+    search: z.string().max(200).optional().default(''),
+    order: zMetricOrder.optional().default('series'),
+    page: z.int().gte(1).optional().default(1),
+    pageSize: z.int().gte(1).lte(200).optional().default(50)
+});
+
+/**
+ * Successful Response
+ */
+export const zGetUsageByMetricResponse = zApiResponseListMetricUsage;
+
+export const zGetMetricUsagePath = z.object({
+    name: z.string()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetMetricUsageResponse = zApiResponseMetricDetail;
+
+export const zDeleteSeriesQuery = z.object({
+    selector: z.string().max(4000),
+    dryRun: z.boolean().optional().default(false),
+    expect: z.int().gte(0).nullish()
+});
+
+/**
+ * Successful Response
+ */
+export const zDeleteSeriesResponse = zApiResponseDeletedSeries;
+
+export const zGetSeriesUsageQuery = z.object({
+    selector: z.string().max(4000),
+    order: zSeriesOrder.optional().default('newest'),
+    page: z.int().gte(1).optional().default(1),
+    pageSize: z.int().gte(1).lte(200).optional().default(50)
+});
+
+/**
+ * Successful Response
+ */
+export const zGetSeriesUsageResponse = zApiResponseListSeriesUsage;
+
+/**
+ * Successful Response
+ */
+export const zGetUsageByTagResponse = zApiResponseListTagUsage;
 
 export const zGetUsersQuery = z.object({
     page: z.int().gte(1).optional().default(1),
