@@ -20,7 +20,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
+.PHONY: $(OPERATING) help up local local-down test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -119,6 +119,17 @@ layers/build/aws/.built: uv.lock layers/build.py $(shell find shared/src -type f
 	@touch $@
 
 layers: install layers/build/aws/.built ## Build the two Lambda layers, without Docker
+
+layers/build/local/.built: uv.lock layers/build.py $(shell find shared/src -type f -not -name '*.pyc' 2>/dev/null) | .venv/.synced
+	@echo "· Lambda layers for this machine"
+	@$(VENV)/python -m layers.build --local --out layers/build/local --uv "$(UV)"
+	@touch $@
+
+local: install frontend layers/build/local/.built infra/node_modules/.synced ## Deploy the CDK app into an emulator of AWS here, without Docker
+	@$(VENV)/python -m infra.local.detached up
+
+local-down: .venv/.synced ## Stop it; the data stays in .local/
+	@$(VENV)/python -m infra.local.detached down
 
 synth: layers infra/node_modules/.synced ## Write the CloudFormation templates to cdk.out/; checks them with cdk-nag
 	@$(CDK) synth --quiet $(CONTEXT)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from constructs import Node
+if TYPE_CHECKING:
+    # Importing it starts Node.js, which `make local` and `make deploy` do by the CDK only.
+    from constructs import Node
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,11 +51,12 @@ class Config:
     """Sender of alert mails: an address that SES has verified."""
     local: bool = False
     """The emulator of `make local`: its limits are worked around, see docs/deploy.md."""
-    local_python: str = "3.13"
+    local_port: int = 4566
+    """Where that emulator answers."""
     layers: Path = field(default=ROOT / "layers" / "build" / "aws")
 
     @classmethod
-    def read(cls, node: Node) -> Self:
+    def read(cls, node: "Node") -> Self:
         """From the CDK's context. Raises ConfigError."""
 
         def text(name: str) -> str | None:
@@ -96,7 +99,7 @@ class Config:
             alarm_email=text("alarmEmail"),
             alert_email_from=text("alertEmailFrom"),
             local=local,
-            local_python=text("localPython") or "3.13",
+            local_port=number("localPort", 4566),
             layers=Path(layers)
             if layers
             else ROOT / "layers" / "build" / ("local" if local else "aws"),

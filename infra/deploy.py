@@ -16,7 +16,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -118,15 +119,25 @@ def cdk_arguments(
     ]
 
 
-def cdk(arguments: Sequence[str]) -> None:
-    """Run the CDK. Raises DeployError when it fails; it has said why itself."""
+def cdk(
+    arguments: Sequence[str], *, output: IO[bytes] | None = None, directory: Path = ROOT
+) -> None:
+    """Run the CDK. Raises DeployError when it fails; it says why, here or in `output`."""
     environment = {
         **os.environ,
         "CDK_DISABLE_CLI_TELEMETRY": "1",
         "CDK_DISABLE_VERSION_CHECK": "1",
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     }
-    if subprocess.run([str(CDK), *arguments], cwd=ROOT, env=environment, check=False).returncode:
+    done = subprocess.run(
+        [str(CDK), *arguments],
+        cwd=directory,
+        env=environment,
+        check=False,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+    )
+    if done.returncode:
         raise DeployError(f"`cdk {' '.join(arguments[:2])}` failed: its message is above.")
 
 

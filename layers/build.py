@@ -5,9 +5,11 @@ does not matter. The archives are the same to the byte for the same lock file an
 times, fixed order, no bytecode.
 
     python -m layers.build [--python 3.13] [--platform aarch64-manylinux_2_28] [--out layers/build]
+    python -m layers.build --local --out layers/build/local     for this Python, on this machine
 """
 
 import argparse
+import platform as machine
 import shutil
 import subprocess
 import sys
@@ -94,6 +96,13 @@ def _archive(folder: Path, path: Path) -> Layer:
     return Layer(path=path, zipped=path.stat().st_size, unzipped=unzipped)
 
 
+def this_machine() -> tuple[str, str]:
+    """Python and platform, as uv calls them, of the interpreter that runs this."""
+    processor = {"AMD64": "x86_64", "arm64": "aarch64"}.get(machine.machine(), machine.machine())
+    system = "apple-darwin" if sys.platform == "darwin" else "manylinux_2_28"
+    return f"{sys.version_info.major}.{sys.version_info.minor}", f"{processor}-{system}"
+
+
 def find_uv() -> str:
     """uv on the PATH, or the private one that the Makefile installs."""
     return shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
@@ -106,7 +115,10 @@ def main() -> None:
     parser.add_argument("--platform", default="aarch64-manylinux_2_28")
     parser.add_argument("--out", type=Path, default=ROOT / "layers" / "build")
     parser.add_argument("--uv", default=find_uv())
+    parser.add_argument("--local", action="store_true", help="for this Python, on this machine")
     options = parser.parse_args()
+    if options.local:
+        options.python, options.platform = this_machine()
     layers = build(python=options.python, platform=options.platform, out=options.out, uv=options.uv)
     for layer in layers:
         sys.stdout.write(

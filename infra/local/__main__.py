@@ -10,6 +10,12 @@ from infra.local.services import ServiceError
 from infra.local.supervisor import ROOT, Supervisor
 
 
+def interruptible() -> None:
+    """Turn the first Ctrl-C or SIGTERM into KeyboardInterrupt, and be deaf to further ones."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
 def _interrupt(number: int, frame: object) -> None:
     # Once: a second Ctrl-C must not stop the stopping.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -22,8 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT / ".local", help="where data is kept")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interruptible()
     os.umask(0o077)
     try:
         Supervisor(

@@ -44,6 +44,8 @@ class Child:
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     parent_death_signal: signal.Signals = signal.SIGKILL
+    whole_group: bool = False
+    """Whether `stop` also ends what it has started itself."""
     process: subprocess.Popen[bytes] | None = None
     _log_start: int = 0
 
@@ -92,6 +94,10 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
+        if self.whole_group:
+            # It leads a session of its own, and its group lives while a member does.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         """Wait until `ready()`; raises ServiceError when it ends or takes longer than `timeout`."""

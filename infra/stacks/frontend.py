@@ -13,8 +13,6 @@ from infra.routes import API_PATHS
 from infra.stacks.api import ApiStack
 from pulseboard.http.headers import SPA_HEADERS
 
-EMULATOR_PORT = 4566
-
 _FALLBACK = """\
 function handler(event) {
   var request = event.request;
@@ -98,11 +96,17 @@ class FrontendStack(cdk.Stack):
             "AwsSolutions-CFR5": "The emulator's API speaks HTTP; on AWS it is HTTPS only.",
         }.items():
             accept(self.distribution, why, rule)
-        host = config.domain or self.distribution.distribution_domain_name
-        self.url = f"https://{host}"
+        self.url = self._url(config)
         cdk.CfnOutput(self, "Url", value=self.url)
         cdk.CfnOutput(self, "Bucket", value=self.bucket.bucket_name)
         cdk.CfnOutput(self, "DistributionId", value=self.distribution.distribution_id)
+
+    def _url(self, config: Config) -> str:
+        name = self.distribution.distribution_domain_name
+        if config.local:
+            label = cdk.Fn.select(0, cdk.Fn.split(".", name))
+            return f"http://{label}.cloudfront.localhost:{config.local_port}"
+        return f"https://{config.domain or name}"
 
     def _function(self, name: str, code: str) -> cloudfront.FunctionAssociation:
         return cloudfront.FunctionAssociation(
@@ -156,7 +160,7 @@ class FrontendStack(cdk.Stack):
             stage = api.path.strip("/") or "$default"
             return origins.HttpOrigin(
                 "localhost",
-                http_port=EMULATOR_PORT,
+                http_port=config.local_port,
                 protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
                 origin_path=f"/_aws/execute-api/{api.api_id}/{stage}",
             )

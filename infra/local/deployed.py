@@ -1,0 +1,208 @@
+"""`make local`: the CDK app itself, deployed into an emulator of AWS on this machine.
+
+    database, cache, emulator ─▶ bootstrap, synth ─▶ network, data ─▶ migrate ─▶ the rest ─▶ SPA
+
+The steps and their code are those of `make deploy`; only AWS is another.
+"""
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from infra import deploy
+from infra.config import ROOT
+from infra.local import emulator, services, state
+from infra.local.parts import Parts, check_ports
+from infra.local.services import ServiceError
+
+STAGE = "local"
+ADMIN = "admin@localhost"
+UP = "Pulseboard is deployed"
+"""What is printed, at the beginning of a line, once it is up."""
+SECRET = f"pulseboard/{STAGE}/database"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the parts listen, on the loopback address."""
+
+    emulator: int = emulator.PORT
+    database: int = 54329
+    redis: int = 36379
+
+
+@dataclass
+class Deployed:
+    """The deployed stack in `data`. `run()` returns when it is interrupted."""
+
+    data: Path
+    ports: Ports = field(default_factory=Ports)
+    context: Sequence[str] = ()
+    """Further choices for the CDK, `name=value`."""
+    agent: bool = True
+
+    def __post_init__(self) -> None:
+        self.parts = Parts(self.data)
+        self.assembly = self.data / "cdk.out"
+        self.session = emulator.EmulatedSession(self.ports.emulator)
+        self.given_database = os.environ.get("DATABASE_URL")
+        self.given_redis = os.environ.get("REDIS_URL")
+        self.database_url = self.given_database or services.timescaledb_url(self.ports.database)
+        self.redis_url = self.given_redis or services.valkey_url(self.ports.redis)
+
+    def run(self) -> None:
+        """Put all up, watch until interrupted, stop all. Raises ServiceError, DeployError."""
+        try:
+            self.put_up()
+            self.parts.watch()
+        finally:
+            self.parts.stop()
+
+    def put_up(self) -> state.State:
+        """Start, deploy, and print where it is. Raises ServiceError, DeployError."""
+        self._check_ports()
+        (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        os.environ.update(emulator.environment(self.ports.emulator, scratch=self.data))
+        aws = emulator.emulator_child(
+            port=self.ports.emulator, scratch=self.data, log=self.parts.log("emulator")
+        )
+        self.parts.keep(aws, restart=False)
+        self.parts.start_data(
+            database_port=None if self.given_database else self.ports.database,
+            redis_port=None if self.given_redis else self.ports.redis,
+        )
+        emulator.wait_for_emulator(aws, self.ports.emulator)
+        self.session.client("secretsmanager").create_secret(
+            Name=SECRET, SecretString=self.database_url
+        )
+        with self.parts.log("cdk").open("ab") as log:
+            self._deploy(log)
+        with self.parts.step("SPA"):
+            deploy.publish(self.session, stage=STAGE)
+        known = self._admin()
+        if self.agent and known.api_key:
+            self.parts.start_agent(url=self.api_url, key=known.api_key)
+        return known
+
+    def synth(self, log: IO[bytes], *, out: Path | None = None) -> "subprocess.Popen[bytes]":
+        """Begin to write the templates."""
+        choices = [
+            "local=true",
+            f"localPort={self.ports.emulator}",
+            "database=external",
+            f"databaseSecret={SECRET}",
+            f"cacheUrl={self.redis_url}",
+            *self.context,
+        ]
+        return subprocess.Popen(
+            [
+                str(deploy.CDK),
+                *("synth", "--quiet", "--output", str(out or self.assembly)),
+                *("--app", f"{sys.executable} -m infra.app"),
+                *(part for choice in choices for part in ("--context", choice)),
+            ],
+            cwd=ROOT,
+            # `make synth` is the one that checks: here each second counts.
+            env={**os.environ, "PULSEBOARD_NO_NAG": "1"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def cdk(self, command: str, *stacks: str, log: IO[bytes]) -> None:
+        """Run a command of the CDK over what was synthesised; all stacks when none is named."""
+        arguments = deploy.cdk_arguments(command, stage=STAGE, stacks=stacks, context=())
+        options = ["--app", str(self.assembly)]
+        if command == "deploy":
+            options += ["--method", "direct", "--concurrency", "4", "--progress", "events"]
+        deploy.cdk([*arguments, *options], output=log)
+
+    def _deploy(self, log: IO[bytes]) -> None:
+        with self.parts.step("bootstrap and templates"):
+            writing = self.synth(log)
+            try:
+                # Not where cdk.json is, or it would write the templates too.
+                deploy.cdk(["bootstrap", f"aws://{emulator.ACCOUNT}/{emulator.REGION}"],
+                           output=log, directory=self.data)  # fmt: skip
+            finally:
+                failed = writing.wait()
+            if failed:
+                raise ServiceError(f"the templates could not be written: {log.name}")
+        with self.parts.step("network and data"):
+            self.cdk("deploy", *deploy.FIRST_STACKS, log=log)
+        with self.parts.step("schema"):
+            deploy.call_migrate(self.session, stage=STAGE, event={}, patience=0)
+        with self.parts.step("API, alerting, frontend, monitoring"):
+            self.cdk("deploy", *deploy.LATER_STACKS, log=log)
+
+    @property
+    def api_url(self) -> str:
+        """Where API Gateway answers, for agents."""
+        api = deploy.outputs(self.session, stage=STAGE, stack="Api")["ApiId"]
+        api_stage = "live" if "api=rest" in self.context else "$default"
+        return f"{emulator.endpoint(self.ports.emulator)}/_aws/execute-api/{api}/{api_stage}"
+
+    @property
+    def url(self) -> str:
+        """Where CloudFront answers, for browsers."""
+        return deploy.outputs(self.session, stage=STAGE, stack="Frontend")["Url"]
+
+    def get(self, path: str) -> int:
+        """The status of a page by CloudFront. Not every resolver knows `*.localhost`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.emulator, timeout=30)
+        try:
+            connection.request("GET", path, headers={"Host": urlsplit(self.url).netloc})
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        finally:
+            connection.close()
+
+    def _admin(self) -> state.State:
+        file = self.data / "state.json"
+        known, which = state.load(file), self.given_database or "embedded"
+        if known.database != which:
+            known = state.State(database=which)
+        with self.parts.step("sign-in"):
+            first = deploy.call_migrate(
+                self.session, stage=STAGE, event={"admin": known.email or ADMIN}, patience=0
+            ).get("first")
+            for path in ("/api/v1/health", "/"):
+                if (status := self.get(path)) != 200:
+                    raise ServiceError(f"{self.url}{path} answers {status}: {self.data}/logs")
+        if first:
+            known.email, known.password = first["email"], first["password"]
+            known.api_key = first["apiKey"]
+        known.url, known.database_url, known.redis_url = (
+            self.url, self.database_url, self.redis_url,
+        )  # fmt: skip
+        state.save(file, known)
+        self._greet(
+            known, link=f"{known.url}{first['page']}#token={first['token']}" if first else ""
+        )
+        return known
+
+    def _greet(self, known: state.State, *, link: str) -> None:
+        took = time.monotonic() - self.parts.began
+        lines = [f"{UP} after {took:.0f} s: {known.url}"]
+        if link:
+            lines.append(f"Sign in:  {link}  (once, within 10 minutes)")
+        if known.password:
+            lines.append(f"Account:  {known.email}, password {known.password}")
+        lines.append(f"AWS:      AWS_ENDPOINT_URL={emulator.endpoint(self.ports.emulator)}")
+        lines.append("make local-down stops everything; the data stays in .local/.")
+        print("\n" + "\n".join(lines) + "\n", flush=True)
+
+    def _check_ports(self) -> None:
+        wanted = [("the emulator of AWS", self.ports.emulator, "AWS_PORT")]
+        if not self.given_database:
+            wanted.append(("TimescaleDB", self.ports.database, "DB_PORT"))
+        if not self.given_redis:
+            wanted.append(("Valkey", self.ports.redis, "REDIS_PORT"))
+        check_ports(wanted, command="make local")

@@ -1,0 +1,134 @@
+"""`python -m infra.local.detached up`, `down`: what `make local` and `make local-down` run.
+
+`up` leaves one process behind, which holds all the others and a lock on the folder; `down` ends it.
+`run` is that process, in the foreground.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.config import ROOT
+from infra.deploy import DeployError
+from infra.local.__main__ import interruptible
+from infra.local.deployed import UP, Deployed, Ports
+from infra.local.services import ServiceError
+
+STOP_SECONDS = 60.0
+
+
+def run(data: Path) -> int:
+    """Put the stack up and hold it until interrupted; 1 when a part can't start."""
+    interruptible()
+    os.umask(0o077)
+    data.mkdir(parents=True, exist_ok=True)
+    try:
+        with _locked(data):
+            Deployed(
+                data=data,
+                ports=Ports(
+                    emulator=int(os.environ.get("AWS_PORT") or Ports.emulator),
+                    database=int(os.environ.get("DB_PORT") or Ports.database),
+                    redis=int(os.environ.get("REDIS_PORT") or Ports.redis),
+                ),
+                context=os.environ.get("LOCAL_CONTEXT", "").split(),
+            ).run()
+    except KeyboardInterrupt:
+        print("\nStopped.", flush=True)
+    except (ServiceError, DeployError, ValueError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def up(data: Path) -> int:
+    """Start `run` in the background and show what it says until it is up; its exit code if not."""
+    data.mkdir(parents=True, exist_ok=True)
+    output = data / "output"
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local.detached", "run", "--data", str(data)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    shown = 0
+    try:
+        while True:
+            ended = process.poll()
+            text = output.read_text(encoding="utf-8", errors="replace")
+            print(text[shown:], end="", flush=True)
+            shown = len(text)
+            if ended is not None:
+                return ended or 1
+            if f"\n{UP}" in text and text.endswith("\n\n"):
+                return 0
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        process.terminate()
+        return process.wait()
+
+
+def down(data: Path) -> int:
+    """End what `up` has left behind; 1 when it does not end."""
+    holder = _holder(data)
+    if holder is None:
+        print("Nothing is running.")
+        return 0
+    os.kill(holder, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _holder(data) is not None:
+        if time.monotonic() > deadline:
+            print(f"Process {holder} has not ended after {STOP_SECONDS:.0f} s.", file=sys.stderr)
+            return 1
+        time.sleep(0.1)
+    print("Stopped. The data stays in .local/.")
+    return 0
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    with (data / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ServiceError("It is up already: make local-down stops it.") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _holder(data: Path) -> int | None:
+    """Which process holds the lock, or None when none does: its id alone could be another's."""
+    try:
+        with (data / "lock").open("r+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return int(lock.read() or 0) or None
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def main() -> int:
+    """The exit code of the command."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.detached", description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "run"])
+    parser.add_argument("--data", type=Path, default=ROOT / ".local" / "deployed")
+    options = parser.parse_args()
+    return {"up": up, "down": down, "run": run}[options.command](options.data.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""Lambda's Runtime API for one instance of a function, and the function under Amazon's own client.
+
+`awslambdaric` is what runs Python on Lambda: it imports the handler, then asks this server for
+events over HTTP and posts what the handler answers.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+_VERSION = "/2018-06-01/runtime"
+_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:"
+
+
+class FunctionError(Exception):
+    """The function failed; the message is what it reported."""
+
+
+class Instance:
+    """A function that was started. `invoke` waits until it has initialised."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", api: "_Api") -> None:
+        self.name = name
+        self._process = process
+        self._api = api
+
+    def wait(self, timeout: float = 30.0) -> float:
+        """Seconds from the start of the process until it asked for its first event.
+
+        Raises FunctionError when it could not initialise.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._api.asked.wait(0.01):
+            if self._api.init_error is not None:
+                raise FunctionError(self._api.init_error)
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise FunctionError(f"{self.name} did not initialise: {self._process.poll()}")
+        return self._api.asked_at - self._api.began
+
+    @property
+    def restores(self) -> int:
+        """How often it came back from a snapshot."""
+        return self._api.restores
+
+    def invoke(self, event: Any, timeout: float = 60.0) -> Any:
+        """What the handler answers. Raises FunctionError for what it raises."""
+        self.wait()
+        self._api.events.put(event)
+        try:
+            ok, body = self._api.answers.get(timeout=timeout)
+        except queue.Empty:
+            raise FunctionError(f"{self.name} did not answer in {timeout:.0f} s") from None
+        if not ok:
+            raise FunctionError(body)
+        return json.loads(body) if body else None
+
+
+class _Api(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.function = name
+        self.events: queue.Queue[Any] = queue.Queue()
+        self.answers: queue.Queue[tuple[bool, str]] = queue.Queue()
+        self.asked = threading.Event()
+        self.began = self.asked_at = 0.0
+        self.init_error: str | None = None
+        self.restores = 0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Api
+
+    def do_GET(self) -> None:
+        if self.path == f"{_VERSION}/restore/next":
+            self.server.restores += 1
+            self._answer(200)
+            return
+        if not self.server.asked.is_set():
+            self.server.asked_at = time.perf_counter()
+            self.server.asked.set()
+        event = self.server.events.get()
+        self._answer(
+            200,
+            json.dumps(event).encode(),
+            {
+                "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
+                "Lambda-Runtime-Deadline-Ms": str(round((time.time() + 60) * 1000)),
+                "Lambda-Runtime-Invoked-Function-Arn": _ARN + self.server.function,
+                "Content-Type": "application/json",
+            },
+        )
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        if self.path == f"{_VERSION}/init/error":
+            self.server.init_error = body
+        elif self.path.startswith(f"{_VERSION}/invocation/"):
+            self.server.answers.put((self.path.endswith("/response"), body))
+        self._answer(202)
+
+    def _answer(self, status: int, body: bytes = b"", headers: Mapping[str, str] = {}) -> None:  # noqa: B006 - only read
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: standard output belongs to the function."""
+
+
+@contextmanager
+def running(
+    name: str,
+    *,
+    path: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
+    snap_start: bool = False,
+    task: Path = ROOT,
+) -> Iterator[Instance]:
+    """A function under Amazon's client, its code in `task` and its layers on `path`.
+
+    It gets this process's `PATH` and the `environment`, and nothing else; it ends with the block.
+    """
+    with _Api(name) as api:
+        threading.Thread(target=api.serve_forever, daemon=True).start()
+        given = {
+            "PATH": os.environ.get("PATH", ""),
+            "PYTHONPATH": os.pathsep.join(str(folder) for folder in (*path, task)),
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
+            "AWS_LAMBDA_FUNCTION_NAME": name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+            "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start" if snap_start else "on-demand",
+            "AWS_REGION": "eu-central-1",
+            "LAMBDA_TASK_ROOT": str(task),
+            "POWERTOOLS_SERVICE_NAME": name,
+            **(environment or {}),
+        }
+        api.began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "awslambdaric", f"functions.{name}.handler.handler"],
+            cwd=task,
+            env=given,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+        )
+        try:
+            yield Instance(name, process, api)
+        finally:
+            process.kill()
+            process.wait()
+            api.shutdown()
