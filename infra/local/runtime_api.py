@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.answers.put((self.path.endswith("/response"), body))
         self._answer(202)
 
-    def _answer(self, status: int, body: bytes = b"", headers: Mapping[str, str] = {}) -> None:  # noqa: B006 - only read
+    def _answer(self, status: int, body: bytes = b"", headers: Mapping[str, str] = {}) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
