@@ -29,7 +29,7 @@ UP = "Pulseboard is deployed"
 SECRET = f"pulseboard/{STAGE}/database"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ports:
     """Where the parts listen, on the loopback address."""
 
