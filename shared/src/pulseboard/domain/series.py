@@ -48,16 +48,14 @@ class RecentIds:
 
     def find(self, identities: Mapping[bytes, object]) -> dict[bytes, int]:
         """The ids of those that are remembered."""
-        found: dict[bytes, int] = {}
         with self._lock:
-            for key in identities:
-                known = self._young.get(key)
-                if known is None:
-                    known = self._old.pop(key, None)
-                    if known is None:
-                        continue
-                    self._put(key, known)
-                found[key] = known
+            young = self._young
+            found = {key: young[key] for key in identities if key in young}
+            if len(found) < len(identities):
+                for key in identities:
+                    if key not in found and (known := self._old.pop(key, None)) is not None:
+                        found[key] = known
+                        self._put(key, known)
         return found
 
     def remember(self, ids: Mapping[bytes, int]) -> None:

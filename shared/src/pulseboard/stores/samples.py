@@ -1,11 +1,12 @@
 """Samples on their way into `metrics_raw`: sorted, by binary COPY."""
 
 from operator import attrgetter
-from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from psycopg.errors import UniqueViolation
 
 from pulseboard.domain.batch import Batch
@@ -32,17 +33,27 @@ where metrics_raw.value is distinct from excluded.value
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a signature, flags and
 # the length of an extension; each row with its count of columns, each value with its length; an
 # end. A timestamptz is in microseconds since 2000.
-_COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
+COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = b"\xff\xff"
-_ROW = Struct(">hiqiiid")
+_ROW = np.dtype(
+    [
+        ("columns", ">i2"),
+        *(("time_size", ">i4"), ("time", ">i8")),
+        *(("series_size", ">i4"), ("series", ">i4")),
+        *(("value_size", ">i4"), ("value", ">f8")),
+    ]
+)
 _EPOCH_2000 = 946_684_800_000
-
-# A row's key is one integer, the series' id above the time in milliseconds: it sorts and compares
-# as the index does, and dictionaries of it keep the last of several values for one moment.
-_TIME_BITS = 43
-_TIME_MASK = (1 << _TIME_BITS) - 1
 _identity = attrgetter("identity")
+
+
+class _Rows(NamedTuple):
+    """Rows in the order of the unique index, each (series, time) once. Times are milliseconds."""
+
+    series: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
 def write(batch: Batch, *, key_id: UUID | None = None) -> None:
@@ -94,40 +105,50 @@ def _store(
         return _in_transaction(connection, batch, resolved, rows, copy=False)
 
 
-def _rows(batch: Batch, ids: dict[bytes, int]) -> dict[int, float]:
-    places = map(ids.__getitem__, map(_identity, batch.series))
-    return {
-        place << _TIME_BITS | time: value
-        for place, time, value in zip(places, batch.times, batch.values, strict=True)
-    }
+def _rows(batch: Batch, ids: dict[bytes, int]) -> _Rows:
+    count = len(batch.times)
+    series_ids = map(ids.__getitem__, map(_identity, batch.series))
+    rows = _Rows(
+        np.fromiter(series_ids, np.int64, count),
+        np.array(batch.times, np.int64),
+        np.array(batch.values, np.float64),
+    )
+    order = np.lexsort((rows.times, rows.series))
+    rows = _chosen(rows, order)
+    # Equal ones stand in the order in which they came: the last value is kept.
+    again = (rows.series[1:] == rows.series[:-1]) & (rows.times[1:] == rows.times[:-1])
+    return _chosen(rows, np.append(~again, True)) if again.any() else rows
+
+
+def _chosen(rows: _Rows, places: NDArray[Any]) -> _Rows:
+    return _Rows(rows.series[places], rows.times[places], rows.values[places])
 
 
 def _in_transaction(
     connection: psycopg.Connection[Any],
     batch: Batch,
     resolved: series.Resolved,
-    rows: dict[int, float],
+    rows: _Rows,
     *,
     copy: bool,
 ) -> UUID | None:
-    ordered = sorted(rows)
     with connection.transaction():
         row = connection.execute("select ingest_begin()").fetchone()
         current: UUID | None = row[0] if row else None
         if current != resolved.generation:
             return current
-        if not ordered:
+        if not len(rows.times):
             pass
         elif copy:
-            with connection.cursor().copy(_COPY) as target:
-                target.write(_binary(ordered, rows))
+            with connection.cursor().copy(COPY) as target:
+                target.write(_binary(rows))
         else:
             connection.execute(
                 _UPSERT,
                 {
-                    "series": [key >> _TIME_BITS for key in ordered],
-                    "milliseconds": [key & _TIME_MASK for key in ordered],
-                    "values": [rows[key] for key in ordered],
+                    "series": rows.series.tolist(),
+                    "milliseconds": rows.times.tolist(),
+                    "values": rows.values.tolist(),
                 },
             )
         if batch.ends:
@@ -135,12 +156,20 @@ def _in_transaction(
     return current
 
 
-def _binary(ordered: list[int], rows: dict[int, float]) -> bytes:
-    pack, bits, mask, epoch = _ROW.pack, _TIME_BITS, _TIME_MASK, _EPOCH_2000
-    packed = [
-        pack(3, 8, ((key & mask) - epoch) * 1000, 4, key >> bits, 8, rows[key]) for key in ordered
-    ]
-    return b"".join([_HEAD, *packed, _TAIL])
+def packed(batch: Batch, ids: dict[bytes, int]) -> bytes:
+    """What the COPY of a batch sends."""
+    return _binary(_rows(batch, ids))
+
+
+def _binary(rows: _Rows) -> bytes:
+    made = np.empty(len(rows.times), _ROW)
+    made["columns"] = 3
+    made["time_size"] = made["value_size"] = 8
+    made["series_size"] = 4
+    made["time"] = (rows.times - _EPOCH_2000) * 1000
+    made["series"] = rows.series
+    made["value"] = rows.values
+    return b"".join([_HEAD, made.tobytes(), _TAIL])
 
 
 def _end(connection: psycopg.Connection[Any], batch: Batch, ids: dict[bytes, int]) -> None:

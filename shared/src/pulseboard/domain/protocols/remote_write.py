@@ -36,13 +36,15 @@ from pulseboard.domain.protocols.wire import (
 from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
 
 # A sample field of 16 bytes with a value and then a timestamp of six bytes (1971 to 2109): the
-# three bytes before the value, the value, the timestamp with the byte before it.
+# three bytes before the value, the value, the timestamp with the byte before it. A value of zero
+# is left out.
 _SAMPLE = Struct("<3sd7s")
 _SAMPLE_SIZE = _SAMPLE.size
 _BEFORE_VALUE = b"\x12\x10\x09"
-_BEFORE_TIME = 0x10
+_ZERO_SIZE = 9
+_BEFORE_TIME = b"\x12\x07"
 _TIMESERIES = _LABEL = 0x0A
-_ONE_BYTE = 0x80
+_MORE = 0x80
 _SHOWN = 200
 _REASONS = 3
 
@@ -137,20 +139,27 @@ class _Reader:
             if data[position] != _TIMESERIES:
                 position = self._other(position)
                 continue
-            if position + 1 < stop and (length := data[position + 1]) < _ONE_BYTE:
+            # A length of two bytes is the usual one.
+            if position + 2 < stop and (length := data[position + 1]) < _MORE:
                 begin = position + 2
+            elif position + 2 < stop and (high := data[position + 2]) < _MORE:
+                length, begin = length - _MORE + high * _MORE, position + 3
             else:
                 length, begin = varint(data, position + 1)
             position = begin + length
             if position > stop:
                 raise WireError(f"a series of {length} bytes at byte {begin} passes the end")
             if length > _SAMPLE_SIZE:
-                tail = position - _SAMPLE_SIZE
-                key = known(data[begin:tail])
-                if key is not None:
-                    before, value, stamp = unpack(data, tail)
-                    time = moment(stamp)
-                    if time is not None and before == _BEFORE_VALUE:
+                before, value, stamp = unpack(data, position - _SAMPLE_SIZE)
+                time = moment(stamp)
+                if time is not None:
+                    if before == _BEFORE_VALUE:
+                        key = known(data[begin : position - _SAMPLE_SIZE])
+                    elif data[position - _ZERO_SIZE : position - 7] == _BEFORE_TIME:
+                        key, value = known(data[begin : position - _ZERO_SIZE]), 0.0
+                    else:
+                        key = None
+                    if key is not None:
                         add_series(key)
                         add_time(time)
                         add_value(value)
@@ -239,8 +248,9 @@ class _Reader:
             batch.series.append(key)
             batch.times.append(time)
             batch.values.append(value)
-            if data[begin - 2 : begin + 1] == _BEFORE_VALUE and data[end - 7] == _BEFORE_TIME:
-                self._moments[data[end - 7 : end]] = time
+            stamp = data[end - 7 : end]
+            if stamp == _stamp(time):
+                self._moments[stamp] = time
 
 
 class _Refused(str):
@@ -272,6 +282,12 @@ def _series_key(raw: bytes, limits: Limits) -> SeriesKey | _Refused:
     if problem is None:
         return SeriesKey.of(name, tags)
     return _Refused(f"{name[:_SHOWN] or 'a series'} {problem}")
+
+
+def _stamp(time: int) -> bytes:
+    """A timestamp of six bytes as a field; times that take fewer are made longer, and are none."""
+    low = [time >> shift & 0x7F | 0x80 for shift in (0, 7, 14, 21, 28)]
+    return bytes([0x10, *low, time >> 35 & 0x7F])
 
 
 def _shown(key: SeriesKey | _Refused) -> str:

@@ -1,0 +1,185 @@
+"""Each protocol's way in, end to end, beside a bare sorted COPY of the same rows.
+
+A request holds one sample of each series, as agents send them. It comes with a real API key
+through the whole application and ends in committed rows; the bare COPY writes as many rows of the
+same series and values, packed before the clock starts. Both take turns, on the same database.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from uuid import uuid4
+
+import httpx
+import psycopg
+
+from bench import bodies
+from functions.dev import api
+from pulseboard.contracts.auth import Role, Scope
+from pulseboard.domain import ingest
+from pulseboard.domain.batch import Batch
+from pulseboard.domain.protocols import remote_write
+from pulseboard.http.accepting import limits, recognised
+from pulseboard.stores import api_keys, database, samples, series, users
+
+METRICS = 10
+HOSTS = 1_000
+ROUNDS = 12
+WARM = 2
+_INFLATED = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One protocol: how a body of it is made, sent and decoded. Times are milliseconds."""
+
+    name: str
+    path: str
+    headers: Mapping[str, str]
+    encode: Callable[[Sequence[bodies.Row]], bytes]
+    decode: Callable[[bytes, int], Batch]
+
+
+PROTOCOLS = [
+    Protocol(
+        "JSON",
+        "/api/v1/metrics",
+        {"Content-Type": "application/json"},
+        bodies.json_points,
+        lambda body, now: ingest.parse(body, now=now, limits=limits()),
+    ),
+    Protocol(
+        "remote write",
+        "/api/v1/write",
+        {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"},
+        bodies.remote_write,
+        lambda body, now: remote_write.decode(
+            body,
+            now=now,
+            limits=limits(),
+            inflated=_INFLATED,
+            recognised=recognised("remote write"),
+        ),
+    ),
+]
+
+
+@dataclass(slots=True)
+class Measured:
+    """Seconds of each round."""
+
+    whole: list[float]
+    cpu: list[float]
+    decode: list[float]
+    resolve: list[float]
+    bare: list[float]
+
+
+def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
+    """Print, for each protocol, rates, the ratio to the bare COPY and where the time goes."""
+    hosts = HOSTS // 10 if quick else HOSTS
+    print(f"\nprotocols: {hosts * METRICS} samples a request, one of each series")
+    print(
+        f"{'':14}{'samples/s':>10} {'per CPU s':>10} {'bare COPY':>10} {'ratio':>6}"
+        f" {'decode':>7} {'resolve':>8} {'rest':>6}"
+    )
+    for protocol in PROTOCOLS:
+        _report(protocol, asyncio.run(_measure(protocol, database_url, hosts)), hosts * METRICS)
+
+
+def _report(protocol: Protocol, measured: Measured, rows: int) -> None:
+    whole, bare = median(measured.whole), median(measured.bare)
+    decode, resolve = median(measured.decode), median(measured.resolve)
+    ratio, share = bare / whole, (decode + resolve) / whole
+    print(
+        f"{protocol.name:14}{rows / whole:10,.0f} {rows / median(measured.cpu):10,.0f}"
+        f" {rows / bare:10,.0f} {ratio:6.2f} {decode / whole:7.0%} {resolve / whole:8.0%}"
+        f" {1 - share:6.0%}"
+    )
+    if protocol.name == "remote write":
+        for what, met in (
+            (f"{ratio:.2f} × bare COPY (goal: 0.7)", ratio >= 0.7),
+            (f"decode and resolve {share:.0%} of the time (goal: < 30 %)", share < 0.3),
+        ):
+            print(f"{'':14}{what}  {'met' if met else 'MISSED'}")
+
+
+async def _measure(protocol: Protocol, database_url: str, hosts: int) -> Measured:
+    now = int(time.time() * 1000)
+    measured = Measured([], [], [], [], [])
+    transport = httpx.ASGITransport(app=api())
+    headers = {"Authorization": f"Bearer {_key()}", **protocol.headers}
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
+            for turn in range(ROUNDS):
+                # Two turns' rows never meet: half a second lies between sent and copied ones.
+                moment = now - (ROUNDS - turn) * 1000
+                rows = _rows(protocol, hosts, moment)
+                body = protocol.encode(rows)
+                cpu, began = time.process_time(), time.perf_counter()
+                answer = await client.post(protocol.path, content=body, headers=headers)
+                measured.whole.append(time.perf_counter() - began)
+                measured.cpu.append(time.process_time() - cpu)
+                if not answer.is_success:
+                    raise RuntimeError(f"{protocol.name}: {answer.status_code} {answer.text}")
+                _split(protocol, body, now, connection, measured)
+    for name in ("whole", "cpu", "decode", "resolve", "bare"):
+        # The first rounds make the series and warm the maps.
+        del getattr(measured, name)[:WARM]
+    return measured
+
+
+def _split(
+    protocol: Protocol,
+    body: bytes,
+    now: int,
+    connection: psycopg.Connection[tuple[object, ...]],
+    measured: Measured,
+) -> None:
+    """Decode and resolve alone, as the request did; then the bare COPY."""
+    began = time.perf_counter()
+    batch = protocol.decode(body, now)
+    decoded = time.perf_counter()
+    resolved = series.resolve(connection, wanted=batch.wanted())
+    measured.resolve.append(time.perf_counter() - decoded)
+    measured.decode.append(decoded - began)
+    batch.times = [moment + 500 for moment in batch.times]
+    packed = samples.packed(batch, resolved.ids)
+    began = time.perf_counter()
+    with connection.transaction(), connection.cursor().copy(samples.COPY) as target:
+        target.write(packed)
+    measured.bare.append(time.perf_counter() - began)
+
+
+def _key() -> str:
+    with database.connection() as connection:
+        owner = users.create_user(
+            connection, email=f"{uuid4()}@example.com", password_hash="", role=Role.EDITOR
+        )
+        made = api_keys.create_key(
+            connection, owner_id=owner.id, name="bench", scopes=[Scope.INGEST]
+        )
+    return made.key
+
+
+def _rows(protocol: Protocol, hosts: int, moment: int) -> list[bodies.Row]:
+    family = protocol.name.replace(" ", "_").lower()
+    return [
+        (
+            f"{family}_{metric}_total",
+            {
+                "instance": f"host-{host}.example.com:9100",
+                "job": "node",
+                "region": "eu-central-1",
+                "service": f"service-{host % 20}",
+            },
+            moment,
+            # Much of what is measured is zero, which protocol buffers leave out.
+            0.0 if random.random() < 0.3 else random.random() * 1e6,
+        )
+        for host in range(hosts)
+        for metric in range(METRICS)
+    ]
