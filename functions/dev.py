@@ -14,6 +14,7 @@ from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
+from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router as ingest
@@ -40,6 +41,7 @@ def api() -> FastAPI:
             ingest,
             remote_write,
             influx,
+            datadog,
             query,
             usage,
             dashboards,
@@ -125,9 +127,12 @@ def _name_functions(app: FastAPI, document: dict[str, Any]) -> None:
             if route.include_in_schema:
                 document["paths"][route.path_format][method.lower()]["x-function"] = function
             else:
-                unpublished.append(
-                    {"path": route.path_format, "method": method, "function": function}
-                )
+                # API Gateway knows no path that ends in a slash, and leads such a request to the
+                # path without it.
+                path = route.path_format.rstrip("/")
+                entry = {"path": path, "method": method, "function": function}
+                if entry not in unpublished:
+                    unpublished.append(entry)
     if unpublished:
         document["x-unpublished"] = unpublished
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[1] / "shared" / "openapi.json"
 
-API_PATHS = ("/api/*", "/v1/*", "/write", "/ping", "/health")
+API_PATHS = ("/api/*", "/v1/*", "/write", "/ping", "/health", "/intake*")
 """What CloudFront leads to the API; all else is the SPA. Twelve at most beside each other."""
 
 

@@ -7,7 +7,7 @@ from infra.routes import API_PATHS, Route, routes
 def test_every_route_of_the_application_is_in_the_table_under_its_function() -> None:
     application = {
         Route(
-            path=route.path_format,
+            path=route.path_format.rstrip("/"),
             method=method,
             function=route.endpoint.__module__.split(".")[1],
         )

@@ -1,5 +1,6 @@
 import agent from '../../../../docs/agents/snippets/agent.sh?raw'
 import curl from '../../../../docs/agents/snippets/curl.sh?raw'
+import datadog from '../../../../docs/agents/snippets/datadog.yaml?raw'
 import influxdb from '../../../../docs/agents/snippets/influxdb.py?raw'
 import prometheus from '../../../../docs/agents/snippets/prometheus.yml?raw'
 import python from '../../../../docs/agents/snippets/send.py?raw'
@@ -46,6 +47,14 @@ export const AGENTS: Agent[] = [
     where: 'Add this to telegraf.conf:',
     text: telegraf,
     after: 'Then restart it: systemctl restart telegraf.',
+  },
+  {
+    id: 'datadog',
+    name: 'Datadog Agent',
+    about: 'All that the Agent measures, here as well: it goes on sending to Datadog.',
+    where: 'Add this to /etc/datadog-agent/datadog.yaml:',
+    text: datadog,
+    after: 'Then restart it: systemctl restart datadog-agent.',
   },
   {
     id: 'influxdb',

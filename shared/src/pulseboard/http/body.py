@@ -13,6 +13,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 # What is left of it when a gateway took the body for text.
 _GZIP_AS_TEXT = "\x1f\ufffd".encode()
 _GZIP_WINDOW = 31
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 async def read_body(request: Request) -> bytes:
@@ -46,32 +47,61 @@ def inflate(body: bytes, *, limit: int) -> bytes:
     `application/octet-stream`. Stops at `limit` bytes. Raises PayloadTooLarge beyond it,
     InvalidRequest for broken gzip.
     """
+    if body.startswith(_GZIP_MAGIC):
+        return _inflate_zlib(body, limit, _GZIP_WINDOW, "gzip")
     if body.startswith(_GZIP_AS_TEXT):
         raise InvalidRequest(
             "The gzip body was taken for text on its way here: send it as Content-Type: "
             "application/octet-stream, or without compression."
         )
-    if not body.startswith(_GZIP_MAGIC):
-        if len(body) > limit:
-            raise _inflates_too_much(limit)
-        return body
+    if len(body) > limit:
+        raise _inflates_too_much(limit)
+    return body
+
+
+def inflate_any(body: bytes, *, limit: int) -> bytes:
+    """The same, also for deflate (zlib) and zstd: for bodies that can't begin like one of them."""
+    if body.startswith(_ZSTD_MAGIC):
+        return _inflate_zstd(body, limit)
+    # RFC 1950: the method and window, and with the next byte a multiple of 31.
+    if body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0:
+        return _inflate_zlib(body, limit, zlib.MAX_WBITS, "deflate")
+    return inflate(body, limit=limit)
+
+
+def _inflate_zlib(body: bytes, limit: int, window: int, name: str) -> bytes:
     parts: list[bytes] = []
     room = limit
     rest = body
     try:
         while rest:
-            member = zlib.decompressobj(_GZIP_WINDOW)
+            member = zlib.decompressobj(window)
             part = member.decompress(rest, room + 1)
             if len(part) > room:
                 raise _inflates_too_much(limit)
             if not member.eof:
-                raise InvalidRequest("The gzip body ends before it is complete.")
+                raise InvalidRequest(f"The {name} body ends before it is complete.")
             parts.append(part)
             room -= len(part)
             rest = member.unused_data
     except zlib.error as error:
-        raise InvalidRequest(f"The body is broken gzip: {error}.") from None
+        raise InvalidRequest(f"The body is broken {name}: {error}.") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _inflate_zstd(body: bytes, limit: int) -> bytes:
+    from cramjam import DecompressionError, zstd
+
+    room = bytearray(limit + 1)
+    try:
+        used = zstd.decompress_into(body, room)
+    except DecompressionError as error:
+        if "whole buffer" in str(error):
+            raise _inflates_too_much(limit) from None
+        raise InvalidRequest(f"The body is broken zstd: {error}.") from None
+    if used > limit:
+        raise _inflates_too_much(limit)
+    return bytes(memoryview(room)[:used])
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

@@ -1,0 +1,108 @@
+"""Datadog's intake, as its Agent and its client libraries send to it.
+
+    Content-Type                 /series         /sketches  /distribution_points
+    application/json             JSON            400        JSON
+    anything else, body `{…`     JSON            400        JSON
+    anything else                MetricPayload   sketches   400
+
+Bodies may be compressed by deflate, gzip or zstd, whatever the headers say. What the Agent also
+sends and is no metric (checks, events, metadata) is acknowledged and dropped, for it would be
+sent again otherwise. A wrong key is 403, as from Datadog: the Agent retries after 401.
+"""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from pulseboard.domain.batch import Batch
+from pulseboard.domain.protocols.datadog.json_series import decode_json
+from pulseboard.domain.protocols.datadog.payloads import decode_series, decode_sketches
+from pulseboard.exceptions import PulseboardError
+from pulseboard.http.accepting import limits, now, recognised, store
+from pulseboard.http.access import Pusher, refuse_keys_in_url
+from pulseboard.http.body import RawBody, inflate_any
+from pulseboard.http.error_shapes import answering
+from pulseboard.http.media import media_type
+from pulseboard.settings import settings
+
+_NAMED = 10
+
+
+def _shape(error: PulseboardError) -> Response:
+    status = 403 if error.status == 401 else error.status
+    return JSONResponse({"errors": [error.message]}, status_code=status)
+
+
+router = APIRouter(
+    tags=["datadog"],
+    route_class=answering(_shape),
+    include_in_schema=False,
+    dependencies=[Depends(refuse_keys_in_url)],
+)
+
+
+@router.post("/api/v1/series")
+@router.post("/api/v1/distribution_points")
+def submit_series_v1(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
+    """Store series of version 1."""
+    return _answer(_series(caller, request, body), {"status": "ok"})
+
+
+@router.post("/api/v2/series")
+def submit_series_v2(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
+    """Store series of version 2."""
+    return _answer(_series(caller, request, body), {"errors": []})
+
+
+@router.post("/api/beta/sketches")
+def submit_sketches(caller: Pusher, body: RawBody) -> JSONResponse:
+    """Store count, sum, min, max and avg of the Agent's distributions."""
+    batch = decode_sketches(
+        _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
+    )
+    store(batch, caller=caller)
+    return _answer(batch, {"status": "ok"})
+
+
+@router.get("/api/v1/validate")
+def validate_key(caller: Pusher) -> JSONResponse:
+    """That the key is good for sending; 403 otherwise."""
+    return JSONResponse({"valid": True})
+
+
+@router.post("/api/v1/check_run")
+@router.post("/api/v1/events")
+@router.post("/api/v1/metadata")
+@router.post("/api/v2/events")
+@router.post("/api/v2/host_metadata")
+@router.post("/api/v2/service_checks")
+@router.post("/intake")
+@router.post("/intake/")
+def drop_what_is_no_metric(caller: Pusher) -> JSONResponse:
+    """Acknowledge and drop."""
+    return JSONResponse({"status": "ok"}, status_code=202)
+
+
+def _series(caller: Pusher, request: Request, body: bytes) -> Batch:
+    content = _inflated(body)
+    # A MetricPayload can't begin with `{`: that would be a field of an unknown kind.
+    is_json = media_type(request)[0] == "application/json" or content.startswith(b"{")
+    decode = decode_json if is_json else decode_series
+    batch = decode(content, now=now(), limits=limits(), recognised=recognised("datadog"))
+    store(batch, caller=caller)
+    return batch
+
+
+def _inflated(body: bytes) -> bytes:
+    return inflate_any(body, limit=settings().ingest_max_inflated_bytes)
+
+
+def _answer(batch: Batch, good: dict[str, Any]) -> JSONResponse:
+    if not batch.rejected:
+        return JSONResponse(good, status_code=202)
+    named = [f"series {issue.index} {issue.message}" for issue in batch.issues[:_NAMED]]
+    if batch.rejected > _NAMED:
+        named.append(f"and {batch.rejected - _NAMED} more")
+    status = 202 if batch.accepted else 400
+    return JSONResponse({**good, "errors": named}, status_code=status)

@@ -1,0 +1,126 @@
+"""Datadog's intake over HTTP into a real database, and its own client against a live server."""
+
+import json
+import time
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cramjam import zstd
+from fastapi.testclient import TestClient
+
+from functions.dev import api
+from pulseboard.settings import settings
+from pulseboard.stores import database
+from tests.datadog_messages import payload, series, sketch
+
+pytestmark = pytest.mark.integration
+V1, V2 = "/api/v1/series", "/api/v2/series"
+
+
+@pytest.fixture
+def agent(ingest_key: str) -> Iterator[TestClient]:
+    headers = {"DD-API-KEY": ingest_key}
+    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
+        yield caller
+
+
+def stored() -> list[Any]:
+    with database.connection() as connection:
+        return connection.execute(
+            "select d.name, s.tags, r.value from metrics_raw r "
+            "join metric_series s on s.id = r.series_id "
+            "join metric_definitions d on d.id = s.metric_id order by d.name, r.time"
+        ).fetchall()
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def test_the_agents_series_and_sketches_are_stored(agent: TestClient) -> None:
+    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}
+    body = payload([series("system.cpu.idle", [(now(), 97.5)], tags=["env:prod"])])
+    answer = agent.post(V2, content=bytes(zstd.compress(body)), headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"errors": []})
+    body = payload([sketch("took", [(now(), 2, 1, 3, 2, 4)])])
+    headers["Content-Encoding"] = "deflate"
+    answer = agent.post("/api/beta/sketches", content=zlib.compress(body), headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"status": "ok"})
+    host = {"host": "web-1"}
+    assert stored() == [
+        ("system.cpu.idle", {**host, "env": "prod"}, 97.5),
+        ("took.avg", host, 2),
+        ("took.count", host, 2),
+        ("took.max", host, 3),
+        ("took.min", host, 1),
+        ("took.sum", host, 4),
+    ]
+
+
+@pytest.mark.parametrize("headers", [{"Content-Type": "application/json"}, {"Content-Type": ""}])
+def test_json_whatever_the_headers(agent: TestClient, headers: dict[str, str]) -> None:
+    one = {"metric": "a.b", "points": [[now(), 1]], "type": "count", "interval": 10}
+    body = zlib.compress(json.dumps({"series": [one]}).encode())
+    answer = agent.post(V1, content=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"status": "ok"})
+    listed = agent.get("/api/v1/metrics", headers={"Authorization": agent.headers["DD-API-KEY"]})
+    assert listed.status_code == 401
+    with database.connection() as connection:
+        [(kind, text)] = connection.execute(
+            "select type, description from metric_definitions"
+        ).fetchall()
+    assert kind == "gauge"
+    assert "take no rate" in text
+
+
+def test_a_partly_bad_body_keeps_the_good(agent: TestClient) -> None:
+    good = {"metric": "good", "points": [[now(), 1]]}
+    bad = {"metric": "bad", "points": [[now() + 10_000, 1]]}
+    answer = agent.post(V1, json={"series": [good, bad]})
+    assert answer.status_code == 202
+    assert answer.json()["errors"][0].startswith('series 1 "bad" has a point at')
+    answer = agent.post(V2, json={"series": [bad]})
+    assert answer.status_code == 400
+    assert len(answer.json()["errors"]) == 1
+    assert stored() == [("good", {}, 1)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/check_run", "/api/v1/events", "/api/v1/metadata", "/api/v2/events", "/intake/",
+     "/api/v2/host_metadata", "/api/v2/service_checks", "/intake"],
+)  # fmt: skip
+def test_what_is_no_metric_is_acknowledged(agent: TestClient, path: str) -> None:
+    answer = agent.post(path, content=b"anything", follow_redirects=False)
+    assert answer.status_code == 202
+    assert agent.post(path, headers={"DD-API-KEY": "pb_wrong"}).status_code == 403
+
+
+def test_a_key_is_checked(agent: TestClient) -> None:
+    assert agent.get("/api/v1/validate").json() == {"valid": True}
+    answer = agent.get("/api/v1/validate", headers={"DD-API-KEY": "pb_wrong"})
+    assert answer.status_code == 403
+    assert "unknown" in answer.json()["errors"][0]
+    answer = agent.post(f"{V1}?api_key=secret", json={"series": []})
+    assert answer.status_code == 400
+    assert "in a header" in answer.json()["errors"][0]
+
+
+def test_errors_have_datadogs_shape(agent: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = agent.post(V2, content=b"not this")
+    assert answer.status_code == 400
+    assert "neither JSON nor" in answer.json()["errors"][0]
+    many = {"metric": "a", "points": [[now() - n, 1] for n in range(10_001)]}
+    assert agent.post(V1, json={"series": [many]}).status_code == 413
+    bomb = zlib.compress(b" " * (settings().ingest_max_inflated_bytes + 1))
+    assert agent.post(V1, content=bomb).status_code == 413
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
+    database.close()
+    settings.cache_clear()
+    answer = agent.post(V1, json={"series": []})
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json()["errors"]
