@@ -25,7 +25,7 @@ from pulseboard.contracts.auth import Role
 from pulseboard.http import accepting, alert_reads
 from pulseboard.migrate import migrate
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, descriptions, series
+from pulseboard.stores import cache, database, descriptions, known_keys, series, spill
 from tests.proxy import Proxy
 
 ADMIN_EMAIL = "admin@example.com"
@@ -130,6 +130,8 @@ def _forget() -> None:
     series.forget()
     descriptions.forget()
     accepting.recognised.cache_clear()
+    known_keys.forget()
+    spill.forget()
     database.close()
     cache.close()
 

@@ -37,10 +37,12 @@ from pulseboard.settings import settings
 from pulseboard.stores import (
     api_keys,
     database,
+    known_keys,
     login_tokens,
     passwords,
     rate_limits,
     sessions,
+    spill,
     status,
     users,
 )
@@ -113,6 +115,7 @@ def get_status(caller: Reader) -> ApiResponse[Status]:
                 "jobs": jobs,
                 "metrics_count": metrics_count,
                 "series_count": series_count,
+                "spill": spill.status(),
             }
         )
     )
@@ -265,4 +268,5 @@ def revoke_api_key(caller: Member, key_id: UUID) -> None:
     """Revoke a key of one's own; any key for an admin."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
-        api_keys.revoke_key(connection, key_id=key_id, owner_id=owner_id)
+        hashed = api_keys.revoke_key(connection, key_id=key_id, owner_id=owner_id)
+    known_keys.revoked(hashed)

@@ -16,12 +16,9 @@ import psycopg
 from pulseboard.domain.alert_changes import Live
 from pulseboard.domain.alert_index import RuleIndex
 from pulseboard.domain.alerting import TICK, tick_at
-from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.domain.notifications import Outgoing
-from pulseboard.exceptions import PulseboardError
 from pulseboard.http import alert_reads
 from pulseboard.http.alert_decision import Decision, decide
-from pulseboard.observability import logger
 from pulseboard.settings import settings
 from pulseboard.stores import (
     alert_cache,
@@ -29,9 +26,9 @@ from pulseboard.stores import (
     alert_silences,
     alert_state,
     database,
-    samples,
 )
 from pulseboard.stores.alert_state import Head
+from pulseboard.stores.own_metrics import note
 
 GAP = 3
 """More missed ticks than this and we were away: data that is missing then says nothing."""
@@ -236,18 +233,11 @@ def _apply(memory: _Memory, decision: Decision) -> None:
 
 def _measure(report: Report) -> None:
     """Write the tick's own metrics beside everybody's; they are worth less than the tick."""
-    moment = int(time.time() * 1000)
-    batch = Batch()
-    for name, value in {
-        "pulseboard_alert_rules": float(report.rules),
-        "pulseboard_alert_rules_failing": float(report.failing),
-        "pulseboard_alert_tick_seconds": report.seconds,
-        "pulseboard_alert_lag_seconds": report.lag,
-    }.items():
-        batch.series.append(SeriesKey.of(name, {}))
-        batch.times.append(moment)
-        batch.values.append(value)
-    try:
-        samples.write(batch)
-    except (PulseboardError, psycopg.Error) as error:
-        logger().warning("the tick's own metrics were not written", exc_info=error)
+    note(
+        {
+            "pulseboard_alert_rules": report.rules,
+            "pulseboard_alert_rules_failing": report.failing,
+            "pulseboard_alert_tick_seconds": report.seconds,
+            "pulseboard_alert_lag_seconds": report.lag,
+        }
+    )

@@ -1,4 +1,4 @@
-"""What EventBridge and Step Functions do on AWS: maintain every minute, a tick every ten seconds.
+"""What AWS's schedules and events do: maintain every minute, a tick every ten seconds, a drain.
 
 As there, notifications are sent beside the wait for the next tick, so a slow receiver delays
 none, and what became of them goes back to `evaluate`.
@@ -11,17 +11,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from functions.drain import handler as drain
 from functions.evaluate import handler as evaluate
 from functions.maintain import handler as maintain
 from functions.notify import handler as notify
 
 MINUTE = 60.0
 TICK = 10.0
+DRAIN = 5.0
 
 
 def main() -> None:
     """Call each handler when it is due, until the process is ended."""
     threading.Thread(target=_forever, args=(_maintain, MINUTE), daemon=True).start()
+    threading.Thread(target=_forever, args=(_drain, DRAIN), daemon=True).start()
     with ThreadPoolExecutor(4) as senders:
         _forever(lambda: _tick(senders), TICK)
 
@@ -37,6 +40,10 @@ def _forever(beat: Callable[[], None], interval: float) -> None:
 
 def _maintain() -> None:
     maintain.handler({}, None)
+
+
+def _drain() -> None:
+    drain.handler({}, None)
 
 
 def _tick(senders: ThreadPoolExecutor) -> None:

@@ -54,6 +54,7 @@ class Supervisor:
         # Receivers of a newcomer's first alert run on this machine.
         os.environ.setdefault("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
         os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+        os.environ.setdefault("PULSEBOARD_SPILL_DIR", str(self.data / "spill"))
         if STATIC.is_dir():
             os.environ.setdefault("PULSEBOARD_STATIC_DIR", str(STATIC))
         self.parts.start_data(

@@ -109,6 +109,48 @@ class Settings(BaseSettings):
         "same estimate.",
     )
 
+    # While the database is away
+    spill_dir: Path | None = Field(
+        default=None, description="Directory that takes accepted samples the database can't take."
+    )
+    spill_bucket: str | None = Field(
+        default=None, description="The same as an S3 bucket; it goes before the directory."
+    )
+    spill_wait: float = Field(
+        default=1.0, gt=0, description="Wait of ingest for a connection before it spills."
+    )
+    spill_pause: float = Field(
+        default=2.0,
+        gt=0,
+        description="After a failure, time between two tries of ingest to reach the database.",
+    )
+    spill_write_timeout: float = Field(
+        default=8.0, gt=0, description="Time the database has for a batch before it is spilled."
+    )
+    spill_max_bytes: int = Field(
+        default=2**30, ge=1024, description="Spilled bytes; beyond, samples are refused with 503."
+    )
+    spill_max_files: int = Field(
+        default=100_000, ge=1, description="Spilled batches; beyond, samples are refused with 503."
+    )
+    spill_max_age: int = Field(
+        default=43_200,
+        ge=60,
+        description="Age of the oldest spilled batch at which samples are refused with 503. With "
+        "`ingest_max_age` it must stay inside the rollups' look-back of 6 days 12 hours.",
+    )
+    drain_max_samples: int = Field(
+        default=50_000, ge=1, description="Samples drained in one transaction."
+    )
+    drain_max_files: int = Field(
+        default=200, ge=1, description="Spilled batches drained in one transaction."
+    )
+    key_remembered: int = Field(
+        default=3600,
+        ge=0,
+        description="While the database is away, a key that was valid within this time may push.",
+    )
+
     # Queries
     query_max_range: int = Field(default=400 * 86_400, ge=60, description="Longest range.")
     query_max_series: int = Field(default=1_000, ge=1, description="Series in one answer.")

@@ -35,8 +35,17 @@ class JobStatus(Contract):
     late: bool = False
 
 
+class SpillStatus(Contract):
+    """Accepted samples that wait for the database: batches, and those that never can be written."""
+
+    files: int = Field(default=0, ge=0)
+    bytes: int = Field(default=0, ge=0)
+    oldest_seconds: float = Field(default=0, ge=0)
+    dead: int = Field(default=0, ge=0)
+
+
 class Status(Contract):
-    """Version, parts, breaker and background jobs."""
+    """Version, parts, breaker and background jobs; `spill` is null where nobody knows."""
 
     version: str
     time: UtcTime
@@ -45,3 +54,4 @@ class Status(Contract):
     jobs: list[JobStatus] = Field(default_factory=list)
     metrics_count: int = Field(default=0, ge=0)
     series_count: int = Field(default=0, ge=0)
+    spill: SpillStatus | None = None

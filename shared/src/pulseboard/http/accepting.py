@@ -5,9 +5,11 @@ from time import time
 
 from pulseboard.domain.batch import Batch, Limits
 from pulseboard.domain.protocols.recognised import Recognised
+from pulseboard.exceptions import Unavailable
 from pulseboard.http.access import Principal
+from pulseboard.observability import logger
 from pulseboard.settings import settings
-from pulseboard.stores import samples
+from pulseboard.stores import samples, spill
 
 
 def limits() -> Limits:
@@ -37,6 +39,17 @@ def store(batch: Batch, *, caller: Principal) -> None:
     """Store a decoded batch. Series beyond the limits are moved to the batch's refusals.
 
     When this returns, the samples that the batch still counts as accepted will not be lost.
-    Raises Unavailable, which agents answer by sending again.
+    They are in the database, or spilled on a durable place when it does not take them in time.
+    Raises Unavailable, which agents answer by sending again, when there is no such place either.
     """
-    samples.write(batch, key_id=caller.key_id)
+    if spill.place() is None:
+        samples.write(batch, key_id=caller.key_id)
+        return
+    arrived = now()
+    try:
+        samples.write_or_fail_fast(batch, key_id=caller.key_id)
+    except Unavailable as error:
+        if batch.accepted == 0:
+            raise
+        logger().warning("batch spilled", extra={"why": error.message, "samples": batch.accepted})
+        spill.keep(batch, key_id=caller.key_id, arrived=arrived, before=samples.finished())

@@ -23,9 +23,9 @@ from fastapi import Request, Security
 from fastapi.security import SecurityScopes
 
 from pulseboard.contracts.auth import Role, Scope
-from pulseboard.exceptions import Forbidden, InvalidRequest, Unauthorized
+from pulseboard.exceptions import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from pulseboard.settings import settings
-from pulseboard.stores import api_keys, database, sessions
+from pulseboard.stores import api_keys, database, known_keys, sessions, spill
 
 SESSION_COOKIE = "pulseboard_session"
 _RANKS = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2}
@@ -127,8 +127,7 @@ def bearer(request: Request) -> str | None:
 
 
 def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
-    with database.connection() as connection:
-        found = api_keys.find_by_secret(connection, secret=secret)
+    found = _find_pusher(secret) if Scope.INGEST in key_scopes else _find_key(secret)
     if found is None:
         raise Unauthorized("This API key is unknown, revoked, or its owner is disabled.")
     if not key_scopes:
@@ -144,6 +143,30 @@ def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
         key_id=found.id,
         scopes=scopes,
     )
+
+
+def _find_key(secret: str) -> api_keys.KnownKey | None:
+    with database.connection() as connection:
+        return api_keys.find_by_secret(connection, secret=secret)
+
+
+def _find_pusher(secret: str) -> api_keys.KnownKey | None:
+    """The key; as it was remembered while the database is away, since its samples are spilled."""
+    if spill.place() is None:
+        return _find_key(secret)
+    try:
+        with database.hurried() as connection:
+            found = api_keys.find_by_secret(connection, secret=secret)
+    except Unavailable:
+        remembered = known_keys.recall(secret)
+        if remembered is None:
+            raise
+        return remembered
+    if found is None:
+        known_keys.drop(secret)
+    else:
+        known_keys.remember(secret, found)
+    return found
 
 
 def _by_session(request: Request, roles: list[Role]) -> Principal:

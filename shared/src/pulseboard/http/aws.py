@@ -9,7 +9,7 @@ from mangum import Mangum
 
 from pulseboard.http.app import create_app
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, secrets, series
+from pulseboard.stores import cache, database, secrets, series, spill_bucket
 
 
 def lambda_handler(routers: Sequence[APIRouter]) -> Mangum:
@@ -31,6 +31,8 @@ def before_snapshot() -> None:
     secrets.forget()
     if settings().database_secret is not None:
         secrets.client()
+    if settings().spill_bucket is not None:
+        spill_bucket.client()
 
 
 def after_restore() -> None:

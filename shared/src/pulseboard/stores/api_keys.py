@@ -33,7 +33,8 @@ class KnownKey:
     owner_email: str
 
 
-def _hash(secret: str) -> bytes:
+def hash_secret(secret: str) -> bytes:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -53,7 +54,7 @@ def create_key(
                 owner_id,
                 name,
                 secret[:SHOWN_CHARACTERS],
-                _hash(secret),
+                hash_secret(secret),
                 sorted({str(scope) for scope in scopes}),
             ),
         )
@@ -80,7 +81,7 @@ def find_by_secret(connection: psycopg.Connection[Any], *, secret: str) -> Known
         )
         select id, scopes, owner_id, role, email from found
         """,
-        (_hash(secret),),
+        (hash_secret(secret),),
     ).fetchone()
     if row is None:
         return None
@@ -122,15 +123,21 @@ def find_by_ids(connection: psycopg.Connection[Any], *, ids: Sequence[UUID]) -> 
         return {key.id: key for key in cursor}
 
 
-def revoke_key(connection: psycopg.Connection[Any], *, key_id: UUID, owner_id: UUID | None) -> None:
-    """Revoke for good; again is no error. Raises NotFound when it is not this owner's."""
+def revoke_key(
+    connection: psycopg.Connection[Any], *, key_id: UUID, owner_id: UUID | None
+) -> bytes:
+    """Revoke for good; again is no error. Gives the hash of the secret.
+
+    Raises NotFound when it is not this owner's.
+    """
     row = connection.execute(
         """
         update api_keys set revoked_at = coalesce(revoked_at, now())
         where id = %(id)s and (%(owner)s::uuid is null or owner_id = %(owner)s)
-        returning id
+        returning key_hash
         """,
         {"id": key_id, "owner": owner_id},
     ).fetchone()
     if row is None:
         raise NotFound("There is no such API key.")
+    return bytes(row[0])

@@ -16,12 +16,17 @@ _LOOKED_AT = 2_000
 
 
 def refuse(
-    connection: psycopg.Connection[Any], *, new: Mapping[bytes, SeriesKey], key_id: UUID | None
+    connection: psycopg.Connection[Any],
+    *,
+    new: Mapping[bytes, SeriesKey],
+    key_id: UUID | None,
+    paced: bool = True,
 ) -> dict[bytes, str]:
     """Of series that are about to be made, those beyond a limit, each with the reason.
 
     Limits: series of one metric, series of one API key, and series that one key may add in a
-    minute. Concurrent writers may pass a limit by one batch each.
+    minute, unless the samples were accepted earlier and are not `paced`. Concurrent writers may
+    pass a limit by one batch each.
     """
     configured = settings()
     refused: dict[bytes, str] = {}
@@ -40,12 +45,15 @@ def refuse(
             refused |= dict.fromkeys(beyond, reason)
     if key_id is not None:
         left = [key for key in new if key not in refused]
-        refused |= _refuse_for_key(connection, {key: new[key] for key in left}, key_id)
+        refused |= _refuse_for_key(connection, {key: new[key] for key in left}, key_id, paced)
     return refused
 
 
 def _refuse_for_key(
-    connection: psycopg.Connection[Any], new: Mapping[bytes, SeriesKey], key_id: UUID
+    connection: psycopg.Connection[Any],
+    new: Mapping[bytes, SeriesKey],
+    key_id: UUID,
+    paced: bool,
 ) -> dict[bytes, str]:
     configured = settings()
     # Both counts are served by metric_series_key.
@@ -67,7 +75,7 @@ def _refuse_for_key(
         },
     ).fetchone()
     total, young = (row[0], row[1]) if row else (0, 0)
-    limits = (
+    limits = [
         (
             configured.series_max_per_key - total,
             f"this API key has {configured.series_max_per_key} series, the most that one may have",
@@ -76,8 +84,8 @@ def _refuse_for_key(
             configured.series_max_new_per_minute - young,
             f"this API key may add {configured.series_max_new_per_minute} series a minute",
         ),
-    )
-    room, sentence = min(limits)
+    ]
+    room, sentence = min(limits if paced else limits[:1])
     beyond = list(new)[max(0, room) :]
     if not beyond:
         return {}

@@ -15,10 +15,12 @@ import psycopg
 import pybreaker
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from pulseboard.domain.gate import Gate
 from pulseboard.exceptions import Unavailable
 from pulseboard.settings import settings
 from pulseboard.stores import secrets
 from pulseboard.stores.breaker import SharedState
+from pulseboard.stores.deadlines import cut_after
 
 IDLE = 5.0
 """Seconds after which a connection is asked whether it lives before it is used."""
@@ -33,6 +35,8 @@ class _Connection(psycopg.Connection[Any]):
 _lock = threading.Lock()
 _pool: ConnectionPool[_Connection] | None = None
 _breaker: pybreaker.CircuitBreaker | None = None
+_gate: Gate | None = None
+_patience = threading.local()
 
 
 def pool() -> ConnectionPool[_Connection]:
@@ -50,6 +54,8 @@ def pool() -> ConnectionPool[_Connection]:
                 min_size=0,
                 max_size=configured.database_pool_size,
                 timeout=configured.database_connect_timeout,
+                # Its own tries back off for minutes, during which no caller starts a new one.
+                reconnect_timeout=configured.database_connect_timeout,
                 kwargs={
                     "autocommit": True,
                     "prepare_threshold": None,
@@ -71,7 +77,9 @@ def _check(connection: _Connection) -> None:
     something.register(connection, select.POLLIN)
     if 0 <= idle < IDLE and not something.poll(0):
         return
-    ConnectionPool.check_connection(connection)
+    seconds = getattr(_patience, "seconds", settings().database_connect_timeout)
+    with cut_after(connection, seconds):
+        ConnectionPool.check_connection(connection)
 
 
 def breaker() -> pybreaker.CircuitBreaker:
@@ -104,21 +112,23 @@ def is_outage(error: BaseException) -> bool:
 
 def close() -> None:
     """Close all connections and forget the breaker: before a snapshot, and between tests."""
-    global _pool, _breaker
+    global _pool, _breaker, _gate
     with _lock:
-        closing, _pool, _breaker = _pool, None, None
+        closing, _pool, _breaker, _gate = _pool, None, None, None
     if closing is not None:
         closing.close()
 
 
 @contextmanager
-def connection() -> Iterator[psycopg.Connection[Any]]:
+def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]]:
     """A connection in autocommit mode; use `connection.transaction()` for more than a statement.
 
-    Raises Unavailable when the database does not answer or the breaker is open.
+    Raises Unavailable when the database does not answer (within `wait` seconds, by default
+    `database_connect_timeout`) or the breaker is open.
     """
+    _patience.seconds = wait or settings().database_connect_timeout
     try:
-        with breaker().calling(), pool().connection() as taken:
+        with breaker().calling(), pool().connection(timeout=wait) as taken:
             try:
                 yield taken
             finally:
@@ -132,3 +142,38 @@ def connection() -> Iterator[psycopg.Connection[Any]]:
         if not is_outage(error):
             raise
         raise Unavailable("The database is not answering. Try again in a moment.") from error
+
+
+def gate() -> Gate:
+    """Whether those who can do without the database should try it."""
+    global _gate
+    with _lock:
+        if _gate is None:
+            _gate = Gate(settings().spill_pause)
+        return _gate
+
+
+@contextmanager
+def hurried() -> Iterator[psycopg.Connection[Any]]:
+    """A connection for who has another way: a short wait, and none after a recent failure.
+
+    What takes longer than `spill_write_timeout` is cut off, whatever it waits for: a lock, a
+    stalled disk, a peer that is gone. Raises Unavailable.
+    """
+    configured, turn = settings(), gate()
+    if not turn.admits(time.monotonic()):
+        raise Unavailable("The database did not answer a moment ago. Try again shortly.")
+    try:
+        with (
+            connection(wait=configured.spill_wait) as taken,
+            cut_after(taken, configured.spill_write_timeout),
+        ):
+            yield taken
+    except Unavailable:
+        turn.failed(time.monotonic())
+        raise
+    except BaseException:
+        # It did answer, if not as was hoped.
+        turn.passed()
+        raise
+    turn.passed()

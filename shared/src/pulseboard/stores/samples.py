@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from psycopg.errors import UniqueViolation
 
 from pulseboard.domain.batch import Batch
+from pulseboard.domain.spilled import Finished
 from pulseboard.exceptions import Unavailable
 from pulseboard.observability import logger
 from pulseboard.settings import settings
@@ -29,10 +30,18 @@ from unnest(
 on conflict (series_id, time) do update set value = excluded.value
 where metrics_raw.value is distinct from excluded.value
 """
+# Of what came late only rows written by transactions older than `before` are replaced: they were
+# there when it arrived. `xmin` of a row that was in the columnstore is our own transaction's.
+_LATE = _UPSERT + "  and age(metrics_raw.xmin) > age(%(before)s::xid)"
+# https://www.postgresql.org/docs/current/transaction-id.html: 2 is older than every transaction.
+_OLDEST = 2
+# Timeouts, locks, deadlocks, a server that has become a standby: another time it may well work.
+_PASSING = frozenset({"25006", "25P03", "40001", "40P01", "55P03", "57014"})
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a signature, flags and
 # the length of an extension; each row with its count of columns, each value with its length; an
 # end. A timestamptz is in microseconds since 2000.
+_BEGIN = "select ingest_begin(), pg_snapshot_xmin(pg_current_snapshot())::xid::text"
 COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = b"\xff\xff"
@@ -46,6 +55,41 @@ _ROW = np.dtype(
 )
 _EPOCH_2000 = 946_684_800_000
 _identity = attrgetter("identity")
+_finished: Finished | None = None
+
+
+def finished() -> Finished | None:
+    """Where in the database's history this process was last: what was stored before is older."""
+    return _finished
+
+
+def write_or_fail_fast(batch: Batch, *, key_id: UUID | None) -> None:
+    """`write` for who has another way to keep the samples: a short wait and no second try.
+
+    Raises Unavailable also when the database is overloaded, locked or read-only.
+    """
+    with database.hurried() as connection:
+        try:
+            _write(connection, batch, key_id)
+        except psycopg.Error as error:
+            if error.sqlstate not in _PASSING:
+                raise
+            raise Unavailable("The database is overloaded. Try again in a moment.") from error
+
+
+def write_late(batch: Batch, *, key_id: UUID | None, before: Finished | None) -> None:
+    """`write` for samples that arrived a while ago, when `before` was the state of the database.
+
+    A value that is stored is replaced only if it is certain that it was there when these arrived.
+    The series that `key_id` may add in a minute are not limited.
+    """
+    with database.connection() as connection:
+        try:
+            _write(connection, batch, key_id, late=before or Finished(UUID(int=0), _OLDEST))
+        except psycopg.Error as error:
+            if error.sqlstate not in _PASSING:
+                raise
+            raise Unavailable("The database is overloaded. Try again in a moment.") from error
 
 
 class _Rows(NamedTuple):
@@ -64,11 +108,13 @@ def write(batch: Batch, *, key_id: UUID | None = None) -> None:
     a replay changes nothing. Raises Unavailable when the database does not answer.
     """
     try:
-        _write(batch, key_id)
+        with database.connection() as connection:
+            _write(connection, batch, key_id)
     except Unavailable as error:
         if not _worth_a_retry(error):
             raise
-        _write(batch, key_id)
+        with database.connection() as connection:
+            _write(connection, batch, key_id)
 
 
 def _worth_a_retry(error: Unavailable) -> bool:
@@ -80,29 +126,39 @@ def _worth_a_retry(error: Unavailable) -> bool:
     return cause.sqlstate is None or cause.sqlstate.startswith(("40", "57P"))
 
 
-def _write(batch: Batch, key_id: UUID | None) -> None:
-    with database.connection() as connection:
-        for _ in range(_ATTEMPTS):
-            resolved = series.resolve(connection, wanted=batch.wanted(), key_id=key_id)
-            batch.drop(resolved.refused, errors=settings().ingest_max_errors)
-            current = _store(connection, batch, resolved)
-            if current == resolved.generation:
-                break
-            series.forget(current)
-        else:
-            raise Unavailable("Series are being deleted while they are written. Try again.")
-        _after(connection, batch, resolved, key_id)
+def _write(
+    connection: psycopg.Connection[Any],
+    batch: Batch,
+    key_id: UUID | None,
+    *,
+    late: Finished | None = None,
+) -> None:
+    for _ in range(_ATTEMPTS):
+        resolved = series.resolve(
+            connection, wanted=batch.wanted(), key_id=key_id, paced=late is None
+        )
+        batch.drop(resolved.refused, errors=settings().ingest_max_errors)
+        current = _store(connection, batch, resolved, late)
+        if current == resolved.generation:
+            break
+        series.forget(current)
+    else:
+        raise Unavailable("Series are being deleted while they are written. Try again.")
+    _after(connection, batch, resolved, key_id)
 
 
 def _store(
-    connection: psycopg.Connection[Any], batch: Batch, resolved: series.Resolved
+    connection: psycopg.Connection[Any],
+    batch: Batch,
+    resolved: series.Resolved,
+    late: Finished | None,
 ) -> UUID | None:
     """Write all, or nothing when series have been deleted since; the generation that holds."""
     rows = _rows(batch, resolved.ids)
     try:
         return _in_transaction(connection, batch, resolved, rows, copy=True)
     except UniqueViolation:
-        return _in_transaction(connection, batch, resolved, rows, copy=False)
+        return _in_transaction(connection, batch, resolved, rows, copy=False, late=late)
 
 
 def _rows(batch: Batch, ids: dict[bytes, int]) -> _Rows:
@@ -131,21 +187,26 @@ def _in_transaction(
     rows: _Rows,
     *,
     copy: bool,
+    late: Finished | None = None,
 ) -> UUID | None:
+    global _finished
     with connection.transaction():
-        row = connection.execute("select ingest_begin()").fetchone()
+        row = connection.execute(_BEGIN).fetchone()
         current: UUID | None = row[0] if row else None
-        if current != resolved.generation:
+        if current is None or row is None or current != resolved.generation:
             return current
+        seen = Finished(current, int(row[1]))
         if not len(rows.times):
             pass
         elif copy:
             with connection.cursor().copy(COPY) as target:
                 target.write(_binary(rows))
         else:
+            known = late and late.generation == current
             connection.execute(
-                _UPSERT,
+                _LATE if late else _UPSERT,
                 {
+                    "before": str(late.transaction if late and known else _OLDEST),
                     "series": rows.series.tolist(),
                     "milliseconds": rows.times.tolist(),
                     "values": rows.values.tolist(),
@@ -153,6 +214,7 @@ def _in_transaction(
             )
         if batch.ends:
             _end(connection, batch, resolved.ids)
+    _finished = seen
     return current
 
 

@@ -71,11 +71,13 @@ def resolve(
     *,
     wanted: Mapping[bytes, SeriesKey],
     key_id: UUID | None = None,
+    paced: bool = True,
 ) -> Resolved:
     """The ids of all of `wanted`; definitions and series that are new are created.
 
     `key_id` is the API key that sends them: a series beyond the limits of that key or of its
-    metric is refused, with the reason. Needs autocommit: each statement must see what other
+    metric is refused, with the reason; how many it may add in a minute counts when `paced`. Needs
+    autocommit: each statement must see what other
     writers committed before it. Raises Unavailable when series are deleted as fast as they are
     made.
     """
@@ -89,7 +91,7 @@ def resolve(
         found = _select(connection, wanted, missing)
         if len(found) < len(missing):
             new = {key: wanted[key] for key in missing if key not in found}
-            refused |= cardinality.refuse(connection, new=new, key_id=key_id)
+            refused |= cardinality.refuse(connection, new=new, key_id=key_id, paced=paced)
             allowed = [key for key in new if key not in refused]
             try:
                 found |= _create(connection, wanted, allowed, key_id) if allowed else {}

@@ -1,0 +1,67 @@
+"""Cutting connections that take too long, by the client.
+
+A server's own timeout does not help when the server is what hangs: on a stalled disk, behind a
+lock, or as a peer that is gone. One thread watches all connections, since one started for each
+would cost more than the statement it watches.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any
+
+import psycopg
+
+_STEP = 0.1
+"""Seconds between two looks: a cut is this late at most."""
+
+_lock = threading.Lock()
+_numbers = count()
+_watched: dict[int, tuple[float, psycopg.Connection[Any]]] = {}
+_work = threading.Event()
+_thread: threading.Thread | None = None
+
+
+@contextmanager
+def cut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+    """Within this the connection breaks, as if by the network, after so many seconds."""
+    global _thread
+    number = next(_numbers)
+    with _lock:
+        _watched[number] = (time.monotonic() + seconds, connection)
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_watch, name="deadlines", daemon=True)
+            _thread.start()
+    _work.set()
+    try:
+        yield
+    finally:
+        with _lock:
+            _watched.pop(number, None)
+
+
+def _watch() -> None:
+    while True:
+        _work.wait()
+        time.sleep(_STEP)
+        with _lock:
+            now = time.monotonic()
+            due = [number for number, (until, _) in _watched.items() if until <= now]
+            # Under the lock: whoever is done can't close the connection for another meanwhile.
+            for number in due:
+                _cut(_watched.pop(number)[1])
+            if not _watched:
+                _work.clear()
+
+
+def _cut(connection: psycopg.Connection[Any]) -> None:
+    # The descriptor is duplicated, so that none is closed twice.
+    with (
+        suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as wire,
+    ):
+        wire.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,486 @@
+"""The fault table of docs/nothing-lost.md: what was acknowledged is stored, each sample once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from functions.dev import api
+from functions.drain import handler as drain
+from infra.local import services
+from pulseboard.contracts.auth import Role
+from pulseboard.domain.batch import Batch, SeriesKey
+from pulseboard.domain.spilled import Spilled, encode, name_of
+from pulseboard.http.accepting import store
+from pulseboard.http.access import Principal
+from pulseboard.migrate import migrate
+from pulseboard.settings import settings
+from pulseboard.stores import database, known_keys, series, spill
+from tests.proxy import Proxy
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+URL = "/api/v1/metrics"
+
+
+@pytest.fixture
+def place(stack: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The directory that this process spills to."""
+    home = tmp_path / "spill"
+    monkeypatch.setenv("PULSEBOARD_SPILL_DIR", str(home))
+    monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.1")
+    settings.cache_clear()
+    database.close()
+    spill.forget()
+    yield home
+    spill.forget()
+
+
+@pytest.fixture
+def agent(ingest_key: str, place: Path) -> Iterator[TestClient]:
+    """A caller whose key has been seen once."""
+    headers = {"Authorization": f"Bearer {ingest_key}"}
+    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
+        assert caller.post(URL, json={"name": "first", "value": 1}).status_code == 200
+        yield caller
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def points(count: int, *, start: int, **tags: str) -> list[dict[str, Any]]:
+    return [
+        {"name": "load", "value": n, "tags": {"n": str(n % 5), **tags}, "timestamp": start - n}
+        for n in range(count)
+    ]
+
+
+def stored(name: str = "load") -> tuple[int, int]:
+    """Rows of a metric, and distinct samples among them."""
+    with database.connection() as connection:
+        row = connection.execute(
+            """
+            select count(*), count(distinct (r.series_id, r.time))
+            from metrics_raw r join metric_series s on s.id = r.series_id
+            join metric_definitions d on d.id = s.metric_id where d.name = %s
+            """,
+            (name,),
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def waiting(place: Path) -> list[Path]:
+    return sorted((place / "waiting").glob("*.pbspill"))
+
+
+def dead(place: Path) -> list[Path]:
+    return sorted((place / "dead").glob("*.pbspill"))
+
+
+def drained(most: float = 30.0) -> dict[str, Any]:
+    """Drain until nothing waits."""
+    deadline = time.monotonic() + most
+    while True:
+        answer = drain.handler({}, None)
+        if not answer["files"]:
+            return answer
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.2)
+
+
+FAULTS: dict[str, Callable[[Proxy], None]] = {
+    "away": Proxy.down,
+    "cut before the first row": lambda proxy: proxy.cut_after(b"PGCOPY"),
+    "cut in mid-batch": lambda proxy: proxy.cut_after(b"PGCOPY", more_bytes=50_000),
+    "cut while resolving series": lambda proxy: proxy.cut_after(b"tags_hash"),
+    "cut after commit, before its answer": lambda proxy: proxy.cut_after(b"COMMIT", answer=True),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_batch_that_meets_a_fault_is_acknowledged_and_stored_once(
+    proxy: Proxy, agent: TestClient, place: Path, fault: Callable[[Proxy], None]
+) -> None:
+    fault(proxy)
+    many = points(5000, start=now())
+    answer = agent.post(URL, json=many)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["accepted"] == 5000
+    assert len(waiting(place)) == 1
+    proxy.heal()
+    assert drained()["dead"] == 0
+    assert stored() == (5000, 5000)
+    # An agent that did not hear the answer sends again.
+    time.sleep(0.2)
+    assert agent.post(URL, json=many).status_code == 200
+    assert stored() == (5000, 5000)
+    assert not waiting(place)
+
+
+def test_a_lock_or_a_hanging_server_does_not_hold_ingest_up(
+    agent: TestClient, place: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SPILL_WRITE_TIMEOUT", "0.5")
+    monkeypatch.setenv("PULSEBOARD_SPILL_WAIT", "0.5")
+    settings.cache_clear()
+    # The embedded server has one backend: a transaction that stays open is a server that hangs.
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as other:
+        with other.transaction():
+            other.execute("lock table metrics_raw in access exclusive mode")
+            assert agent.post(URL, json=points(100, start=now())).status_code == 200
+        assert len(waiting(place)) == 1
+    drained()
+    assert stored() == (100, 100)
+
+
+def test_while_the_database_is_away_only_now_and_then_one_request_tries_it(
+    proxy: Proxy, agent: TestClient, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "600")
+    settings.cache_clear()
+    database.close()
+    tries: list[float] = []
+    connection = database.connection
+
+    def counted(*, wait: float | None = None) -> Any:
+        tries.append(time.monotonic())
+        return connection(wait=wait)
+
+    monkeypatch.setattr(database, "connection", counted)
+    proxy.down()
+    for batch in range(20):
+        assert agent.post(URL, json=points(1, start=now(), b=str(batch))).status_code == 200
+    assert len(tries) == 1
+    assert len(waiting(place)) == 20
+
+
+def test_many_senders_through_an_outage_lose_nothing(
+    proxy: Proxy, agent: TestClient, place: Path
+) -> None:
+    """Concurrent senders, the database going and coming, a drain beside them."""
+    start, acknowledged, lock = now(), [0], threading.Lock()
+    stop = threading.Event()
+
+    def send(sender: int) -> None:
+        for batch in range(12):
+            body = points(40, start=start - 50 * batch, sender=str(sender))
+            for point in body:
+                point["tags"]["batch"] = str(batch)
+            while agent.post(URL, json=body).status_code != 200:
+                time.sleep(0.05)
+            with lock:
+                acknowledged[0] += len(body)
+            time.sleep(0.01)
+
+    def disturb() -> None:
+        while not stop.wait(0.3):
+            proxy.down()
+            if stop.wait(0.3):
+                break
+            proxy.heal()
+
+    def keep_draining() -> None:
+        while not stop.wait(0.1):
+            drain.handler({}, None)
+
+    with ThreadPoolExecutor(6) as threads:
+        disturbances = [threads.submit(disturb), threads.submit(keep_draining)]
+        for sent in [threads.submit(send, n) for n in range(4)]:
+            sent.result()
+        stop.set()
+        for done in disturbances:
+            done.result()
+    proxy.heal()
+    assert drained()["dead"] == 0
+    assert acknowledged == [1920]
+    assert stored() == (1920, 1920)
+
+
+def test_a_drain_that_is_killed_at_any_moment_stores_each_sample_once(
+    agent: TestClient, place: Path, proxy: Proxy, database_url: str
+) -> None:
+    proxy.down()
+    start = now()
+    for batch in range(12):
+        body = points(500, start=start - 500 * batch)
+        assert agent.post(URL, json=body).status_code == 200
+    proxy.heal()
+    names = {path.name for path in waiting(place)}
+    assert len(names) == 12
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "PULSEBOARD_DRAIN_MAX_SAMPLES": "1000",
+    }
+    command = [sys.executable, "-c", "from functions.drain.handler import handler; handler({}, 0)"]
+    kills, left = 0, 12
+    while left and kills < 5:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment)
+        # Killed as soon as it has removed something: in the middle of its next portion.
+        while process.poll() is None and len(waiting(place)) == left:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        left = len(waiting(place))
+    assert kills > 1
+    drained()
+    assert stored() == (6_000, 6_000)
+
+
+def test_a_full_spill_refuses_with_503_and_takes_again_after_a_drain(
+    agent: TestClient, proxy: Proxy, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SPILL_MAX_FILES", "3")
+    settings.cache_clear()
+    database.close()
+    proxy.down()
+    answers = [agent.post(URL, json=points(10, start=now(), b=str(b))) for b in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 503, 503]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert "full" in answers[-1].json()["error"]
+    proxy.heal()
+    drained()
+    assert stored() == (30, 30)
+    assert agent.post(URL, json=points(10, start=now(), b="3")).status_code == 200
+    assert stored() == (40, 40)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PULSEBOARD_SPILL_MAX_BYTES", "1024"), ("PULSEBOARD_SPILL_MAX_AGE", "60")],
+)
+def test_bytes_and_age_bound_the_spill_too(
+    agent: TestClient, proxy: Proxy, place: Path, monkeypatch: pytest.MonkeyPatch,
+    variable: str, value: str,
+) -> None:  # fmt: skip
+    old = _spilled(start=now() - 120_000, value=1.0)
+    spill.place().put(*old)  # type: ignore[union-attr]
+    monkeypatch.setenv(variable, value)
+    settings.cache_clear()
+    proxy.down()
+    assert agent.post(URL, json=points(200, start=now())).status_code == 503
+    assert len(waiting(place)) == 1
+
+
+def _spilled(*, start: int, value: float, key: SeriesKey | None = None) -> tuple[str, bytes]:
+    key = key or SeriesKey.of("load", {"n": "0"})
+    data = encode(Spilled(Batch(series=[key], times=[start], values=[value]), None, start))
+    return name_of(data, arrived=start), data
+
+
+def test_poison_is_set_aside_with_its_reason_and_blocks_nobody(
+    agent: TestClient, place: Path
+) -> None:
+    where, start = spill.place(), now()
+    assert where is not None
+    good = [_spilled(start=start - n, value=n) for n in range(3)]
+    for name, data in good:
+        where.put(name, data)
+    torn = good[0][1][:-5]
+    where.put(name_of(torn, arrived=start + 1), torn)
+    future = bytearray(good[1][1])
+    future[4] = 9
+    where.put(f"{start + 2:015d}-ff.pbspill", bytes(future))
+    # Well-formed, and never writable: a NUL in a tag, and a time beyond what the database holds.
+    nul = _spilled(start=start, value=1, key=SeriesKey("load", b'{"n":"\\u0000"}'))
+    where.put(f"{start + 3:015d}-{'a' * 32}.pbspill", nul[1])
+    assert drained()["dead"] == 3
+    assert stored() == (3, 3)
+    reasons = [path.read_text() for path in sorted((place / "dead").glob("*.reason.txt"))]
+    assert len(dead(place)) == len(reasons) == 3
+    assert "checksum" in reasons[0]
+    assert "format 9.1" in reasons[1]
+    assert "can't be written" in reasons[2]
+    assert drain.handler({}, None)["dead"] == 3
+
+
+def test_what_a_limit_of_series_refuses_is_kept_and_can_be_drained_later(
+    agent: TestClient, proxy: Proxy, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy.down()
+    body = [
+        {"name": "load", "value": 1, "tags": {"id": str(n)}, "timestamp": now()} for n in range(8)
+    ]
+    assert agent.post(URL, json=body).json()["data"]["accepted"] == 8
+    proxy.heal()
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "5")
+    # How many a key may add in a minute does not bound what was accepted before.
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_NEW_PER_MINUTE", "1")
+    settings.cache_clear()
+    assert drained()["dead"] == 1
+    assert stored() == (5, 5)
+    [kept] = dead(place)
+    assert "3 samples were refused" in kept.with_name(f"{kept.name}.reason.txt").read_text()
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "100")
+    settings.cache_clear()
+    kept.rename(place / "waiting" / kept.name)
+    drained()
+    assert stored() == (8, 8)
+
+
+def value_at(moment: int) -> float:
+    with database.connection() as connection:
+        row = connection.execute(
+            "select value from metrics_raw where time = to_timestamp(%s / 1000.0::float8)",
+            (moment,),
+        ).fetchone()
+    assert row is not None
+    return float(row[0])
+
+
+def test_the_last_value_to_arrive_stays(agent: TestClient, proxy: Proxy, place: Path) -> None:
+    moment = now() - 10_000
+
+    def send(value: float, at: int) -> None:
+        point = {"name": "load", "value": value, "tags": {}, "timestamp": at}
+        assert agent.post(URL, json=point).status_code == 200
+
+    send(1, moment)
+    send(1, moment - 1)
+    proxy.down()
+    for value in (2, 3):
+        for at in (moment, moment - 1, moment - 2):
+            send(value, at)
+        time.sleep(0.002)
+    assert len(waiting(place)) == 6
+    proxy.heal()
+    database.close()
+    send(4, moment - 1)
+    send(4, moment - 2)
+    drained()
+    # Corrected in the outage: the correction. Corrected after it: what came last.
+    assert [value_at(at) for at in (moment, moment - 1, moment - 2)] == [3, 4, 4]
+
+
+def test_late_batches_reach_the_columnstore_and_the_rollups(agent: TestClient, place: Path) -> None:
+    """A day late is within the rollups' look-back; what is in the columnstore stays as it is."""
+    where, moment = spill.place(), now() - 86_400_000
+    assert where is not None
+    where.put(*_spilled(start=moment, value=1))
+    drained()
+    with database.connection() as connection:
+        found = connection.execute("select show_chunks('metrics_raw')::text order by 1").fetchone()
+        assert found
+        connection.execute("call convert_to_columnstore(%s::regclass)", found)
+    where.put(*_spilled(start=moment, value=2))
+    where.put(*_spilled(start=moment - 1, value=3))
+    drained()
+    assert (value_at(moment), value_at(moment - 1)) == (1, 3)
+    with database.connection() as connection:
+        connection.execute("call refresh_continuous_aggregate('metrics_1min', null, null)")
+        row = connection.execute(
+            "select sum(sample_count) from metrics_1min where bucket < now() - interval '12 hours'"
+        ).fetchone()
+    assert row == (2,)
+
+
+def test_only_keys_seen_lately_push_while_the_database_is_away(
+    admin: TestClient, agent: TestClient, proxy: Proxy, place: Path
+) -> None:
+    made = admin.post("/api/v1/api-keys", json={"name": "other", "scopes": ["ingest"]}).json()
+    other = {"Authorization": f"Bearer {made['data']['key']}"}
+    point = {"name": "load", "value": 1}
+    assert agent.post(URL, json=point, headers=other).status_code == 200
+    admin.delete(f"/api/v1/api-keys/{made['data']['id']}")
+    proxy.down()
+    assert agent.post(URL, json=point).status_code == 200
+    # A process that has just begun knows it by the cache.
+    known_keys.forget()
+    assert agent.post(URL, json=point).status_code == 200
+    for unknown in (other, {"Authorization": "Bearer pb_nobody"}):
+        assert agent.post(URL, json=point, headers=unknown).status_code == 503
+    # To read takes the database anyway.
+    assert agent.get(URL).status_code == 503
+    assert len(waiting(place)) == 2
+
+
+def test_the_depth_is_shown(admin: TestClient, agent: TestClient, place: Path) -> None:
+    where = spill.place()
+    assert where is not None
+    where.put(*_spilled(start=now() - 60_000, value=1))
+    where.bury(*_spilled(start=now(), value=2), "for a test")
+    shown = admin.get("/api/v1/status").json()["data"]["spill"]
+    assert (shown["files"], shown["dead"]) == (1, 1)
+    assert shown["bytes"] > 0
+    assert shown["oldestSeconds"] >= 60
+    drained()
+    assert stored("pulseboard_spill_dead")[0] >= 1
+
+
+def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
+    tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real process, really killed, and started again on what it left on disk."""
+    port = services.free_port()
+    data, log = tmp_path / "data", tmp_path / "log"
+    monkeypatch.setenv("DATABASE_URL", services.timescaledb_url(port))
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("PULSEBOARD_SPILL_DIR", str(tmp_path / "spill"))
+    monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.2")
+    for forget in (settings.cache_clear, database.close, series.forget, spill.forget):
+        forget()
+    start, sent, stop = now(), 0, threading.Event()
+
+    def send() -> int:
+        count = 0
+        while not stop.is_set():
+            keys = [SeriesKey.of("load", {"n": str(n)}) for n in range(50)]
+            batch = Batch(
+                series=keys * 20,
+                times=[start - count // 50 - step for step in range(20) for _ in keys],
+                values=[float(count)] * 1000,
+            )
+            _accept(batch)
+            count += 1000
+        return count
+
+    try:
+        child = services.timescaledb_child(port=port, data=data, log=log)
+        child.start()
+        services.wait_for_timescaledb(child)
+        migrate(services.timescaledb_url(port))
+        with ThreadPoolExecutor(1) as thread:
+            sending = thread.submit(send)
+            time.sleep(1.0)
+            assert child.process is not None
+            child.process.kill()
+            child.process.wait()
+            time.sleep(1.0)
+            child = services.timescaledb_child(port=port, data=data, log=log)
+            child.start()
+            services.wait_for_timescaledb(child)
+            time.sleep(0.5)
+            stop.set()
+            sent = sending.result()
+        assert waiting(tmp_path / "spill"), "the kill met no batch"
+        drained()
+        assert stored() == (sent, sent)
+    finally:
+        database.close()
+        child.stop()
+        for forget in (settings.cache_clear, series.forget, spill.forget):
+            forget()
+
+
+def _accept(batch: Batch) -> None:
+    store(batch, caller=Principal(user_id=uuid4(), role=Role.EDITOR, email="a@example.com"))
+
+
+def test_the_event_of_s3_names_a_batch_that_may_be_gone(place: Path) -> None:
+    event = json.loads((ROOT / "events" / "drain.json").read_text(encoding="utf-8"))
+    assert drain.handler(event, None) == {"batchItemFailures": []}

@@ -1,0 +1,102 @@
+"""Spilling to S3 and the events that come of it, on moto's S3."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.drain import handler
+from pulseboard.domain.batch import Batch, SeriesKey
+from pulseboard.domain.spilled import Spilled, encode, name_of
+from pulseboard.exceptions import Unavailable
+from pulseboard.settings import settings
+from pulseboard.stores import samples, spill, spill_bucket
+
+EVENT = Path(__file__).parents[2] / "events" / "drain.json"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[spill_bucket.Bucket]:
+    """An empty bucket that this process spills to; there is no cache to ask for its depth."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("PULSEBOARD_SPILL_BUCKET", "spilled")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    settings.cache_clear()
+    spill.forget()
+    spill_bucket.client.cache_clear()
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="spilled")
+        yield spill_bucket.Bucket("spilled")
+    settings.cache_clear()
+    spill.forget()
+    spill_bucket.client.cache_clear()
+
+
+def _batch(value: float) -> Batch:
+    return Batch(series=[SeriesKey.of("cpu", {})], times=[1], values=[value])
+
+
+def test_a_bucket_keeps_gives_and_forgets(bucket: spill_bucket.Bucket) -> None:
+    spill.keep(_batch(1), key_id=None, arrived=7, before=None)
+    ((name, size),) = bucket.waiting()
+    data = bucket.read(name)
+    assert data is not None
+    assert len(data) == size
+    assert name == name_of(data, arrived=7)
+    bucket.bury(name, data, "no reason")
+    bucket.remove(name)
+    bucket.remove(name)
+    assert (bucket.waiting(), bucket.dead(), bucket.read(name)) == ([], 1, None)
+    keys = {o["Key"] for o in boto3.client("s3").list_objects_v2(Bucket="spilled")["Contents"]}
+    assert keys == {f"dead/{name}", f"dead/{name}.reason.txt"}
+
+
+def test_no_bucket_is_503(bucket: spill_bucket.Bucket) -> None:
+    boto3.client("s3").delete_bucket(Bucket="spilled")
+    with pytest.raises(Unavailable):
+        spill.keep(_batch(1), key_id=None, arrived=7, before=None)
+
+
+def _event(*names: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(EVENT.read_text(encoding="utf-8"))
+    (first,) = event["Records"]
+    notification = json.loads(first["body"])
+    records = []
+    for number, name in enumerate(names):
+        notification["Records"][0]["s3"]["object"]["key"] = f"waiting/{name}"
+        body = json.dumps(notification)
+        records.append({**first, "messageId": str(number), "body": body})
+    return {"Records": records}
+
+
+def test_events_name_their_batches_and_only_trouble_is_sent_again(
+    bucket: spill_bucket.Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = encode(Spilled(_batch(1), None, 7))
+    names = [name_of(good, arrived=7), f"{8:015d}-noise.pbspill", f"{9:015d}-gone.pbspill"]
+    bucket.put(names[0], good)
+    bucket.put(names[1], b"noise")
+    written: list[Batch] = []
+    monkeypatch.setattr(samples, "write_late", lambda batch, **_: written.append(batch))
+    assert handler.handler(_event(*names), None) == {"batchItemFailures": []}
+    assert [batch.values for batch in written] == [[1.0]]
+    assert (bucket.waiting(), bucket.dead()) == ([], 1)
+    monkeypatch.setattr(spill_bucket.Bucket, "read", _no_answer)
+    assert handler.handler(_event(names[0]), None) == {
+        "batchItemFailures": [{"itemIdentifier": "0"}]
+    }
+
+
+def _no_answer(bucket: spill_bucket.Bucket, name: str) -> bytes | None:
+    raise ConnectionError(name)
+
+
+def test_the_message_of_a_new_notification_is_done_with(bucket: spill_bucket.Bucket) -> None:
+    message = {"messageId": "1", "body": json.dumps({"Event": "s3:TestEvent"})}
+    assert handler.handler({"Records": [message]}, None) == {"batchItemFailures": []}

@@ -1,0 +1,116 @@
+"""The format of a spilled batch, and the gate that decides whether to try the database."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulseboard.contracts.metrics import MetricType
+from pulseboard.domain.batch import Batch, Description, SeriesKey
+from pulseboard.domain.gate import Gate
+from pulseboard.domain.spilled import (
+    Finished,
+    Spilled,
+    Unreadable,
+    arrival_of,
+    decode,
+    encode,
+    name_of,
+)
+
+_KEYS = st.builds(
+    SeriesKey.of,
+    st.from_regex(r"[a-z_:][a-z0-9_:.]{0,20}", fullmatch=True),
+    st.dictionaries(st.sampled_from(["host", "region", "path"]), st.text(max_size=20), max_size=3),
+)
+_TIMES = st.integers(0, 2**42)
+_SAMPLES = st.tuples(_KEYS, _TIMES, st.floats(allow_nan=False, allow_infinity=False))
+
+
+@st.composite
+def _spilled(draw: st.DrawFn) -> Spilled:
+    samples = draw(st.lists(_SAMPLES, max_size=30))
+    batch = Batch(
+        series=[key for key, _, _ in samples],
+        times=[time for _, time, _ in samples],
+        values=[value for _, _, value in samples],
+        ends=draw(st.lists(st.tuples(_KEYS, _TIMES), max_size=5)),
+        descriptions=draw(
+            st.dictionaries(
+                st.text(max_size=9),
+                st.builds(Description, st.sampled_from(MetricType), st.text(max_size=5)),
+                max_size=3,
+            )
+        ),
+    )
+    before = draw(st.none() | st.builds(Finished, st.uuids(), st.integers(0, 2**32 - 1)))
+    return Spilled(batch, draw(st.none() | st.uuids()), draw(_TIMES), before)
+
+
+@settings(max_examples=40)
+@given(_spilled())
+def test_what_is_read_is_what_was_written(spilled: Spilled) -> None:
+    read = decode(encode(spilled))
+    assert (read.key_id, read.arrived, read.before) == (
+        spilled.key_id, spilled.arrived, spilled.before
+    )  # fmt: skip
+    was, now = spilled.batch, read.batch
+    assert [key.identity for key in now.series] == [key.identity for key in was.series]
+    assert (now.times, now.values) == (was.times, was.values)
+    assert [(key.identity, t) for key, t in now.ends] == [(key.identity, t) for key, t in was.ends]
+    assert now.descriptions == was.descriptions
+
+
+def _one(value: float = 1.0) -> Spilled:
+    key = SeriesKey.of("cpu", {"host": "a"})
+    return Spilled(Batch(series=[key], times=[5], values=[value]), UUID(int=9), 1_700_000_000_000)
+
+
+@given(st.data())
+def test_damage_is_noticed_wherever_it_is(data: st.DataObject) -> None:
+    whole = encode(_one())
+    place = data.draw(st.integers(0, len(whole) - 1))
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    damaged = bytearray(whole)
+    damaged[place] ^= data.draw(st.integers(1, 255))
+    for wrong in (bytes(damaged), whole[:cut]):
+        with pytest.raises(Unreadable):
+            decode(wrong)
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_batch_is_unreadable(noise: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decode(noise)
+
+
+def test_names_sort_by_arrival_and_tell_batches_apart() -> None:
+    one, other = encode(_one(1)), encode(_one(2))
+    early, late = name_of(one, arrived=999), name_of(one, arrived=1_700_000_000_000)
+    assert early < late
+    assert arrival_of(early) == 999
+    assert early == name_of(one, arrived=999) != name_of(other, arrived=999)
+    for foreign in (f"{early}.reason.txt", f".{early}", "notes.txt", "", "x-y.pbspill"):
+        assert arrival_of(foreign) is None
+
+
+def test_a_repeated_series_is_kept_once() -> None:
+    key = SeriesKey.of("cpu", {"host": "a" * 100})
+    few, many = (
+        encode(Spilled(Batch([key] * n, list(range(n)), [0.0] * n), UUID(int=0), 0))
+        for n in (10, 1000)
+    )
+    assert len(many) < 20 * len(few)
+
+
+def test_a_gate_lets_one_try_after_each_pause() -> None:
+    gate = Gate(2.0)
+    assert gate.admits(0.0)
+    gate.failed(1.0)
+    assert [gate.admits(at) for at in (1.0, 2.9, 3.0, 3.1, 4.9, 5.0)] == [
+        False, False, True, False, False, True
+    ]  # fmt: skip
+    gate.passed()
+    assert gate.admits(5.1)
+    assert repr(gate) == "<Gate open>"
