@@ -371,7 +371,7 @@ def destroy(
 
 
 def _buckets(session: Any, *, stage: str) -> list[str]:
-    """Buckets of the stacks that are still there."""
+    """Buckets of the stacks that are still there, but for spilled samples, which are data."""
     client, found = session.client("cloudformation"), []
     for stack in LATER_STACKS + FIRST_STACKS:
         name = f"Pulseboard-{stage}-{stack}"
@@ -383,6 +383,7 @@ def _buckets(session: Any, *, stage: str) -> list[str]:
                 for entry in page["StackResourceSummaries"]
                 if entry["ResourceType"] == "AWS::S3::Bucket"
                 and entry["ResourceStatus"] != "DELETE_COMPLETE"
+                and not entry["LogicalResourceId"].startswith("Spill")
             ]
     return found
 

@@ -56,12 +56,18 @@ class ApiStack(cdk.Stack):
         self.edge_secret = cdk.Fn.select(2, cdk.Fn.split("/", self.stack_id))
         if not config.local:
             environment["PULSEBOARD_EDGE_SECRET"] = self.edge_secret
+        spill = {"PULSEBOARD_SPILL_BUCKET": data.spill.bucket.bucket_name}
         self.functions = {
             function: PythonFunction(
-                self, function, shared=shared, snap_start=True, environment=environment
+                self,
+                function,
+                shared=shared,
+                snap_start=True,
+                environment={**environment, **(spill if function == "ingest" else {})},
             )
             for function in sorted({route.function for route in table})
         }
+        data.spill.let_write(self.functions["ingest"])
         self.access_log = logs.LogGroup(
             self,
             "AccessLog",

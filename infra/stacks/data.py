@@ -13,6 +13,7 @@ from constructs import Construct
 
 from infra.config import POOL_SIZE, Config
 from infra.constructs.python_function import PythonFunction, Shared, layers
+from infra.constructs.spill import Spill
 from infra.constructs.timescaledb import TimescaleInstance
 from infra.nag import accept
 from infra.stacks.network import CACHE_PORT, PGBOUNCER_PORT, NetworkStack
@@ -41,6 +42,7 @@ class DataStack(cdk.Stack):
         shared = self.shared_by(self)
         self.migrate = PythonFunction(self, "migrate", shared=shared)
         self.maintain = PythonFunction(self, "maintain", shared=shared)
+        self.spill = Spill(self, "Spill", config=config, shared=shared)
         events.Rule(
             self,
             "EveryMinute",

@@ -13,6 +13,8 @@ from infra.stacks.data import DataStack
 NAMESPACE = "Pulseboard"
 """Of the metrics that `maintain` writes into its log."""
 DISK_PERCENT = 75
+SPILL_AGE = 900
+"""Seconds that accepted samples may wait for the database before somebody is told."""
 _MINUTE = cdk.Duration.minutes(1)
 _FIVE_MINUTES = cdk.Duration.minutes(5)
 
@@ -35,6 +37,8 @@ class MonitoringStack(cdk.Stack):
         self.data = data
         late = self._own("LateJobs", "Maximum")
         disk = self._own("DatabaseUsedPercent", "Maximum")
+        waiting = self._own("SpillOldestSeconds", "Maximum")
+        dead = self._own("SpillDead", "Maximum")
         errors = self._api(api, "5xx" if config.api == "http" else "5XXError", "Sum")
         requests = self._api(api, "Count", "Sum")
         latency = self._api(api, "Latency", "p95")
@@ -44,6 +48,12 @@ class MonitoringStack(cdk.Stack):
         self._alarm("maintain-silent", self._own("LateJobs", "SampleCount"), 1, periods=5,
                     below=True)  # fmt: skip
         self._alarm("api-errors", errors, 5, periods=3)
+        self._alarm("spill-age", waiting, SPILL_AGE, periods=3)
+        self._alarm("spill-dead", dead, 1, periods=1)
+        letters = data.spill.dead_letters.metric_approximate_number_of_messages_visible(
+            period=_MINUTE, statistic="Maximum"
+        )
+        self._alarm("drain-dead-letters", letters, 1, periods=1)
         if alerting:
             lag = cloudwatch.Metric(
                 namespace=NAMESPACE,
@@ -56,7 +66,7 @@ class MonitoringStack(cdk.Stack):
             beats = alerting.machine.metric_succeeded(period=_MINUTE, statistic="Sum")
             self._alarm("tick-missing", beats, 1, periods=3, below=True)
         board = cloudwatch.Dashboard(self, "Board", dashboard_name=f"pulseboard-{config.stage}")
-        functions = [data.migrate, data.maintain, *api.functions.values()]
+        functions = [data.migrate, data.maintain, data.spill.drain, *api.functions.values()]
         if alerting:
             functions += [alerting.evaluate, alerting.notify]
         board.add_widgets(
@@ -64,6 +74,9 @@ class MonitoringStack(cdk.Stack):
             _graph("Latency, 95th percentile", latency),
             _graph("Database disk, percent used", disk),
             _graph("Late jobs of the database", late),
+            _graph("Spilled batches", self._own("SpillFiles", "Maximum"), dead),
+            _graph("Age of the oldest spilled batch", waiting),
+            _graph("Samples drained", self._own("DrainedSamples", "Sum")),
         )
         for title, metric in {
             "Errors": "metric_errors",

@@ -157,7 +157,8 @@ ALLOWED_ACTIONS = {
                "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses",
                "ec2:UnassignPrivateIpAddresses", "secretsmanager:GetSecretValue"},
     "ingest": {"s3:PutObject"},
-    "drain": {"s3:GetObject", "s3:DeleteObject", "sqs:ReceiveMessage", "sqs:DeleteMessage",
+    "drain": {"s3:GetObject", "s3:DeleteObject", "s3:PutObject", "s3:ListBucket",
+              "sqs:ReceiveMessage", "sqs:DeleteMessage",
               "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"},
     "notify": {"sns:Publish", "ses:SendEmail"},
 }  # fmt: skip
