@@ -42,12 +42,11 @@ def remember(secret: str, key: KnownKey) -> None:
         if len(_known) >= _MOST and before is None:
             _known.clear()
         _known[hashed] = (key, now, now if tell else told)
-    if tell and life:
+    if tell and life and not cache.resting():
         try:
             cache.client().set(_name(hashed), to_json(asdict(key)), ex=life)
-        except _NO_CACHE:
-            # This process knows it all the same.
-            return
+        except _NO_CACHE as error:
+            cache.rest(error)
 
 
 def drop(secret: str) -> None:
@@ -72,8 +71,9 @@ def recall(secret: str) -> KnownKey | None:
     if found and time.monotonic() - found[1] <= life:
         return found[0]
     try:
-        text = cache.client().get(_name(hashed)) if life else None
-    except _NO_CACHE:
+        text = cache.client().get(_name(hashed)) if life and not cache.resting() else None
+    except _NO_CACHE as error:
+        cache.rest(error)
         return None
     if not text:
         return None

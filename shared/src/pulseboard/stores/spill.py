@@ -104,7 +104,7 @@ def publish(status: SpillStatus) -> None:
     try:
         cache.client().set(_DEPTH_KEY, status.model_dump_json(), ex=_DEPTH_LIFE)
     except (redis.RedisError, RedisClusterException) as error:
-        logger().warning("spill's depth not published", exc_info=error)
+        cache.rest(error)
 
 
 def status() -> SpillStatus | None:
@@ -112,9 +112,12 @@ def status() -> SpillStatus | None:
     where = place()
     if isinstance(where, Directory):
         return look(where)
+    if cache.resting():
+        return None
     try:
         known = cache.client().get(_DEPTH_KEY)
-    except (redis.RedisError, RedisClusterException):
+    except (redis.RedisError, RedisClusterException) as error:
+        cache.rest(error)
         return None
     return SpillStatus.model_validate(json.loads(known)) if known else None
 
