@@ -3072,9 +3072,33 @@ export type SlackChannelInput = {
 };
 
 /**
+ * SpillStatus
+ *
+ * Accepted samples that wait for the database: batches, and those that never can be written.
+ */
+export type SpillStatus = {
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Dead
+     */
+    dead: number;
+    /**
+     * Files
+     */
+    files: number;
+    /**
+     * Oldestseconds
+     */
+    oldestSeconds: number;
+};
+
+/**
  * Status
  *
- * Version, parts, breaker and background jobs.
+ * Version, parts, breaker and background jobs; `spill` is null where nobody knows.
  */
 export type Status = {
     /**
@@ -3097,6 +3121,7 @@ export type Status = {
      * Seriescount
      */
     seriesCount: number;
+    spill: SpillStatus | null;
     /**
      * Time
      */

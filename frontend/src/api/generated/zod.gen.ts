@@ -1138,9 +1138,21 @@ export const zSlackChannelInput = z.object({
 });
 
 /**
+ * SpillStatus
+ *
+ * Accepted samples that wait for the database: batches, and those that never can be written.
+ */
+export const zSpillStatus = z.object({
+    bytes: z.int().gte(0).default(0),
+    dead: z.int().gte(0).default(0),
+    files: z.int().gte(0).default(0),
+    oldestSeconds: z.number().gte(0).default(0)
+});
+
+/**
  * Status
  *
- * Version, parts, breaker and background jobs.
+ * Version, parts, breaker and background jobs; `spill` is null where nobody knows.
  */
 export const zStatus = z.object({
     circuitBreaker: z.enum([
@@ -1152,6 +1164,7 @@ export const zStatus = z.object({
     jobs: z.array(zJobStatus),
     metricsCount: z.int().gte(0).default(0),
     seriesCount: z.int().gte(0).default(0),
+    spill: zSpillStatus.nullable(),
     time: z.iso.datetime(),
     version: z.string()
 });
