@@ -1,17 +1,19 @@
 """Takes the pictures of docs/img: each page in light, dark and narrow, of the stack that is up.
 
-python tests/e2e/screenshots.py [state.json [folder]]
+python tests/e2e/screenshots.py [state.json [folder [beginning of the pictures' names]]]
 """
 
 import json
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+BUSY = "Processor is busy"
 ROOT = Path(__file__).parents[2]
 LOOKS = {
     "light": ("light", 1440, 900),
@@ -30,7 +32,12 @@ def pages(board: str) -> dict[str, tuple[str, Callable[[Page], None] | None]]:
         "kiosk": (f"{board}?kiosk=1", None),
         "explore": ("/explore?q=cpu_mode_percent&q=load_1", None),
         "alerts": ("/alerts", None),
-        "alert-rule": ("/alerts/new", None),
+        "alerts-history": ("/alerts?tab=history", None),
+        "alerts-silences": ("/alerts?tab=silences", None),
+        "alerts-channels": ("/alerts?tab=channels", None),
+        "alerts-notifications": ("/alerts?tab=notifications", None),
+        "alert-rule": ("/alerts", _open_a_rule),
+        "alert-editor": ("/alerts/new?query=cpu_usage_percent&name=High+CPU", _backtest),
         "metric": ("/metrics/cpu_usage_percent", None),
         "search": ("/", lambda page: page.keyboard.press("/")),
         "shortcuts": (board, lambda page: page.keyboard.press("?")),
@@ -47,9 +54,57 @@ def _view_a_panel(page: Page) -> None:
     page.keyboard.press("v")
 
 
+def _open_a_rule(page: Page) -> None:
+    page.get_by_role("link", name=BUSY, exact=True).click()
+    page.get_by_role("heading", name="History").wait_for()
+    page.wait_for_timeout(1000)
+
+
+def _backtest(page: Page) -> None:
+    page.get_by_label("Threshold").fill("3")
+    page.get_by_label("For", exact=True).fill("10s")
+    page.get_by_role("button", name="Backtest").click()
+    page.get_by_text(re.compile("It would")).wait_for()
+
+
+def _something_to_alert(page: Page) -> None:
+    """A rule that fires, a channel that nobody answers at, a silence: once."""
+    api = "/api/v1/alerts"
+    found = page.request.get(f"{api}/rules?search={BUSY.replace(' ', '+')}").json()["data"]
+    if found:
+        return
+    receiver = {"type": "webhook", "url": "http://127.0.0.1:9/alerts", "secret": "not shown"}
+    page.request.post(f"{api}/channels", data={"name": "night shift", "receiver": receiver})
+    mail = {"type": "email", "to": ["ops@example.com"]}
+    page.request.post(f"{api}/channels", data={"name": "ops by mail", "receiver": mail})
+    rule = {
+        "name": BUSY,
+        "query": "cpu_usage_percent",
+        "condition": "gt",
+        "threshold": -1,
+        "severity": "critical",
+        "labels": {"team": "ops"},
+        "runbookUrl": "https://wiki.example.com/cpu",
+        "notification": {
+            "channels": [
+                {"type": "saved", "name": "night shift"},
+                {"type": "saved", "name": "ops by mail"},
+            ]
+        },
+    }
+    assert page.request.post(f"{api}/rules", data=rule).ok
+    silence = {
+        "matchers": [{"label": "host", "operator": "=~", "value": "build-.*"}],
+        "endsAt": int((time.time() + 86_400) * 1000),
+        "comment": "Moving to the new rack",
+    }
+    assert page.request.post(f"{api}/silences", data=silence).ok
+    page.wait_for_timeout(25_000)
+
+
 def main() -> None:
     """Sign in once, then one browser context a look."""
-    state_file, folder = [*sys.argv[1:], *(None, None)][:2]
+    state_file, folder, beginning = [*sys.argv[1:], None, None, None][:3]
     state = json.loads(Path(state_file or ROOT / ".local" / "state.json").read_text())
     target = Path(folder or ROOT / "docs" / "img")
     target.mkdir(parents=True, exist_ok=True)
@@ -67,6 +122,7 @@ def main() -> None:
         page.wait_for_url("**/dashboards/*")
         board = page.url.removeprefix(state["url"]).split("?")[0]
         kept = page.context.storage_state()
+        _something_to_alert(page)
         for look, (theme, width, height) in LOOKS.items():
             context = browser.new_context(
                 base_url=state["url"],
@@ -76,6 +132,8 @@ def main() -> None:
             )
             context.add_init_script(f"localStorage.setItem('pulseboard-theme', '{theme}')")
             for name, (path, before) in pages(board).items():
+                if not name.startswith(beginning or ""):
+                    continue
                 page = context.new_page()
                 page.goto(path)
                 page.wait_for_timeout(1000)

@@ -117,6 +117,82 @@ def test_the_seeded_rules_are_there_to_look_at(
         check_accessible(page)
 
 
+def test_pages_are_accessible_in_the_dark_too(
+    page: Page, check_accessible: Callable[[Page], None]
+) -> None:
+    page.add_init_script("localStorage.setItem('pulseboard-theme', 'dark')")
+    for tab in ("rules", "history", "silences", "channels", "notifications"):
+        page.goto(f"/alerts?tab={tab}")
+        expect(page.get_by_role("tab", selected=True)).to_have_text(tab.capitalize())
+        expect(page.get_by_role("tabpanel")).to_be_visible()
+        check_accessible(page)
+    page.goto("/alerts/new?query=cpu_usage_percent")
+    page.get_by_label("Threshold").fill("90")
+    check_accessible(page)
+
+
+def test_what_fires_is_silenced_copied_filtered_and_switched_in_bulk(
+    page: Page, http: httpx.Client, check_accessible: Callable[[Page], None]
+) -> None:
+    rule = {
+        "name": "e2e fires",
+        "query": "e2e_fires",
+        "condition": "gt",
+        "threshold": 1,
+        "severity": "info",
+        "labels": {"team": "e2e"},
+        "runbookUrl": "https://wiki.example.com/fires",
+    }
+    made = http.post("/alerts/rules", json=rule).json()["data"]
+
+    def firing() -> bool:
+        point = {"name": "e2e_fires", "value": 5, "tags": {"host": "h1"}}
+        http.post("/metrics", json=point).raise_for_status()
+        return bool(http.get(f"/alerts/rules/{made['id']}").json()["data"]["firing"])
+
+    wait("firing", firing)
+    page.goto("/alerts?q=team%3De2e&state=firing&severity=info")
+    page.get_by_role("link", name="e2e fires", exact=True).click()
+    expect(page.get_by_role("link", name="Runbook")).to_have_attribute(
+        "href", "https://wiki.example.com/fires"
+    )
+    page.get_by_role("button", name="Silence e2e fires host=h1").first.click()
+    page.get_by_role("menuitem", name="for 1 hour").click()
+    expect(page.get_by_text("Silenced", exact=True)).to_be_visible()
+    check_accessible(page)
+    (silence,) = [
+        one for one in http.get("/alerts/silences").json()["data"] if one["author"] is not None
+    ]
+    assert {m["label"]: m["value"] for m in silence["matchers"]} == {
+        "alertname": "e2e fires",
+        "host": "h1",
+    }
+    page.get_by_role("link", name="Explore", exact=True).last.click()
+    expect(page).to_have_url(re.compile("/explore\\?q=e2e_fires"))
+    page.goto(f"/alerts/{made['id']}")
+    page.get_by_role("link", name="Duplicate").click()
+    expect(page.get_by_label("Name")).to_have_value("e2e fires (copy)")
+    page.get_by_role("button", name="Save rule").click()
+    expect(page.get_by_role("heading", name="e2e fires (copy)")).to_be_visible()
+    page.goto("/alerts")
+    page.get_by_label("Search rules").fill("team=e2e")
+    expect(page.get_by_role("checkbox", name="Enable e2e fires")).to_have_count(2)
+    page.get_by_role("checkbox", name="Choose all rules").check()
+    page.get_by_role("button", name="Disable", exact=True).click()
+    expect(page.get_by_text("Disabled", exact=True).locator("visible=true")).to_have_count(2)
+    page.get_by_label("State").select_option("firing")
+    expect(page.get_by_text("No rule matches")).to_be_visible()
+
+
+def test_a_panel_becomes_a_rule(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name=re.compile("^This machine")).first.click()
+    page.get_by_role("button", name="Menu of Load").click()
+    page.get_by_role("menuitem", name="Alert on this").click()
+    expect(page.get_by_label("Name")).to_have_value("Load")
+    expect(page.get_by_label("Query")).not_to_have_value("")
+
+
 def test_a_rule_is_written_backtested_switched_and_deleted(
     page: Page, check_accessible: Callable[[Page], None]
 ) -> None:
@@ -139,7 +215,8 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
     expect(switch).to_be_checked()
     switch.click()
     expect(switch).not_to_be_checked()
-    page.get_by_role("button", name="Delete Any CPU at all").click()
+    page.get_by_role("button", name="More for Any CPU at all").click()
+    page.get_by_role("menuitem", name="Delete…").click()
     page.get_by_role("button", name="Delete the rule").click()
     expect(page.get_by_role("link", name="Any CPU at all")).to_have_count(0)
 

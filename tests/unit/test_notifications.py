@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ RULE = LiveRule(
     limits=Limits(condition=AlertCondition.GT, threshold=90),
     severity=AlertSeverity.CRITICAL,
     labels={"team": "ops"},
+    runbook_url="https://wiki.example.com/cpu",
     message="{{host}} is at {{ value }} of {{threshold}}, {{nobody}}",
 )
 FIRING = NoticeAlert(
@@ -91,6 +93,7 @@ def test_the_webhook_body_is_alertmanagers() -> None:
         "host": "web-1",
     }
     assert first["annotations"]["summary"] == "web-1 is at 95.5 of 90, {{nobody}}"
+    assert first["annotations"]["runbook_url"] == "https://wiki.example.com/cpu"
     assert first["startsAt"] == "1970-01-01T00:16:40.000Z"
     assert first["endsAt"] == "0001-01-01T00:00:00Z"
     assert first["generatorURL"] == f"https://pulse.example.com/alerts/{RULE.id}"
@@ -128,6 +131,8 @@ def test_slack_pagerduty_and_mail() -> None:
     assert trigger["routing_key"] == "R0"
     assert trigger["payload"]["source"] == "web-1"
     assert trigger["payload"]["severity"] == "critical"
+    assert trigger["links"] == [{"href": "https://wiki.example.com/cpu", "text": "Runbook"}]
+    assert "Runbook: https://wiki" in text["attachments"][0]["text"]
     evil = RULE.name + "\r\nBcc: x@example.com"
     notice = notice_of(RULE, [FIRING]).model_copy(update={"rule_name": evil})
     mail = render(
@@ -189,6 +194,8 @@ def test_templates_say_no_data() -> None:
         rule_id="x", rule_name="r", severity=AlertSeverity.INFO, threshold=1, alerts=[alert]
     )
     assert fill("{{value}} {{rule}} {{severity}}", notice, alert) == "no data r info"
+    as_prometheus = "{{ $labels.host }}: {{ $value }} {{$labels.nobody}}"
+    assert fill(as_prometheus, notice, FIRING) == "web-1: 95.5 {{$labels.nobody}}"
 
 
 @pytest.mark.parametrize(
@@ -274,11 +281,40 @@ def test_what_becomes_of_each_answer(receiver: str) -> None:
 
 
 def test_private_addresses_are_refused_before_a_connection(receiver: str) -> None:
-    for url in (receiver, receiver.replace("127.0.0.1", "localhost"), "http://2130706433:80/"):
+    port = receiver.rpartition(":")[2]
+    disguises = ("127.0.0.1", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1")
+    mapped = ("[::ffff:127.0.0.1]", "[::ffff:a9fe:a9fe]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]")
+    for host in (*disguises, *mapped, "169.254.169.254", "2852039166", "0"):
+        url = f"http://{host}:{port}/"
         done = http.send(claim(url), timeout=2, allow_private=False)
         assert (done.ok, done.permanent) == (False, True)
         assert "not a public address" in str(done.error)
     assert _Receiver.seen == []
+
+
+def test_a_name_is_resolved_once_and_each_of_its_addresses_must_be_public(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name server gains nothing by a second answer, nor by one with two addresses."""
+    answers = [["93.184.215.14"], ["127.0.0.1"]]
+    reached: list[Any] = []
+
+    def look_up(host: str, port: int, **more: Any) -> list[Any]:
+        return [(socket.AF_INET, 1, 6, "", (address, port)) for address in answers.pop(0)]
+
+    def connect(address: Any, timeout: float) -> socket.socket:
+        reached.append(address)
+        raise OSError("not really")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert not http.send(claim("http://rebinding.example/"), timeout=1, allow_private=False).ok
+    assert reached == [("93.184.215.14", 80)]
+    assert answers == [["127.0.0.1"]]
+    answers[:] = [["93.184.215.14", "10.0.0.1"]]
+    done = http.send(claim("http://two.example/"), timeout=1, allow_private=False)
+    assert (done.permanent, "10.0.0.1" in str(done.error)) == (True, True)
+    assert len(reached) == 1
 
 
 def test_a_receiver_that_dribbles_is_cut_off(receiver: str) -> None:

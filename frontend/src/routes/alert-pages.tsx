@@ -1,7 +1,10 @@
 import { getRouteApi } from '@tanstack/react-router'
-import { EditRule, RuleEditor } from '@/features/alerts/rule-editor'
+import { AlertsPage } from '@/features/alerts/alerts-page'
+import { EditRule, NewRule } from '@/features/alerts/rule-editor'
 import { RulePage } from '@/features/alerts/rule-page'
 
+const all = getRouteApi('/app/alerts')
+const fresh = getRouteApi('/app/alerts/new')
 const one = getRouteApi('/app/alerts/$id')
 const edit = getRouteApi('/app/alerts/$id/edit')
 
@@ -10,8 +13,21 @@ export function AlertRulePage() {
   return <RulePage key={id} id={id} />
 }
 
+export function AlertRulesPage() {
+  const navigate = all.useNavigate()
+  return (
+    <AlertsPage
+      search={all.useSearch()}
+      onSearch={(change) =>
+        void navigate({ search: (before) => ({ ...before, ...change }), replace: true })
+      }
+    />
+  )
+}
+
 export function NewAlertRulePage() {
-  return <RuleEditor />
+  const search = fresh.useSearch()
+  return <NewRule key={JSON.stringify(search)} {...search} />
 }
 
 export function EditAlertRulePage() {

@@ -12,6 +12,7 @@ import { useEffect } from 'react'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Card, Empty, Failure } from '@/components/ui/controls'
 import { readAddDataSearch } from '@/features/add-data/add-data-search'
+import { readAlertsSearch, readNewRuleSearch } from '@/features/alerts/alerts-search'
 import { SignIn } from '@/features/auth/sign-in'
 import { readBoardSearch } from '@/features/dashboard/board-search'
 import { readExploreSearch } from '@/features/dashboard/explore/explore-search'
@@ -119,12 +120,14 @@ const explore = createRoute({
 const alerts = createRoute({
   getParentRoute: () => app,
   path: '/alerts',
-  component: lazyRouteComponent(() => import('@/features/alerts/alerts-page'), 'AlertsPage'),
+  validateSearch: readAlertsSearch,
+  component: lazyRouteComponent(() => import('./alert-pages'), 'AlertRulesPage'),
 })
 
 const newAlert = createRoute({
   getParentRoute: () => app,
   path: '/alerts/new',
+  validateSearch: readNewRuleSearch,
   component: lazyRouteComponent(() => import('./alert-pages'), 'NewAlertRulePage'),
 })
 

@@ -4,9 +4,23 @@ import type { ReactNode } from 'react'
 export type Tab = { value: string; label: ReactNode; content: ReactNode }
 
 /** Pages of one place; the arrow keys go from tab to tab. */
-export function Tabs({ label, tabs, initial }: { label: string; tabs: Tab[]; initial?: string }) {
+export function Tabs({
+  label,
+  tabs,
+  initial,
+  shown,
+  onShow,
+}: {
+  label: string
+  tabs: Tab[]
+  initial?: string
+  /** The tab that the one who owns it shows, with `onShow`. */
+  shown?: string
+  onShow?: (value: string) => void
+}) {
+  const held = shown === undefined ? { defaultValue: initial ?? tabs[0]?.value } : { value: shown }
   return (
-    <Radix.Root defaultValue={initial ?? tabs[0]?.value}>
+    <Radix.Root {...held} {...(onShow && { onValueChange: onShow })}>
       <Radix.List aria-label={label} className="mb-4 flex gap-1 border-b border-line">
         {tabs.map((tab) => (
           <Radix.Trigger

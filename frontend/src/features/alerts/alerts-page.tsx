@@ -4,13 +4,19 @@ import { Plus } from 'lucide-react'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Page } from '@/components/ui/controls'
 import { Tabs } from '@/components/ui/tabs'
+import { type AlertsSearch, TABS } from './alerts-search'
 import { Channels } from './channels'
 import { Deliveries } from './deliveries'
 import { History } from './history'
 import { RuleList } from './rule-list'
 import { Silences } from './silences'
 
-export function AlertsPage() {
+type Props = {
+  search: AlertsSearch
+  onSearch: (change: AlertsSearch) => void
+}
+
+export function AlertsPage({ search, onSearch }: Props) {
   const { data: me } = useQuery(getMeOptions())
   const canEdit = me !== undefined && me.data.role !== 'viewer'
   return (
@@ -30,9 +36,15 @@ export function AlertsPage() {
       <div className="[&_[role=tablist]]:overflow-x-auto">
         <Tabs
           label="Alerts"
+          shown={search.tab ?? 'rules'}
+          onShow={(shown) => onSearch({ tab: TABS.find((tab) => tab === shown) })}
           tabs={[
-            { value: 'rules', label: 'Rules', content: <RuleList canEdit={canEdit} /> },
-            { value: 'history', label: 'History', content: <History /> },
+            {
+              value: 'rules',
+              label: 'Rules',
+              content: <RuleList canEdit={canEdit} search={search} onSearch={onSearch} />,
+            },
+            { value: 'history', label: 'History', content: <History canEdit={canEdit} /> },
             { value: 'silences', label: 'Silences', content: <Silences canEdit={canEdit} /> },
             { value: 'channels', label: 'Channels', content: <Channels canEdit={canEdit} /> },
             {

@@ -4,6 +4,7 @@ import { useState } from 'react'
 import { getAlertHistoryOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Empty } from '@/components/ui/controls'
 import { Headings, Loaded } from './loading'
+import { SilenceMenu } from './silence-menu'
 import { Severity, StateBadge } from './state-badge'
 import { formatAlertValue, lasted, POLL, tagsText } from './words'
 
@@ -11,7 +12,7 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeSty
 const PAGE = 50
 
 /** What fired and why it began and ended: of one rule, or of all. */
-export function History({ ruleId }: { ruleId?: string }) {
+export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean }) {
   const [page, setPage] = useState(1)
   const events = useQuery({
     ...getAlertHistoryOptions({ query: { ruleId, page, pageSize: PAGE } }),
@@ -28,7 +29,15 @@ export function History({ ruleId }: { ruleId?: string }) {
           <>
             <table className="w-full min-w-[44rem] text-left">
               <Headings
-                names={['State', ...(ruleId ? [] : ['Rule']), 'Series', 'Fired', 'Ended', 'Lasted']}
+                names={[
+                  'State',
+                  ...(ruleId ? [] : ['Rule']),
+                  'Series',
+                  'Fired',
+                  'Ended',
+                  'Lasted',
+                  'Actions',
+                ]}
               />
               <tbody>
                 {data.map((event) => (
@@ -77,6 +86,11 @@ export function History({ ruleId }: { ruleId?: string }) {
                       {lasted(
                         new Date(event.resolvedAt ?? Date.now()).getTime() -
                           new Date(event.triggeredAt).getTime(),
+                      )}
+                    </td>
+                    <td className="px-4 py-2">
+                      {canEdit && event.status === 'firing' && (
+                        <SilenceMenu rule={event.ruleName} tags={event.tags} />
                       )}
                     </td>
                   </tr>

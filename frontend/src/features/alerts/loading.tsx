@@ -20,12 +20,16 @@ export function Headings({ names }: { names: string[] }) {
   return (
     <thead className="text-xs text-muted">
       <tr>
-        {names.map((name) => (
-          <th key={name} scope="col" className="px-4 py-2.5 font-medium whitespace-nowrap">
-            {name}
-          </th>
-        ))}
+        <Names names={names} />
       </tr>
     </thead>
   )
+}
+
+export function Names({ names }: { names: string[] }) {
+  return names.map((name) => (
+    <th key={name} scope="col" className="px-4 py-2.5 font-medium whitespace-nowrap">
+      {name}
+    </th>
+  ))
 }

@@ -15,6 +15,7 @@ export type RuleDraft = Required<
     | 'keepFiringFor'
     | 'evaluationDelay'
     | 'message'
+    | 'runbookUrl'
     | 'enabled'
   >
 > & {
@@ -44,6 +45,7 @@ export const EMPTY_DRAFT: RuleDraft = {
   evaluationDelay: '0s',
   labels: '',
   message: '',
+  runbookUrl: '',
   groupWait: '',
   groupInterval: '',
   repeatInterval: '4h',
@@ -85,6 +87,7 @@ export function bodyOf(draft: RuleDraft): CreateAlertRule {
     evaluationDelay: draft.evaluationDelay.trim() || '0s',
     labels: readLabels(draft.labels).labels,
     message: draft.message,
+    runbookUrl: draft.runbookUrl.trim(),
     notification: {
       channels: [...draft.others, ...draft.saved.map((name) => ({ type: 'saved' as const, name }))],
       groupWait: draft.groupWait.trim() || null,

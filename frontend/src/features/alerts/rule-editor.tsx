@@ -26,6 +26,7 @@ import {
 import { isApiError, messageOf } from '@/lib/errors'
 import { problemsOf } from '@/lib/problems'
 import { intervalMs } from '@/lib/time-range'
+import type { NewRuleSearch } from './alerts-search'
 import { bodyOf, draftOf, EMPTY_DRAFT, type RuleDraft } from './rule-draft'
 import { ThresholdChart } from './threshold-chart'
 import { useRuleChanges } from './use-rules'
@@ -43,11 +44,37 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyl
 export function EditRule({ id }: { id: string }) {
   const { data, error, refetch } = useQuery(getAlertRuleOptions({ path: { rule_id: id } }))
   if (data) return <RuleEditor key={data.data.version} rule={data.data} />
+  return <Waiting title="Edit rule" error={error} onRetry={() => void refetch()} />
+}
+
+/** A new rule: empty, of a query that was looked at elsewhere, or a copy of another. */
+export function NewRule({ query = '', name = '', from }: NewRuleSearch) {
+  const { data, error, refetch } = useQuery({
+    ...getAlertRuleOptions({ path: { rule_id: from ?? '' } }),
+    enabled: from !== undefined,
+  })
+  if (from === undefined) return <RuleEditor begin={{ ...EMPTY_DRAFT, query, name }} />
+  if (data) {
+    const copied = draftOf(data.data)
+    return <RuleEditor begin={{ ...copied, name: `${copied.name} (copy)`.slice(0, 200) }} />
+  }
+  return <Waiting title="New alert rule" error={error} onRetry={() => void refetch()} />
+}
+
+function Waiting({
+  title,
+  error,
+  onRetry,
+}: {
+  title: string
+  error: unknown
+  onRetry: () => void
+}) {
   return (
-    <Page title="Edit rule">
+    <Page title={title}>
       {error ? (
         <Card>
-          <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+          <Failure message={messageOf(error)} onRetry={onRetry} />
         </Card>
       ) : (
         <Skeleton className="h-96" />
@@ -57,8 +84,8 @@ export function EditRule({ id }: { id: string }) {
 }
 
 /** A rule, new or kept, beside its live chart and a backtest of it. */
-export function RuleEditor({ rule }: { rule?: AlertRule }) {
-  const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : EMPTY_DRAFT))
+function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: RuleDraft }) {
+  const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : begin))
   const [problems, setProblems] = useState<Record<string, string>>({})
   const [span, setSpan] = useState('1h')
   const navigate = useNavigate()
@@ -318,6 +345,15 @@ export function RuleEditor({ rule }: { rule?: AlertRule }) {
               placeholder={'{{host}} is at {{value}}, the limit is {{threshold}}.'}
               value={draft.message}
               onChange={(event) => change({ message: event.target.value })}
+            />
+            <Field
+              label="Runbook"
+              type="url"
+              placeholder="https://wiki.example.com/high-cpu"
+              hint="What to do: a link in each notification."
+              value={draft.runbookUrl}
+              problem={problems.runbookUrl}
+              onChange={(event) => change({ runbookUrl: event.target.value })}
             />
             <Area
               label="Labels"

@@ -1,27 +1,47 @@
 import { Link } from '@tanstack/react-router'
-import { TriangleAlert } from 'lucide-react'
+import { Compass, Copy, Ellipsis, Trash2, TriangleAlert } from 'lucide-react'
 import { useState } from 'react'
 import type { AlertRule } from '@/api/generated/types.gen'
-import { Button, Empty, Field } from '@/components/ui/controls'
+import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
-import { Headings, Loaded } from './loading'
+import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
+import { type AlertsSearch, filterRules, STATES } from './alerts-search'
+import { Loaded, Names } from './loading'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
 import { useRuleChanges, useRules } from './use-rules'
-import { describeRule } from './words'
+import { describeRule, SEVERITIES } from './words'
 
-export function RuleList({ canEdit }: { canEdit: boolean }) {
+type Props = {
+  canEdit: boolean
+  search: AlertsSearch
+  onSearch: (change: AlertsSearch) => void
+}
+
+export function RuleList({ canEdit, search, onSearch }: Props) {
   const rules = useRules()
   const { update, remove } = useRuleChanges()
-  const [search, setSearch] = useState('')
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
   const [deleting, setDeleting] = useState<AlertRule | null>(null)
-  const wanted = search.toLowerCase()
+  const choose = (id: string, on: boolean) => {
+    const next = new Set(chosen)
+    if (on) next.add(id)
+    else next.delete(id)
+    setChosen(next)
+  }
+  const switchAll = async (which: AlertRule[], enabled: boolean) => {
+    setChosen(new Set())
+    for (const rule of which.filter((one) => one.enabled !== enabled)) {
+      const body = { version: rule.version, enabled }
+      // What the server refuses is told and taken back; the others go on.
+      await update.mutateAsync({ path: { rule_id: rule.id }, body }).catch(() => undefined)
+    }
+  }
   return (
     <>
       <Loaded of={rules}>
         {({ data }) => {
-          const shown = data.filter((rule) =>
-            `${rule.name} ${rule.query}`.toLowerCase().includes(wanted),
-          )
+          const shown = filterRules(data, search)
+          const marked = shown.filter(({ id }) => chosen.has(id))
           return data.length === 0 ? (
             <Empty title="No alert rules yet">
               A rule watches a query and tells somebody when its value crosses a threshold.{' '}
@@ -33,21 +53,93 @@ export function RuleList({ canEdit }: { canEdit: boolean }) {
             </Empty>
           ) : (
             <>
-              <div className="max-w-sm p-3">
-                <Field
-                  label="Search rules"
-                  type="search"
-                  value={search}
-                  onChange={(event) => setSearch(event.target.value)}
-                />
+              <div className="grid grid-cols-2 items-end gap-3 p-3 sm:grid-cols-[minmax(12rem,24rem)_9rem_9rem_1fr]">
+                <div className="col-span-2 sm:col-span-1">
+                  <Field
+                    label="Search rules"
+                    type="search"
+                    placeholder="Name, query or label"
+                    value={search.q ?? ''}
+                    onChange={(event) => onSearch({ q: event.target.value || undefined })}
+                  />
+                </div>
+                <Choice
+                  label="State"
+                  value={search.state ?? ''}
+                  onChange={(event) =>
+                    onSearch({
+                      state: STATES.find(({ value }) => value === event.target.value)?.value,
+                    })
+                  }
+                >
+                  <option value="">Any</option>
+                  {STATES.map(({ value, text }) => (
+                    <option key={value} value={value}>
+                      {text}
+                    </option>
+                  ))}
+                </Choice>
+                <Choice
+                  label="Severity"
+                  value={search.severity ?? ''}
+                  onChange={(event) =>
+                    onSearch({
+                      severity: SEVERITIES.find(({ value }) => value === event.target.value)?.value,
+                    })
+                  }
+                >
+                  <option value="">Any</option>
+                  {SEVERITIES.map(({ value, text }) => (
+                    <option key={value} value={value}>
+                      {text}
+                    </option>
+                  ))}
+                </Choice>
+                {marked.length > 0 && (
+                  <div className="col-span-2 flex flex-wrap items-center gap-2 sm:col-span-1 sm:justify-end">
+                    <span className="text-sm text-muted">{marked.length} chosen</span>
+                    <Button onClick={() => void switchAll(marked, true)}>Enable</Button>
+                    <Button onClick={() => void switchAll(marked, false)}>Disable</Button>
+                  </div>
+                )}
               </div>
-              <table className="w-full min-w-[44rem] text-left">
-                <Headings
-                  names={['State', 'Rule', 'Fires when', 'Severity', 'Enabled', 'Actions']}
-                />
+              <table className="w-full min-w-[46rem] text-left">
+                <thead className="text-xs text-muted">
+                  <tr>
+                    {canEdit && (
+                      <th scope="col" className="w-8 py-2.5 pl-4">
+                        <input
+                          type="checkbox"
+                          className="block size-4 accent-(--accent)"
+                          aria-label="Choose all rules"
+                          checked={shown.length > 0 && marked.length === shown.length}
+                          onChange={(event) =>
+                            setChosen(
+                              new Set(event.target.checked ? shown.map(({ id }) => id) : []),
+                            )
+                          }
+                        />
+                      </th>
+                    )}
+                    <Names
+                      names={['State', 'Rule', 'Fires when', 'Severity', 'Enabled', 'Actions']}
+                    />
+                  </tr>
+                </thead>
                 <tbody>
                   {shown.map((rule) => (
                     <tr key={rule.id} className="border-t border-line align-top">
+                      {canEdit && (
+                        <td className="w-8 py-3 pl-4">
+                          <input
+                            type="checkbox"
+                            className="mt-0.5 block size-4 accent-(--accent)"
+                            aria-label={`Choose ${rule.name}`}
+                            checked={chosen.has(rule.id)}
+                            onChange={(event) => choose(rule.id, event.target.checked)}
+                          />
+                        </td>
+                      )}
                       <td className="px-4 py-3">
                         {rule.enabled ? (
                           <StateBadge status={rule.status} count={rule.firing || rule.pending} />
@@ -104,13 +196,28 @@ export function RuleList({ canEdit }: { canEdit: boolean }) {
                             >
                               Edit
                             </Link>
-                            <Button
-                              look="danger"
-                              aria-label={`Delete ${rule.name}`}
-                              onClick={() => setDeleting(rule)}
+                            <Menu
+                              trigger={
+                                <Button look="ghost" aria-label={`More for ${rule.name}`}>
+                                  <Ellipsis size={16} aria-hidden="true" />
+                                </Button>
+                              }
                             >
-                              Delete
-                            </Button>
+                              <MenuItem asChild>
+                                <Link to="/alerts/new" search={{ from: rule.id }}>
+                                  <Copy size={15} aria-hidden="true" /> Duplicate
+                                </Link>
+                              </MenuItem>
+                              <MenuItem asChild>
+                                <Link to="/explore" search={{ q: rule.query }}>
+                                  <Compass size={15} aria-hidden="true" /> Explore its query
+                                </Link>
+                              </MenuItem>
+                              <MenuLine />
+                              <MenuItem danger onSelect={() => setDeleting(rule)}>
+                                <Trash2 size={15} aria-hidden="true" /> Delete…
+                              </MenuItem>
+                            </Menu>
                           </div>
                         )}
                       </td>

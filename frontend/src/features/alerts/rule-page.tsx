@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { Pencil, Play } from 'lucide-react'
+import { BookOpen, Compass, Copy, Pencil, Play } from 'lucide-react'
 import {
   evaluateAlertRuleMutation,
   getAlertRuleOptions,
@@ -11,6 +11,7 @@ import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/co
 import { messageOf } from '@/lib/errors'
 import { History } from './history'
 import { Headings } from './loading'
+import { SilenceMenu } from './silence-menu'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
 import { ThresholdChart } from './threshold-chart'
 import { describeRule, formatAlertValue, POLL, tagsText } from './words'
@@ -55,6 +56,13 @@ export function RulePage({ id }: { id: string }) {
               <Play size={15} aria-hidden="true" /> Evaluate now
             </Button>
             <Link
+              to="/alerts/new"
+              search={{ from: id }}
+              className="inline-flex h-9 items-center gap-2 rounded-md border border-line bg-surface px-3 text-sm font-medium hover:bg-raised"
+            >
+              <Copy size={15} aria-hidden="true" /> Duplicate
+            </Link>
+            <Link
               to="/alerts/$id/edit"
               params={{ id }}
               className="inline-flex h-9 items-center gap-2 rounded-md bg-accent px-3 text-sm font-medium text-accent-text hover:opacity-90"
@@ -74,6 +82,23 @@ export function RulePage({ id }: { id: string }) {
         <code className="text-sm break-all">{rule.query}</code>
         <span className="tabular-nums">{describeRule(rule)}</span>
         <Severity value={rule.severity} />
+        <Link
+          to="/explore"
+          search={{ q: rule.query }}
+          className="inline-flex items-center gap-1 text-accent hover:underline"
+        >
+          <Compass size={14} aria-hidden="true" /> Explore
+        </Link>
+        {rule.runbookUrl && (
+          <a
+            href={rule.runbookUrl}
+            target="_blank"
+            rel="noreferrer"
+            className="inline-flex items-center gap-1 text-accent hover:underline"
+          >
+            <BookOpen size={14} aria-hidden="true" /> Runbook
+          </a>
+        )}
         {rule.lastEvaluatedAt && (
           <span className="text-xs text-muted">
             evaluated {moment.format(new Date(rule.lastEvaluatedAt))}
@@ -108,20 +133,28 @@ export function RulePage({ id }: { id: string }) {
             A series is listed here from the moment its value crosses the threshold.
           </Empty>
         ) : (
-          <Instances instances={rule.instances} />
+          <Instances instances={rule.instances} silence={canEdit ? rule.name : undefined} />
         )}
       </Card>
       <h2 className="mb-2 font-medium">History</h2>
-      <History ruleId={id} />
+      <History ruleId={id} canEdit={canEdit} />
     </Page>
   )
 }
 
-function Instances({ instances }: { instances: AlertInstance[] }) {
+type InstancesProps = {
+  instances: AlertInstance[]
+  /** The rule's name, where its alerts may be silenced. */
+  silence?: string
+}
+
+function Instances({ instances, silence }: InstancesProps) {
   if (instances.length === 0) return <div className="h-3" />
   return (
     <table className="w-full min-w-[36rem] text-left">
-      <Headings names={['State', 'Series', 'Value', 'Since', 'Reason']} />
+      <Headings
+        names={['State', 'Series', 'Value', 'Since', 'Reason', ...(silence ? ['Actions'] : [])]}
+      />
       <tbody>
         {instances.map((one) => (
           <tr key={tagsText(one.tags)} className="border-t border-line">
@@ -134,6 +167,13 @@ function Instances({ instances }: { instances: AlertInstance[] }) {
               {new Date(one.since).getTime() > 0 ? moment.format(new Date(one.since)) : ''}
             </td>
             <td className="px-4 py-2.5 text-muted">{one.reason}</td>
+            {silence && (
+              <td className="px-4 py-1.5">
+                {one.status === 'firing' && !one.silenced && (
+                  <SilenceMenu rule={silence} tags={one.tags} />
+                )}
+              </td>
+            )}
           </tr>
         ))}
       </tbody>

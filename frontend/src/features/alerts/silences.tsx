@@ -12,16 +12,10 @@ import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
 import { Headings, Loaded } from './loading'
 import { QuietBadge } from './state-badge'
-import { POLL } from './words'
+import { LENGTHS, POLL } from './words'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 const OPERATORS: MatchOperator[] = ['=', '!=', '=~', '!~']
-const LENGTHS = [
-  { hours: 1, text: '1 hour' },
-  { hours: 4, text: '4 hours' },
-  { hours: 24, text: '1 day' },
-  { hours: 168, text: '1 week' },
-]
 
 export function Silences({ canEdit }: { canEdit: boolean }) {
   const silences = useQuery({

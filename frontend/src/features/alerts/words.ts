@@ -23,6 +23,14 @@ export const SEVERITIES: { value: AlertSeverity; text: string }[] = [
   { value: 'critical', text: 'Critical' },
 ]
 
+/** How long a silence lasts. */
+export const LENGTHS = [
+  { hours: 1, text: '1 hour' },
+  { hours: 4, text: '4 hours' },
+  { hours: 24, text: '1 day' },
+  { hours: 168, text: '1 week' },
+]
+
 /** How a state is called; what has resolved is well. */
 export const STATUS_WORDS: Record<AlertStatus, string> = {
   firing: 'Firing',

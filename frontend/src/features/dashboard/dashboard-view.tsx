@@ -9,6 +9,7 @@ import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { describeRange, type TimeRange } from '@/lib/time-range'
 import { type Zone, ZoneContext } from '@/lib/zone'
+import { AlertOnPanel } from './alert-on-panel'
 import { fillPanel, originalId, resolvePanels } from './board-panels'
 import { BoardPanels } from './board-panels-view'
 import { type BoardSearch, variableKey } from './board-search'
@@ -145,7 +146,14 @@ export function DashboardView({ id, search, onSearch }: Props) {
           onAlone={(panel) => change({ panel })}
           menu={(panel) => {
             const original = board.panels.find(({ id }) => id === originalId(panel.id))
-            return original && !search.kiosk && <PanelMenu board={board} panel={original} />
+            return (
+              original &&
+              !search.kiosk && (
+                <PanelMenu board={board} panel={original}>
+                  <AlertOnPanel panel={panel} />
+                </PanelMenu>
+              )
+            )
           }}
         />
       ) : (

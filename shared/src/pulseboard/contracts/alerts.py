@@ -59,6 +59,9 @@ class Reducer(StrEnum):
     SUM = "sum"
 
 
+Runbook = Annotated[str, StringConstraints(max_length=2000, pattern=r"^(https?://\S+)?$")]
+
+
 class AlertRuleFields(Contract):
     """What a rule says."""
 
@@ -80,7 +83,12 @@ class AlertRuleFields(Contract):
     evaluation_delay: Interval = "0s"
     labels: Tags = Field(default_factory=dict)
     message: Annotated[str, StringConstraints(max_length=4000)] = Field(
-        default="", description="Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`."
+        default="",
+        description="Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus"
+        " writes them too: `{{ $labels.host }}`, `{{ $value }}`.",
+    )
+    runbook_url: Runbook = Field(
+        default="", description="Where to read what to do; a link in each notification."
     )
     notification: Notification = Field(default_factory=Notification)
 
@@ -107,6 +115,7 @@ class UpdateAlertRule(Contract):
     evaluation_delay: Interval | None = None
     labels: Tags | None = None
     message: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    runbook_url: Runbook | None = None
     notification: Notification | None = None
 
 

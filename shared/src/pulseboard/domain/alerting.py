@@ -121,6 +121,7 @@ class LiveRule:
     delay: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
+    runbook_url: str = ""
     channels: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     group_wait: float = 0.0
     group_interval: float = 0.0

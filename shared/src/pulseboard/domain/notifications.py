@@ -32,7 +32,7 @@ MAX_ALERTS = 20
 """Alerts named in one notification; the rest are counted."""
 
 _NEVER = "0001-01-01T00:00:00Z"
-_PLACE = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
+_PLACE = re.compile(r"\{\{\s*(?:\$labels\.)?\$?([\w.]+)\s*\}\}")
 _PAGERDUTY_SEVERITY = {
     AlertSeverity.INFO: "info",
     AlertSeverity.WARNING: "warning",
@@ -65,6 +65,7 @@ class Notice(Contract):
     threshold: float
     labels: dict[str, str] = Field(default_factory=dict)
     message: str = ""
+    runbook_url: str = ""
     alerts: list[NoticeAlert]
     more: int = Field(default=0, description="Alerts that are counted and not named.")
     test: bool = False
@@ -123,6 +124,7 @@ def notice_of(rule: LiveRule, alerts: list[NoticeAlert]) -> Notice:
         threshold=rule.limits.threshold,
         labels=dict(rule.labels),
         message=rule.message,
+        runbook_url=rule.runbook_url,
         alerts=ordered[:MAX_ALERTS],
         more=max(0, len(ordered) - MAX_ALERTS),
     )
@@ -148,7 +150,10 @@ def describe(channel: Mapping[str, Any]) -> str:
 
 
 def fill(template: str, notice: Notice, alert: NoticeAlert) -> str:
-    """The message with its places filled: value, threshold, labels; unknown ones stay."""
+    """The message with its places filled: value, threshold, labels; unknown ones stay.
+
+    `{{host}}` and `{{value}}`, or as Prometheus has them, `{{ $labels.host }}` and `{{ $value }}`.
+    """
     known = {
         "value": "no data" if alert.value is None else f"{alert.value:.6g}",
         "threshold": f"{notice.threshold:.6g}",
@@ -244,6 +249,8 @@ def _webhook(frame: _Frame, receiver: WebhookChannel) -> Outgoing:
             "value": "" if alert.value is None else f"{alert.value:.6g}",
             "threshold": f"{notice.threshold:.6g}",
         }
+        if notice.runbook_url:
+            annotations["runbook_url"] = notice.runbook_url
         alerts.append(
             {
                 "status": alert.status,
@@ -287,6 +294,8 @@ def _slack(frame: _Frame, receiver: SlackChannel) -> Outgoing:
     notice = frame.notice
     color = _SLACK_COLORS[notice.severity] if notice.firing else "#2b8a5e"
     text = "\n".join(frame.line(alert) for alert in notice.alerts)
+    if notice.runbook_url:
+        text += f"\nRunbook: {notice.runbook_url}"
     attachment = {
         "color": color,
         "fallback": _escape(frame.headline),
@@ -334,6 +343,8 @@ def _pagerduty(frame: _Frame, receiver: PagerDutyChannel) -> Outgoing:
     }
     if frame.link:
         event["client_url"] = frame.link
+    if notice.runbook_url:
+        event["links"] = [{"href": notice.runbook_url, "text": "Runbook"}]
     return _http(frame.pagerduty_url, json.dumps(event))
 
 
@@ -341,6 +352,8 @@ def _email(frame: _Frame, receiver: EmailChannel) -> Outgoing:
     lines = [frame.line(alert) for alert in frame.notice.alerts]
     if frame.notice.more:
         lines.append(f"and {frame.notice.more} more")
+    if frame.notice.runbook_url:
+        lines.append(f"Runbook: {frame.notice.runbook_url}")
     if frame.link:
         lines.append(frame.link)
     return Outgoing(

@@ -119,6 +119,7 @@ def _alert(rule: Mapping[str, Any], report: Report) -> None:
                 severity=severity or AlertSeverity.WARNING,
                 labels=labels,
                 message=message,
+                runbook_url=_runbook(rule.get("annotations") or {}),
                 # There, a series that is gone does not fire any more.
                 no_data=NoDataPolicy.OK,
             )
@@ -150,6 +151,12 @@ def split_comparison(expr: str) -> tuple[str, AlertCondition, float] | None:
     if number is None or not query:
         return None
     return query, _CONDITIONS[found["comparison"]], float(number[1])
+
+
+def _runbook(annotations: Mapping[str, Any]) -> str:
+    """The link, where it is one without places to fill."""
+    url = str(annotations.get("runbook_url", ""))
+    return url if re.fullmatch(r"https?://[^\s{]+", url) else ""
 
 
 def _message(annotations: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -105,12 +105,13 @@ def _samples(
     ids = list(labels)
     ends = alert_reads.read_ends(connection, series_ids=ids, start=start, end=end)
     rows = alert_reads.read_samples(connection, series_ids=ids, start=start, end=end)
+    ordered = {series_id: alert_reads.in_order(*columns) for series_id, columns in rows.items()}
     return [
         promql.SeriesSamples(
             labels=labels[series_id],
-            times=alert_reads.to_seconds(np.frombuffer(stamps, ">i8")),
-            values=np.frombuffer(values, ">f8").astype(np.float64),
+            times=moments,
+            values=values,
             ends=tuple(ends.get(series_id, ())),
         )
-        for series_id, (stamps, values) in rows.items()
+        for series_id, (moments, values) in ordered.items()
     ]

@@ -279,9 +279,7 @@ def read_history(rule: LiveRule, ticks: backtest.Floats) -> list[History]:
     for line in lines:
         if line.id not in found:
             continue
-        moments, values = found[line.id]
-        times = alert_reads.to_seconds(np.frombuffer(moments, ">i8"))
-        samples = np.frombuffer(values, ">f8").astype(np.float64)
+        times, samples = alert_reads.in_order(*found[line.id])
         histories.append(
             History(
                 line.tags,

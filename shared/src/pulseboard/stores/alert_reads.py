@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 from pydantic_core import to_json
 
 from pulseboard.contracts.alerts import Reducer
@@ -19,6 +21,7 @@ COLUMNS: dict[Reducer, int] = {
 }
 """Where each reducer's value stands in a row of `read_windows`."""
 
+Floats = NDArray[np.float64]
 Window = tuple[float, float, float, float, float]
 _TO_1970 = 946_684_800
 """Seconds from 1970 to 2000, where PostgreSQL's binary times begin."""
@@ -92,7 +95,7 @@ def read_windows(
 def read_samples(
     connection: psycopg.Connection[Any], *, series_ids: Sequence[int], start: float, end: float
 ) -> dict[int, tuple[bytes, bytes]]:
-    """Each series' samples in (start, end] in the order of time, as two binary columns.
+    """Each series' samples in (start, end], as two binary columns, in whatever order.
 
     Times are big-endian int64 microseconds since 2000, values big-endian float64: as the server
     sends them, so that half a million come over in a fraction of a second.
@@ -101,8 +104,8 @@ def read_samples(
     with connection.cursor(binary=True) as cursor:
         rows = cursor.execute(
             b"""
-            select series_id, string_agg(timestamptz_send(time), ''::bytea order by time),
-              string_agg(float8send(value), ''::bytea order by time)
+            select series_id, string_agg(timestamptz_send(time), ''::bytea),
+              string_agg(float8send(value), ''::bytea)
             from metrics_raw
             where series_id = any(%s) and time > %s and time <= %s
             group by series_id
@@ -137,6 +140,11 @@ def read_ends(
     return ends
 
 
-def to_seconds(microseconds: Any) -> Any:
-    """Binary times of `read_samples`, as an array of integers, in seconds since 1970."""
-    return microseconds / 1_000_000 + _TO_1970
+def in_order(moments: bytes, values: bytes) -> tuple[Floats, Floats]:
+    """A series of `read_samples` by time: seconds since 1970, values. Faster than in SQL."""
+    stamps = np.frombuffer(moments, ">i8").astype(np.int64)
+    order = np.argsort(stamps, kind="stable")
+    return (
+        stamps[order] / 1_000_000 + _TO_1970,
+        np.frombuffer(values, ">f8").astype(np.float64)[order],
+    )

@@ -20,9 +20,10 @@ from pulseboard.stores.alert_state import as_jsonb, rules_changed
 _SELECT = """
     select r.id, r.name, r.owner_id, r.query, r.condition, r.threshold, r.duration,
       r.eval_window, r.reducer, r.severity, r.enabled, r.no_data, r.keep_firing_for,
-      r.evaluation_delay, r.labels, r.message, r.notification, r.version, r.last_error,
-      r.last_evaluated_at, r.created_at, r.updated_at, coalesce(s.firing, 0) as firing,
-      coalesce(s.pending, 0) as pending, coalesce(s.resolved, 0) as resolved, t.tick
+      r.evaluation_delay, r.labels, r.message, r.runbook_url, r.notification,
+      r.version, r.last_error, r.last_evaluated_at, r.created_at, r.updated_at,
+      coalesce(s.firing, 0) as firing, coalesce(s.pending, 0) as pending,
+      coalesce(s.resolved, 0) as resolved, t.tick
     from alert_rules r
     left join alert_ticks t on true
     left join lateral (
@@ -80,6 +81,7 @@ def _columns(fields: AlertRuleFields) -> dict[str, Any]:
         "evaluation_delay": timedelta(seconds=interval_seconds(fields.evaluation_delay)),
         "labels": as_jsonb(fields.labels),
         "message": fields.message,
+        "runbook_url": fields.runbook_url,
         "notification": as_jsonb(fields.notification.model_dump(mode="json", context=REVEAL)),
     }
 
@@ -149,11 +151,11 @@ def create_rule(
             """
             insert into alert_rules (owner_id, name, query, condition, threshold, duration,
               eval_window, reducer, severity, enabled, no_data, keep_firing_for,
-              evaluation_delay, labels, message, notification)
+              evaluation_delay, labels, message, runbook_url, notification)
             values (%(owner)s, %(name)s, %(query)s, %(condition)s, %(threshold)s, %(duration)s,
               %(eval_window)s, %(reducer)s, %(severity)s, %(enabled)s, %(no_data)s,
               %(keep_firing_for)s, %(evaluation_delay)s, %(labels)s, %(message)s,
-              %(notification)s)
+              %(runbook_url)s, %(notification)s)
             returning id
             """,
             {"owner": owner_id, **_columns(fields)},
@@ -177,6 +179,7 @@ def put_rule(
           reducer = %(reducer)s, severity = %(severity)s, enabled = %(enabled)s,
           no_data = %(no_data)s, keep_firing_for = %(keep_firing_for)s,
           evaluation_delay = %(evaluation_delay)s, labels = %(labels)s, message = %(message)s,
+          runbook_url = %(runbook_url)s,
           notification = %(notification)s, version = version + 1, updated_at = now(),
           last_error = null
         where id = %(id)s and version = %(version)s

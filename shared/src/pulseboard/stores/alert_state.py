@@ -91,7 +91,7 @@ _RULE = """
       extract(epoch from duration)::float8, extract(epoch from eval_window)::float8,
       reducer, severity, no_data, extract(epoch from keep_firing_for)::float8,
       extract(epoch from evaluation_delay)::float8, labels, message, notification, last_error,
-      version
+      version, runbook_url
     from alert_rules
 """
 
@@ -169,6 +169,7 @@ def _live_rule(row: Sequence[Any]) -> LiveRule:
         repeat=interval_seconds(notification.get("repeat_interval", "4h")),
         last_error=row[15],
         version=row[16],
+        runbook_url=row[17],
     )
 
 

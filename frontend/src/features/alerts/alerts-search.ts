@@ -1,0 +1,61 @@
+import type { AlertRule, AlertSeverity } from '@/api/generated/types.gen'
+import { oneText } from '@/lib/search-params'
+import { SEVERITIES, tagsText } from './words'
+
+export const TABS = ['rules', 'history', 'silences', 'channels', 'notifications'] as const
+export const STATES = [
+  { value: 'firing', text: 'Firing' },
+  { value: 'pending', text: 'Pending' },
+  { value: 'ok', text: 'OK' },
+  { value: 'failing', text: 'Failing' },
+  { value: 'disabled', text: 'Disabled' },
+] as const
+export type RuleState = (typeof STATES)[number]['value']
+
+/** The page of alerts as its address says it: the tab, and which rules are listed. */
+export type AlertsSearch = {
+  tab?: (typeof TABS)[number]
+  q?: string
+  state?: RuleState
+  severity?: AlertSeverity
+}
+
+export function readAlertsSearch(search: Record<string, unknown>): AlertsSearch {
+  return {
+    tab: TABS.find((known) => known === oneText(search.tab)),
+    q: oneText(search.q) || undefined,
+    state: STATES.find(({ value }) => value === oneText(search.state))?.value,
+    severity: SEVERITIES.find(({ value }) => value === oneText(search.severity))?.value,
+  }
+}
+
+/** What a new rule begins with: a query of elsewhere, or another rule to copy. */
+export type NewRuleSearch = { query?: string; name?: string; from?: string }
+
+export function readNewRuleSearch(search: Record<string, unknown>): NewRuleSearch {
+  return {
+    query: oneText(search.query) || undefined,
+    name: oneText(search.name) || undefined,
+    from: oneText(search.from) || undefined,
+  }
+}
+
+function stateOf(rule: AlertRule): RuleState {
+  if (!rule.enabled) return 'disabled'
+  if (rule.firing) return 'firing'
+  if (rule.lastError) return 'failing'
+  return rule.pending ? 'pending' : 'ok'
+}
+
+/** Rules whose name, query and labels hold each word, in this state, of this severity. */
+export function filterRules(rules: AlertRule[], { q, state, severity }: AlertsSearch): AlertRule[] {
+  const words = (q ?? '').toLowerCase().split(/\s+/).filter(Boolean)
+  return rules.filter((rule) => {
+    const text = `${rule.name} ${rule.query} ${tagsText(rule.labels)}`.toLowerCase()
+    return (
+      words.every((word) => text.includes(word)) &&
+      (!state || stateOf(rule) === state) &&
+      (!severity || rule.severity === severity)
+    )
+  })
+}

@@ -1,0 +1,48 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { BellOff } from 'lucide-react'
+import { toast } from 'sonner'
+import { createAlertSilenceMutation } from '@/api/generated/@tanstack/react-query.gen'
+import { Button } from '@/components/ui/controls'
+import { Menu, MenuItem } from '@/components/ui/menu'
+import { LENGTHS, tagsText } from './words'
+
+type Props = { rule: string; tags: Record<string, string> }
+
+/** Silences this one alert for a while: by its rule's name and all of its tags. */
+export function SilenceMenu({ rule, tags }: Props) {
+  const cache = useQueryClient()
+  const silence = useMutation({
+    ...createAlertSilenceMutation(),
+    onSuccess: () => {
+      toast.success('Silenced. The Silences tab ends it sooner.')
+      return cache.invalidateQueries()
+    },
+  })
+  const keep = (hours: number) =>
+    silence.mutate({
+      body: {
+        matchers: Object.entries({ alertname: rule, ...tags }).map(([label, value]) => ({
+          label,
+          operator: '=',
+          value,
+        })),
+        endsAt: new Date(Date.now() + hours * 3_600_000).toISOString(),
+      },
+    })
+  const what = [rule, tagsText(tags)].filter(Boolean).join(' ')
+  return (
+    <Menu
+      trigger={
+        <Button aria-label={`Silence ${what}`} disabled={silence.isPending}>
+          <BellOff size={15} aria-hidden="true" /> Silence
+        </Button>
+      }
+    >
+      {LENGTHS.map(({ hours, text }) => (
+        <MenuItem key={hours} onSelect={() => keep(hours)}>
+          for {text}
+        </MenuItem>
+      ))}
+    </Menu>
+  )
+}

@@ -1,0 +1,34 @@
+import { Link } from '@tanstack/react-router'
+import { BellPlus } from 'lucide-react'
+import type { Panel, PanelQuery } from '@/api/generated/types.gen'
+import { MenuItem } from '@/components/ui/menu'
+
+/** A panel's query as a rule asks it: in one text, tags and grouping included. */
+export function queryToWatch({ query, tags, groupBy, aggregation }: PanelQuery): string {
+  const pairs = Object.entries(tags ?? {}).map(
+    ([key, value]) => `${key}=${JSON.stringify(String(value))}`,
+  )
+  if (!/^[\w:.]+$/.test(query.trim())) return query
+  const name = query.trim()
+  const written = /^[a-zA-Z_:][\w:]*$/.test(name)
+  const filter = pairs.join(', ')
+  const by = ['avg', 'min', 'max', 'sum', 'count'].includes(aggregation) ? aggregation : 'avg'
+  if (!groupBy?.length && !filter) return name
+  const selected = written
+    ? name + (filter && `{${filter}}`)
+    : `{${[JSON.stringify(name), filter].filter(Boolean).join(', ')}}`
+  return groupBy?.length ? `${by} by (${groupBy.join(', ')}) (${selected})` : selected
+}
+
+/** Begins an alert rule with what a panel shows. */
+export function AlertOnPanel({ panel }: { panel: Panel }) {
+  const first = panel.queries.find(({ hidden, query }) => !hidden && query.trim() !== '')
+  if (!first) return null
+  return (
+    <MenuItem asChild>
+      <Link to="/alerts/new" search={{ query: queryToWatch(first), name: panel.title }}>
+        <BellPlus size={15} aria-hidden="true" /> Alert on this
+      </Link>
+    </MenuItem>
+  )
+}
