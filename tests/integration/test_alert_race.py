@@ -41,6 +41,25 @@ with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as co
 """
 
 
+_PLAIN_SAMPLES = """
+create table if not exists metrics_raw (
+  series_id integer, time timestamptz, value double precision, unique (series_id, time)
+);
+create or replace function last_step(float8[], float8, timestamptz) returns float8[]
+  language sql immutable as $$
+    select case when $1 is null or extract(epoch from $3) >= $1[1]
+      then array[extract(epoch from $3)::float8, $2] else $1 end
+  $$;
+create or replace function last_end(float8[]) returns float8
+  language sql immutable as 'select $1[2]';
+create or replace aggregate last(float8, timestamptz)
+  (sfunc = last_step, stype = float8[], finalfunc = last_end);
+truncate metrics_raw, metric_definitions, alert_rules, alert_events, alert_outbox, alert_ticks
+  restart identity cascade;
+"""
+"""What ticks read, where TimescaleDB isn't: a table, and its `last`."""
+
+
 def both(*command: str, **environment: str) -> list[list[str]]:
     """The lines that two processes printed, which ran at once."""
     processes = [
@@ -98,6 +117,70 @@ def test_each_tick_is_taken_by_one_process(plain_database: str) -> None:
         connection.execute("truncate alert_ticks")
     first, second = both(_GUARD, plain_database)
     assert sorted(map(int, first + second)) == list(range(1, 101))
+
+
+@pytest.mark.race
+def test_two_processes_tick_on_a_server_of_many_and_each_condition_fires_once(
+    plain_database: str,
+) -> None:
+    """Transactions truly overlap here, which the embedded database's never do."""
+    met = {"gt": 91, "gte": 90, "lt": 89, "lte": 90, "eq": 90, "ne": 1}
+    unmet = {"gt": 90, "gte": 89, "lt": 90, "lte": 91, "eq": 91, "ne": 90}
+    pattern = [False, True, True, False, False, True, False, True]
+    now = time.time() // 10 * 10 - 3600
+    with psycopg.connect(plain_database, autocommit=True) as connection:
+        connection.execute(_PLAIN_SAMPLES)
+        for condition in met:
+            series = connection.execute(
+                """
+                with d as (insert into metric_definitions (name) values (%(metric)s) returning id)
+                insert into metric_series (metric_id, tags, tags_hash)
+                select id, '{"host": "a"}', decode(md5(%(metric)s), 'hex') from d returning id
+                """,
+                {"metric": f"race_{condition}"},
+            ).fetchone()
+            assert series is not None
+            connection.execute(
+                """
+                insert into alert_rules (name, query, condition, threshold, notification)
+                values (%s, %s, %s, 90, %s)
+                """,
+                (
+                    condition,
+                    f"race_{condition}",
+                    condition,
+                    alert_state.as_jsonb(
+                        {
+                            "channels": [{"type": "webhook", "url": "http://127.0.0.1:9/"}],
+                            "group_wait": "0s",
+                            "group_interval": "0s",
+                        }
+                    ),
+                ),
+            )
+            connection.cursor().executemany(
+                "insert into metrics_raw values (%s, to_timestamp(%s), %s)",
+                [
+                    (series[0], now + 10 * n - 1, (met if breach else unmet)[condition])
+                    for n, breach in enumerate(pattern)
+                ],
+            )
+    both(
+        _TICKS,
+        *(str(now + 10 * n) for n in range(len(pattern))),
+        DATABASE_URL=plain_database,
+        REDIS_URL="redis://127.0.0.1:1/0",
+        POWERTOOLS_METRICS_DISABLED="true",
+    )
+    with psycopg.connect(plain_database, autocommit=True) as connection:
+        events = connection.execute(
+            "select rule_name, array_agg(status order by triggered_at) from alert_events group by 1"
+        ).fetchall()
+        assert dict(events) == {key: ["resolved", "resolved", "firing"] for key in met}
+        told = connection.execute(
+            "select count(*), count(distinct idempotency_key) from alert_outbox"
+        ).fetchone()
+        assert told == (5 * len(met), 5 * len(met))
 
 
 @pytest.mark.race
