@@ -1,5 +1,6 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
+import clsx from 'clsx'
 import { useState } from 'react'
 import { getAlertHistoryOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Empty } from '@/components/ui/controls'
@@ -27,7 +28,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
           <Empty title="Nothing has fired yet" />
         ) : (
           <>
-            <table className="w-full min-w-[44rem] text-left">
+            <table className="w-full text-left sm:min-w-[44rem]">
               <Headings
                 names={[
                   'State',
@@ -55,22 +56,30 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                           {event.ruleName}
                         </Link>
                         <p className="text-xs">
-                          <Severity value={event.severity} />
+                          <Severity value={event.severity} />{' '}
+                          <span className="font-mono text-muted sm:hidden">
+                            {tagsText(event.tags)}
+                          </span>
                         </p>
                       </td>
                     )}
-                    <td className="px-4 py-3 font-mono text-xs break-all">
+                    <td
+                      className={clsx(
+                        'px-4 py-3 font-mono text-xs break-all',
+                        !ruleId && 'max-sm:hidden',
+                      )}
+                    >
                       {tagsText(event.tags) || 'all'}
                     </td>
                     <td className="px-4 py-3">
-                      <time dateTime={event.triggeredAt} className="whitespace-nowrap">
+                      <time dateTime={event.triggeredAt} className="sm:whitespace-nowrap">
                         {moment.format(new Date(event.triggeredAt))}
                       </time>
                       <p className="text-xs text-muted">
                         {formatAlertValue(event.value)} · {event.reason}
                       </p>
                     </td>
-                    <td className="px-4 py-3">
+                    <td className="px-4 py-3 max-sm:hidden">
                       {event.resolvedAt ? (
                         <>
                           <time dateTime={event.resolvedAt} className="whitespace-nowrap">
@@ -82,7 +91,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                         <span className="text-muted">not yet</span>
                       )}
                     </td>
-                    <td className="px-4 py-3 whitespace-nowrap tabular-nums">
+                    <td className="px-4 py-3 whitespace-nowrap tabular-nums max-sm:hidden">
                       {lasted(
                         new Date(event.resolvedAt ?? Date.now()).getTime() -
                           new Date(event.triggeredAt).getTime(),

@@ -1,3 +1,4 @@
+import clsx from 'clsx'
 import type { ReactNode } from 'react'
 import { Card, Failure, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
@@ -16,19 +17,32 @@ export function Loaded<T>({ of, children }: { of: Asked<T>; children: (data: T) 
   return <Skeleton className="h-32" />
 }
 
-export function Headings({ names }: { names: string[] }) {
+type HeadingsProps = {
+  names: string[]
+  /** Columns that only a wide screen shows: their cells are `max-sm:hidden` too. */
+  wide?: string[]
+}
+
+export function Headings({ names, wide }: HeadingsProps) {
   return (
     <thead className="text-xs text-muted">
       <tr>
-        <Names names={names} />
+        <Names names={names} wide={wide} />
       </tr>
     </thead>
   )
 }
 
-export function Names({ names }: { names: string[] }) {
+export function Names({ names, wide }: HeadingsProps) {
   return names.map((name) => (
-    <th key={name} scope="col" className="px-4 py-2.5 font-medium whitespace-nowrap">
+    <th
+      key={name}
+      scope="col"
+      className={clsx(
+        'px-4 py-2.5 font-medium whitespace-nowrap',
+        wide?.includes(name) && 'max-sm:hidden',
+      )}
+    >
       {name}
     </th>
   ))

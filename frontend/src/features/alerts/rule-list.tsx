@@ -9,7 +9,7 @@ import { type AlertsSearch, filterRules, STATES } from './alerts-search'
 import { Loaded, Names } from './loading'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
 import { useRuleChanges, useRules } from './use-rules'
-import { describeRule, SEVERITIES } from './words'
+import { describeRule, SEVERITIES, tagsText } from './words'
 
 type Props = {
   canEdit: boolean
@@ -158,6 +158,11 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                         <code className="block truncate text-xs text-muted" title={rule.query}>
                           {rule.query}
                         </code>
+                        {Object.keys(rule.labels).length > 0 && (
+                          <p className="mt-0.5 truncate text-xs text-muted">
+                            {tagsText(rule.labels)}
+                          </p>
+                        )}
                         {rule.lastError && (
                           <p className="mt-1 flex items-center gap-1.5 text-xs text-danger">
                             <TriangleAlert size={13} aria-hidden="true" /> {rule.lastError}

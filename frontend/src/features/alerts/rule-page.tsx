@@ -151,9 +151,10 @@ type InstancesProps = {
 function Instances({ instances, silence }: InstancesProps) {
   if (instances.length === 0) return <div className="h-3" />
   return (
-    <table className="w-full min-w-[36rem] text-left">
+    <table className="w-full text-left sm:min-w-[36rem]">
       <Headings
         names={['State', 'Series', 'Value', 'Since', 'Reason', ...(silence ? ['Actions'] : [])]}
+        wide={['Since', 'Reason']}
       />
       <tbody>
         {instances.map((one) => (
@@ -163,10 +164,10 @@ function Instances({ instances, silence }: InstancesProps) {
             </td>
             <td className="px-4 py-2.5 font-mono text-xs">{tagsText(one.tags) || 'all'}</td>
             <td className="px-4 py-2.5 tabular-nums">{formatAlertValue(one.value)}</td>
-            <td className="px-4 py-2.5 whitespace-nowrap text-muted">
+            <td className="px-4 py-2.5 whitespace-nowrap text-muted max-sm:hidden">
               {new Date(one.since).getTime() > 0 ? moment.format(new Date(one.since)) : ''}
             </td>
-            <td className="px-4 py-2.5 text-muted">{one.reason}</td>
+            <td className="px-4 py-2.5 text-muted max-sm:hidden">{one.reason}</td>
             {silence && (
               <td className="px-4 py-1.5">
                 {one.status === 'firing' && !one.silenced && (

@@ -34,7 +34,7 @@ export function SilenceMenu({ rule, tags }: Props) {
     <Menu
       trigger={
         <Button aria-label={`Silence ${what}`} disabled={silence.isPending}>
-          <BellOff size={15} aria-hidden="true" /> Silence
+          <BellOff size={15} aria-hidden="true" /> <span className="max-sm:hidden">Silence</span>
         </Button>
       }
     >

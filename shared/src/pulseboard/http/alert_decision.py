@@ -283,5 +283,8 @@ def _current(
             instance = live.instance
         else:
             continue
+        # What has resolved is not looked at each tick: it keeps the value it resolved with.
+        if instance.status is AlertStatus.RESOLVED:
+            continue
         shown[series] = (value, instance.status is _FIRING, instance.first_triggered)
     return shown
