@@ -187,7 +187,7 @@ def test_what_fires_is_silenced_copied_filtered_and_switched_in_bulk(
 def test_a_panel_becomes_a_rule(page: Page) -> None:
     page.goto("/")
     page.get_by_role("link", name=re.compile("^This machine")).first.click()
-    page.get_by_role("button", name="Menu of Load").click()
+    page.get_by_role("button", name="Menu of Load", exact=True).click()
     page.get_by_role("menuitem", name="Alert on this").click()
     expect(page.get_by_label("Name")).to_have_value("Load")
     expect(page.get_by_label("Query")).not_to_have_value("")
