@@ -349,7 +349,7 @@ export type AlertRule = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus writes them too: `{{ $labels.host }}`, `{{ $value }}`.
      */
     message: string;
     /**
@@ -373,6 +373,12 @@ export type AlertRule = {
      */
     query: string;
     reducer: Reducer;
+    /**
+     * Runbookurl
+     *
+     * Where to read what to do; a link in each notification.
+     */
+    runbookUrl: string;
     severity: AlertSeverity;
     /**
      * The most urgent state among its series.
@@ -458,7 +464,7 @@ export type AlertRuleDetail = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus writes them too: `{{ $labels.host }}`, `{{ $value }}`.
      */
     message: string;
     /**
@@ -482,6 +488,12 @@ export type AlertRuleDetail = {
      */
     query: string;
     reducer: Reducer;
+    /**
+     * Runbookurl
+     *
+     * Where to read what to do; a link in each notification.
+     */
+    runbookUrl: string;
     severity: AlertSeverity;
     /**
      * The most urgent state among its series.
@@ -1165,7 +1177,7 @@ export type CreateAlertRule = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus writes them too: `{{ $labels.host }}`, `{{ $value }}`.
      */
     message?: string;
     /**
@@ -1179,6 +1191,12 @@ export type CreateAlertRule = {
      */
     query: string;
     reducer?: Reducer;
+    /**
+     * Runbookurl
+     *
+     * Where to read what to do; a link in each notification.
+     */
+    runbookUrl?: string;
     severity?: AlertSeverity;
     /**
      * Threshold
@@ -3335,6 +3353,10 @@ export type UpdateAlertRule = {
      */
     query?: string | null;
     reducer?: Reducer | null;
+    /**
+     * Runbookurl
+     */
+    runbookUrl?: string | null;
     severity?: AlertSeverity | null;
     /**
      * Threshold
