@@ -20,7 +20,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up local local-down test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
+.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -87,7 +87,7 @@ ifneq ($(FRONTEND),)
 	npm run generate --prefix frontend && git diff --exit-code -- frontend/src/api/generated
 endif
 
-test: lint frontend chromium prometheus ## Run every check and test
+test: lint frontend chromium prometheus layers/build/local/.built infra/node_modules/.synced ## Run every check and test
 	$(VENV)/pytest
 	$(if $(FRONTEND),npm test --prefix frontend)
 
@@ -127,6 +127,9 @@ layers/build/local/.built: uv.lock layers/build.py $(shell find shared/src -type
 
 local: install frontend layers/build/local/.built infra/node_modules/.synced ## Deploy the CDK app into an emulator of AWS here, without Docker
 	@$(VENV)/python -m infra.local.detached up
+
+invoke: install ## Run a function's sample event on the local database: FUNCTION=query
+	@$(VENV)/python -m infra.local.invoke $(FUNCTION)
 
 local-down: .venv/.synced ## Stop it; the data stays in .local/
 	@$(VENV)/python -m infra.local.detached down

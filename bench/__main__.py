@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.local import services
 from pulseboard.migrate import migrate
 
-BENCHMARKS = ("ingest", "protocols", "query", "alerts", "sizes")
+BENCHMARKS = ("ingest", "protocols", "query", "alerts", "sizes", "cold")
 
 
 def main() -> None:

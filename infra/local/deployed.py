@@ -46,7 +46,7 @@ class Deployed:
     ports: Ports = field(default_factory=Ports)
     context: Sequence[str] = ()
     """Further choices for the CDK, `name=value`."""
-    agent: bool = True
+    stage: str = STAGE
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.data)
@@ -85,9 +85,9 @@ class Deployed:
         with self.parts.log("cdk").open("ab") as log:
             self._deploy(log)
         with self.parts.step("SPA"):
-            deploy.publish(self.session, stage=STAGE)
+            deploy.publish(self.session, stage=self.stage)
         known = self._admin()
-        if self.agent and known.api_key:
+        if known.api_key:
             self.parts.start_agent(url=self.api_url, key=known.api_key)
         return known
 
@@ -95,6 +95,7 @@ class Deployed:
         """Begin to write the templates."""
         choices = [
             "local=true",
+            f"stage={self.stage}",
             f"localPort={self.ports.emulator}",
             "database=external",
             f"databaseSecret={SECRET}",
@@ -117,7 +118,7 @@ class Deployed:
 
     def cdk(self, command: str, *stacks: str, log: IO[bytes]) -> None:
         """Run a command of the CDK over what was synthesised; all stacks when none is named."""
-        arguments = deploy.cdk_arguments(command, stage=STAGE, stacks=stacks, context=())
+        arguments = deploy.cdk_arguments(command, stage=self.stage, stacks=stacks, context=())
         options = ["--app", str(self.assembly)]
         if command == "deploy":
             options += ["--method", "direct", "--concurrency", "4", "--progress", "events"]
@@ -137,21 +138,21 @@ class Deployed:
         with self.parts.step("network and data"):
             self.cdk("deploy", *deploy.FIRST_STACKS, log=log)
         with self.parts.step("schema"):
-            deploy.call_migrate(self.session, stage=STAGE, event={}, patience=0)
+            deploy.call_migrate(self.session, stage=self.stage, event={}, patience=0)
         with self.parts.step("API, alerting, frontend, monitoring"):
             self.cdk("deploy", *deploy.LATER_STACKS, log=log)
 
     @property
     def api_url(self) -> str:
         """Where API Gateway answers, for agents."""
-        api = deploy.outputs(self.session, stage=STAGE, stack="Api")["ApiId"]
+        api = deploy.outputs(self.session, stage=self.stage, stack="Api")["ApiId"]
         api_stage = "live" if "api=rest" in self.context else "$default"
         return f"{emulator.endpoint(self.ports.emulator)}/_aws/execute-api/{api}/{api_stage}"
 
     @property
     def url(self) -> str:
         """Where CloudFront answers, for browsers."""
-        return deploy.outputs(self.session, stage=STAGE, stack="Frontend")["Url"]
+        return deploy.outputs(self.session, stage=self.stage, stack="Frontend")["Url"]
 
     def get(self, path: str) -> int:
         """The status of a page by CloudFront. Not every resolver knows `*.localhost`."""
@@ -171,7 +172,7 @@ class Deployed:
             known = state.State(database=which)
         with self.parts.step("sign-in"):
             first = deploy.call_migrate(
-                self.session, stage=STAGE, event={"admin": known.email or ADMIN}, patience=0
+                self.session, stage=self.stage, event={"admin": known.email or ADMIN}, patience=0
             ).get("first")
             for path in ("/api/v1/health", "/"):
                 if (status := self.get(path)) != 200:

@@ -10,6 +10,8 @@ import os
 import queue
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import threading
 import time
 import uuid
@@ -19,7 +21,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("awslambdaric", "runtime_client", "snapshot_restore_py", "simplejson", "boto3",
+            "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")  # fmt: skip
+"""What Lambda's Python runtime brings along; layers need not."""
 _VERSION = "/2018-06-01/runtime"
 _ARN = "arn:aws:lambda:eu-central-1:123456789012:function:"
 
@@ -48,6 +55,11 @@ class Instance:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise FunctionError(f"{self.name} did not initialise: {self._process.poll()}")
         return self._api.asked_at - self._api.began
+
+    def cpu_seconds(self) -> float:
+        """What the process has worked so far, by the operating system's count."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     @property
     def restores(self) -> int:
@@ -79,6 +91,9 @@ class _Api(ThreadingHTTPServer):
         self.began = self.asked_at = 0.0
         self.init_error: str | None = None
         self.restores = 0
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a function that is ended leaves its question for an event open."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -132,12 +147,17 @@ def running(
     environment: Mapping[str, str] | None = None,
     snap_start: bool = False,
     task: Path = ROOT,
+    alone: bool = False,
 ) -> Iterator[Instance]:
     """A function under Amazon's client, its code in `task` and its layers on `path`.
 
     It gets this process's `PATH` and the `environment`, and nothing else; it ends with the block.
+    When `alone`, no package of this environment is in its reach but those that Lambda has too.
     """
-    with _Api(name) as api:
+    with _Api(name) as api, tempfile.TemporaryDirectory(prefix="pulseboard-runtime-") as scratch:
+        if alone:
+            _link_packages(Path(scratch))
+            path = [*path, Path(scratch)]
         threading.Thread(target=api.serve_forever, daemon=True).start()
         given = {
             "PATH": os.environ.get("PATH", ""),
@@ -155,7 +175,13 @@ def running(
         }
         api.began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", f"functions.{name}.handler.handler"],
+            [
+                sys.executable,
+                *(["-S"] if alone else []),
+                "-m",
+                "awslambdaric",
+                f"functions.{name}.handler.handler",
+            ],
             cwd=task,
             env=given,
             stdin=subprocess.DEVNULL,
@@ -167,3 +193,11 @@ def running(
             process.kill()
             process.wait()
             api.shutdown()
+
+
+def _link_packages(folder: Path) -> None:
+    for site in map(Path, {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}):
+        for package in PACKAGES:
+            # A package, a module, or a compiled one with its platform in its name.
+            for found in (*site.glob(package), *site.glob(f"{package}.*")):
+                (folder / found.name).symlink_to(found)

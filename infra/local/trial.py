@@ -10,9 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from infra.local.deployed import Ports
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90
+DEPLOY_SECONDS = 300
 
 
 def free_port() -> int:
@@ -31,20 +35,42 @@ def running(data: Path) -> Iterator[dict[str, str]]:
 
     Raises RuntimeError with the stack's output when it does not start.
     """
+    ports = {name: free_port() for name in ("PORT", "DB_PORT", "REDIS_PORT")}
+    with _held(["infra.local"], data, ports, until="Ctrl-C", seconds=START_SECONDS) as state:
+        yield state
+
+
+@contextmanager
+def deployed(data: Path) -> Iterator[dict[str, Any]]:
+    """`make local` with its data in `data`: as above, with its `ports` and `data`.
+
+    Raises RuntimeError with the stack's output when it does not start.
+    """
+    ports = {name: free_port() for name in ("AWS_PORT", "DB_PORT", "REDIS_PORT")}
+    with _held(
+        ["infra.local.detached", "run"], data, ports, until="local-down", seconds=DEPLOY_SECONDS
+    ) as state:
+        yield {**state, "data": data, "ports": Ports(*ports.values())}
+
+
+@contextmanager
+def _held(
+    module: list[str], data: Path, ports: dict[str, int], *, until: str, seconds: float
+) -> Iterator[dict[str, str]]:
     environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
-    environment |= {name: str(free_port()) for name in ("PORT", "DB_PORT", "REDIS_PORT")}
+    environment |= {name: str(port) for name, port in ports.items()}
     output = data / "output"
     with output.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local", "--data", str(data)],
+            [sys.executable, "-m", *module, "--data", str(data)],
             cwd=ROOT,
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while "Ctrl-C" not in output.read_text():
+        deadline = time.monotonic() + seconds
+        while until not in output.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the local stack did not start:\n{output.read_text()}")
             time.sleep(0.2)
@@ -53,4 +79,4 @@ def running(data: Path) -> Iterator[dict[str, str]]:
         yield {**state, "link": link}
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(60)

@@ -1,13 +1,10 @@
 """From a metric that crosses to one notice at a receiver, and the pages, on the local stack."""
 
-import json
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +12,15 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.receiver import Received, receiving, wait
+
 pytestmark = pytest.mark.e2e
-Received = list[tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, Received]]:
-    """The address of an HTTP receiver, and what it got: idempotency keys and bodies."""
-    received: Received = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            received.append((self.headers["Idempotency-Key"], body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/alerts", received
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as made:
+        yield made
 
 
 @pytest.fixture
@@ -49,16 +29,6 @@ def http(stack: dict[str, str]) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=stack["url"] + "/api/v1", trust_env=False) as client:
         client.post("/auth/login", json=login).raise_for_status()
         yield client
-
-
-def wait(what: str, happened: Callable[[], Any], seconds: float = 45) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        found = happened()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.5)
 
 
 def test_a_metric_crosses_and_its_receiver_is_told_once(

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from layers.build import find_uv
+from layers.build import LIMIT_BYTES, find_uv
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.infra
 
 
-def _build(out: Path) -> dict[str, bytes]:
+def _build(out: Path, *options: str) -> dict[str, bytes]:
     subprocess.run(
-        [sys.executable, "-m", "layers.build", "--out", str(out), "--uv", find_uv()],
+        [sys.executable, "-m", "layers.build", "--out", str(out), "--uv", find_uv(), *options],
         cwd=ROOT,
         check=True,
     )
@@ -29,8 +29,33 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_building_twice_gives_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    assert _build(tmp_path) == {path.name: path.read_bytes() for path in built.iterdir()}
+def test_building_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    # For this Python, so that the bytecode is part of it.
+    assert _build(tmp_path / "one", "--local") == _build(tmp_path / "two", "--local")
+
+
+def test_bytecode_goes_along_and_names_no_path_of_this_machine(tmp_path: Path) -> None:
+    _build(tmp_path, "--local")
+    with zipfile.ZipFile(tmp_path / "pulseboard.zip") as archive:
+        names = archive.namelist()
+        modules = [name for name in names if name.endswith(".py")]
+        compiled = [name for name in names if name.endswith(".pyc")]
+        assert len(compiled) == len(modules) > 50
+        for name in compiled:
+            # Four bytes of magic, then flags: checked by hash (1), but never (bit 2 unset).
+            assert archive.read(name)[4:8] == b"\x01\x00\x00\x00"
+            assert str(tmp_path).encode() not in archive.read(name)
+        assert b"/opt/python/pulseboard/settings.py" in archive.read(
+            next(name for name in compiled if "/settings." in name)
+        )
+
+
+def test_all_of_it_is_within_what_lambda_takes(built: Path) -> None:
+    unzipped = 0
+    for path in built.glob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            unzipped += sum(entry.file_size for entry in archive.infolist())
+    assert unzipped < LIMIT_BYTES
 
 
 def test_native_parts_are_for_the_target(built: Path) -> None:

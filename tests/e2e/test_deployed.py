@@ -1,0 +1,160 @@
+"""The CDK app itself, deployed into an emulator of AWS: what `make local` puts up.
+
+agent → API Gateway → ingest → TimescaleDB → query → CloudFront → Chromium, and
+EventBridge → Step Functions → evaluate → notify → a receiver.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect
+
+from infra import deploy
+from infra.local import emulator, trial
+from infra.local.deployed import Deployed
+from tests.receiver import Received, receiving, wait
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """`make local` in a folder of its own: its state.json, sign-in `link`, `ports` and `data`."""
+    for needed in (deploy.CDK, deploy.DIST / "index.html", ROOT / "layers/build/local/deps.zip"):
+        if not needed.exists():
+            pytest.skip(f"{needed} is missing: make test makes it")
+    with trial.deployed(tmp_path_factory.mktemp("deployed")) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def stack(state: dict[str, Any]) -> Deployed:
+    """The same, to look at and to deploy more into."""
+    return Deployed(data=state["data"], ports=state["ports"])
+
+
+@pytest.fixture(scope="module")
+def http(state: dict[str, Any]) -> Iterator[httpx.Client]:
+    """The admin, by CloudFront; not every resolver knows `*.localhost`."""
+    login = {"email": state["email"], "password": state["password"]}
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{state['ports'].emulator}/api/v1",
+        headers={"Host": urlsplit(state["url"]).netloc},
+        trust_env=False,
+        timeout=60,
+    ) as client:
+        client.post("/auth/login", json=login).raise_for_status()
+        yield client
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[tuple[str, Received]]:
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def rule(http: httpx.Client, receiver: tuple[str, Received]) -> dict[str, Any]:
+    """A rule that this machine meets at once."""
+    body = {
+        "name": "This machine runs",
+        "query": "memory_used_percent",
+        "condition": "gt",
+        "threshold": 0,
+        "duration": "0s",
+        "window": "1m",
+        "notification": {"channels": [{"type": "webhook", "url": receiver[0]}]},
+    }
+    made: dict[str, Any] = http.post("/alerts/rules", json=body).raise_for_status().json()["data"]
+    return made
+
+
+def test_live_data_comes_from_the_agent_to_a_board_in_chromium(
+    state: dict[str, Any], rule: dict[str, Any], browser: Browser
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(state["link"])
+    expect(page.get_by_role("heading", name="This machine")).to_be_visible(timeout=60_000)
+    assert page.url.startswith(state["url"])
+    legend = page.get_by_role("region", name="Load", exact=True).get_by_role("list", name="Legend")
+    expect(legend.get_by_role("button").first).to_be_visible(timeout=90_000)
+    page.reload()
+    expect(page.get_by_role("heading", name="This machine")).to_be_visible(timeout=60_000)
+    context.close()
+
+
+def test_the_beat_evaluates_and_a_receiver_is_told(
+    http: httpx.Client, rule: dict[str, Any], receiver: tuple[str, Received]
+) -> None:
+    _, received = receiver
+
+    def firing() -> list[dict[str, Any]]:
+        found = http.get("/alerts/events", params={"status": "firing"}).raise_for_status().json()
+        return [event for event in found["data"] if event["ruleId"] == rule["id"]]
+
+    wait("firing", firing, 120)
+    wait("the notice", lambda: received, 120)
+    body = received[0][1]
+    assert body["status"] == "firing"
+    assert body["alerts"][0]["generatorURL"].endswith(f"/alerts/{rule['id']}")
+
+
+def test_deploying_again_would_change_nothing(
+    stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lead_to(stack, tmp_path, monkeypatch)
+    again = Deployed(data=tmp_path, ports=stack.ports)
+    output = tmp_path / "output"
+    with output.open("wb") as log:
+        _synth(again, log)
+        deploy.cdk(
+            ["diff", "--all", "--app", str(again.assembly), "--fail", "--method", "template"],
+            output=log,
+        )
+    assert "Number of stacks with differences: 0" in output.read_text()
+
+
+def test_the_rest_variant_answers_the_same_routes(
+    stack: Deployed, state: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lead_to(stack, tmp_path, monkeypatch)
+    rest = Deployed(data=tmp_path, ports=stack.ports, context=["api=rest"], stage="rest")
+    with (tmp_path / "output").open("wb") as log:
+        _synth(rest, log)
+        rest.cdk("deploy", *deploy.FIRST_STACKS, "Api", log=log)
+    with httpx.Client(base_url=rest.api_url, trust_env=False, timeout=60) as client:
+        api = f"{rest.api_url}/api/v1"
+        assert client.get(f"{api}/health").json()["data"]["status"] == "ok"
+        login = {"email": state["email"], "password": state["password"]}
+        client.post(f"{api}/auth/login", json=login).raise_for_status()
+        point = {"name": "by_rest", "value": 1}
+        key = {"Authorization": f"Bearer {state['api_key']}"}
+        sent = client.post(f"{api}/metrics", json=point, headers=key)
+        assert sent.json()["data"]["accepted"] == 1, sent.text
+        now = int(time.time() * 1000)
+        question = {"query": "by_rest", "start": now - 300_000, "end": now + 10_000}
+        asked = client.post(f"{api}/query", json=question)
+        assert asked.status_code == 200, asked.text
+        assert len(asked.json()["data"]["series"]) == 1
+        names = [board["name"] for board in client.get(f"{api}/dashboards").json()["data"]]
+        assert "This machine" in names
+        assert client.get(f"{api}/nothing-here").status_code in (403, 404)
+
+
+def _lead_to(stack: Deployed, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    led = emulator.environment(stack.ports.emulator, scratch=scratch)
+    for name, value in led.items():
+        monkeypatch.setenv(name, value)
+    Path(os.environ["TMPDIR"]).mkdir(exist_ok=True)
+
+
+def _synth(stack: Deployed, log: Any) -> None:
+    assert stack.synth(log).wait() == 0, Path(log.name).read_text()

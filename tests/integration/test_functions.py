@@ -1,0 +1,98 @@
+"""Each function under Amazon's runtime client, with the sample event of `events/`."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.local import invoke, runtime_api
+from infra.local.runtime_api import FunctionError
+from pulseboard.http import aws
+from pulseboard.stores import database
+from tests.receiver import Received, receiving
+
+pytestmark = pytest.mark.integration
+ELSEWHERE = {"drain"}
+"""Its event names an object in S3: tests/integration/test_drain.py, on an S3 of its own."""
+
+
+@pytest.fixture
+def environment(stack: None, database_url: str, redis_url: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "PULSEBOARD_ALERT_ALLOW_PRIVATE": "true",
+        "POWERTOOLS_METRICS_DISABLED": "true",
+    }
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, Received]]:
+    with receiving() as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", sorted({"ingest", "query", "dashboards", "alerts", "auth"}))
+def test_an_http_function_answers_its_event(
+    name: str, environment: dict[str, str], ingest_key: str
+) -> None:
+    answer = invoke.invoke(name, environment=environment, key=ingest_key)
+    assert answer["statusCode"] in (200, 202), answer
+    assert json.loads(answer["body"])["data"] is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("evaluate", "claims"), ("maintain", "late"), ("migrate", "applied")],
+)
+def test_a_function_of_the_background_answers_its_event(
+    name: str, expected: str, environment: dict[str, str]
+) -> None:
+    assert expected in invoke.invoke(name, environment=environment, key="")
+
+
+def test_notify_sends_what_its_event_claims(
+    environment: dict[str, str], receiver: tuple[str, Received]
+) -> None:
+    url, received = receiver
+    event: Any = invoke.event("notify", key="")
+    for claim in event["claims"]:
+        claim["url"] = url
+    with runtime_api.running("notify", environment=environment) as function:
+        answer = function.invoke(event)
+    assert [result["ok"] for result in answer["results"]] == [True]
+    assert len(received) == 1
+
+
+def test_every_function_has_an_event() -> None:
+    tested = {"ingest", "query", "dashboards", "alerts", "auth", "evaluate", "maintain", "migrate"}
+    assert set(invoke.functions()) - ELSEWHERE == tested | {"notify"}
+
+
+def test_a_failure_of_a_function_is_told(environment: dict[str, str]) -> None:
+    nowhere = {**environment, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    with pytest.raises(FunctionError, match="Unavailable"):
+        invoke.invoke("maintain", environment=nowhere, key="")
+
+
+def test_a_function_comes_back_from_its_snapshot(
+    environment: dict[str, str], ingest_key: str
+) -> None:
+    with runtime_api.running("query", environment=environment, snap_start=True) as function:
+        answer = function.invoke(invoke.event("query", key=ingest_key))
+        assert function.restores == 1
+    assert answer["statusCode"] == 200
+
+
+def test_connections_open_again_after_a_restore(stack: None) -> None:
+    with database.connection() as connection:
+        connection.execute("select 1")
+    before = database.pool()
+    aws.before_snapshot()
+    assert before.closed
+    aws.after_restore()
+    with database.connection() as connection:
+        row = connection.execute("select 1").fetchone()
+    assert row is not None
+    assert database.pool() is not before
