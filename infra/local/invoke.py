@@ -57,6 +57,7 @@ def main() -> int:
         "REDIS_URL": os.environ.get("REDIS_URL") or known.redis_url,
         "PULSEBOARD_ALERT_ALLOW_PRIVATE": "true",
         "PULSEBOARD_COOKIE_SECURE": "false",
+        "PULSEBOARD_SPILL_DIR": str(ROOT / ".local" / "spill"),
     }
     try:
         answer = invoke(name, environment=environment, key=known.api_key)
