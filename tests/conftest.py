@@ -25,7 +25,7 @@ from pulseboard.contracts.auth import Role
 from pulseboard.http import accepting, alert_reads
 from pulseboard.migrate import migrate
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, descriptions, known_keys, series, spill
+from pulseboard.stores import cache, database, descriptions, known_keys, known_series, series, spill
 from tests.proxy import Proxy
 
 ADMIN_EMAIL = "admin@example.com"
@@ -128,6 +128,7 @@ def _forget() -> None:
     tick.forget()
     alert_reads.forget()
     series.forget()
+    known_series.forget()
     descriptions.forget()
     accepting.recognised.cache_clear()
     known_keys.forget()

@@ -237,6 +237,7 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
             disabled=body.disabled,
             password_hash=passwords.hash_password(password) if password else None,
         )
+    known_keys.forget()
     return ApiResponse(data=changed)
 
 

@@ -280,6 +280,12 @@ class Settings(BaseSettings):
     )
 
     # Sign-in
+    key_memory: float = Field(
+        default=5.0,
+        ge=0,
+        description="How long a process believes an API key that it has looked up: a revoked key "
+        "works that long at most.",
+    )
     session_lifetime: int = Field(
         default=7 * 86_400, ge=60, description="A session ends after this time without use."
     )

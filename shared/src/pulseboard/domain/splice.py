@@ -8,6 +8,7 @@ there is none. Lines are named by a text of their labels (`line_key`).
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pydantic_core import from_json, to_json
 
@@ -47,10 +48,18 @@ def line_key(name: str, tags: Mapping[str, str]) -> str:
     return to_json([name, dict(sorted(tags.items()))]).decode()
 
 
+@lru_cache(maxsize=10_000)
 def labels_of(key: str) -> tuple[str, dict[str, str]]:
-    """Name and tags back from a `line_key`."""
+    """Name and tags back from a `line_key`, to be read only: they are remembered."""
     name, tags = from_json(key)
     return name, tags
+
+
+@lru_cache(maxsize=10_000)
+def order_of(key: str) -> tuple[str, list[tuple[str, str]]]:
+    """What lines are sorted by: the name, then tag by tag."""
+    name, tags = labels_of(key)
+    return name, list(tags.items())
 
 
 def nothing(count: int) -> "array[float]":

@@ -127,7 +127,7 @@ def bearer(request: Request) -> str | None:
 
 
 def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
-    found = _find_pusher(secret) if Scope.INGEST in key_scopes else _find_key(secret)
+    found = _find_key(secret, pushes=Scope.INGEST in key_scopes)
     if found is None:
         raise Unauthorized("This API key is unknown, revoked, or its owner is disabled.")
     if not key_scopes:
@@ -145,20 +145,19 @@ def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
     )
 
 
-def _find_key(secret: str) -> api_keys.KnownKey | None:
-    with database.connection() as connection:
-        return api_keys.find_by_secret(connection, secret=secret)
-
-
-def _find_pusher(secret: str) -> api_keys.KnownKey | None:
-    """The key; as it was remembered while the database is away, since its samples are spilled."""
-    if spill.place() is None:
-        return _find_key(secret)
+def _find_key(secret: str, *, pushes: bool) -> api_keys.KnownKey | None:
+    """The key, as it was seen a moment ago; for who pushes, as it was remembered longer while the
+    database is away, since its samples are spilled.
+    """
+    fresh = known_keys.fresh(secret)
+    if fresh is not None:
+        return fresh
+    spilled = pushes and spill.place() is not None
     try:
-        with database.hurried() as connection:
+        with database.hurried() if spilled else database.connection() as connection:
             found = api_keys.find_by_secret(connection, secret=secret)
     except Unavailable:
-        remembered = known_keys.recall(secret)
+        remembered = known_keys.recall(secret) if spilled else None
         if remembered is None:
             raise
         return remembered

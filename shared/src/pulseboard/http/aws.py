@@ -9,7 +9,7 @@ from mangum import Mangum
 
 from pulseboard.http.app import create_app
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, secrets, series, spill_bucket
+from pulseboard.stores import cache, database, known_keys, known_series, secrets, series, spill_bucket
 
 
 def lambda_handler(routers: Sequence[APIRouter]) -> Mangum:
@@ -28,6 +28,8 @@ def before_snapshot() -> None:
     database.close()
     cache.close()
     series.forget()
+    known_series.forget()
+    known_keys.forget()
     secrets.forget()
     if settings().database_secret is not None:
         secrets.client()

@@ -208,12 +208,12 @@ def _spliced(task: _Task, parts: list[tuple[range, Part]], now: datetime, began:
 def _finish(task: _Task, known: Sequence[Segment], parts: Sequence[Part], began: float) -> Answer:
     made = task.plan
     lines = []
-    for key, values in splice.assemble(made.span, known).items():
+    points = splice.assemble(made.span, known)
+    for key in sorted(points, key=splice.order_of):
         name, tags = splice.labels_of(key)
         if not name and not tags and isinstance(made.shape, Expression):
             name = made.shape.text
-        lines.append(Line(name, tags, values))
-    lines.sort(key=lambda line: (line.name, sorted(line.tags.items())))
+        lines.append(Line(name, tags, points[key]))
     rank = made.shape.rank if isinstance(made.shape, Expression) else 0
     if rank:
         lines.sort(key=lambda line: _ranked(rank * line.values[-1]))

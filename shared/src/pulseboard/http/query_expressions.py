@@ -19,7 +19,7 @@ from pulseboard.http import query_limits
 from pulseboard.http.query_reading import Part
 from pulseboard.settings import settings
 from pulseboard.stores import expression_reads, queries
-from pulseboard.stores.expression_reads import Found, Window
+from pulseboard.stores.expression_reads import Ends, Found, Window
 
 if TYPE_CHECKING:
     from pulseboard.domain.expression import Expression
@@ -36,6 +36,7 @@ def evaluate(reading: Reading, plan: Plan, expression: Expression, span: range) 
     """The points `span` of an expression."""
     data: dict[Read, Sequence[Stored]] = {}
     notes: list[str] = []
+    keys: dict[int, str] = {}
     rows, seen = 0, not expression.reads
     for read in expression.reads:
         series, told = reading.find(read.name, read.matchers)
@@ -49,17 +50,23 @@ def evaluate(reading: Reading, plan: Plan, expression: Expression, span: range) 
         query_limits.check_samples(len(series) * len(span))
         found = _fetch(reading, plan, expression, read, series, span)
         data[read] = found.stored
+        keys |= {id(each.labels): each.key for each in series}
         rows += found.rows
     times = np.arange(span.start, span.stop, dtype=np.float64) * plan.step
     lines = promql.evaluate(expression.tree, times=times, data=data, lookback=expression.lookback)
     query_limits.check_lines(0, len(lines), len(plan.span))
     kept: dict[str, array[float]] = {}
     for line in lines:
-        labels = dict(line.labels)
         values = array("d")
         values.frombytes(np.where(line.present, line.values, math.nan).tobytes())
-        kept[line_key(labels.pop(queries.NAME, ""), labels)] = values
+        # Labels that came through unchanged are still the series' own.
+        kept[keys.get(id(line.labels)) or _key_of(line.labels)] = values
     return Part(kept, rows, tuple(dict.fromkeys(notes)), seen)
+
+
+def _key_of(labels: dict[str, str]) -> str:
+    tags = dict(labels)
+    return line_key(tags.pop(queries.NAME, ""), tags)
 
 
 def _fetch(
@@ -100,9 +107,9 @@ def _read(
     grid: int,
 ) -> Found:
     connection = reading.connection
-    stale: dict[int, tuple[float, ...]] = {}
+    stale = Ends()
     if read.window is None:
-        stale = expression_reads.read_ends(connection, series=series, window=window)
+        stale = expression_reads.ask_ends(connection, series=series, window=window)
     length = window.end - window.start
     each = RESOLUTIONS[tier] if tier is not Tier.RAW else FINE
     samples = len(series) * length / each

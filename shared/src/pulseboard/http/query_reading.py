@@ -15,7 +15,7 @@ from pulseboard.domain.selector import Matcher
 from pulseboard.domain.splice import line_key, nothing
 from pulseboard.http import query_limits
 from pulseboard.settings import settings
-from pulseboard.stores import queries
+from pulseboard.stores import known_series, queries
 
 Result = TypeVar("Result")
 
@@ -58,8 +58,9 @@ class Reading:
         if seconds <= 0:
             raise query_limits.too_slow(settings().query_batch_timeout)
         try:
-            # Statements without an answer ride along with the next one's round trip.
-            with self.connection.pipeline(), self.connection.transaction():
+            # One implicit transaction up to the pipeline's end; statements without an answer ride
+            # along with the next one's round trip.
+            with self.connection.pipeline():
                 queries.limit_time(self.connection, seconds=seconds)
                 if isinstance(plan.shape, Bucketed):
                     return self._bucketed(plan, plan.shape, span)
@@ -86,7 +87,7 @@ class Reading:
         """The series of a selector, and a note when there is no such metric."""
         found = self.once(
             ("series", name, tuple(matchers)),
-            lambda: queries.find_series(
+            lambda: known_series.find(
                 self.connection,
                 name=name,
                 matchers=matchers,
@@ -110,16 +111,17 @@ class Reading:
     ) -> dict[Aggregation, Part]:
         series, notes = self.find(shape.name, shape.matchers)
         if shape.group_by is None:
-            labels = [each.tags for each in series]
+            names = [each.key for each in series]
         else:
             keys = shape.group_by
-            labels = [
-                {key: each.tags[key] for key in keys if each.tags.get(key)} for each in series
+            names = [
+                line_key(shape.name, {key: tags[key] for key in keys if tags.get(key)})
+                for tags in (each.tags for each in series)
             ]
         lines, rows = self._lines(
             plan,
             series,
-            [line_key(shape.name, each) for each in labels],
+            names,
             span,
             [queries.BUCKETED[each] for each in together],
         )

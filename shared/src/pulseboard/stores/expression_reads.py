@@ -3,7 +3,7 @@
 Kept apart from `queries`: importing numpy takes about 0.2 s, which a plain panel must not pay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +13,11 @@ import psycopg
 
 from pulseboard.contracts.queries import Tier
 from pulseboard.domain.promql.arrays import Floats
-from pulseboard.domain.promql.series import Buckets, Labels, SeriesSamples, Stored
+from pulseboard.domain.promql.series import Buckets, SeriesSamples, Stored
 from pulseboard.domain.promql.tree import Need
 from pulseboard.domain.tiers import RESOLUTIONS, TABLES
 from pulseboard.stores import binary
-from pulseboard.stores.queries import NAME, Series
+from pulseboard.stores.queries import Series
 
 _ELEMENT = {"f": np.dtype([("length", ">i4"), ("value", ">f8")])}
 _ELEMENT["t"] = np.dtype([("length", ">i4"), ("value", ">i8")])
@@ -47,8 +47,6 @@ _ROLLUP: dict[Need, dict[str, str]] = {
     Need.MIN: {"min": "min(min_value)"},
     Need.MAX: {"max": "max(max_value)"},
 }
-Stale = Mapping[int, tuple[float, ...]]
-"""Stale markers by series id."""
 _MOMENTS = ("first_time", "last_time")
 
 
@@ -68,6 +66,23 @@ class Found:
     rows: int
 
 
+class Ends:
+    """Stale markers, asked for at once and taken in when they are needed: in a pipeline they come
+    along with what is asked next.
+    """
+
+    def __init__(self, cursor: psycopg.Cursor[Any] | None = None) -> None:
+        self._cursor = cursor
+        self._times: dict[int, tuple[float, ...]] = {}
+
+    def of(self, series_id: int) -> tuple[float, ...]:
+        """Those of a series, in order."""
+        if self._cursor is not None:
+            rows, self._cursor = self._cursor.fetchall(), None
+            self._times = {series: tuple(times) for series, times in rows}
+        return self._times.get(series_id, ())
+
+
 def _floats(data: bytes) -> Floats:
     return np.frombuffer(data, _ELEMENT["f"], offset=binary.HEADER)["value"].astype(np.float64)
 
@@ -77,12 +92,24 @@ def _seconds(data: bytes) -> Floats:
     return micros.astype(np.float64) / 1e6 + binary.TO_1970
 
 
-def _labels(series: Series) -> Labels:
-    return {NAME: series.name, **series.tags}
-
-
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def ask_ends(
+    connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window
+) -> Ends:
+    """Stale markers of the window. Served by series_end_pkey."""
+    return Ends(
+        connection.execute(
+            """
+            select series_id, array_agg(date_part('epoch', time) order by time) from series_end
+            where series_id = any(%s) and time > %s and time <= %s
+            group by series_id
+            """,
+            ([each.id for each in series], _moment(window.start), _moment(window.end)),
+        )
+    )
 
 
 def read_samples(
@@ -91,7 +118,7 @@ def read_samples(
     tier: Tier,
     series: Sequence[Series],
     window: Window,
-    stale: Stale,
+    stale: Ends,
 ) -> Found:
     """Every sample of the window; from a rollup, the newest value of each bucket at its end.
 
@@ -121,9 +148,7 @@ def read_samples(
         if len(times) > 1 and not (np.diff(times) > 0).all():
             order = np.argsort(times, kind="stable")
             times, numbers = times[order], numbers[order]
-        stored.append(
-            SeriesSamples(_labels(by_id[series_id]), times, numbers, stale.get(series_id, ()))
-        )
+        stored.append(SeriesSamples(by_id[series_id].labels, times, numbers, stale.of(series_id)))
     return Found(stored, total)
 
 
@@ -132,7 +157,7 @@ def read_newest(
     *,
     series: Sequence[Series],
     window: Window,
-    stale: Stale,
+    stale: Ends,
 ) -> Found:
     """The newest raw sample of the window, by one look into metrics_raw_series_time a series."""
     with connection.cursor(binary=True) as cursor:
@@ -153,11 +178,10 @@ def read_newest(
             },
         ).fetchall()
     by_id = {each.id: each for each in series}
+    numbers = np.array(rows, dtype=np.float64).reshape(-1, 3)
     stored: list[Stored] = [
-        SeriesSamples(
-            _labels(by_id[series_id]), np.array([time]), np.array([value]), stale.get(series_id, ())
-        )
-        for series_id, time, value in rows
+        SeriesSamples(by_id[row[0]].labels, numbers[at, 1:2], numbers[at, 2:3], stale.of(row[0]))
+        for at, row in enumerate(rows)
     ]
     return Found(stored, len(rows))
 
@@ -168,7 +192,7 @@ def read_statistics(
     tier: Tier,
     series: Sequence[Series],
     window: Window,
-    stale: Stale,
+    stale: Ends,
     step: int,
     needs: Need,
 ) -> Found:
@@ -226,26 +250,11 @@ def read_statistics(
         }
         stored.append(
             Buckets(
-                _labels(by_id[series_id]),
+                by_id[series_id].labels,
                 ends=ends[order],
                 step=float(step),
-                stale=stale.get(series_id, ()),
+                stale=stale.of(series_id),
                 **columns,
             )
         )
     return Found(stored, sum(row[1] for row in rows))
-
-
-def read_ends(
-    connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window
-) -> dict[int, tuple[float, ...]]:
-    """Stale markers by series id. Served by series_end_pkey."""
-    rows = connection.execute(
-        """
-        select series_id, array_agg(date_part('epoch', time) order by time) from series_end
-        where series_id = any(%s) and time > %s and time <= %s
-        group by series_id
-        """,
-        ([each.id for each in series], _moment(window.start), _moment(window.end)),
-    ).fetchall()
-    return {series_id: tuple(times) for series_id, times in rows}

@@ -1,4 +1,5 @@
-"""API keys that were valid a moment ago, for when the database can't be asked.
+"""API keys that were valid a moment ago: for seconds nothing is asked, and for longer while the
+database can't be.
 
 Kept in this process and, for processes that have just begun, in the cache: by the SHA-256 of a
 random secret, from which it can't be guessed. A key that is revoked while the database is away
@@ -27,7 +28,7 @@ _known: dict[bytes, tuple[KnownKey, float, float]] = {}
 
 
 def forget() -> None:
-    """Drop what this process remembers (tests)."""
+    """Drop what this process remembers: after a change of users, before a snapshot, in tests."""
     with _lock:
         _known.clear()
 
@@ -47,6 +48,17 @@ def remember(secret: str, key: KnownKey) -> None:
             cache.client().set(_name(hashed), to_json(asdict(key)), ex=life)
         except _NO_CACHE as error:
             cache.rest(error)
+
+
+def fresh(secret: str) -> KnownKey | None:
+    """The key, if the database vouched for it within `key_memory` seconds.
+
+    That long a key revoked elsewhere still works in this process, and no longer.
+    """
+    with _lock:
+        found = _known.get(hash_secret(secret))
+    recent = found is not None and time.monotonic() - found[1] < settings().key_memory
+    return found[0] if found is not None and recent else None
 
 
 def drop(secret: str) -> None:

@@ -1,29 +1,34 @@
-"""Reading samples: resolve series first, bucket and aggregate in SQL, join tags last."""
+"""Reading samples of known series: bucketed and aggregated in SQL, tags joined last."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from pulseboard.contracts.queries import Aggregation, Tier
-from pulseboard.domain.selector import Matcher
 from pulseboard.domain.tiers import RESOLUTIONS, TABLES
 from pulseboard.stores import binary
 
 NAME = "__name__"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
-    """A series of the catalogue."""
+    """A series of the catalogue; `key` is its `line_key`."""
 
     id: int
     tags: dict[str, str]
     name: str = ""
+    key: str = ""
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Its tags, and its name as a tag, to be read only."""
+        return {NAME: self.name, **self.tags}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,50 +89,6 @@ def limit_time(connection: psycopg.Connection[Any], *, seconds: float) -> None:
     connection.execute(
         "select set_config('statement_timeout', %s, true)", (f"{max(1, seconds * 1000):.0f}",)
     )
-
-
-def find_series(
-    connection: psycopg.Connection[Any],
-    *,
-    name: str | None,
-    matchers: Sequence[Matcher],
-    limit: int,
-) -> list[Series] | None:
-    """Series of a metric whose tags all matchers accept; None: no metric has that name.
-
-    Matchers on `__name__` choose metrics by name. At most `limit` series are looked at. Served by
-    the unique index on the name (a pattern reads all names), then by (metric_id, tags_hash) or
-    GIN(tags).
-    """
-    equal = {m.key: m.value for m in matchers if m.operator == "=" and m.value and m.key != NAME}
-    ids = None if name is not None else _find_metrics(connection, matchers)
-    if ids is not None and not ids:
-        return None
-    rows = connection.execute(
-        """
-        select d.name, s.id, s.tags
-        from metric_definitions d
-        left join metric_series s on s.metric_id = d.id and s.tags @> %(tags)s
-        where {which}
-        order by s.id limit %(limit)s
-        """.replace("{which}", "d.name = %(name)s" if ids is None else "d.id = any(%(ids)s)"),
-        {"name": name, "ids": ids, "tags": Jsonb(equal), "limit": limit},
-    ).fetchall()
-    if not rows:
-        return None
-    others = [m for m in matchers if not (m.operator == "=" and m.value and m.key != NAME)]
-    return [
-        Series(id=series_id, tags=tags, name=metric)
-        for metric, series_id, tags in rows
-        if series_id is not None
-        and all(m.accepts({**tags, NAME: metric} if m.key == NAME else tags) for m in others)
-    ]
-
-
-def _find_metrics(connection: psycopg.Connection[Any], matchers: Sequence[Matcher]) -> list[int]:
-    names = [m for m in matchers if m.key == NAME]
-    rows = connection.execute("select id, name from metric_definitions").fetchall()
-    return [row[0] for row in rows if all(m.accepts({NAME: row[1]}) for m in names)]
 
 
 @dataclass(frozen=True, slots=True)
