@@ -48,6 +48,12 @@ def send(client: TestClient, *points: tuple[str, dict[str, str], int, float]) ->
     assert answer.json()["data"]["rejected"] == 0, answer.text
 
 
+def settle() -> None:
+    """Let what was sent count as having always been there."""
+    for key in list(cache.client().scan_iter("late:*")):
+        cache.client().delete(key)
+
+
 def ask(client: TestClient, query: str, start: int, end: int, **more: Any) -> dict[str, Any]:
     answer = client.post("/api/v1/query", json={"query": query, "start": start, "end": end, **more})
     assert answer.status_code == 200, answer.text
@@ -181,6 +187,7 @@ def test_a_refresh_reads_the_tail_and_is_the_cold_answer(
             for host in "abc"
         ),
     )
+    settle()
     chance = random.Random(5)
     for query, more, beat in (
         ("cpu", {"groupBy": ["host"], "step": "10s"}, 10 * SECOND),
@@ -196,6 +203,7 @@ def test_a_refresh_reads_the_tail_and_is_the_cold_answer(
                 ("cpu", {"host": "a"}, moment - SECOND, chance.random()),
                 ("cpu", {"host": f"late{tick}"}, moment - 60 * SECOND, chance.random()),
             )
+            settle()
             at(moment)
             warm = ask(admin, query, moment - 30 * MINUTE, moment, **more)
             assert 0 < warm["meta"]["rowsRead"] < cold["meta"]["rowsRead"] / 3
@@ -208,6 +216,36 @@ def test_a_refresh_reads_the_tail_and_is_the_cold_answer(
             # Back to what was spliced: the next refresh builds on it.
             for key, value in kept.items():
                 cache.client().set(key, value, ex=60)
+
+
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [
+        ("cpu", {"step": "10s", "groupBy": []}),
+        ("sum(max_over_time(cpu[2m]))", {"step": "30s"}),
+        ('sum({__name__=~"c.u"})', {"step": "30s"}),
+        ("cpu", {"step": "1m", "groupBy": [], "tier": "1min"}),
+    ],
+)
+def test_a_sample_half_an_hour_late_is_seen_by_the_next_refresh(
+    admin: TestClient, at: Clock, now: int, query: str, more: dict[str, Any]
+) -> None:
+    send(admin, *(("cpu", {"host": "a"}, now - n * 10 * SECOND, 1.0) for n in range(1, 500)))
+    settle()
+    start = now - HOUR
+    at(now)
+    whole = ask(admin, query, start, now, **more)["meta"]["rowsRead"]
+    # Kept: a refresh reads the tail.
+    at(now + 10 * SECOND)
+    tail = ask(admin, query, start, now + 10 * SECOND, **more)["meta"]["rowsRead"]
+    assert tail < whole / 3
+    send(admin, ("cpu", {"host": "late"}, now - 30 * MINUTE - SECOND, 500.0))
+    at(now + 20 * SECOND)
+    warm = ask(admin, query, start, now + 20 * SECOND, **more)
+    assert max(v for v in warm["data"]["series"][0]["values"] if v is not None) > 50
+    for key in list(cache.client().scan_iter("cache:query:*")):
+        cache.client().delete(key)
+    assert ask(admin, query, start, now + 20 * SECOND, **more)["data"] == warm["data"]
 
 
 def test_identical_questions_of_many_run_once(admin: TestClient, now: int) -> None:

@@ -1,5 +1,7 @@
 """The bound on a statement's time, on a server of several processes: the embedded one has none."""
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -8,12 +10,17 @@ from pulseboard.stores import queries
 pytestmark = pytest.mark.integration
 
 
+def sleep(connection: psycopg.Connection[Any], *, seconds: float) -> None:
+    with connection.pipeline():
+        queries.limit_time(connection, seconds=seconds)
+        connection.execute("select 1").fetchone()
+        connection.execute("select pg_sleep(30)").fetchone()
+
+
 def test_a_statement_is_stopped_and_the_next_user_of_the_connection_has_no_bound(
     plain_database: str,
 ) -> None:
     with psycopg.connect(plain_database, autocommit=True, prepare_threshold=None) as connection:
-        with pytest.raises(psycopg.errors.QueryCanceled), connection.pipeline():
-            queries.limit_time(connection, seconds=0.05)
-            connection.execute("select 1").fetchone()
-            connection.execute("select pg_sleep(30)").fetchone()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            sleep(connection, seconds=0.05)
         assert connection.execute("show statement_timeout").fetchone() == ("0",)

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from pulseboard.agent import ask
+from pulseboard.contracts.errors import ApiError
 from pulseboard.contracts.queries import QueryResult
 
 ANSWER = {
@@ -77,10 +78,31 @@ def test_the_table_shows_tags_as_they_are_and_what_it_cost() -> None:
     assert "metrics_raw, every 10s, 1,234 rows" in out.getvalue()
 
 
-def test_lines_are_drawn_at_their_height_with_gaps() -> None:
-    assert ask.spark_line([0, 1, None, 8], 0, 8, 10) == "▁▂ █"
-    assert ask.spark_line([5, 5], 5, 5, 10) == "▅▅"
-    assert len(ask.spark_line([1.0] * 500, 0, 1, 60)) == 60
+def test_a_refusal_of_several_lines_points_into_its_line() -> None:
+    error = ApiError.model_validate(
+        {
+            "error": "It can't be read.",
+            "code": "VALIDATION_ERROR",
+            "details": [{"field": "query", "message": "what", "position": 8}],
+        }
+    )
+    assert ask._refusal("sum(\n  cpu[\n)", error).splitlines()[1:] == ["    cpu[", "     ^ what"]
+
+
+def test_a_name_that_all_lines_share_stands_once() -> None:
+    out = io.StringIO()
+    many = json.loads(json.dumps(ANSWER))
+    many["data"]["series"].append({"name": "cpu", "tags": {"host": "b"}, "values": [1, 2]})
+    ask.show(Console(file=out, width=120, height=40), QueryResult.model_validate(many))
+    assert out.getvalue().count("cpu") == 1
+    assert '● {host="b"}' in out.getvalue()
+
+
+def test_piped_output_has_no_colours_and_keeps_to_the_width() -> None:
+    out = io.StringIO()
+    ask.show(Console(file=out, width=50, height=40), QueryResult.model_validate(ANSWER))
+    assert "\x1b" not in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 50
 
 
 @pytest.mark.parametrize(("text", "length"), [("90s", 90), ("1h30m", 5400), ("7d", 604_800)])

@@ -13,13 +13,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pulseboard.agent import terminal_chart
 from pulseboard.contracts.errors import ApiError
 from pulseboard.contracts.queries import QueryResult, SeriesData
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_LEVELS = "▁▂▃▄▅▆▇█"
 _SHOWN = 20
-COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+_ALL_NUMBERS = 60
+"""Characters of width from which on there is room for more numbers than the last."""
+COLOURS = (
+    *("cyan", "magenta", "green", "yellow", "blue", "red"),
+    *("bright_cyan", "bright_magenta", "bright_green", "bright_yellow", "bright_blue"),
+)
 
 
 class AskError(Exception):
@@ -74,8 +79,12 @@ def ask(
 def _refusal(query: str, error: ApiError) -> str:
     lines = [error.error]
     for detail in error.details or []:
-        if detail.position is not None and "\n" not in query:
-            lines += [f"  {query}", f"  {' ' * detail.position}^ {detail.hint or detail.message}"]
+        if detail.position is not None and detail.position <= len(query):
+            before = query[: detail.position]
+            row = before.count("\n")
+            text = query.split("\n")[row].replace("\t", " ")
+            lines += [f"  {text}", f"  {' ' * (len(before) - before.rfind(chr(10)) - 1)}^"]
+            lines[-1] += f" {detail.hint or detail.message}"
         elif detail.hint:
             lines.append(f"  {detail.hint}")
     return "\n".join(lines)
@@ -100,49 +109,66 @@ def as_csv(result: QueryResult) -> str:
 
 
 def show(console: Console, result: QueryResult) -> None:
-    """A chart of each line over a table of its numbers, and where they came from."""
+    """A chart of the lines over a table of their numbers, and where they came from."""
     if not result.data.series:
         console.print("No data in this range.", style="yellow")
+        _cost(console, result)
         return
-    every = [v for each in result.data.series for v in each.values if v is not None]
-    low, high = min(every, default=0.0), max(every, default=0.0)
-    width = max(10, min(60, console.width - 64))
-    table = Table("series", f"{_number(low)} … {_number(high)}", box=None, pad_edge=False)
-    for heading in ("min", "avg", "max", "last"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for index, series in enumerate(result.data.series[:_SHOWN]):
-        values = [value for value in series.values if value is not None]
-        if values:
-            numbers = (min(values), sum(values) / len(values), max(values), values[-1])
-            spark = Text(spark_line(series.values, low, high, width))
-            spark.stylize(COLOURS[index % len(COLOURS)])
-            spark.no_wrap = True
-            table.add_row(Text(label(series)), spark, *map(_number, numbers))
-    console.print(table)
+    shown = result.data.series[:_SHOWN]
+    unicode_ = console.encoding.lower().startswith("utf")
+    chart = terminal_chart.draw(
+        result.data.timestamps,
+        [(COLOURS[index % len(COLOURS)], series.values) for index, series in enumerate(shown)],
+        width=console.width,
+        height=max(8, min(20, console.height // 2)),
+        zone=None,
+    )
+    if chart is not None and unicode_:
+        console.print(chart)
+        console.print()
+    console.print(_table(shown, console.width, "●" if unicode_ else "*"))
     if len(result.data.series) > _SHOWN:
-        console.print(f"… and {len(result.data.series) - _SHOWN} more series (--csv has them all)")
+        console.print(
+            f"… and {len(result.data.series) - _SHOWN} more series (--csv has them all)",
+            style="yellow",
+        )
+    _cost(console, result)
+
+
+def _table(shown: list[SeriesData], width: int, mark: str) -> Table:
+    # A name that all lines share stands once, over their tags.
+    names = {series.name for series in shown}
+    shared = names.pop() if len(names) == 1 and len(shown) > 1 else ""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(Text(shared or "series"), overflow="fold")
+    columns = ("min", "avg", "max", "last") if width >= _ALL_NUMBERS else ("last",)
+    for heading in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index, series in enumerate(shown):
+        values = [value for value in series.values if value is not None]
+        if not values:
+            continue
+        numbers = {
+            "min": min(values),
+            "avg": sum(values) / len(values),
+            "max": max(values),
+            "last": values[-1],
+        }
+        name = Text(f"{mark} ", COLOURS[index % len(COLOURS)])
+        known = SeriesData(name="", tags=series.tags, values=[]) if shared else series
+        name.append(label(known) if known.tags or known.name else "{}", "default")
+        table.add_row(name, *(_number(numbers[heading]) for heading in columns))
+    return table
+
+
+def _cost(console: Console, result: QueryResult) -> None:
     meta = result.meta
     cost = "from the cache" if meta.cached else f"{meta.rows_read:,} rows"
     console.print(
         f"{meta.table}, every {meta.resolution}, {cost}, {meta.duration_ms:.1f} ms", style="dim"
     )
     for note in meta.notes:
-        console.print(note, style="dim", markup=False)
-
-
-def spark_line(values: list[float | None], low: float, high: float, width: int) -> str:
-    """One character a column, at the height of the mean of what falls into it; gaps are blank."""
-    columns = min(width, len(values))
-    drawn = []
-    for column in range(columns):
-        part = values[column * len(values) // columns : (column + 1) * len(values) // columns]
-        there = [value for value in part if value is not None]
-        if not there:
-            drawn.append(" ")
-            continue
-        share = (sum(there) / len(there) - low) / (high - low) if high > low else 0.5
-        drawn.append(_LEVELS[min(len(_LEVELS) - 1, int(share * len(_LEVELS)))])
-    return "".join(drawn)
+        console.print(f"note: {note}", style="dim", markup=False)
 
 
 def _number(value: float) -> str:

@@ -13,8 +13,9 @@ from datetime import datetime
 
 from pulseboard.contracts.base import format_interval
 from pulseboard.contracts.queries import QueryMeta, QueryParams, Tier
-from pulseboard.domain import splice
+from pulseboard.domain import late, splice
 from pulseboard.domain.expression import Expression
+from pulseboard.domain.late import Bearing
 from pulseboard.domain.plan import Plan, plan
 from pulseboard.domain.splice import Segment
 from pulseboard.exceptions import PulseboardError, Unavailable
@@ -125,7 +126,7 @@ def _task(params: QueryParams, now: datetime) -> _Task:
 
 def _work(tasks: list[_Task], now: datetime, began: float) -> None:
     deadline = time.monotonic() + settings().query_batch_timeout
-    open_ = _from_cache(tasks, began)
+    open_ = _from_cache(tasks, now, began)
     while open_:
         # Nobody reads longer than this; the lock of one who died does not stand for long.
         life = settings().query_timeout + 1
@@ -135,18 +136,26 @@ def _work(tasks: list[_Task], now: datetime, began: float) -> None:
         open_ = [task for task, got in zip(open_, ours, strict=True) if not got]
         while open_ and time.monotonic() < deadline:
             time.sleep(POLL)
-            open_ = _from_cache(open_, began)
-            if not all(task.kept.locked for task in open_):
+            if not query_cache.locked([task.place for task in open_]):
+                open_ = _from_cache(open_, now, began)
                 break
         if open_ and time.monotonic() >= deadline:
             _read(open_, now, began, deadline + settings().query_timeout)
             return
 
 
-def _from_cache(tasks: list[_Task], began: float) -> list[_Task]:
+def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:
     """Answer what the cache holds whole; the others."""
-    for task, kept in zip(tasks, query_cache.get([task.place for task in tasks]), strict=True):
-        task.kept = kept
+    metrics = dict.fromkeys(name for task in tasks for name in Bearing.of(task.plan).metrics)
+    young = now.timestamp() - settings().query_cache_live
+    found, marks = query_cache.get([task.place for task in tasks], metrics=list(metrics))
+    for task, kept in zip(tasks, found, strict=True):
+        # A rollup takes late samples up with its refresh.
+        settled = 0.0 if task.plan.tier is Tier.RAW else settings().query_grace_rollup
+        good = late.still_good(
+            kept.chunks, plan=task.plan, marks=marks, settled=settled, young=young
+        )
+        task.kept = Kept(good, kept.tail)
         known = task.known()
         if not splice.missing(task.plan.span, known):
             task.outcome = _finish(task, known, [], began)

@@ -58,7 +58,7 @@ def evaluate(reading: Reading, plan: Plan, expression: Expression, span: range) 
     kept: dict[str, array[float]] = {}
     for line in lines:
         values = array("d")
-        values.frombytes(np.where(line.present, line.values, math.nan).tobytes())
+        values.frombytes(line.values.tobytes())
         # Labels that came through unchanged are still the series' own.
         kept[keys.get(id(line.labels)) or _key_of(line.labels)] = values
     return Part(kept, rows, tuple(dict.fromkeys(notes)), seen)

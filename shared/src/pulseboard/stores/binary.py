@@ -9,6 +9,7 @@ array_send).
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -35,6 +36,11 @@ def cursor(connection: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
     for oid in (_INT4_ARRAY, _FLOAT8_ARRAY, _TIMESTAMPTZ_ARRAY):
         made.adapters.register_loader(oid, _Raw)
     return made
+
+
+def array(ids: Sequence[int]) -> str:
+    """Whole numbers as a parameter that is cast to int[]: psycopg would look at each of them."""
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
 def length(data: bytes) -> int:

@@ -92,6 +92,10 @@ def _seconds(data: bytes) -> Floats:
     return micros.astype(np.float64) / 1e6 + binary.TO_1970
 
 
+def _ids(series: Sequence[Series]) -> str:
+    return binary.array([each.id for each in series])
+
+
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
@@ -104,10 +108,14 @@ def ask_ends(
         connection.execute(
             """
             select series_id, array_agg(date_part('epoch', time) order by time) from series_end
-            where series_id = any(%s) and time > %s and time <= %s
+            where series_id = any(%s::int[]) and time > %s and time <= %s
             group by series_id
             """,
-            ([each.id for each in series], _moment(window.start), _moment(window.end)),
+            (
+                _ids(series),
+                _moment(window.start),
+                _moment(window.end),
+            ),
         )
     )
 
@@ -130,11 +138,11 @@ def read_samples(
         rows = cursor.execute(
             f"""
             select series_id, array_agg({time}), array_agg({value}) from {TABLES[tier]}
-            where series_id = any(%(ids)s) and {time} > %(start)s and {time} <= %(end)s
+            where series_id = any(%(ids)s::int[]) and {time} > %(start)s and {time} <= %(end)s
             group by series_id
             """.encode(),
             {
-                "ids": [each.id for each in series],
+                "ids": _ids(series),
                 "start": _moment(window.start - back),
                 "end": _moment(window.end - back),
             },
@@ -172,7 +180,7 @@ def read_newest(
             ) newest
             """,
             {
-                "ids": [each.id for each in series],
+                "ids": _ids(series),
                 "start": _moment(window.start),
                 "end": _moment(window.end),
             },
@@ -210,7 +218,7 @@ def read_statistics(
         select series_id, {time}, {"value" if raw else "*"},
           time_bucket(make_interval(secs => %(step)s), {moment}, 'epoch'::timestamptz) as slot
         from {TABLES[tier]}
-        where series_id = any(%(ids)s) and {time} > %(start)s and {time} <= %(end)s
+        where series_id = any(%(ids)s::int[]) and {time} > %(start)s and {time} <= %(end)s
     """
     if needs is Need.COUNTER:
         rows_of = f"""
@@ -233,7 +241,7 @@ def read_statistics(
             group by series_id
             """.replace("%(width)s", f"interval '{back} seconds'").encode(),
             {
-                "ids": [each.id for each in series],
+                "ids": _ids(series),
                 "step": step,
                 "start": _moment(window.start - back),
                 "end": _moment(window.end - back),

@@ -141,7 +141,7 @@ def read_lines(
     each = f"""
         select series_id, {slot} as slot, {"1" if rolled_up else "count(*)"} as m{statistics}
         from {TABLES[tier]}
-        where series_id = any(%(ids)s) and {time} >= {lower} and {time} < {upper}
+        where series_id = any(%(ids)s::int[]) and {time} >= {lower} and {time} < {upper}
         {"" if rolled_up else "group by 1, 2"}
     """
     columns = ", ".join(f"({text})::float8 as v{index}" for index, text in enumerate(texts))
@@ -164,8 +164,8 @@ def read_lines(
             {
                 "step": step,
                 "first": first,
-                "ids": list(series_ids),
-                "groups": list(groups) if groups is not None else None,
+                "ids": binary.array(series_ids),
+                "groups": binary.array(groups) if groups is not None else None,
                 "start": datetime.fromtimestamp(first * step, UTC),
                 "end": datetime.fromtimestamp((first + len(span)) * step, UTC),
             },

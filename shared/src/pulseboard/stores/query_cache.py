@@ -9,15 +9,16 @@ import hashlib
 import json
 import struct
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 from redis.exceptions import RedisClusterException
 
+from pulseboard.domain.late import Marks
 from pulseboard.domain.splice import Segment, chunk_numbers
-from pulseboard.stores import cache
+from pulseboard.stores import cache, late_samples
 
 _HEADER = struct.Struct("<4sIqqd")
 _FORMAT = b"pbs1"
@@ -29,7 +30,6 @@ class Kept:
 
     chunks: dict[int, Segment] = field(default_factory=dict)
     tail: Segment | None = None
-    locked: bool = False
 
     @property
     def segments(self) -> list[Segment]:
@@ -44,36 +44,53 @@ def key(parameters: dict[str, Any]) -> str:
     return f"cache:query:{{{digest}}}"
 
 
-def get(wanted: Sequence[tuple[str, range]]) -> list[Kept]:
-    """What is kept of these plans' points, in one round trip."""
+def get(
+    wanted: Sequence[tuple[str, range]], *, metrics: Sequence[str] = ()
+) -> tuple[list[Kept], Mapping[str, Marks]]:
+    """What is kept of these plans' points, and the marks of late samples of these metrics, in one
+    round trip.
+    """
     if not wanted or cache.resting():
-        return [Kept() for _ in wanted]
+        return [Kept() for _ in wanted], {}
     numbers = [chunk_numbers(span) for _, span in wanted]
     try:
         pipe = cache.client().pipeline(transaction=False)
-        for (name, span), chunks in zip(wanted, numbers, strict=True):
-            # The cluster client sends no MGET in a pipeline.
-            for each in (
-                _lock_name(name, span),
-                f"{name}:tail",
-                *(f"{name}:c:{n}" for n in chunks),
-            ):
-                pipe.get(each)
-        found = iter(pipe.execute())
+        for (name, _), chunks in zip(wanted, numbers, strict=True):
+            parts = (f"{name}:c:{number}" for number in chunks)
+            # All in one slot. The cluster client's own mget does not go into a pipeline.
+            pipe.execute_command("MGET", f"{name}:tail", *parts)
+        late_samples.ask(pipe, metrics)
+        found = pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.rest(error)
-        return [Kept() for _ in wanted]
-    return [_kept(chunks, found) for chunks in numbers]
+        return [Kept() for _ in wanted], {}
+    kept = [
+        _kept(chunks, values) for chunks, values in zip(numbers, found[: len(wanted)], strict=True)
+    ]
+    return kept, late_samples.read(metrics, found[len(wanted) :])
 
 
-def _kept(chunks: range, found: Iterator[bytes | None]) -> Kept:
-    locked, tail = next(found) is not None, _decode(next(found))
-    decoded = {number: _decode(next(found)) for number in chunks}
+def _kept(chunks: range, found: Sequence[bytes | None]) -> Kept:
+    tail, *parts = found
+    decoded = zip(chunks, map(_decode, parts), strict=True)
     return Kept(
-        chunks={number: segment for number, segment in decoded.items() if segment is not None},
-        tail=tail,
-        locked=locked,
+        chunks={number: segment for number, segment in decoded if segment is not None},
+        tail=_decode(tail),
     )
+
+
+def locked(wanted: Sequence[tuple[str, range]]) -> bool:
+    """Whether somebody is still reading all of these; false without a cache."""
+    if cache.resting():
+        return False
+    try:
+        pipe = cache.client().pipeline(transaction=False)
+        for name, span in wanted:
+            pipe.exists(_lock_name(name, span))
+        return all(pipe.execute())
+    except (redis.RedisError, RedisClusterException) as error:
+        cache.rest(error)
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Samples on their way into `metrics_raw`: sorted, by binary COPY."""
 
 from operator import attrgetter
+from time import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from pulseboard.domain.spilled import Finished
 from pulseboard.exceptions import Unavailable
 from pulseboard.observability import logger
 from pulseboard.settings import settings
-from pulseboard.stores import database, descriptions, series
+from pulseboard.stores import database, descriptions, late_samples, series
 
 _ATTEMPTS = 3
 
@@ -254,6 +255,7 @@ def _after(
     resolved: series.Resolved,
     key_id: UUID | None,
 ) -> None:
+    late_samples.note(batch, now=time())
     try:
         series.touch(connection, ids=resolved.ids.values(), key_id=key_id)
         descriptions.note(connection, found=batch.descriptions)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pulseboard.domain.promql import matching
 from pulseboard.domain.promql.aggregation import aggregate
-from pulseboard.domain.promql.arrays import Floats
+from pulseboard.domain.promql.arrays import Bools, Floats
 from pulseboard.domain.promql.histogram import histogram_quantile
 from pulseboard.domain.promql.parser import read_of
 from pulseboard.domain.promql.series import Labels, Line, Stored
@@ -73,7 +73,8 @@ def evaluate(
         everywhere = np.ones(len(at), dtype=np.bool_)
         return [Line({}, np.broadcast_to(_number(value), at.shape).copy(), everywhere)]
     values = np.where(value.present, value.values, math.nan)
-    rows = [row for row in _order(expr, value) if value.present[row].any()]
+    there: Bools = np.any(value.present, axis=1)
+    rows = [row for row in _order(expr, value) if there[row]]
     return [Line(value.labels[row], values[row], value.present[row]) for row in rows]
 
 

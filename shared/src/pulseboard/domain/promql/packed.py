@@ -29,6 +29,8 @@ class Packed:
     def __init__(self, stored: Sequence[Stored]) -> None:
         self.stored = stored
         self.labels: list[Labels] = [each.labels for each in stored]
+        self._samples = {type(each) for each in stored} == {SeriesSamples}
+        self._joined: dict[str, Floats] = {}
         lengths = [len(_ends(each)) for each in stored]
         self.starts: Indices = np.concatenate([[0], np.cumsum(lengths, dtype=np.intp)])
         self.series: Indices = np.repeat(np.arange(len(stored)), lengths)
@@ -41,7 +43,11 @@ class Packed:
         """A statistic of every entry."""
         if not self.stored:
             return np.zeros(0)
-        return np.concatenate([_column(each, name) for each in self.stored])
+        # Several columns of samples are the same one.
+        name = _same(name) if self._samples else name
+        if name not in self._joined:
+            self._joined[name] = np.concatenate([_column(each, name) for each in self.stored])
+        return self._joined[name]
 
     def upto(self, times: Micros) -> Indices:
         """How far each series has come at each time: the index behind its last entry by then."""
@@ -72,6 +78,10 @@ class Packed:
                 newest = markers[np.maximum(before - 1, 0)]
                 gone[row] = (before > 0) & (newest > last_times[row])
         return gone
+
+
+def _same(name: str) -> str:
+    return "ends" if name in _TIMES else "last" if name in _VALUES else name
 
 
 def _ends(stored: Stored) -> Floats:
