@@ -17,7 +17,7 @@ from pulseboard.contracts.usage import DeletedSeries
 from pulseboard.domain.selector import Selector
 from pulseboard.exceptions import Conflict, InvalidRequest
 from pulseboard.settings import settings
-from pulseboard.stores import descriptions, queries, usage
+from pulseboard.stores import descriptions, known_series, usage
 
 _TOGETHER = 10_000
 """Series that go in one transaction, for which all writers of samples wait."""
@@ -35,7 +35,7 @@ def delete(
     """
     metric_id = usage.find_metric(connection, selector.name)
     most = settings().series_max_deleted
-    found = queries.find_series(
+    found = known_series.find(
         connection, name=selector.name, matchers=selector.matchers, limit=most + 1
     )
     series = found or []
