@@ -9,7 +9,15 @@ from mangum import Mangum
 
 from pulseboard.http.app import create_app
 from pulseboard.settings import settings
-from pulseboard.stores import cache, database, known_keys, known_series, secrets, series, spill_bucket
+from pulseboard.stores import (
+    cache,
+    database,
+    known_keys,
+    known_series,
+    secrets,
+    series,
+    spill_bucket,
+)
 
 
 def lambda_handler(routers: Sequence[APIRouter]) -> Mangum:
