@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from functions.evaluate import tick
 from infra.local import services
+from pulseboard import own_metrics
 from pulseboard.contracts.auth import Role
 from pulseboard.http import accepting, alert_reads
 from pulseboard.migrate import migrate
@@ -117,6 +118,8 @@ def stack(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PULSEBOARD_COOKIE_SECURE", "false")
+    # What tests count is what they send.
+    monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "0")
     _forget()
     _empty(database_url, redis_url)
     yield
@@ -130,6 +133,7 @@ def _forget() -> None:
     series.forget()
     known_series.forget()
     descriptions.forget()
+    own_metrics.forget()
     accepting.recognised.cache_clear()
     known_keys.forget()
     spill.forget()

@@ -54,7 +54,7 @@ def write_lines(caller: Pusher, body: RawBody, precision: str = Query(default="n
         precision=influx.Precision(precision),
         recognised=recognised("influx"),
     )
-    store(batch, caller=caller)
+    store(batch, caller=caller, protocol="influx")
     answer = _partial(batch) if batch.rejected else Response(status_code=204)
     if batch.skipped:
         answer.headers["X-Pulseboard-Skipped"] = str(batch.skipped)

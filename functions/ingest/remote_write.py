@@ -37,7 +37,7 @@ def remote_write(caller: Pusher, request: Request, body: RawBody) -> Response:
         inflated=settings().ingest_max_inflated_bytes,
         recognised=recognised("remote write"),
     )
-    store(batch, caller=caller)
+    store(batch, caller=caller, protocol="remote_write")
     if batch.rejected:
         return PlainTextResponse(refusals(batch), status_code=400)
     return Response(status_code=204)

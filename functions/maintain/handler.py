@@ -6,6 +6,7 @@ from typing import Any
 from pulseboard.observability import logger, record
 from pulseboard.settings import settings
 from pulseboard.stores import database, deletion, jobs, status
+from pulseboard.stores.own_metrics import note
 
 PURGE_SECONDS = 15.0
 
@@ -33,6 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         DatabaseBytes=used,
         **({"DatabaseUsedPercent": 100 * used / disk} if disk else {}),
     )
+    note({"pulseboard_database_bytes": used, "pulseboard_late_jobs": len(late)})
     with database.connection() as connection:
         purged = deletion.purge(connection, seconds=PURGE_SECONDS)
     return {"ran": ran, "failed": failed, "late": late, "purged": purged}

@@ -11,7 +11,7 @@ from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
 
 NAMESPACE = "Pulseboard"
-"""Of the metrics that `maintain` writes into its log."""
+"""Of the metrics that the functions write into their logs."""
 DISK_PERCENT = 75
 SPILL_AGE = 900
 """Seconds that accepted samples may wait for the database before somebody is told."""
@@ -77,6 +77,24 @@ class MonitoringStack(cdk.Stack):
             _graph("Spilled batches", self._own("SpillFiles", "Maximum"), dead),
             _graph("Age of the oldest spilled batch", waiting),
             _graph("Samples drained", self._own("DrainedSamples", "Sum")),
+        )
+        board.add_widgets(
+            _graph(
+                "Samples a minute",
+                self._own("SamplesAccepted", "Sum"),
+                self._own("SamplesRefused", "Sum"),
+            ),
+            _graph("Ingest lag, seconds", self._own("IngestLagSeconds", "Maximum")),
+            _graph(
+                "Time of queries, seconds",
+                self._own("QuerySeconds", "p50"),
+                self._own("QuerySeconds", "p95"),
+            ),
+            _graph(
+                "Answered from the cache, percent; breaker opened",
+                self._own("CacheHitPercent", "Average"),
+                self._own("BreakerOpened", "Sum"),
+            ),
         )
         for title, metric in {
             "Errors": "metric_errors",

@@ -6,6 +6,7 @@ import {
   BellRing,
   Compass,
   Ellipsis,
+  Gauge,
   KeyRound,
   LayoutDashboard,
   LogOut,
@@ -81,6 +82,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
   ] as const
   // On a narrow screen these stand in a menu.
   const others = [
+    { to: '/usage', label: 'Usage', icon: Gauge, shown: true },
     { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },
     { to: '/users', label: 'Users', icon: Users, shown: user.role === 'admin' },
     { to: '/status', label: 'Status', icon: Activity, shown: true },

@@ -31,6 +31,7 @@ export function AppFrame({ user }: { user: User }) {
     { group, keys: '?', label: 'Keyboard shortcuts', run: () => setOpen('shortcuts') },
     { group, keys: 'g h', label: 'Go to dashboards', run: () => void navigate({ to: '/' }) },
     { group, keys: 'g a', label: 'Go to Add data', run: () => void navigate({ to: '/add-data' }) },
+    { group, keys: 'g u', label: 'Go to usage', run: () => void navigate({ to: '/usage' }) },
     { group, keys: 'g s', label: 'Go to status', run: () => void navigate({ to: '/status' }) },
   ])
   const page = <Outlet />

@@ -17,6 +17,7 @@ import { SignIn } from '@/features/auth/sign-in'
 import { readBoardSearch } from '@/features/dashboard/board-search'
 import { readExploreSearch } from '@/features/dashboard/explore/explore-search'
 import { DashboardList } from '@/features/dashboards/dashboard-list'
+import { readMetricUsageSearch, readUsageSearch } from '@/features/usage/usage-search'
 import { isSignedOut, messageOf } from '@/lib/errors'
 import { oneText, parseSearch, stringifySearch } from '@/lib/search-params'
 import { AppFrame } from './app-frame'
@@ -157,6 +158,20 @@ const addData = createRoute({
   component: lazyRouteComponent(() => import('./add-data-page'), 'AddDataPage'),
 })
 
+const usage = createRoute({
+  getParentRoute: () => app,
+  path: '/usage',
+  validateSearch: readUsageSearch,
+  component: lazyRouteComponent(() => import('./usage-pages'), 'UsagePage'),
+})
+
+const metricUsage = createRoute({
+  getParentRoute: () => app,
+  path: '/usage/$name',
+  validateSearch: readMetricUsageSearch,
+  component: lazyRouteComponent(() => import('./usage-pages'), 'MetricUsagePage'),
+})
+
 const keys = createRoute({
   getParentRoute: () => app,
   path: '/api-keys',
@@ -194,6 +209,8 @@ export const makeRouter = (cache: QueryClient) =>
         alerts,
         newAlert,
         addData,
+        usage,
+        metricUsage,
         alert,
         editAlert,
         keys,

@@ -14,16 +14,18 @@ def logger() -> Logger:
     return Logger(service="pulseboard", level=settings().log_level, stage=settings().stage)
 
 
-def record(**values: float) -> None:
+def record(**values: float | list[float]) -> None:
     """Write Pulseboard's own metrics into the log, in CloudWatch's embedded format.
 
-    It needs no way to CloudWatch, which a function inside the VPC does not have.
+    A list holds up to 100 values of one metric, for its percentiles. It needs no way to CloudWatch,
+    which a function inside the VPC does not have.
     """
     configured = settings()
-    if not configured.metrics:
+    if not configured.metrics or not values:
         return
     metrics = EphemeralMetrics(namespace="Pulseboard")
     metrics.add_dimension(name="stage", value=configured.stage)
     for name, value in values.items():
-        metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=value)
+        for each in value if isinstance(value, list) else [value]:
+            metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=each)
     metrics.flush_metrics()

@@ -307,6 +307,12 @@ class Settings(BaseSettings):
     metrics: bool = Field(
         default=False, description="Write Pulseboard's own metrics into the log, for CloudWatch."
     )
+    own_metrics_interval: int = Field(
+        default=10,
+        ge=0,
+        description="Seconds between two tellings of Pulseboard's own figures by one process; "
+        "0: none.",
+    )
     database_disk_bytes: int = Field(
         default=0, ge=0, description="Size of the database's disk, 0 when unknown: to see it fill."
     )

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { secondsAgo } from '@/lib/seconds-ago'
 import { readAddDataSearch } from './add-data-search'
 import { AGENTS, fill } from './agents'
-import { secondsAgo } from './seconds-ago'
 
 test('every text gets the address and the key of its user', () => {
   for (const { id, text } of AGENTS) {

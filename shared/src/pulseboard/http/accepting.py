@@ -7,6 +7,7 @@ from pulseboard.domain.batch import Batch, Limits
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.exceptions import Unavailable
 from pulseboard.http.access import Principal
+from pulseboard.http.own_metrics import counted
 from pulseboard.observability import logger
 from pulseboard.settings import settings
 from pulseboard.stores import samples, spill
@@ -35,6 +36,7 @@ def now() -> int:
     return int(time() * 1000)
 
 
+@counted
 def store(batch: Batch, *, caller: Principal) -> None:
     """Store a decoded batch. Series beyond the limits are moved to the batch's refusals.
 

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from pulseboard import __version__
 from pulseboard.contracts.errors import ApiError
 from pulseboard.http import errors, headers
+from pulseboard.http.own_metrics import OwnMetrics
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -41,6 +42,7 @@ def create_app(routers: Sequence[APIRouter], *, title: str = "Pulseboard") -> Fa
     )
     errors.install(app)
     headers.install(app)
+    app.add_middleware(OwnMetrics)
     for router in routers:
         app.include_router(router)
     return app

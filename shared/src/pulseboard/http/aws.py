@@ -7,6 +7,7 @@ from contextlib import suppress
 from fastapi import APIRouter
 from mangum import Mangum
 
+from pulseboard import own_metrics
 from pulseboard.http.app import create_app
 from pulseboard.settings import settings
 from pulseboard.stores import (
@@ -52,4 +53,5 @@ def after_restore() -> None:
     kernel, which is not part of the snapshot.
     """
     random.seed()
+    own_metrics.forget()
     secrets.forget()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pulseboard import own_metrics
 from pulseboard.contracts.base import format_interval
 from pulseboard.contracts.queries import QueryMeta, QueryParams, Tier
 from pulseboard.domain import late, splice
@@ -227,6 +228,8 @@ def _finish(task: _Task, known: Sequence[Segment], parts: Sequence[Part], began:
     if rank:
         lines.sort(key=lambda line: _ranked(rank * line.values[-1]))
     notes = [*made.notes, *(note for part in parts for note in part.notes)]
+    own_metrics.count("pulseboard_query_answers", source="database" if parts else "cache")
+    own_metrics.timed("pulseboard_query_seconds", time.perf_counter() - began)
     meta = QueryMeta(
         table=made.table,
         resolution=format_interval(made.step),

@@ -15,6 +15,7 @@ import psycopg
 import pybreaker
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from pulseboard import own_metrics
 from pulseboard.domain.gate import Gate
 from pulseboard.exceptions import Unavailable
 from pulseboard.settings import settings
@@ -30,6 +31,15 @@ class _Connection(psycopg.Connection[Any]):
     """A connection that knows when it was given back, in seconds since 1970."""
 
     used = 0.0
+
+
+class _Opened(pybreaker.CircuitBreakerListener):
+    """Counts how often this process opened the breaker."""
+
+    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+        """A change of state that this process made."""
+        if new_state.name == pybreaker.STATE_OPEN:
+            own_metrics.count("pulseboard_breaker_opened")
 
 
 _lock = threading.Lock()
@@ -92,6 +102,7 @@ def breaker() -> pybreaker.CircuitBreaker:
                 fail_max=configured.breaker_failures,
                 reset_timeout=configured.breaker_reset,
                 exclude=[lambda error: not is_outage(error)],
+                listeners=[_Opened()],
                 state_storage=SharedState("database"),
             )
         return _breaker

@@ -1,0 +1,277 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import {
+  getUsageByMetricOptions,
+  getUsageByTagOptions,
+  getUsageOptions,
+} from '@/api/generated/@tanstack/react-query.gen'
+import type {
+  KeyUsage,
+  MetricOrder,
+  MetricUsage,
+  TagUsage,
+  UsageOverview,
+} from '@/api/generated/types.gen'
+import { AddData } from '@/components/add-data'
+import { Card, Empty, Failure, FIELD, Page, Select, Skeleton } from '@/components/ui/controls'
+import { Tabs } from '@/components/ui/tabs'
+import { messageOf } from '@/lib/errors'
+import { secondsAgo } from '@/lib/seconds-ago'
+import { count, dollars, LimitBar, rate, Tile } from './amounts'
+import { Pager, UsageTable } from './table'
+import { ORDERS, type UsageSearch } from './usage-search'
+
+const PAGE_SIZE = 50
+
+type Props = { search: UsageSearch; onSearch: (search: UsageSearch) => void }
+
+/** How much there is, who sends it, how fast it grows and what it is likely to cost. */
+export function UsagePage({ search, onSearch }: Props) {
+  const { data, error, refetch } = useQuery({ ...getUsageOptions(), refetchInterval: 60_000 })
+  const overview = data?.data
+  return (
+    <Page title="Usage">
+      {error && !overview ? (
+        <Card>
+          <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+        </Card>
+      ) : !overview ? (
+        <Skeleton className="h-48" />
+      ) : overview.metricsCount === 0 ? (
+        <Card>
+          <Empty title="Nothing has come in yet">
+            <AddData />
+          </Empty>
+        </Card>
+      ) : (
+        <>
+          <Totals overview={overview} />
+          <Tabs
+            label="Usage by"
+            tabs={[
+              {
+                value: 'metrics',
+                label: 'Metrics',
+                content: <Metrics search={search} onSearch={onSearch} overview={overview} />,
+              },
+              { value: 'tags', label: 'Tags', content: <Tags /> },
+              { value: 'keys', label: 'API keys', content: <Keys overview={overview} /> },
+            ]}
+          />
+        </>
+      )}
+    </Page>
+  )
+}
+
+function Totals({ overview }: { overview: UsageOverview }) {
+  const { total, metricsCount, prices, deleting } = overview
+  return (
+    <>
+      <ul className="grid grid-cols-2 gap-3 lg:grid-cols-4">
+        <Tile
+          name="Series"
+          value={count(total.seriesCount)}
+          under={`of ${count(metricsCount)} metrics`}
+        />
+        <Tile
+          name="New series in a day"
+          value={count(total.newLastDay)}
+          under={`${count(total.newLastHour)} of them in the last hour`}
+        />
+        <Tile
+          name="Samples"
+          value={rate(total.samplesPerSecond)}
+          under={
+            total.samplesPerSecond === null
+              ? 'known once minutes are rolled up'
+              : 'over the last five minutes'
+          }
+        />
+        <Tile
+          name="Likely a month"
+          value={dollars(total.monthlyDollars)}
+          under="on AWS, beside what costs the same without data"
+        />
+      </ul>
+      <p className="mt-3 mb-5 max-w-3xl text-xs text-muted">
+        The estimate counts {dollars(prices.millionSamples)} a million samples and{' '}
+        {dollars(prices.thousandSeries)} a month for a thousand series: requests, functions and
+        storage. The database's instance, the cache and queries are not in it.
+        {deleting > 0 &&
+          ` The samples of ${count(deleting)} deleted series are still being removed.`}
+      </p>
+    </>
+  )
+}
+
+function Metrics({ search, onSearch, overview }: Props & { overview: UsageOverview }) {
+  const { q = '', order = 'series', page = 1 } = search
+  const { data, error, refetch } = useQuery({
+    ...getUsageByMetricOptions({ query: { search: q, order, page, pageSize: PAGE_SIZE } }),
+    placeholderData: keepPreviousData,
+    refetchInterval: 60_000,
+  })
+  return (
+    <>
+      <div className="mb-3 flex flex-wrap gap-2">
+        <input
+          type="search"
+          aria-label="Search metrics"
+          placeholder="Search"
+          className={`${FIELD} sm:!w-64`}
+          value={q}
+          onChange={({ target }) => onSearch({ order: search.order, q: target.value || undefined })}
+        />
+        <Select
+          label="Order"
+          value={order}
+          onChange={({ target }) => onSearch({ q: search.q, order: target.value as MetricOrder })}
+        >
+          {Object.entries(ORDERS).map(([value, label]) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </Select>
+      </div>
+      <Card>
+        {error && !data ? (
+          <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+        ) : !data ? (
+          <Skeleton className="m-4 h-40" />
+        ) : data.data.length === 0 ? (
+          <Empty title={`No metric is called “${q}”`} />
+        ) : (
+          <>
+            <UsageTable
+              label="Metrics"
+              rows={data.data}
+              id={({ name }) => name}
+              columns={metricColumns(overview.limits.perMetric)}
+            />
+            <Pager
+              page={page}
+              pageSize={PAGE_SIZE}
+              total={data.meta?.total ?? 0}
+              onPage={(next) => onSearch({ ...search, page: next })}
+            />
+          </>
+        )}
+      </Card>
+    </>
+  )
+}
+
+const metricColumns = (limit: number) => [
+  {
+    title: 'Metric',
+    cell: ({ name }: MetricUsage) => (
+      <Link
+        to="/usage/$name"
+        params={{ name }}
+        className="font-medium break-all text-accent hover:underline"
+      >
+        {name}
+      </Link>
+    ),
+  },
+  { title: 'Series', number: true, cell: (row: MetricUsage) => count(row.seriesCount) },
+  {
+    title: 'Limit',
+    cell: (row: MetricUsage) => (
+      <LimitBar value={row.seriesCount} limit={limit} of="series of one metric" />
+    ),
+  },
+  { title: 'New, hour', number: true, cell: (row: MetricUsage) => count(row.newLastHour) },
+  { title: 'New, day', number: true, cell: (row: MetricUsage) => count(row.newLastDay) },
+  { title: 'Samples', number: true, cell: (row: MetricUsage) => rate(row.samplesPerSecond) },
+  { title: 'A month', number: true, cell: (row: MetricUsage) => dollars(row.monthlyDollars) },
+  {
+    title: 'Last seen',
+    cell: ({ lastSeen }: MetricUsage) => (
+      <span className="whitespace-nowrap text-muted">
+        {lastSeen ? secondsAgo(lastSeen, Date.now()) : 'no series'}
+      </span>
+    ),
+  },
+]
+
+function Tags() {
+  const { data, error, refetch } = useQuery(getUsageByTagOptions())
+  return (
+    <Card>
+      {error && !data ? (
+        <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+      ) : !data ? (
+        <Skeleton className="m-4 h-40" />
+      ) : data.data.length === 0 ? (
+        <Empty title="No series has a tag" />
+      ) : (
+        <UsageTable label="Tags" rows={data.data} id={({ key }) => key} columns={TAG_COLUMNS} />
+      )}
+    </Card>
+  )
+}
+
+const TAG_COLUMNS = [
+  { title: 'Tag', cell: ({ key }: TagUsage) => <span className="font-medium">{key}</span> },
+  { title: 'Values', number: true, cell: (row: TagUsage) => count(row.valueCount) },
+  { title: 'Series', number: true, cell: (row: TagUsage) => count(row.seriesCount) },
+  {
+    title: 'Most used',
+    cell: ({ values }: TagUsage) => (
+      <ul className="flex flex-wrap gap-1.5">
+        {values.slice(0, 5).map(({ value, seriesCount }) => (
+          <li key={value} className="rounded bg-raised px-2 py-0.5 text-xs break-all">
+            {value} <span className="text-muted">{count(seriesCount)}</span>
+          </li>
+        ))}
+      </ul>
+    ),
+  },
+]
+
+function Keys({ overview }: { overview: UsageOverview }) {
+  const { perKey, newPerMinute } = overview.limits
+  return (
+    <Card>
+      <UsageTable
+        label="API keys"
+        rows={overview.keys}
+        id={({ id, name }) => id ?? name}
+        columns={[
+          {
+            title: 'Key',
+            cell: (row: KeyUsage) => (
+              <>
+                <span className="font-medium">{row.name}</span>
+                {row.revoked && <span className="ml-2 text-xs text-muted">revoked</span>}
+              </>
+            ),
+          },
+          { title: 'Series', number: true, cell: (row) => count(row.seriesCount) },
+          {
+            title: 'Limit',
+            cell: (row) =>
+              row.id && <LimitBar value={row.seriesCount} limit={perKey} of="series of one key" />,
+          },
+          {
+            title: 'New in a minute',
+            cell: (row) =>
+              row.id && (
+                <LimitBar
+                  value={row.newLastMinute}
+                  limit={newPerMinute}
+                  of="new series of one key in a minute"
+                />
+              ),
+          },
+          { title: 'New, day', number: true, cell: (row) => count(row.newLastDay) },
+          { title: 'Samples', number: true, cell: (row) => rate(row.samplesPerSecond) },
+          { title: 'A month', number: true, cell: (row) => dollars(row.monthlyDollars) },
+        ]}
+      />
+    </Card>
+  )
+}

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest'
+import { addCondition, readUsageSearch, selectorOf } from './usage-search'
+
+test('only what is known is taken from the address', () => {
+  expect(readUsageSearch({ q: 'cpu', order: 'cost', page: '3' })).toEqual({
+    q: 'cpu',
+    order: 'cost',
+    page: 3,
+  })
+  expect(readUsageSearch({ order: 'size', page: '-1' })).toEqual({
+    q: undefined,
+    order: undefined,
+    page: undefined,
+  })
+})
+
+test('conditions make a selector, and values are quoted', () => {
+  expect(selectorOf('cpu')).toBe('cpu')
+  expect(selectorOf('cpu', ' ')).toBe('cpu')
+  const one = addCondition(undefined, 'path', 'C:\\"x"')
+  expect(selectorOf('cpu', addCondition(one, 'host', 'a'))).toBe(
+    'cpu{path="C:\\\\\\"x\\"", host="a"}',
+  )
+})

@@ -1,0 +1,48 @@
+import type { MetricOrder } from '@/api/generated/types.gen'
+import { oneText } from '@/lib/search-params'
+
+export const ORDERS = {
+  series: 'Most series',
+  newHour: 'Most new in an hour',
+  newDay: 'Most new in a day',
+  samples: 'Most samples a second',
+  cost: 'Most expensive',
+  lastSeen: 'Unseen for longest',
+  name: 'Name',
+} satisfies Record<MetricOrder, string>
+
+/** What the usage page shows lives in its address. */
+export type UsageSearch = { q?: string; order?: MetricOrder; page?: number }
+
+export function readUsageSearch(search: Record<string, unknown>): UsageSearch {
+  const order = oneText(search.order)
+  const page = Number(search.page)
+  return {
+    q: oneText(search.q),
+    order: (Object.keys(ORDERS) as MetricOrder[]).find((known) => known === order),
+    page: Number.isInteger(page) && page > 1 ? page : undefined,
+  }
+}
+
+/** The series list of one metric: conditions between the braces, and the page. */
+export type MetricUsageSearch = { where?: string; page?: number }
+
+export function readMetricUsageSearch(search: Record<string, unknown>): MetricUsageSearch {
+  const page = Number(search.page)
+  return {
+    where: oneText(search.where),
+    page: Number.isInteger(page) && page > 1 ? page : undefined,
+  }
+}
+
+/** A selector of the metric's series: a name with dots is quoted inside the braces. */
+export function selectorOf(name: string, where?: string): string {
+  const conditions = where?.trim()
+  return conditions ? `${name}{${conditions}}` : name
+}
+
+/** One more condition: a tag with a value. */
+export function addCondition(where: string | undefined, key: string, value: string): string {
+  const quoted = JSON.stringify(value)
+  return [where?.trim(), `${key}=${quoted}`].filter(Boolean).join(', ')
+}

@@ -1,0 +1,118 @@
+"""Pulseboard's own figures, told beside everybody's samples and in CloudWatch's format."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from functions.dev import api
+from pulseboard import own_metrics
+from pulseboard.settings import settings
+from pulseboard.stores import database
+from pulseboard.stores.own_metrics import note
+from tests.proxy import Proxy
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def telling(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Figures are kept, for longer than a test takes."""
+    monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "3600")
+    settings.cache_clear()
+    own_metrics.forget()
+    yield
+    own_metrics.forget()
+
+
+def told() -> dict[str, float]:
+    with database.connection() as connection:
+        rows = connection.execute(
+            """
+            select d.name || s.tags::text, r.value
+            from metrics_raw r join metric_series s on s.id = r.series_id
+            join metric_definitions d on d.id = s.metric_id
+            where d.name like 'pulseboard%'
+            """
+        ).fetchall()
+    return dict(rows)
+
+
+def work(caller: TestClient, key: str) -> None:
+    now = int(time.time() * 1000)
+    points = [{"name": "cpu", "value": 1, "timestamp": now - 60_000 * age} for age in (1, 2, 3)]
+    answer = caller.post(
+        "/api/v1/metrics",
+        json=[*points, {"name": "1", "value": 1}],
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    assert answer.status_code == 200, answer.text
+    question = {"query": "cpu", "start": now - 7_200_000, "end": now - 3_600_000}
+    for _ in range(2):
+        assert caller.post("/api/v1/query", json=question).status_code == 200
+
+
+def test_what_was_done_is_told(
+    admin: TestClient, ingest_key: str, telling: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(admin, ingest_key)
+    assert told() == {}
+    note({})
+    found = told()
+    assert found['pulseboard_samples_accepted{"protocol": "json"}'] == 3
+    assert found['pulseboard_samples_refused{"protocol": "json"}'] == 1
+    assert 60 <= found["pulseboard_ingest_lag_seconds{}"] < 120
+    assert found['pulseboard_query_answers{"source": "database"}'] == 1
+    assert found['pulseboard_query_answers{"source": "cache"}'] == 1
+    assert found['pulseboard_query_seconds_bucket{"le": "+Inf"}'] == 2
+    assert found['pulseboard_requests{"status": "2xx", "function": "ingest"}'] == 1
+    assert found['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
+    # Nothing has happened since: nothing is told again.
+    assert own_metrics.take(at_once=True) is None
+
+
+def test_the_request_that_finds_them_due_writes_them(
+    admin: TestClient, ingest_key: str, telling: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(admin, ingest_key)
+    monkeypatch.setattr(own_metrics, "_told", float("-inf"))
+    assert admin.get("/api/v1/health").status_code == 200
+    assert told()['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
+
+
+def test_cloudwatch_gets_totals_and_single_times(
+    admin: TestClient,
+    ingest_key: str,
+    telling: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_METRICS", "true")
+    settings.cache_clear()
+    work(admin, ingest_key)
+    capsys.readouterr()
+    note({})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if "_aws" in line]
+    assert line["SamplesAccepted"] == [3]
+    assert line["CacheHitPercent"] == [50]
+    assert len(line["QuerySeconds"]) == 2
+    assert line["stage"] == "local"
+
+
+def test_a_database_that_is_away_fails_no_request(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "3600")
+    settings.cache_clear()
+    own_metrics.forget()
+    proxy.down()
+    with TestClient(api(), base_url="http://testserver") as anyone:
+        own_metrics.count("pulseboard_requests", function="x", status="2xx")
+        monkeypatch.setattr(own_metrics, "_told", float("-inf"))
+        answer: Any = anyone.get("/api/v1/health")
+    assert answer.status_code == 200
+    own_metrics.forget()
