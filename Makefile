@@ -20,7 +20,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus frontend screenshots
+.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,12 @@ prometheus:
 	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1; \
 	  then echo "· prometheus"; else echo "Prometheus is not installed: tests that need it will say so."; fi; fi
 
+collectd:
+	@if ! command -v collectd >/dev/null && ! test -x /usr/sbin/collectd; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends collectd-core; } >/dev/null 2>&1; \
+	  then echo "· collectd"; else echo "collectd is not installed: tests that need it will say so."; fi; fi
+
 lint: install ## Check style, types, imports and generated code
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
@@ -87,7 +93,7 @@ ifneq ($(FRONTEND),)
 	npm run generate --prefix frontend && git diff --exit-code -- frontend/src/api/generated
 endif
 
-test: lint frontend chromium prometheus layers/build/local/.built infra/node_modules/.synced ## Run every check and test
+test: lint frontend chromium prometheus collectd layers/build/local/.built infra/node_modules/.synced ## Run every check and test
 	$(VENV)/pytest
 	$(if $(FRONTEND),npm test --prefix frontend)
 

@@ -14,6 +14,7 @@ from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
+from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
 from functions.ingest.remote_write import router as remote_write
@@ -42,6 +43,7 @@ def api() -> FastAPI:
             remote_write,
             influx,
             datadog,
+            collectd,
             query,
             usage,
             dashboards,

@@ -1,9 +1,10 @@
 """The Lambda function `ingest`."""
 
+from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router
 from pulseboard.http.aws import lambda_handler
 
-handler = lambda_handler([router, remote_write, influx, datadog])
+handler = lambda_handler([router, remote_write, influx, datadog, collectd])

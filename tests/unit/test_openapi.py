@@ -12,6 +12,7 @@ from functions.alerts.channels import router as alert_channels_router
 from functions.alerts.routes import router as alert_rules_router
 from functions.auth.routes import router as auth_router
 from functions.dashboards.routes import router as dashboards_router
+from functions.ingest.collectd import router as collectd_router
 from functions.ingest.datadog import router as datadog_router
 from functions.ingest.influx import router as influx_router
 from functions.ingest.remote_write import router as remote_write_router
@@ -52,6 +53,7 @@ def test_every_route_but_the_open_ones_declares_access() -> None:
         remote_write_router,
         influx_router,
         datadog_router,
+        collectd_router,
         query_router,
         alert_rules_router,
         alert_channels_router,

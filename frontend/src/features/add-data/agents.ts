@@ -1,4 +1,5 @@
 import agent from '../../../../docs/agents/snippets/agent.sh?raw'
+import collectd from '../../../../docs/agents/snippets/collectd.conf?raw'
 import curl from '../../../../docs/agents/snippets/curl.sh?raw'
 import datadog from '../../../../docs/agents/snippets/datadog.yaml?raw'
 import influxdb from '../../../../docs/agents/snippets/influxdb.py?raw'
@@ -55,6 +56,14 @@ export const AGENTS: Agent[] = [
     where: 'Add this to /etc/datadog-agent/datadog.yaml:',
     text: datadog,
     after: 'Then restart it: systemctl restart datadog-agent.',
+  },
+  {
+    id: 'collectd',
+    name: 'collectd',
+    about: 'A second output of the collectd you run, by its plugin write_http.',
+    where: 'Save this as /etc/collectd/collectd.conf.d/pulseboard.conf:',
+    text: collectd,
+    after: 'Then restart it: systemctl restart collectd.',
   },
   {
     id: 'influxdb',

@@ -1,0 +1,31 @@
+"""What collectd's plugin write_http sends as JSON."""
+
+from fastapi import APIRouter, Depends
+
+from pulseboard.contracts.envelope import ApiResponse
+from pulseboard.contracts.metrics import IngestResult
+from pulseboard.domain.ingest import nothing_good
+from pulseboard.domain.protocols import collectd
+from pulseboard.http.accepting import limits, now, recognised, store
+from pulseboard.http.access import Pusher, refuse_keys_in_url
+from pulseboard.http.body import RawBody, inflate
+from pulseboard.settings import settings
+
+router = APIRouter(prefix="/api/v1", tags=["metrics"])
+
+
+@router.post("/collectd", dependencies=[Depends(refuse_keys_in_url)], include_in_schema=False)
+def ingest_collectd(caller: Pusher, body: RawBody) -> ApiResponse[IngestResult]:
+    """Store value lists: 200 also for a partly bad body, since collectd sends nothing again."""
+    batch = collectd.decode(
+        inflate(body, limit=settings().ingest_max_inflated_bytes),
+        now=now(),
+        limits=limits(),
+        recognised=recognised("collectd"),
+    )
+    store(batch, caller=caller)
+    if batch.rejected and not batch.accepted:
+        raise nothing_good(batch)
+    return ApiResponse(
+        data=IngestResult(accepted=batch.accepted, rejected=batch.rejected, errors=batch.issues)
+    )

@@ -1,0 +1,37 @@
+"""The whole application on a port of its own, in a thread: for clients that are not ours."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from functions.dev import api
+from infra.local import services
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of the application, on the database and cache of this process."""
+    port = services.free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(api(), host="127.0.0.1", port=port, log_level="warning", lifespan="off")
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def wait_until(true: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Look until it is so. Raises TimeoutError."""
+    until = time.monotonic() + timeout
+    while not true():
+        if time.monotonic() > until:
+            raise TimeoutError("it did not come to pass")
+        time.sleep(0.05)
