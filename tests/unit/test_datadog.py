@@ -252,3 +252,9 @@ _json = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | s
                                         "interval", "unit", "device"]), _json))  # fmt: skip
 def test_any_json_is_taken_or_refused_cleanly(change: dict[str, Any]) -> None:
     _settled(decode_json, json.dumps({"series": [{**V1, **change}]}).encode())
+
+
+def test_a_number_written_as_several_is_no_number() -> None:
+    one = field(2, "a") + field(4, field(2, S) + field(2, b"\x01\x02"))
+    with pytest.raises(InvalidRequest, match="wire type 2"):
+        from_wire(one)

@@ -104,7 +104,7 @@ def message(data: bytes, start: int, stop: int, schema: Schema) -> dict[str, Any
         field = schema.get(number)
         if field is None:
             continue
-        if kind == BYTES and field.kind in _PACKED:
+        if kind == BYTES and field.repeated and field.kind in _PACKED:
             found.setdefault(field.name, []).extend(_packed(data, value[0], value[1], field.kind))
             continue
         read = _read(data, kind, value, field)
