@@ -76,3 +76,18 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except InvalidRequest:
         return
     assert parse(parsed.normalised()).normalised() == parsed.normalised()
+
+
+def test_a_pattern_may_hold_as_many_plain_texts_as_a_reader_chooses() -> None:
+    hosts = [f"ip-10-0-{number}.eu-west-1" for number in range(300)]
+    chosen = "|".join(host.replace(".", "\\\\.") for host in hosts)
+    for written in (chosen, f"({chosen}):9100", f"({chosen}).*"):
+        matcher = parse(f'cpu{{host=~"{written}"}}').matchers[0]
+        assert matcher.accepts({"host": hosts[-1] + (":9100" if ":" in written else "")})
+        assert not matcher.accepts({"host": "ip-10-0-1xeu-west-1"})
+
+
+def test_a_pattern_of_many_operators_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse('cpu{host=~"' + ".*a" * 101 + '"}')
+    assert "more than 200 operators" in str(refused.value.details)

@@ -10,6 +10,9 @@ from pulseboard.contracts.errors import ApiError
 from pulseboard.contracts.metrics import TagKey, Tags
 
 QueryText = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
+"""A query as it is kept: on a panel, in a rule."""
+AskedText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+"""A query as it is asked: a reader may have chosen hundreds of values of a variable."""
 
 
 class Aggregation(StrEnum):
@@ -34,7 +37,7 @@ class Tier(StrEnum):
 class QueryFields(Contract):
     """What to read, without when."""
 
-    query: QueryText = Field(
+    query: AskedText = Field(
         description="A metric name, optionally with tags, which is bucketed by `aggregation`; "
         "or an expression in the subset of PromQL, which looks back from each point.",
         examples=["cpu_usage", 'cpu_usage{host="web-1"}', "sum by (host) (rate(requests[5m]))"],
