@@ -47,7 +47,7 @@ infra/local/node_modules/.synced: infra/local/package-lock.json infra/local/pack
 
 frontend/node_modules/.synced: $(wildcard frontend/package-lock.json) $(FRONTEND) | prerequisites
 	@echo "· frontend packages"
-	@cd frontend && npm install --no-save --silent
+	@npm ci --prefix frontend --silent
 	@touch $@
 
 frontend/dist/index.html: frontend/node_modules/.synced $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
