@@ -1,13 +1,15 @@
 """Reading a board: variables, repeats, full screen, kiosk, legend, search, shortcuts."""
 
+import csv
 import math
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import APIRequestContext, Browser, Locator, Page, expect
+from playwright.sync_api import APIRequestContext, Browser, Locator, Page, Request, expect
 
 pytestmark = pytest.mark.e2e
 
@@ -118,6 +120,93 @@ def test_variables_fill_queries_and_titles_and_stand_in_the_address(opened: Page
     expect(region(page, "Role web-1")).to_be_visible()
 
 
+def test_hundreds_of_values_may_be_chosen(page: Page, board: str, stack: dict[str, str]) -> None:
+    """A pattern of thousands of characters; the board is one that repeats nothing."""
+    origin = {"Origin": stack["url"]}
+    settings = page.request.get(f"/api/v1{board}").json()["data"]["settings"]
+    body = {
+        "name": "Hundreds",
+        "settings": settings,
+        "panels": [panel("Many", 'reading_cpu{host="$host"}', (0, 0, 12, 6))],
+    }
+    made = page.request.post("/api/v1/dashboards", data=body, headers=origin)
+    identity = made.json()["data"]["id"]
+    many = "&".join(f"var-host=ip-10-0-0-{number}.eu-west-1" for number in range(300))
+    page.goto(f"/dashboards/{identity}?{many}&var-host=web-1")
+    expect(legend(page, "Many")).to_have_count(1)
+    page.request.delete(f"/api/v1/dashboards/{identity}", headers=origin)
+
+
+def test_the_panel_editor_fills_variables_too(opened: Page) -> None:
+    page = opened
+    page.get_by_role("button", name="Host: All").click()
+    page.get_by_role("dialog", name="Choose Host").get_by_label("web-2").check()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Menu of CPU of web-2", exact=True).click()
+    page.get_by_role("menuitem", name="Edit").click()
+    expect(page.get_by_role("combobox", name="Query A")).to_have_value('reading_cpu{host="$host"}')
+    expect(legend(page, "CPU of web-2")).to_have_count(1)
+    page.get_by_role("button", name="Host: web-2").click()
+    page.get_by_role("dialog", name="Choose Host").get_by_label("All").check()
+    expect(legend(page, "CPU of All")).to_have_count(3)
+
+
+def test_a_long_board_asks_only_for_what_is_near(
+    page: Page, board: str, stack: dict[str, str]
+) -> None:
+    origin = {"Origin": stack["url"]}
+    panels = [panel(f"P{number}", "reading_cpu", (0, number * 5, 12, 5)) for number in range(60)]
+    body = {"name": "Long", "settings": {"timeRange": "15m", "refresh": None}, "panels": panels}
+    made = page.request.post("/api/v1/dashboards", data=body, headers=origin)
+    identity = made.json()["data"]["id"]
+    asked: list[int] = []
+
+    def count(sent: Request) -> None:
+        if sent.url.endswith("/query/batch"):
+            asked.append(len((sent.post_data_json or {})["queries"]))
+
+    page.on("request", count)
+    page.goto(f"/dashboards/{identity}")
+    expect(legend(page, "P0")).to_have_count(3)
+    assert asked == [24]
+    region(page, "P59").scroll_into_view_if_needed()
+    expect(legend(page, "P59")).to_have_count(3)
+    assert asked[-1] == 12
+    page.request.delete(f"/api/v1/dashboards/{identity}", headers=origin)
+
+
+def act(page: Page, title: str, action: str) -> None:
+    page.get_by_role("button", name=f"Menu of {title}", exact=True).click()
+    page.get_by_role("menuitem", name=action).click()
+
+
+def test_the_numbers_behind_a_panel_are_shown_and_taken_away(
+    opened: Page, tmp_path: Path, check_accessible: Callable[[Page], None]
+) -> None:
+    page = opened
+    act(page, "CPU of All", "Inspect data")
+    dialog = page.get_by_role("dialog", name="Data of CPU of All")
+    expect(dialog.get_by_role("columnheader", name="web-2")).to_be_visible()
+    expect(dialog.get_by_text('reading_cpu{host=~".*"}')).to_be_visible()
+    check_accessible(page)
+    with page.expect_download() as coming:
+        dialog.get_by_role("button", name="Download CSV").click()
+    assert coming.value.suggested_filename == "cpu-of-all.csv"
+    file = tmp_path / "panel.csv"
+    coming.value.save_as(file)
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    assert set(rows[0]) == {"time", *HOSTS}
+    assert {row["db.1"] for row in rows} <= {"0", ""}, "zero is written as zero, a gap as nothing"
+
+
+def test_a_panel_is_explored_with_what_is_chosen(opened: Page) -> None:
+    page = opened
+    act(page, "Only web-1", "Explore")
+    expect(page.get_by_role("combobox", name="Query A")).to_have_value('reading_cpu{host="web-1"}')
+    expect(page.get_by_role("region", name="Chart").locator("canvas")).to_be_visible()
+    expect(page).to_have_url(re.compile("from=now-15m"))
+
+
 def test_a_panel_is_repeated_for_each_value(opened: Page) -> None:
     page = opened
     for host in HOSTS:
@@ -224,6 +313,53 @@ def test_the_range_shifts_and_widens(opened: Page) -> None:
     page.keyboard.press("z")
     expect(page).not_to_have_url(shifted)
     assert width() == 30 * 60_000
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_search_finds_dashboards_metrics_and_actions(
+    page: Page, board: str, theme: str, check_accessible: Callable[[Page], None]
+) -> None:
+    page.add_init_script(f"localStorage.setItem('pulseboard-theme', '{theme}')")
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Dashboards", level=1)).to_be_visible()
+    page.keyboard.press("/")
+    field = page.get_by_role("combobox", name="Search dashboards, metrics and actions")
+    expect(field).to_be_focused()
+    field.fill("reading")
+    results = page.get_by_role("listbox", name="Results")
+    expect(results.get_by_role("option", name="Reading", exact=True)).to_be_visible()
+    expect(results.get_by_role("option", name="reading_cpu")).to_be_visible()
+    check_accessible(page)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="reading_cpu", level=1)).to_be_visible()
+    expect(region(page, "reading_cpu").locator("canvas")).to_be_visible()
+    check_accessible(page)
+    page.keyboard.press("Control+k")
+    field.fill("status")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Status", level=1)).to_be_visible()
+
+
+def test_shortcuts_are_shown_and_obeyed(
+    opened: Page, check_accessible: Callable[[Page], None]
+) -> None:
+    page = opened
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog.get_by_text("Shift range back")).to_be_visible()
+    check_accessible(page)
+    dialog.get_by_label("Single letters are shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    expect(page.get_by_role("heading", name="Reading", level=1)).to_be_visible()
+    page.keyboard.press("?")
+    dialog.get_by_label("Single letters are shortcuts").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    expect(page.get_by_role("heading", name="Dashboards", level=1)).to_be_visible()
 
 
 def test_favourites_and_recent_boards_come_first(opened: Page) -> None:

@@ -297,3 +297,98 @@ def test_whatever_stands_in_the_file_is_read_or_reported(
         {"panels": typed, "rows": rows, "templating": {"list": variables}, "time": time}
     )
     assert DashboardDocument.model_validate(found.model_dump()) == found
+
+
+def test_values_are_mapped_to_texts_and_colours() -> None:
+    special = {"type": "special", "options": {"match": "null", "result": {"text": "N/A"}}}
+    found, notes = read(
+        panel(
+            "stat",
+            fieldConfig={
+                "defaults": {
+                    "mappings": [
+                        {"type": "value", "options": {"0": {"text": "Down", "color": "red"}}},
+                        {"type": "range", "options": {"from": 1, "result": {"color": "green"}}},
+                        {"type": "regex", "options": {"pattern": "x", "result": {"text": "X"}}},
+                        special,
+                    ]
+                }
+            },
+        ),
+        panel("singlestat", valueMaps=[{"op": "=", "value": "1", "text": "Up"}]),
+    )
+    new, old = found.panels
+    assert [(m.low, m.high, m.text, m.color) for m in new.options.mappings] == [
+        (0, 0, "Down", "red"),
+        (1, None, None, "green"),
+    ]
+    assert [(m.low, m.high, m.text) for m in old.options.mappings] == [(1, 1, "Up")]
+    assert [note for note in notes if "mapping" in note] == [
+        "dropped panel Requests: a value mapping: regex"
+    ]
+
+
+def test_what_is_sent_is_drawn_below_zero_as_it_was() -> None:
+    found, _ = read(
+        panel(
+            fieldConfig={
+                "overrides": [
+                    {
+                        "matcher": {"id": "byRegexp", "options": "/.*sent.*/"},
+                        "properties": [{"id": "custom.transform", "value": "negative-Y"}],
+                    }
+                ]
+            }
+        ),
+        panel("graph", seriesOverrides=[{"alias": "out", "transform": "negative-Y"}]),
+    )
+    assert [
+        (override.match, override.negative)
+        for made in found.panels
+        for override in made.options.overrides
+    ] == [("*sent*", True), ("out", True)]
+
+
+def test_a_variable_may_stand_for_a_number_and_all_of_a_metric_is_no_filter() -> None:
+    found, notes = read(
+        panel(targets=[{"refId": "A", "expr": "topk($count, up)"}]),
+        templating={
+            "list": [
+                {"name": "count", "type": "custom", "query": "5,10"},
+                {
+                    "name": "node",
+                    "type": "query",
+                    "query": "label_values(up{}, instance)",
+                    "regex": "/(.*)/",
+                },
+            ]
+        },
+    )
+    assert len(found.settings.variables) == 2
+    assert not [note for note in notes if not note.startswith("taken")]
+
+
+def test_a_variable_by_query_result_takes_the_label_that_its_regex_takes() -> None:
+    found, _ = read(
+        panel(),
+        templating={
+            "list": [
+                {
+                    "name": "job",
+                    "type": "query",
+                    "query": "query_result(count by (job) (node_uname_info))",
+                    "regex": '/.*job="([^"]+)".*/',
+                    "current": {"value": "master"},
+                },
+                {
+                    "name": "node",
+                    "type": "query",
+                    "query": {"query": 'query_result(node_uname_info{job="$job"})'},
+                    "regex": '/.*instance="([^"]+)".*/',
+                },
+            ]
+        },
+    )
+    job, node = found.settings.variables
+    assert (job.metric, job.tag, job.default) == ("node_uname_info", "job", ["master"])
+    assert (node.metric, node.tag) == ("node_uname_info", "instance")

@@ -74,13 +74,16 @@ export function calculate(values: (number | null)[], how: Calculation): number |
   }
 }
 
-/** Running totals from the first line up; a gap adds nothing. */
+/** Running totals away from zero, up and down apart; a gap adds nothing. */
 export function stack(lines: (number | null)[][]): (number | null)[][] {
-  const totals: number[] = []
+  const above: number[] = []
+  const below: number[] = []
   return lines.map((values) =>
     values.map((value, index) => {
-      totals[index] = (totals[index] ?? 0) + (value ?? 0)
-      return value === null ? null : totals[index]
+      if (value === null) return null
+      const totals = value < 0 ? below : above
+      totals[index] = (totals[index] ?? 0) + value
+      return totals[index]
     }),
   )
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { dress, matches, overrideOf, thresholdColor } from './looks'
+import { dress, matches, overrideOf, showValue, thresholdColor } from './looks'
 import { colorOf, PALETTES } from './palette'
 
-const override = { color: null, label: null, unit: null, hidden: null }
+const override = { color: null, label: null, unit: null, hidden: null, negative: null }
 
 test('a star stands for any text and nothing else is special', () => {
   expect(matches('web-*', 'web-1')).toBe(true)
@@ -34,7 +34,7 @@ test('lines wear their options; hidden ones keep their place in the palette', ()
     unit: 'bytes',
     nulls: 'zero',
     overrides: [
-      { ...override, match: 'b', hidden: true },
+      { ...override, match: 'b', hidden: true, negative: null },
       { ...override, match: 'c', label: 'Sea', unit: 'seconds' },
     ],
   })
@@ -60,4 +60,19 @@ test('palettes come round again, and an unknown one is the standard one', () => 
   expect(colorOf(size, null, 'bright')).toBe(colorOf(0, null, 'bright'))
   expect(colorOf(0, null, 'gone')).toBe('var(--series-1)')
   expect(colorOf(3, '#123456', 'bright')).toBe('#123456')
+})
+
+test('writes a mapped value as its text, and any other with its unit and threshold', () => {
+  const options = {
+    mappings: [
+      { low: 0, high: 0, text: 'Down', color: 'orange' },
+      { low: 1, high: null, text: 'Up', color: null },
+    ],
+    thresholds: [{ value: 0.5, color: '#00ff00', label: null }],
+    decimals: null,
+  }
+  expect(showValue(0, 'short', options)).toEqual({ text: 'Down', color: 'var(--series-2)' })
+  expect(showValue(7, 'short', options)).toEqual({ text: 'Up', color: '#00ff00' })
+  expect(showValue(0.6, 'percent', options).text).toBe('0.6 %')
+  expect(showValue(undefined, 'percent', options)).toEqual({ text: '–', color: undefined })
 })

@@ -1,9 +1,10 @@
 import type { PanelOptions, SeriesOverride } from '@/api/generated/types.gen'
+import { formatValue } from '@/lib/units'
 import type { Line, Table } from './data'
 import { colorOf } from './palette'
 
 /** A line with the looks that a panel's options give it. */
-export type Look = Line & { color: string; unit: string | null }
+export type Look = Line & { color: string; unit: string | null; negative: boolean }
 
 /** Whether a series is called so; `*` stands for any text. */
 export function matches(pattern: string, name: string): boolean {
@@ -38,6 +39,7 @@ export function dress(table: Table, options: LookOptions): Look[] {
         values: options.nulls === 'zero' ? line.values.map((value) => value ?? 0) : line.values,
         color: colorOf(index, chosen, options.palette),
         unit: said.unit ?? options.unit ?? null,
+        negative: said.negative ?? false,
       },
     ]
   })
@@ -54,3 +56,24 @@ export function thresholdColor(
     .sort((a, b) => b.value - a.value)[0]
   return reached && colorOf(1, reached.color)
 }
+
+type ValueOptions = Pick<PanelOptions, 'mappings' | 'thresholds' | 'decimals'>
+
+/** A value as a panel writes it: the text and colour of its mapping, else a number and threshold. */
+export function showValue(
+  value: number | undefined,
+  unit: string | null | undefined,
+  { mappings, thresholds, decimals }: ValueOptions,
+): { text: string; color: string | undefined } {
+  const mapping =
+    value === undefined
+      ? undefined
+      : mappings.find(({ low, high }) => value >= (low ?? -Infinity) && value <= (high ?? Infinity))
+  return {
+    text: mapping?.text ?? formatValue(value, unit, decimals),
+    color: mapping?.color ? colorOf(1, mapping.color) : thresholdColor(thresholds, value),
+  }
+}
+
+/** A colour for text: nearer to that of the page, so that it is read on any surface. */
+export const inkOf = (color: string) => `color-mix(in oklab, ${color} 72%, var(--text))`

@@ -180,7 +180,8 @@ function drawThresholds(chart: uPlot, style: ChartStyle) {
   const { ctx, bbox } = chart
   for (const { value, color } of style.thresholds) {
     const y = chart.valToPos(value, 'y', true)
-    if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue
+    // On the lower edge it says no more than the axis does: it is where the lowest colour begins.
+    if (!(y >= bbox.top && y < bbox.top + bbox.height - 1)) continue
     ctx.save()
     ctx.strokeStyle = color
     ctx.setLineDash([6, 4])

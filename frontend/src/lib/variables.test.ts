@@ -89,3 +89,12 @@ test('what is chosen comes from the address, the default, all or the first', () 
   expect(choose({ type: 'list', default: ['c'] }, options, []).values).toEqual(['c'])
   expect(choose({ type: 'list' }, options, [ALL]).values).toEqual(['a'])
 })
+
+test('a default that does not exist gives way to the first, once the values are known', () => {
+  const variable = { type: 'tag', default: ['elsewhere:9100'] } as const
+  const asked = { ...variable, default: [...variable.default] }
+  expect(choose(asked, [], []).values).toEqual(['elsewhere:9100'])
+  expect(choose(asked, ['a', 'b'], []).values).toEqual(['a'])
+  expect(choose(asked, ['a', 'elsewhere:9100'], []).values).toEqual(['elsewhere:9100'])
+  expect(choose(asked, ['a', 'b'], ['gone']).values).toEqual(['gone'])
+})

@@ -118,8 +118,16 @@ export function fillText(text: string, scope: Scope): string {
   return replaceReferences(text, scope, (chosen, format) => {
     const written = format ? FORMATS[format] : undefined
     if (written) return written(chosen)
-    return chosen.all ? 'All' : chosen.values.join(' + ')
+    return chosen.all ? 'All' : listed(chosen.values)
   })
+}
+
+const LISTED = 4
+
+/** Values as people read them: of many, the first and how many more. */
+export function listed(values: string[]): string {
+  const more = values.length - LISTED
+  return [...values.slice(0, LISTED), ...(more > 0 ? [`${more} more`] : [])].join(' + ')
 }
 
 /** An address with its variables filled in. */
@@ -197,10 +205,16 @@ type Choosable = {
   default?: string[]
 }
 
-/** What is chosen of a variable: what the address says, else its default, else all or the first. */
+/**
+ * What is chosen of a variable: what the address says, else of its default what there is, else all
+ * or the first. A default that is known not to exist, as of another's hosts, is none.
+ */
 export function choose(variable: Choosable, options: string[], asked: string[]): Chosen {
   const open = variable.type === 'tag'
-  const wanted = asked.length ? asked : (variable.default ?? [])
+  const usual = (variable.default ?? []).filter(
+    (value) => !options.length || value === ALL || value === 'All' || options.includes(value),
+  )
+  const wanted = asked.length ? asked : usual
   const wantsAll = wanted.includes(ALL) || (wanted.includes('All') && !options.includes('All'))
   const values = wanted.filter((value) => value !== ALL && (value !== 'All' || !wantsAll))
   if (variable.includeAll && (wantsAll || values.length === 0)) {

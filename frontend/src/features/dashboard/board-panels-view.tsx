@@ -11,8 +11,8 @@ type Props = {
   panels: Panel[]
   /** The panel that fills the page. */
   alone: string | undefined
-  data: BoardData | undefined
-  failure: string | undefined
+  dataOf: (panelId: string) => BoardData | undefined
+  failureOf: (panelId: string) => string | undefined
   onRetry: () => void
   onZoom: (start: number, end: number) => void
   onReset: () => void
@@ -29,7 +29,7 @@ function pointedPanel(): string | undefined {
 }
 
 /** A board's panels to read, or one of them as large as the page. */
-export function BoardPanels({ panels, alone, onAlone, menu, ...rest }: Props) {
+export function BoardPanels({ panels, alone, onAlone, menu, dataOf, failureOf, ...rest }: Props) {
   const chosen = panels.find(({ id }) => id === alone)
   const back = () => onAlone(undefined)
   useShortcuts(
@@ -83,6 +83,8 @@ export function BoardPanels({ panels, alone, onAlone, menu, ...rest }: Props) {
           <PanelView
             panel={panel}
             filling={chosen !== undefined}
+            data={dataOf(panel.id)}
+            failure={failureOf(panel.id)}
             actions={
               <>
                 {button(panel)}

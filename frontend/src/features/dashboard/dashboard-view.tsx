@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { lazy, type ReactNode, Suspense, useMemo, useRef } from 'react'
+import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from 'react'
 import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Panel, Variable } from '@/api/generated/types.gen'
 import { AddData } from '@/components/add-data'
@@ -20,12 +20,17 @@ import { PanelMenu } from './edit/panel-menu'
 import { useDraft, useDraftPanels } from './edit/use-draft'
 import { FavouriteButton } from './favourite-button'
 import { Kiosk } from './kiosk'
+import { NearContext, useNearPanels } from './near-panels'
 import { PanelView } from './panel-view'
-import { useBoardData } from './use-board-data'
+import { ReadingItems } from './reading-items'
+import { useLongBoardData } from './use-board-data'
 import { useVariables } from './use-variables'
 import { VariableBar } from './variable-bar'
 
 const EditGrid = lazy(() => import('./edit/edit-grid'))
+const InspectPanel = lazy(() =>
+  import('./inspect-panel').then(({ InspectPanel }) => ({ default: InspectPanel })),
+)
 
 type Props = { id: string; search: BoardSearch; onSearch: (change: BoardSearch) => void }
 
@@ -67,7 +72,10 @@ export function DashboardView({ id, search, onSearch }: Props) {
     : search.panel
       ? panels?.filter((panel) => panel.id === search.panel)
       : panels
-  const boardData = useBoardData(seen, range, zone, refresh)
+  const [inspected, setInspected] = useState<string>()
+  const shown = seen?.find((panel) => panel.id === inspected)
+  const { near, observe } = useNearPanels()
+  const boardData = useLongBoardData(seen, near, range, zone, refresh)
   // Where each zoom came from: a double click goes back one step.
   const zoomedFrom = useRef<Pick<BoardSearch, 'from' | 'to'>[]>([])
 
@@ -90,24 +98,23 @@ export function DashboardView({ id, search, onSearch }: Props) {
     change({ from: String(start), to: String(end) })
   }
   const zoomBack = () => change(zoomedFrom.current.pop() ?? { from: undefined, to: undefined })
-  const refreshNow = () => void boardData.refetch()
+  const refreshNow = boardData.refetch
 
-  const failure = boardData.error ? messageOf(boardData.error) : undefined
   const showDraft = (panel: Panel, menu: ReactNode) => (
     <ErrorBoundary key={panel.id} onRetry={refreshNow}>
       <PanelView
         panel={panel}
         filling
         actions={menu}
-        data={boardData.data}
-        failure={failure}
+        data={boardData.dataOf(panel.id)}
+        failure={boardData.failureOf(panel.id)}
         onRetry={refreshNow}
         onZoom={zoom}
         onReset={zoomBack}
       />
     </ErrorBoundary>
   )
-  const content = !board ? (
+  const inner = !board ? (
     <Loading />
   ) : editing ? (
     <ZoneContext value={zone}>
@@ -138,8 +145,8 @@ export function DashboardView({ id, search, onSearch }: Props) {
         <BoardPanels
           panels={panels}
           alone={search.panel}
-          data={boardData.data}
-          failure={failure}
+          dataOf={boardData.dataOf}
+          failureOf={boardData.failureOf}
           onRetry={refreshNow}
           onZoom={zoom}
           onReset={zoomBack}
@@ -149,7 +156,14 @@ export function DashboardView({ id, search, onSearch }: Props) {
             return (
               original &&
               !search.kiosk && (
-                <PanelMenu board={board} panel={original}>
+                <PanelMenu board={board} panel={original} title={panel.title}>
+                  <ReadingItems
+                    panel={panel}
+                    search={search}
+                    range={range}
+                    onAlone={(panel) => change({ panel })}
+                    onInspect={() => setInspected(panel.id)}
+                  />
                   <AlertOnPanel panel={panel} />
                 </PanelMenu>
               )
@@ -159,8 +173,18 @@ export function DashboardView({ id, search, onSearch }: Props) {
       ) : (
         <Loading />
       )}
+      {shown && (
+        <Suspense>
+          <InspectPanel
+            panel={shown}
+            data={boardData.dataOf(shown.id)}
+            onClose={() => setInspected(undefined)}
+          />
+        </Suspense>
+      )}
     </ZoneContext>
   )
+  const content = <NearContext value={observe}>{inner}</NearContext>
   if (search.kiosk && board) {
     return (
       <Kiosk

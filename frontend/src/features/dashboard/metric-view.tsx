@@ -14,6 +14,7 @@ import { useBoardData } from './use-board-data'
 type Props = { name: string; search: BoardSearch; onSearch: (change: BoardSearch) => void }
 
 const PLAIN: Panel['options'] = {
+  mappings: [],
   calculation: 'last',
   color: null,
   decimals: null,

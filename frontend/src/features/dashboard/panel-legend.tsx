@@ -1,8 +1,8 @@
 import clsx from 'clsx'
 import type { PanelOptions } from '@/api/generated/types.gen'
 import { calculate } from '@/charts/data'
-import type { Look } from '@/charts/looks'
-import { formatValue } from '@/lib/units'
+import { type Look, showValue } from '@/charts/looks'
+import { SeriesTable } from './series-table'
 
 type Props = {
   options: PanelOptions
@@ -10,8 +10,6 @@ type Props = {
   hidden: ReadonlySet<string>
   onClick: (key: string, add: boolean) => void
 }
-
-const COLUMNS = ['last', 'min', 'max', 'avg'] as const
 
 /** The series of a chart: a click shows one alone, with Ctrl hides or shows one. */
 export function PanelLegend(props: Props) {
@@ -61,11 +59,7 @@ function LegendList({ options, looks, ...rest }: Props) {
         <li key={look.key} className="max-w-full">
           <Name look={look} {...rest}>
             <span className="min-w-16 shrink-0 text-muted tabular-nums">
-              {formatValue(
-                calculate(look.values, options.calculation),
-                look.unit,
-                options.decimals,
-              )}
+              {showValue(calculate(look.values, options.calculation), look.unit, options).text}
             </span>
           </Name>
         </li>
@@ -82,32 +76,12 @@ function LegendTable({ options, looks, ...rest }: Props) {
       tabIndex={0}
       aria-label="Legend"
     >
-      <table className="w-full text-left text-xs">
-        <thead className="sticky top-0 bg-surface text-muted">
-          <tr>
-            <th className="px-1.5 font-medium">Series</th>
-            {COLUMNS.map((column) => (
-              <th key={column} className="pl-3 text-right font-medium">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {looks.map((look) => (
-            <tr key={look.key}>
-              <td className="w-full max-w-0 min-w-24">
-                <Name look={look} {...rest} />
-              </td>
-              {COLUMNS.map((column) => (
-                <td key={column} className="pl-3 text-right whitespace-nowrap tabular-nums">
-                  {formatValue(calculate(look.values, column), look.unit, options.decimals)}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <SeriesTable
+        looks={looks}
+        options={options}
+        className="text-xs"
+        name={(look) => <Name look={look} {...rest} />}
+      />
     </section>
   )
 }

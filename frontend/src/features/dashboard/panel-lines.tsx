@@ -1,7 +1,7 @@
 import { useDeferredValue, useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { stack, type Table } from '@/charts/data'
-import { dress } from '@/charts/looks'
+import { dress, showValue } from '@/charts/looks'
 import { colorOf, resolveColor } from '@/charts/palette'
 import { TimeChart } from '@/charts/time-chart'
 import { useTheme } from '@/lib/theme'
@@ -29,7 +29,10 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
   const looks = useMemo(() => dress(table, options), [table, options])
   const lines = looks.filter((line) => !hidden.has(line.key))
   const measured = lines.map((line) => line.values)
-  const totals = options.stacked ? stack(measured) : measured
+  const signed = lines.map(({ negative, values }) =>
+    negative ? values.map((value) => (value === null ? null : -value)) : values,
+  )
+  const totals = options.stacked ? stack(signed) : signed
   // A logarithm knows nothing at or below zero.
   const drawn =
     options.scale === 'log'
@@ -77,7 +80,7 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
             series: pick(lines).map((line) => ({
               label: line.label,
               color: resolveColor(line.color),
-              format: (value) => formatValue(value, line.unit, options.decimals),
+              format: (value) => showValue(value, line.unit, options).text,
             })),
             thresholds: options.thresholds.map((threshold, index) => ({
               value: threshold.value,

@@ -1,42 +1,67 @@
+import clsx from 'clsx'
 import { lazy, Suspense } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { calculate, type Table } from '@/charts/data'
-import { dress, thresholdColor } from '@/charts/looks'
-import { formatValue } from '@/lib/units'
+import { dress, inkOf, showValue } from '@/charts/looks'
+import { SeriesTable } from './series-table'
 
 const GaugeChart = lazy(() => import('@/charts/gauge-chart'))
 
 type Props = { panel: Panel; table: Table }
 
+/** As many as a panel can show and be read. */
+const MOST_STATS = 24
+const MOST_GAUGES = 12
+
 export function Stat({ panel, table }: Props) {
   const { options } = panel
-  const shown = dress(table, options).slice(0, 4)
+  const all = dress(table, options)
+  const shown = all.slice(0, MOST_STATS)
+  const several = shown.length > 1
   return (
-    <div className="flex h-full flex-col">
-      {shown.map((line) => {
-        const value = calculate(line.values, options.calculation)
-        const color = thresholdColor(options.thresholds, value)
-        return (
-          <div key={line.key} className="relative flex min-h-0 flex-1 items-center">
-            {options.sparkline && <Sparkline values={line.values} color={color ?? line.color} />}
-            <p className="relative w-full text-center">
-              {shown.length > 1 && (
-                <span className="block truncate text-xs text-muted">{line.label}</span>
-              )}
-              <span
-                className="text-[clamp(1.1rem,2.4vw,2rem)] leading-tight font-semibold tracking-tight tabular-nums"
-                style={
-                  color ? { color: `color-mix(in oklab, ${color} 72%, var(--text))` } : undefined
-                }
-              >
-                {formatValue(value, line.unit, options.decimals)}
-              </span>
-            </p>
-          </div>
-        )
-      })}
+    <div className="flex h-full flex-col overflow-y-auto">
+      <div
+        className={clsx(
+          'grid min-h-0 flex-1 gap-2',
+          several && 'grid-cols-[repeat(auto-fit,minmax(7rem,1fr))]',
+        )}
+      >
+        {shown.map((line) => {
+          const value = calculate(line.values, options.calculation)
+          const { text, color } = showValue(value, line.unit, options)
+          return (
+            <div
+              key={line.key}
+              className="relative flex min-h-13 min-w-0 items-center [container-type:size]"
+            >
+              {options.sparkline && <Sparkline values={line.values} color={color ?? line.color} />}
+              <p className="relative w-full text-center">
+                {several && <span className="block truncate text-xs text-muted">{line.label}</span>}
+                <span
+                  className={clsx(
+                    'leading-tight font-semibold tracking-tight tabular-nums',
+                    several
+                      ? 'text-[clamp(1rem,min(14cqw,34cqh),2rem)]'
+                      : 'text-[clamp(1.1rem,min(16cqw,42cqh),3rem)]',
+                  )}
+                  style={color ? { color: inkOf(color) } : undefined}
+                >
+                  {text}
+                </span>
+              </p>
+            </div>
+          )
+        })}
+      </div>
+      <More count={all.length - shown.length} />
     </div>
   )
+}
+
+/** What a panel has no room for is said, not left out in silence. */
+function More({ count }: { count: number }) {
+  if (count <= 0) return null
+  return <p className="shrink-0 pt-1 text-center text-xs text-muted">and {count} more</p>
 }
 
 function Sparkline({ values, color }: { values: (number | null)[]; color: string }) {
@@ -73,46 +98,54 @@ function Sparkline({ values, color }: { values: (number | null)[]; color: string
 
 export function Gauge({ panel, table }: Props) {
   const { options } = panel
-  const shown = dress(table, options).slice(0, 6)
+  const all = dress(table, options)
+  const shown = all.slice(0, MOST_GAUGES)
+  const several = shown.length > 1
   const low = options.min ?? 0
   const high = options.max ?? 100
   return (
-    <div className="flex h-full">
-      {shown.map((line) => {
-        const value = calculate(line.values, options.calculation)
-        return (
-          <div key={line.key} className="relative flex min-w-0 flex-1 flex-col">
-            <div className="relative min-h-0 flex-1 [container-type:size]" aria-hidden="true">
-              {/* Half a ring is no wider than its box: the library sizes it by the height alone. */}
-              <div className="absolute inset-0 m-auto h-[min(100cqh,62cqw)]">
-                <Suspense>
-                  <GaugeChart
-                    value={value ?? low}
-                    low={low}
-                    high={high}
-                    color={thresholdColor(options.thresholds, value) ?? line.color}
-                  />
-                </Suspense>
+    <div className="flex h-full flex-col overflow-y-auto">
+      <div
+        className={clsx(
+          'grid min-h-0 flex-1 gap-2',
+          several && 'grid-cols-[repeat(auto-fit,minmax(8rem,1fr))]',
+        )}
+      >
+        {shown.map((line) => {
+          const value = calculate(line.values, options.calculation)
+          const { text, color } = showValue(value, line.unit, options)
+          return (
+            <div key={line.key} className="flex min-h-24 min-w-0 flex-col">
+              <div className="relative min-h-0 flex-1 [container-type:size]">
+                {/* Half a ring is no wider than its box: the library sizes it by the height alone. */}
+                <div className="absolute inset-0 m-auto h-[min(100cqh,62cqw)]">
+                  <div className="h-full" aria-hidden="true">
+                    <Suspense>
+                      <GaugeChart
+                        value={value ?? low}
+                        low={low}
+                        high={high}
+                        color={color ?? line.color}
+                      />
+                    </Suspense>
+                  </div>
+                  <p className="absolute inset-x-0 bottom-[14%] truncate text-center text-[clamp(0.9rem,min(11cqw,17cqh),1.75rem)] font-semibold tabular-nums">
+                    {text}
+                  </p>
+                </div>
               </div>
+              {several && <p className="truncate text-center text-xs text-muted">{line.label}</p>}
             </div>
-            <p className="absolute inset-x-0 bottom-[16%] text-center text-2xl font-semibold tabular-nums">
-              {formatValue(value, line.unit, options.decimals)}
-            </p>
-            {shown.length > 1 && (
-              <p className="truncate text-center text-xs text-muted">{line.label}</p>
-            )}
-          </div>
-        )
-      })}
+          )
+        })}
+      </div>
+      <More count={all.length - shown.length} />
     </div>
   )
 }
 
-const COLUMNS = ['last', 'min', 'max', 'avg'] as const
-
 export function ValueTable({ panel, table }: Props) {
   const { options } = panel
-  const { decimals } = options
   return (
     <section
       className="h-full overflow-auto"
@@ -120,30 +153,13 @@ export function ValueTable({ panel, table }: Props) {
       tabIndex={0}
       aria-label={`${panel.title}: values`}
     >
-      <table className="w-full text-left text-[13px]">
-        <thead className="text-xs text-muted">
-          <tr>
-            <th className="py-1 font-medium">Series</th>
-            {COLUMNS.map((column) => (
-              <th key={column} className="py-1 pl-3 text-right font-medium">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {dress(table, options).map((line) => (
-            <tr key={line.key} className="border-t border-line">
-              <td className="max-w-48 truncate py-1">{line.label}</td>
-              {COLUMNS.map((column) => (
-                <td key={column} className="py-1 pl-3 text-right tabular-nums">
-                  {formatValue(calculate(line.values, column), line.unit, decimals)}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <SeriesTable
+        looks={dress(table, options)}
+        options={options}
+        colored
+        className="text-[13px]"
+        name={(look) => <span className="block truncate px-1.5 py-0.5">{look.label}</span>}
+      />
     </section>
   )
 }

@@ -1,12 +1,23 @@
-import { memo, type ReactNode, useCallback, useDeferredValue, useMemo, useRef } from 'react'
+import {
+  memo,
+  type ReactNode,
+  use,
+  useCallback,
+  useDeferredValue,
+  useEffect,
+  useMemo,
+  useRef,
+} from 'react'
 import type { Panel } from '@/api/generated/types.gen'
-import { joinAnswers, type Table } from '@/charts/data'
+import type { Table } from '@/charts/data'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
+import { NearContext } from './near-panels'
 import { NoData } from './no-data'
 import { PanelHeader } from './panel-header'
 import { PanelLines } from './panel-lines'
+import { answersOf, tableOf } from './panel-table'
 import { Gauge, Stat, ValueTable } from './panel-values'
-import { answerId, type BoardData } from './use-board-data'
+import type { BoardData } from './use-board-data'
 
 type Props = {
   panel: Panel
@@ -33,29 +44,15 @@ export function PanelView({
 }: Props) {
   // New answers are taken in when nothing more urgent waits, panel by panel.
   const data = useDeferredValue(newest)
+  const box = useRef<HTMLElement>(null)
+  const observe = use(NearContext)
+  useEffect(() => (box.current ? observe(box.current) : undefined), [observe])
   const calls = useRef({ onZoom, onReset })
   calls.current = { onZoom, onReset }
   const zoom = useCallback((start: number, end: number) => calls.current.onZoom(start, end), [])
   const reset = useCallback(() => calls.current.onReset(), [])
-  const answers = useMemo(
-    () =>
-      panel.queries.map((query, index) => ({
-        query,
-        answer: data?.answers.get(answerId(panel.id, index)),
-      })),
-    [panel, data],
-  )
-  const table = useMemo(
-    () =>
-      joinAnswers(
-        answers.flatMap(({ query, answer }) =>
-          answer?.result
-            ? [{ data: answer.result.data, alias: query.alias, prefix: query.query }]
-            : [],
-        ),
-      ),
-    [answers],
-  )
+  const answers = useMemo(() => answersOf(panel, data), [panel, data])
+  const table = useMemo(() => tableOf(answers), [answers])
   const ownError = answers.find(({ answer }) => answer?.error)?.answer?.error?.error
   const meta = answers.find(({ answer }) => answer?.result)?.answer?.result?.meta
   const asked = panel.queries.some((query) => !query.hidden)
@@ -63,6 +60,7 @@ export function PanelView({
   const { x, y, w, h } = panel.position
   return (
     <section
+      ref={box}
       aria-label={panel.title}
       data-panel={panel.id}
       className={`group flex min-w-0 flex-col rounded-lg border border-line bg-surface shadow-(--shadow) ${filling ? 'h-full' : 'max-[760px]:h-64'}`}

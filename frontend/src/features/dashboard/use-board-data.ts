@@ -1,4 +1,11 @@
-import { keepPreviousData, skipToken, useQuery } from '@tanstack/react-query'
+import {
+  keepPreviousData,
+  queryOptions,
+  skipToken,
+  useQueries,
+  useQuery,
+} from '@tanstack/react-query'
+import { useMemo } from 'react'
 import { executeQueryBatch } from '@/api/generated/sdk.gen'
 import type { BatchAnswer, BatchQuery, Panel } from '@/api/generated/types.gen'
 import { isApiError, messageOf } from '@/lib/errors'
@@ -35,16 +42,11 @@ function questionsOf(panels: Panel[]): Question[] {
   )
 }
 
-/** All panels' queries at once, asked again every `refresh`; old data stay until new come. */
-export function useBoardData(
-  panels: Panel[] | undefined,
-  range: TimeRange,
-  zone: Zone,
-  refresh: string,
-) {
+/** The queries of some panels at once, asked again every `refresh`; old data stay meanwhile. */
+function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: string) {
   const every = isLive(range) ? intervalMs(refresh) : undefined
-  const questions = panels ? questionsOf(panels) : []
-  return useQuery({
+  const questions = questionsOf(panels)
+  return queryOptions({
     queryKey: ['board', questions, range.from, range.to, zone],
     placeholderData: keepPreviousData,
     refetchInterval: every ?? false,
@@ -52,8 +54,60 @@ export function useBoardData(
     staleTime: every ? every * 0.9 : 300_000,
     retry: 0,
     meta: { silent: true },
-    queryFn: questions.length ? ({ signal }) => ask(questions, range, zone, signal) : skipToken,
+    queryFn: questions.length
+      ? ({ signal }: { signal: AbortSignal }) => ask(questions, range, zone, signal)
+      : skipToken,
   })
+}
+
+/** What a few panels show. */
+export const useBoardData = (
+  panels: Panel[] | undefined,
+  range: TimeRange,
+  zone: Zone,
+  refresh: string,
+) => useQuery(boardOptions(panels ?? [], range, zone, refresh))
+
+/** As many panels as are asked together: all of an ordinary board, a few screens of a long one. */
+const GROUP = 24
+
+/**
+ * What the panels of a board show, by panel. Groups that are far from what is on the screen are not
+ * asked: a board of two hundred panels costs what its visible part costs.
+ */
+export function useLongBoardData(
+  panels: Panel[] | undefined,
+  near: ReadonlySet<string>,
+  range: TimeRange,
+  zone: Zone,
+  refresh: string,
+) {
+  const groups = useMemo(() => chunk(panels ?? [], GROUP), [panels])
+  const results = useQueries({
+    queries: groups.map((group) => ({
+      ...boardOptions(group, range, zone, refresh),
+      enabled: groups.length === 1 || group.some(({ id }) => near.has(id)),
+    })),
+  })
+  const groupOf = useMemo(
+    () => new Map(groups.flatMap((group, index) => group.map(({ id }) => [id, index] as const))),
+    [groups],
+  )
+  const resultOf = (panelId: string) => results[groupOf.get(panelId) ?? -1]
+  return {
+    dataOf: (panelId: string): BoardData | undefined => resultOf(panelId)?.data,
+    failureOf: (panelId: string) => {
+      const error = resultOf(panelId)?.error
+      return error ? messageOf(error) : undefined
+    },
+    isFetching: results.some((result) => result.isFetching),
+    refetch: () => {
+      groups.forEach((group, index) => {
+        if (groups.length === 1 || group.some(({ id }) => near.has(id)))
+          void results[index]?.refetch()
+      })
+    },
+  }
 }
 
 async function ask(

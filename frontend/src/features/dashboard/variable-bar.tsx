@@ -2,7 +2,7 @@ import { ChevronDown } from 'lucide-react'
 import { useState } from 'react'
 import { Button, Select } from '@/components/ui/controls'
 import { Popover } from '@/components/ui/popover'
-import { ALL } from '@/lib/variables'
+import { ALL, listed as listedText } from '@/lib/variables'
 import type { BoardVariable } from './use-variables'
 
 type Props = { variables: BoardVariable[]; onChoose: (name: string, values: string[]) => void }
@@ -63,7 +63,7 @@ function Many({ variable, options, chosen, label, onChoose }: ChoiceProps) {
   const [filter, setFilter] = useState('')
   const listed = [...new Set([...options, ...chosen.values])]
   const shown = listed.filter((value) => value.toLowerCase().includes(filter.toLowerCase()))
-  const text = chosen.all ? 'All' : chosen.values.join(' + ') || 'None'
+  const text = chosen.all ? 'All' : listedText(chosen.values) || 'None'
   const toggle = (value: string) => {
     const before = chosen.all ? [] : chosen.values
     const next = before.includes(value)

@@ -70,6 +70,27 @@ class Threshold(Contract):
     label: Annotated[str, StringConstraints(max_length=100)] | None = None
 
 
+class ValueMapping(Contract):
+    """Values from `low` to `high`, both included, are shown as a text, in a colour, or both."""
+
+    low: float | None = Field(default=None, allow_inf_nan=False, description="Null: no lower end.")
+    high: float | None = Field(
+        default=None, allow_inf_nan=False, description="Null: no upper end. One value: both equal."
+    )
+    text: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    color: Color | None = None
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.low is None and self.high is None:
+            raise ValueError("give low, high or both")
+        if self.text is None and self.color is None:
+            raise ValueError("give text, color or both")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("low must not be above high")
+        return self
+
+
 class SeriesOverride(Contract):
     """Looks of the series whose name matches."""
 
@@ -80,6 +101,9 @@ class SeriesOverride(Contract):
     label: Annotated[str, StringConstraints(max_length=200)] | None = None
     unit: Annotated[str, StringConstraints(max_length=30)] | None = None
     hidden: bool | None = None
+    negative: bool | None = Field(
+        default=None, description="Drawn below zero, as what is sent against what is received."
+    )
 
 
 class PanelLink(Contract):
@@ -102,6 +126,9 @@ class PanelOptions(Contract):
     legend: Literal["list", "table"] = "list"
     thresholds: list[Threshold] = Field(default_factory=list, max_length=20)
     threshold_style: Literal["line", "area", "both"] = "line"
+    mappings: list[ValueMapping] = Field(
+        default_factory=list, max_length=50, description="Texts for values; the first that fits."
+    )
     calculation: Calculation = Calculation.LAST
     min: float | None = Field(default=None, allow_inf_nan=False)
     max: float | None = Field(default=None, allow_inf_nan=False)

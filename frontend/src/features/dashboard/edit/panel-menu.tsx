@@ -9,6 +9,8 @@ import type { HandMode } from './hand'
 type Props = {
   board: Dashboard
   panel: Panel
+  /** Its title as it is read; left out: as it is kept. */
+  title?: string
   /** What only a dashboard being edited offers. */
   edit?: {
     onHand: (mode: HandMode) => void
@@ -21,7 +23,7 @@ type Props = {
   children?: ReactNode
 }
 
-export function PanelMenu({ board, panel, edit, children }: Props) {
+export function PanelMenu({ board, panel, title = panel.title, edit, children }: Props) {
   const [copying, setCopying] = useState(false)
   const handing = useRef(false)
   const hand = (mode: HandMode) => {
@@ -39,7 +41,7 @@ export function PanelMenu({ board, panel, edit, children }: Props) {
         trigger={
           <button
             type="button"
-            aria-label={`Menu of ${panel.title}`}
+            aria-label={`Menu of ${title}`}
             className="grid size-6 shrink-0 place-items-center rounded text-muted hover:bg-raised hover:text-text"
           >
             <EllipsisVertical size={15} aria-hidden="true" />

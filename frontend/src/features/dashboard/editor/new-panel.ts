@@ -1,6 +1,15 @@
-import type { Dashboard, Panel, PanelOptions } from '@/api/generated/types.gen'
+import type { Dashboard, Panel, PanelOptions, PanelQuery } from '@/api/generated/types.gen'
 import { freePlace } from '../edit/layout'
-import { NEW_QUERY } from './query-rows'
+
+export const NEW_QUERY: PanelQuery = {
+  query: '',
+  aggregation: 'avg',
+  step: null,
+  tags: {},
+  groupBy: null,
+  alias: null,
+  hidden: false,
+}
 
 const OPTIONS: PanelOptions = {
   unit: null,
@@ -11,6 +20,7 @@ const OPTIONS: PanelOptions = {
   legend: 'list',
   thresholds: [],
   thresholdStyle: 'line',
+  mappings: [],
   calculation: 'last',
   min: null,
   max: null,

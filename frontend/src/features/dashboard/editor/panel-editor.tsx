@@ -10,7 +10,8 @@ import { problemsOf } from '@/lib/problems'
 import { isLive, type TimeRange } from '@/lib/time-range'
 import { useRested } from '@/lib/use-rested'
 import { type Zone, ZoneContext } from '@/lib/zone'
-import type { BoardSearch } from '../board-search'
+import { fillPanel } from '../board-panels'
+import { type BoardSearch, variableKey } from '../board-search'
 import { difference } from '../edit/changes'
 import { change } from '../edit/draft'
 import { ConflictBar } from '../edit/edit-bar'
@@ -19,6 +20,8 @@ import { PanelView } from '../panel-view'
 import { RangePicker } from '../range-picker'
 import { RefreshControl } from '../refresh-control'
 import { answerId, useBoardData } from '../use-board-data'
+import { useVariables } from '../use-variables'
+import { VariableBar } from '../variable-bar'
 import { newPanel } from './new-panel'
 import { OptionsForm } from './options-form'
 import { QueryRows } from './query-rows'
@@ -106,11 +109,18 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
   const usual = board.settings.refresh ?? 'off'
   const refresh = search.refresh ?? usual
   const asked = useRested(panel.queries, 350)
+  const { variables, scope } = useVariables(board.settings.variables, [], search)
+  const fill = (one: Panel) => (scope ? fillPanel(one, scope) : one)
   const preview = {
     ...panel,
     queries: asked.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
   }
-  const { data, error, refetch, isFetching } = useBoardData([preview], range, zone, refresh)
+  const { data, error, refetch, isFetching } = useBoardData(
+    scope && [fill(preview)],
+    range,
+    zone,
+    refresh,
+  )
 
   const set = (part: Partial<Panel>) => {
     setPanel((before) => ({ ...before, ...part }))
@@ -128,6 +138,12 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
     if (typeof min === 'number' && typeof max === 'number' && min >= max) {
       found['options.max'] = 'Must be above the minimum.'
     }
+    wanted.options.mappings.forEach(({ low, high, text, color }, index) => {
+      const place = `options.mappings.${index}.low`
+      if (low === null && high === null) found[place] = 'Give one end or both.'
+      else if (low !== null && high !== null && low > high) found[place] = 'Is above the end.'
+      if (!text && !color) found[`options.mappings.${index}.text`] = 'Give a text or a colour.'
+    })
     setProblems(found)
     if (Object.keys(found).length) return
     setSaving(true)
@@ -191,16 +207,20 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
       }
     >
       <ConflictBar editing={editing} onResolved={resolved} />
+      <VariableBar
+        variables={variables}
+        onChoose={(name, values) => onSearch({ ...search, [variableKey(name)]: values })}
+      />
       <ZoneContext value={zone}>
         <div className="grid gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
           <div className="min-w-0 space-y-4">
             <div className="h-80">
               <PanelView
                 filling
-                panel={{
+                panel={fill({
                   ...preview,
                   queries: panel.queries.length === asked.length ? panel.queries : asked,
-                }}
+                })}
                 data={data}
                 failure={error ? messageOf(error) : undefined}
                 onRetry={() => void refetch()}

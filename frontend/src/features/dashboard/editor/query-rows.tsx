@@ -2,6 +2,7 @@ import { CopyPlus, Eye, EyeOff, Plus, Trash2 } from 'lucide-react'
 import { useId, useState } from 'react'
 import type { ApiError, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { Button, Choice, Field } from '@/components/ui/controls'
+import { NEW_QUERY } from './new-panel'
 import { QueryInput } from './query-input'
 import { QueryProblem } from './query-problem'
 
@@ -14,15 +15,6 @@ type Props = {
 
 const MOST = 26
 const AGGREGATIONS = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
-export const NEW_QUERY: PanelQuery = {
-  query: '',
-  aggregation: 'avg',
-  step: null,
-  tags: {},
-  groupBy: null,
-  alias: null,
-  hidden: false,
-}
 const letter = (index: number) => String.fromCharCode(65 + index)
 
 /** The queries of a panel, each with its own error. */

@@ -1,9 +1,15 @@
 """Units, colours, thresholds, legends and overrides of Grafana's panels."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from pulseboard.contracts.dashboards import Calculation, SeriesOverride, Threshold
+from pulseboard.contracts.dashboards import (
+    Calculation,
+    SeriesOverride,
+    Threshold,
+    ValueMapping,
+)
 from pulseboard.domain.grafana.reading import dig, mapping, number, objects, text
 from pulseboard.domain.grafana.report import Report
 
@@ -24,6 +30,15 @@ _UNITS = {
     "celsius": "celsius", "fahrenheit": "fahrenheit", "farenheit": "fahrenheit",
     "watt": "watts", "volt": "volts", "amp": "amperes", "rotrpm": "rpm", "humidity": "humidity",
     "currencyUSD": "usd", "currencyEUR": "eur",
+}  # fmt: skip
+# Units of Grafana that count in multiples: ours count in the unit itself.
+_WRITTEN = {
+    "kbytes": "KiB", "mbytes": "MiB", "gbytes": "GiB", "tbytes": "TiB",
+    "deckbytes": "kB", "decmbytes": "MB", "decgbytes": "GB", "dectbytes": "TB",
+    "KBs": "kB/s", "MBs": "MB/s", "GBs": "GB/s", "KiBs": "KiB/s", "MiBs": "MiB/s",
+    "Kbits": "kb/s", "Mbits": "Mb/s", "Gbits": "Gb/s",
+    "m": "min", "h": "h", "d": "d", "rothz": "Hz", "kwatt": "kW", "mwatt": "mW",
+    "dBm": "dBm", "lengthm": "m", "pressurebar": "bar", "kelvin": "K", "degree": "°",
 }  # fmt: skip
 _CALCULATIONS = {
     "last": Calculation.LAST,
@@ -49,6 +64,9 @@ def unit(value: Any, *, place: str, report: Report) -> str | None:
         return None
     if name in _UNITS:
         return _UNITS[name]
+    if name in _WRITTEN:
+        report.changed(place, f'the unit "{name}": "{_WRITTEN[name]}" is written, never scaled')
+        return _WRITTEN[name]
     shown = name.removeprefix("suffix:").removeprefix("prefix:").strip()[:30]
     if not shown:
         return None
@@ -113,6 +131,51 @@ def thresholds(
     return found[:20]
 
 
+def mappings(source: dict[str, Any], *, place: str, report: Report) -> list[ValueMapping]:
+    """Texts for values and ranges, of a panel with `fieldConfig` or of one before it."""
+    defaults = mapping(dig(source, "fieldConfig", "defaults"))
+    entries = objects(defaults.get("mappings")) or [
+        *objects(source.get("valueMaps")),
+        *objects(source.get("rangeMaps")),
+    ]
+    found: list[ValueMapping] = []
+    for entry in entries:
+        made = list(_mapped(entry))
+        if not made and not _says_none(entry):
+            report.dropped(place, f"a value mapping: {text(entry.get('type')) or entry}"[:200])
+        found += made
+    return found[:50]
+
+
+def _says_none(entry: dict[str, Any]) -> bool:
+    """Whether it writes something for no value at all, as Grafana's panels do by default."""
+    asked = dig(entry, "options", "match") or entry.get("value") or entry.get("from")
+    return asked in ("null", "null+nan", "nan")
+
+
+def _mapped(entry: dict[str, Any]) -> Iterator[ValueMapping]:
+    if entry.get("type") == "value":
+        for value, result in mapping(entry.get("options")).items():
+            at = number(value)
+            yield from _mapping(at, at, result)
+    elif entry.get("type") == "range":
+        span = mapping(entry.get("options"))
+        yield from _mapping(number(span.get("from")), number(span.get("to")), span.get("result"))
+    elif "value" in entry and entry.get("type") in (None, "", 1):
+        at = number(entry.get("value"))
+        yield from _mapping(at, at, entry)
+    elif "from" in entry:
+        yield from _mapping(number(entry.get("from")), number(entry.get("to")), entry)
+
+
+def _mapping(low: float | None, high: float | None, result: Any) -> Iterator[ValueMapping]:
+    written = text(mapping(result).get("text"))[:100] or None
+    shade = color(mapping(result).get("color"))
+    ends = [end for end in (low, high) if end is not None]
+    if (written or shade) and ends and ends == sorted(ends):
+        yield ValueMapping(low=low, high=high, text=written, color=shade)
+
+
 def overrides(config: dict[str, Any], *, place: str, report: Report) -> list[SeriesOverride]:
     """Overrides by name, or by a regex that is no more than a name with `.*`."""
     found = []
@@ -134,6 +197,8 @@ def overrides(config: dict[str, Any], *, place: str, report: Report) -> list[Ser
                 looks["unit"] = unit(value, place=place, report=report)
             elif name == "custom.hideFrom" and mapping(value).get("viz"):
                 looks["hidden"] = True
+            elif name == "custom.transform" and value == "negative-Y":
+                looks["negative"] = True
             else:
                 left.append(name)
         if left:

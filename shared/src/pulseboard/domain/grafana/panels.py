@@ -113,6 +113,7 @@ def _options(
         show_legend=_legend_shown(legend),
         legend="table" if _legend_is_table(legend) else "list",
         thresholds=_thresholds(source, chosen, lowest, highest, place=place, report=report),
+        mappings=looks.mappings(source, place=place, report=report),
         calculation=calculation or Calculation.LAST,
         min=lowest,
         max=highest,
@@ -207,10 +208,12 @@ def _alias_colors(source: dict[str, Any], *, place: str, report: Report) -> list
         shown = looks.color(entry.get("color"))
         alias = text(entry.get("alias"))
         match = looks.pattern(alias) if alias.startswith("/") else alias
-        left = sorted(set(entry) - {"alias", "color", "$$hashKey"})
-        if shown and match:
-            found.append(SeriesOverride(match=match[:200], color=shown))
-        if left or not (shown and match):
+        negative = entry.get("transform") == "negative-Y" or None
+        left = sorted(set(entry) - {"alias", "color", "$$hashKey", negative and "transform"})
+        kept = match and (shown or negative)
+        if match and kept:
+            found.append(SeriesOverride(match=match[:200], color=shown, negative=negative))
+        if left or not kept:
             report.dropped(
                 place, f"of the override of {alias or 'nothing'}: {', '.join(left)}"[:300]
             )
@@ -234,9 +237,5 @@ def _report_left_out(source: dict[str, Any], *, place: str, report: Report) -> N
         report.dropped(place, f"transformations: {names}"[:300])
     if mapping(source.get("alert")):
         report.dropped(place, "its alert: make an alert rule of it")
-    if objects(dig(source, "fieldConfig", "defaults", "mappings")) or objects(
-        source.get("valueMaps")
-    ):
-        report.dropped(place, "value mappings")
     if text(source.get("timeFrom")) or text(source.get("timeShift")):
         report.dropped(place, "a time range of its own")

@@ -29,11 +29,16 @@ def variables(expression: str) -> str:
 def unanswerable(expression: str) -> str | None:
     """Why an expression can't be answered here, or None. Variables stand for any value."""
     filled = _DURATION_VARIABLE.sub("5m", expression)
-    try:
-        parse(_VARIABLE.sub("x", filled))
-    except InvalidRequest as refused:
-        return refused.message
-    return None
+    refusals: list[str] = []
+    # A variable may stand for a name or a number, as in topk($count, …).
+    for value in ("x", "5", "5m"):
+        try:
+            parse(_VARIABLE.sub(value, filled))
+        except InvalidRequest as refused:
+            refusals.append(refused.message)
+        else:
+            return None
+    return refusals[0]
 
 
 def queries(panel: dict[str, Any], *, place: str, report: Report) -> list[PanelQuery]:

@@ -14,6 +14,10 @@ _LABEL_VALUES = re.compile(
     r"^label_values\(\s*(?:(?P<metric>.+?)\s*,\s*)?(?P<tag>[a-zA-Z_][a-zA-Z0-9_]*)\s*\)$", re.DOTALL
 )
 _METRIC = re.compile(r"^[a-zA-Z_:][a-zA-Z0-9_:.]*")
+_QUERY_RESULT = re.compile(r"^query_result\((?P<inner>.+)\)$", re.DOTALL)
+_TAKEN_LABEL = re.compile(r"""(\w+)=\\?"\(""")
+_SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*(?:\{[^}]*\})?)\s*(?=[)\[]|$)")
+_NO_FILTER = ("", ".*", "(.*)", "/.*/", "/(.*)/", "/^(.*)$/")
 _ALL = ("$__all", "All")
 
 
@@ -59,22 +63,32 @@ def _by_query(
 ) -> Variable | None:
     asked = text(dig(entry, "query", "query")) or text(entry.get("query"))
     asked = asked or text(entry.get("definition"))
-    found = _LABEL_VALUES.match(asked)
-    selector = text(found["metric"]) if found else ""
+    tag, selector = _source(asked, text(entry.get("regex")))
     metric = _METRIC.match(selector)
-    if found is None or metric is None:
+    if metric is None:
         values = common["default"]
         if not values:
             report.dropped(place, f"its values come from {asked or 'nothing'}"[:300])
             return None
         report.changed(place, f"its values came from {asked}: it is a list of the last one"[:300])
         return Variable(type=VariableType.LIST, values=values, **common)
-    if metric[0] != selector:
+    if not re.fullmatch(r"\{\s*\}|", selector.removeprefix(metric[0]).strip()):
         report.changed(place, f"values of all {metric[0]}, not only of {selector}"[:300])
-    if text(entry.get("regex")):
+    if text(entry.get("regex")) not in _NO_FILTER and not _QUERY_RESULT.match(asked):
         report.changed(place, f"its filter {text(entry['regex'])} is not kept"[:300])
-    report.taken(place, f"values of {found['tag']} in {metric[0]}")
-    return Variable(type=VariableType.TAG, metric=metric[0][:200], tag=found["tag"], **common)
+    report.taken(place, f"values of {tag} in {metric[0]}")
+    return Variable(type=VariableType.TAG, metric=metric[0][:200], tag=tag, **common)
+
+
+def _source(asked: str, regex: str) -> tuple[str, str]:
+    """The tag, and the selector of the metric, whose values a variable lists; empty if unknown."""
+    plain = _LABEL_VALUES.match(asked)
+    if plain:
+        return plain["tag"], text(plain["metric"])
+    # The other way to write it: all series as text, of which a regex takes one label.
+    result, label = _QUERY_RESULT.match(asked), _TAKEN_LABEL.search(regex)
+    names = _SELECTOR.findall(result["inner"]) if result else []
+    return (label[1], names[-1]) if label and names else ("", "")
 
 
 def _by_list(

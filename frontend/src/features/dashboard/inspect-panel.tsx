@@ -1,0 +1,103 @@
+import { Download } from 'lucide-react'
+import type { BatchAnswer, Panel, PanelQuery } from '@/api/generated/types.gen'
+import { csvOf } from '@/charts/csv'
+import { dress } from '@/charts/looks'
+import { Button } from '@/components/ui/controls'
+import { Dialog } from '@/components/ui/dialog'
+import { download } from '@/lib/download'
+import { formatValue } from '@/lib/units'
+import { timeZoneOf, useZone } from '@/lib/zone'
+import { answersOf, tableOf } from './panel-table'
+import type { BoardData } from './use-board-data'
+
+type Props = { panel: Panel; data: BoardData | undefined; onClose: () => void }
+
+/** As many rows as are shown; the file holds all. */
+const SHOWN = 100
+
+/** The numbers behind a panel, the newest first, and the queries as they were asked. */
+export function InspectPanel({ panel, data, onClose }: Props) {
+  const zone = useZone()
+  const answers = answersOf(panel, data)
+  const table = tableOf(answers)
+  const looks = dress(table, panel.options)
+  const clock = new Intl.DateTimeFormat(undefined, {
+    dateStyle: 'short',
+    timeStyle: 'medium',
+    timeZone: timeZoneOf(zone),
+  })
+  const newest = [...table.times.entries()].reverse().slice(0, SHOWN)
+  const file = `${panel.title.replace(/[^\p{L}\p{N}]+/gu, '-').toLowerCase() || 'panel'}.csv`
+  return (
+    <Dialog title={`Data of ${panel.title}`} wide onClose={onClose}>
+      <div className="mb-3 flex items-center gap-3">
+        <p className="mr-auto text-muted">
+          {looks.length} series, {table.times.length} times
+          {table.times.length > SHOWN && `, the newest ${SHOWN} shown`}
+        </p>
+        <Button
+          disabled={!table.times.length}
+          onClick={() => download(file, csvOf(table.times, looks), 'text/csv')}
+        >
+          <Download size={15} aria-hidden="true" /> Download CSV
+        </Button>
+      </div>
+      <section
+        className="max-h-[45vh] overflow-auto rounded-md border border-line"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+        tabIndex={0}
+        aria-label="Values"
+      >
+        <table className="w-full text-left text-xs">
+          <thead className="sticky top-0 bg-raised text-muted">
+            <tr>
+              <th scope="col" className="px-2 py-1.5 font-medium">
+                Time
+              </th>
+              {looks.map((look) => (
+                <th key={look.key} scope="col" className="px-2 py-1.5 text-right font-medium">
+                  {look.label}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {newest.map(([index, time]) => (
+              <tr key={time} className="border-t border-line">
+                <th scope="row" className="px-2 py-1 font-normal whitespace-nowrap text-muted">
+                  {clock.format(time)}
+                </th>
+                {looks.map((look) => (
+                  <td
+                    key={look.key}
+                    className="px-2 py-1 text-right whitespace-nowrap tabular-nums"
+                  >
+                    {formatValue(look.values[index], look.unit, panel.options.decimals)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        {!newest.length && <p className="p-6 text-center text-muted">No data in this range</p>}
+      </section>
+      <h3 className="mt-4 mb-1 text-xs font-medium text-muted">Asked</h3>
+      <ul className="max-h-[20vh] space-y-1.5 overflow-y-auto">
+        {answers.map(({ query, answer }, index) => (
+          <li key={`${index}-${query.query}`} className="text-xs">
+            <code className="block break-words">{query.query}</code>
+            <span className="text-muted">{describe(query, answer)}</span>
+          </li>
+        ))}
+      </ul>
+    </Dialog>
+  )
+}
+
+function describe(query: PanelQuery, answer: BatchAnswer | undefined): string {
+  if (query.hidden) return 'hidden'
+  if (!answer?.result) return answer?.error?.error ?? 'not answered yet'
+  const { table, resolution, cached, rowsRead } = answer.result.meta
+  const cost = cached ? 'from the cache' : `${(rowsRead ?? 0).toLocaleString('en-US')} rows read`
+  return `${table}, step ${resolution}, ${cost}`
+}

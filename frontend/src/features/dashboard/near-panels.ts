@@ -1,0 +1,39 @@
+import { createContext, useCallback, useEffect, useRef, useState } from 'react'
+
+/** Pixels above and below the window within which a panel counts as seen. */
+const MARGIN = 600
+
+type Observe = (element: Element) => () => void
+
+/** Has a panel's element watched; outside of a board nothing needs to be. */
+export const NearContext = createContext<Observe>(() => () => {})
+
+const idOf = (element: Element) => element.getAttribute('data-panel') ?? ''
+
+/** The ids of those panels that are on the screen or about to be. */
+export function useNearPanels(): { near: ReadonlySet<string>; observe: Observe } {
+  const [near, setNear] = useState<ReadonlySet<string>>(new Set())
+  const observer = useRef<IntersectionObserver>(undefined)
+  useEffect(() => () => observer.current?.disconnect(), [])
+  const observe = useCallback((element: Element) => {
+    observer.current ??= new IntersectionObserver(
+      (entries) =>
+        setNear((before) => {
+          const next = new Set(before)
+          for (const { target, isIntersecting } of entries) {
+            if (isIntersecting) next.add(idOf(target))
+            else next.delete(idOf(target))
+          }
+          return next
+        }),
+      { rootMargin: `${MARGIN}px 0px` },
+    )
+    observer.current.observe(element)
+    return () => {
+      observer.current?.unobserve(element)
+      const gone = idOf(element)
+      setNear((before) => new Set([...before].filter((id) => id !== gone)))
+    }
+  }, [])
+  return { near, observe }
+}

@@ -1,0 +1,104 @@
+import clsx from 'clsx'
+import { ArrowDown, ArrowUp } from 'lucide-react'
+import { type ReactNode, useState } from 'react'
+import type { PanelOptions } from '@/api/generated/types.gen'
+import { calculate } from '@/charts/data'
+import { inkOf, type Look, showValue } from '@/charts/looks'
+
+const COLUMNS = ['last', 'min', 'max', 'avg'] as const
+
+type Column = (typeof COLUMNS)[number] | 'Series'
+type Order = { by: Column; falling: boolean }
+
+const names = new Intl.Collator(undefined, { numeric: true })
+
+/** Lines in the order of a column; what has no value comes last either way. */
+export function ordered(looks: Look[], { by, falling }: Order): Look[] {
+  const sign = falling ? -1 : 1
+  if (by === 'Series') {
+    return [...looks].sort((a, b) => sign * names.compare(a.label, b.label))
+  }
+  const values = new Map(looks.map((look) => [look, calculate(look.values, by)]))
+  return [...looks].sort((a, b) => {
+    const [left, right] = [values.get(a), values.get(b)]
+    if (left === undefined || right === undefined) {
+      return Number(left === undefined) - Number(right === undefined)
+    }
+    return sign * (left - right)
+  })
+}
+
+type Props = {
+  looks: Look[]
+  options: PanelOptions
+  /** What stands in a line's first cell. */
+  name: (look: Look) => ReactNode
+  /** Whether values take the colours of thresholds and mappings. */
+  colored?: boolean
+  className?: string
+}
+
+/** Series with last, minimum, maximum and average, sorted by the column whose head is pressed. */
+export function SeriesTable({ looks, options, name, colored, className }: Props) {
+  const [order, setOrder] = useState<Order>()
+  const press = (by: Column) =>
+    setOrder((before) => {
+      // Numbers begin with the highest, names with A; a third press leaves them as they came.
+      const first = by !== 'Series'
+      if (before?.by !== by) return { by, falling: first }
+      return before.falling === first ? { by, falling: !first } : undefined
+    })
+  const head = (column: Column, end: string) => {
+    const sorted = order?.by === column
+    const Arrow = order?.falling ? ArrowDown : ArrowUp
+    return (
+      <th
+        key={column}
+        scope="col"
+        aria-sort={sorted ? (order.falling ? 'descending' : 'ascending') : undefined}
+        className={clsx('py-0.5 font-medium', end)}
+      >
+        <button
+          type="button"
+          className={clsx(
+            'inline-flex items-center gap-0.5 rounded px-1.5 hover:bg-raised hover:text-text',
+            sorted && 'text-text',
+          )}
+          onClick={() => press(column)}
+        >
+          {column}
+          {sorted && <Arrow size={12} aria-hidden="true" />}
+        </button>
+      </th>
+    )
+  }
+  return (
+    <table className={clsx('w-full text-left', className)}>
+      <thead className="sticky top-0 z-10 bg-surface text-xs text-muted">
+        <tr>
+          {head('Series', '')}
+          {COLUMNS.map((column) => head(column, 'pl-1.5 text-right'))}
+        </tr>
+      </thead>
+      <tbody>
+        {(order ? ordered(looks, order) : looks).map((look) => (
+          <tr key={look.key} className="border-t border-line">
+            <td className="w-full max-w-0 min-w-24">{name(look)}</td>
+            {COLUMNS.map((column) => {
+              const { text, color } = showValue(calculate(look.values, column), look.unit, options)
+              return (
+                <td
+                  key={column}
+                  className="px-1.5 py-0.5 text-right whitespace-nowrap tabular-nums"
+                  style={colored && color ? { color: inkOf(color) } : undefined}
+                >
+                  {text}
+                </td>
+              )
+            })}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}
