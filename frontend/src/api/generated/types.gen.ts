@@ -2379,6 +2379,12 @@ export type PanelOptions = {
      */
     links: Array<PanelLink>;
     /**
+     * Mappings
+     *
+     * Texts for values; the first that fits.
+     */
+    mappings: Array<ValueMapping>;
+    /**
      * Max
      */
     max: number | null;
@@ -2461,6 +2467,12 @@ export type PanelOptionsInput = {
      * Links
      */
     links?: Array<PanelLink>;
+    /**
+     * Mappings
+     *
+     * Texts for values; the first that fits.
+     */
+    mappings?: Array<ValueMappingInput>;
     /**
      * Max
      */
@@ -2948,6 +2960,12 @@ export type SeriesOverride = {
      */
     match: string;
     /**
+     * Negative
+     *
+     * Drawn below zero, as what is sent against what is received.
+     */
+    negative: boolean | null;
+    /**
      * Unit
      */
     unit: string | null;
@@ -2977,6 +2995,12 @@ export type SeriesOverrideInput = {
      * A series name; `*` stands for any text.
      */
     match: string;
+    /**
+     * Negative
+     *
+     * Drawn below zero, as what is sent against what is received.
+     */
+    negative?: boolean | null;
     /**
      * Unit
      */
@@ -3573,6 +3597,62 @@ export type ValidationError = {
      * Error Type
      */
     type: string;
+};
+
+/**
+ * ValueMapping
+ *
+ * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ */
+export type ValueMapping = {
+    /**
+     * Color
+     */
+    color: string | null;
+    /**
+     * High
+     *
+     * Null: no upper end. One value: both equal.
+     */
+    high: number | null;
+    /**
+     * Low
+     *
+     * Null: no lower end.
+     */
+    low: number | null;
+    /**
+     * Text
+     */
+    text: string | null;
+};
+
+/**
+ * ValueMapping
+ *
+ * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ */
+export type ValueMappingInput = {
+    /**
+     * Color
+     */
+    color?: string | null;
+    /**
+     * High
+     *
+     * Null: no upper end. One value: both equal.
+     */
+    high?: number | null;
+    /**
+     * Low
+     *
+     * Null: no lower end.
+     */
+    low?: number | null;
+    /**
+     * Text
+     */
+    text?: string | null;
 };
 
 /**

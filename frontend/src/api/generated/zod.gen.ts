@@ -149,7 +149,7 @@ export const zBatchQuery = z.object({
     groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
     id: z.string().min(1).max(100),
     maxPoints: z.int().gte(1).lte(11000).optional().default(500),
-    query: z.string().min(1).max(5000),
+    query: z.string().min(1).max(20000),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     tags: z.record(z.string(), z.unknown()).optional()
 });
@@ -1007,6 +1007,7 @@ export const zSeriesOverride = z.object({
     hidden: z.boolean().nullable(),
     label: z.string().max(200).nullable(),
     match: z.string().min(1).max(200),
+    negative: z.boolean().nullable(),
     unit: z.string().max(30).nullable()
 });
 
@@ -1020,6 +1021,7 @@ export const zSeriesOverrideInput = z.object({
     hidden: z.boolean().nullish(),
     label: z.string().max(200).nullish(),
     match: z.string().min(1).max(200),
+    negative: z.boolean().nullish(),
     unit: z.string().max(30).nullish()
 });
 
@@ -1257,98 +1259,6 @@ export const zThreshold = z.object({
 });
 
 /**
- * PanelOptions
- *
- * How a panel looks.
- */
-export const zPanelOptions = z.object({
-    calculation: zCalculation.default('last'),
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
-    decimals: z.int().gte(0).lte(10).nullable(),
-    description: z.string().max(2000).nullable(),
-    legend: z.enum(['list', 'table']),
-    links: z.array(zPanelLink).max(20),
-    max: z.number().nullable(),
-    min: z.number().nullable(),
-    nulls: z.enum([
-        'gap',
-        'connect',
-        'zero'
-    ]),
-    overrides: z.array(zSeriesOverride).max(100),
-    palette: z.string().max(30).nullable(),
-    repeat: z.string().max(50).nullable(),
-    scale: z.enum(['linear', 'log']),
-    showLegend: z.boolean().default(true),
-    sparkline: z.boolean().default(true),
-    stacked: z.boolean().default(false),
-    thresholdStyle: z.enum([
-        'line',
-        'area',
-        'both'
-    ]),
-    thresholds: z.array(zThreshold).max(20),
-    unit: z.string().max(30).nullable()
-});
-
-/**
- * CreatePanel
- *
- * A new panel. `query` is shorthand for a list of one.
- */
-export const zCreatePanel = z.object({
-    options: zPanelOptions,
-    position: zPosition,
-    queries: z.array(zPanelQuery).min(1).max(26).nullable(),
-    query: z.string().min(1).max(5000).nullable(),
-    title: z.string().min(1).max(200),
-    type: zPanelType
-});
-
-/**
- * Panel
- *
- * A panel as it is kept.
- */
-export const zPanel = z.object({
-    createdAt: z.iso.datetime(),
-    dashboardId: z.uuid(),
-    id: z.uuid(),
-    options: zPanelOptions,
-    position: zPosition,
-    queries: z.array(zPanelQuery),
-    title: z.string(),
-    type: zPanelType,
-    updatedAt: z.iso.datetime()
-});
-
-/**
- * SavedPanel
- *
- * A panel that was just written, with the version that its dashboard has now.
- */
-export const zSavedPanel = z.object({
-    createdAt: z.iso.datetime(),
-    dashboardId: z.uuid(),
-    dashboardVersion: z.int().gte(1),
-    id: z.uuid(),
-    options: zPanelOptions,
-    position: zPosition,
-    queries: z.array(zPanelQuery),
-    title: z.string(),
-    type: zPanelType,
-    updatedAt: z.iso.datetime()
-});
-
-/**
- * ApiResponse[SavedPanel]
- */
-export const zApiResponseSavedPanel = z.object({
-    data: zSavedPanel,
-    meta: zPageMeta.nullable()
-});
-
-/**
  * Threshold
  *
  * From `value` on, values are shown in `color`.
@@ -1357,70 +1267,6 @@ export const zThresholdInput = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/),
     label: z.string().max(100).nullish(),
     value: z.number()
-});
-
-/**
- * PanelOptions
- *
- * How a panel looks.
- */
-export const zPanelOptionsInput = z.object({
-    calculation: zCalculation.optional().default('last'),
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
-    decimals: z.int().gte(0).lte(10).nullish(),
-    description: z.string().max(2000).nullish(),
-    legend: z.enum(['list', 'table']).optional(),
-    links: z.array(zPanelLink).max(20).optional(),
-    max: z.number().nullish(),
-    min: z.number().nullish(),
-    nulls: z.enum([
-        'gap',
-        'connect',
-        'zero'
-    ]).optional(),
-    overrides: z.array(zSeriesOverrideInput).max(100).optional(),
-    palette: z.string().max(30).nullish(),
-    repeat: z.string().max(50).nullish(),
-    scale: z.enum(['linear', 'log']).optional(),
-    showLegend: z.boolean().optional().default(true),
-    sparkline: z.boolean().optional().default(true),
-    stacked: z.boolean().optional().default(false),
-    thresholdStyle: z.enum([
-        'line',
-        'area',
-        'both'
-    ]).optional(),
-    thresholds: z.array(zThresholdInput).max(20).optional(),
-    unit: z.string().max(30).nullish()
-});
-
-/**
- * CreatePanel
- *
- * A new panel. `query` is shorthand for a list of one.
- */
-export const zCreatePanelInput = z.object({
-    options: zPanelOptionsInput.optional(),
-    position: zPosition,
-    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
-    query: z.string().min(1).max(5000).nullish(),
-    title: z.string().min(1).max(200),
-    type: zPanelType
-});
-
-/**
- * PlacedPanel
- *
- * A panel with the id that it has, or that a new one shall have.
- */
-export const zPlacedPanel = z.object({
-    id: z.uuid(),
-    options: zPanelOptionsInput.optional(),
-    position: zPosition,
-    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
-    query: z.string().min(1).max(5000).nullish(),
-    title: z.string().min(1).max(200),
-    type: zPanelType
 });
 
 /**
@@ -1444,7 +1290,7 @@ export const zQueryParams = z.object({
     end: z.iso.datetime(),
     groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
     maxPoints: z.int().gte(1).lte(11000).optional().default(500),
-    query: z.string().min(1).max(5000),
+    query: z.string().min(1).max(20000),
     start: z.iso.datetime(),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     tags: z.record(z.string(), z.unknown()).optional(),
@@ -1458,20 +1304,6 @@ export const zQueryParams = z.object({
  */
 export const zTokenLogin = z.object({
     token: z.string().max(200)
-});
-
-/**
- * UpdatePanel
- *
- * Changes to a panel; what is left out stays.
- */
-export const zUpdatePanel = z.object({
-    options: zPanelOptionsInput.nullish(),
-    position: zPosition.nullish(),
-    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
-    query: z.string().min(1).max(5000).nullish(),
-    title: z.string().min(1).max(200).nullish(),
-    type: zPanelType.nullish()
 });
 
 /**
@@ -1575,6 +1407,202 @@ export const zValidationError = z.object({
  */
 export const zHttpValidationError = z.object({
     detail: z.array(zValidationError).optional()
+});
+
+/**
+ * ValueMapping
+ *
+ * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ */
+export const zValueMapping = z.object({
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    high: z.number().nullable(),
+    low: z.number().nullable(),
+    text: z.string().min(1).max(100).nullable()
+});
+
+/**
+ * PanelOptions
+ *
+ * How a panel looks.
+ */
+export const zPanelOptions = z.object({
+    calculation: zCalculation.default('last'),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    decimals: z.int().gte(0).lte(10).nullable(),
+    description: z.string().max(2000).nullable(),
+    legend: z.enum(['list', 'table']),
+    links: z.array(zPanelLink).max(20),
+    mappings: z.array(zValueMapping).max(50),
+    max: z.number().nullable(),
+    min: z.number().nullable(),
+    nulls: z.enum([
+        'gap',
+        'connect',
+        'zero'
+    ]),
+    overrides: z.array(zSeriesOverride).max(100),
+    palette: z.string().max(30).nullable(),
+    repeat: z.string().max(50).nullable(),
+    scale: z.enum(['linear', 'log']),
+    showLegend: z.boolean().default(true),
+    sparkline: z.boolean().default(true),
+    stacked: z.boolean().default(false),
+    thresholdStyle: z.enum([
+        'line',
+        'area',
+        'both'
+    ]),
+    thresholds: z.array(zThreshold).max(20),
+    unit: z.string().max(30).nullable()
+});
+
+/**
+ * CreatePanel
+ *
+ * A new panel. `query` is shorthand for a list of one.
+ */
+export const zCreatePanel = z.object({
+    options: zPanelOptions,
+    position: zPosition,
+    queries: z.array(zPanelQuery).min(1).max(26).nullable(),
+    query: z.string().min(1).max(5000).nullable(),
+    title: z.string().min(1).max(200),
+    type: zPanelType
+});
+
+/**
+ * Panel
+ *
+ * A panel as it is kept.
+ */
+export const zPanel = z.object({
+    createdAt: z.iso.datetime(),
+    dashboardId: z.uuid(),
+    id: z.uuid(),
+    options: zPanelOptions,
+    position: zPosition,
+    queries: z.array(zPanelQuery),
+    title: z.string(),
+    type: zPanelType,
+    updatedAt: z.iso.datetime()
+});
+
+/**
+ * SavedPanel
+ *
+ * A panel that was just written, with the version that its dashboard has now.
+ */
+export const zSavedPanel = z.object({
+    createdAt: z.iso.datetime(),
+    dashboardId: z.uuid(),
+    dashboardVersion: z.int().gte(1),
+    id: z.uuid(),
+    options: zPanelOptions,
+    position: zPosition,
+    queries: z.array(zPanelQuery),
+    title: z.string(),
+    type: zPanelType,
+    updatedAt: z.iso.datetime()
+});
+
+/**
+ * ApiResponse[SavedPanel]
+ */
+export const zApiResponseSavedPanel = z.object({
+    data: zSavedPanel,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ValueMapping
+ *
+ * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ */
+export const zValueMappingInput = z.object({
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
+    high: z.number().nullish(),
+    low: z.number().nullish(),
+    text: z.string().min(1).max(100).nullish()
+});
+
+/**
+ * PanelOptions
+ *
+ * How a panel looks.
+ */
+export const zPanelOptionsInput = z.object({
+    calculation: zCalculation.optional().default('last'),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
+    decimals: z.int().gte(0).lte(10).nullish(),
+    description: z.string().max(2000).nullish(),
+    legend: z.enum(['list', 'table']).optional(),
+    links: z.array(zPanelLink).max(20).optional(),
+    mappings: z.array(zValueMappingInput).max(50).optional(),
+    max: z.number().nullish(),
+    min: z.number().nullish(),
+    nulls: z.enum([
+        'gap',
+        'connect',
+        'zero'
+    ]).optional(),
+    overrides: z.array(zSeriesOverrideInput).max(100).optional(),
+    palette: z.string().max(30).nullish(),
+    repeat: z.string().max(50).nullish(),
+    scale: z.enum(['linear', 'log']).optional(),
+    showLegend: z.boolean().optional().default(true),
+    sparkline: z.boolean().optional().default(true),
+    stacked: z.boolean().optional().default(false),
+    thresholdStyle: z.enum([
+        'line',
+        'area',
+        'both'
+    ]).optional(),
+    thresholds: z.array(zThresholdInput).max(20).optional(),
+    unit: z.string().max(30).nullish()
+});
+
+/**
+ * CreatePanel
+ *
+ * A new panel. `query` is shorthand for a list of one.
+ */
+export const zCreatePanelInput = z.object({
+    options: zPanelOptionsInput.optional(),
+    position: zPosition,
+    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    title: z.string().min(1).max(200),
+    type: zPanelType
+});
+
+/**
+ * PlacedPanel
+ *
+ * A panel with the id that it has, or that a new one shall have.
+ */
+export const zPlacedPanel = z.object({
+    id: z.uuid(),
+    options: zPanelOptionsInput.optional(),
+    position: zPosition,
+    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    title: z.string().min(1).max(200),
+    type: zPanelType
+});
+
+/**
+ * UpdatePanel
+ *
+ * Changes to a panel; what is left out stays.
+ */
+export const zUpdatePanel = z.object({
+    options: zPanelOptionsInput.nullish(),
+    position: zPosition.nullish(),
+    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    title: z.string().min(1).max(200).nullish(),
+    type: zPanelType.nullish()
 });
 
 /**
