@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from infra.local import services
@@ -124,6 +125,49 @@ def test_a_part_that_dies_comes_back_and_a_killed_stack_leaves_nothing(tmp_path:
         process.kill()
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
+
+
+def test_what_is_sent_while_the_database_is_killed_arrives(tmp_path: Path) -> None:
+    data = tmp_path / "local"
+    ports = {
+        "PORT": services.free_port(),
+        "DB_PORT": services.free_port(),
+        "REDIS_PORT": services.free_port(highest=services.HIGHEST_REDIS_PORT),
+    }
+    with _running(data, ports) as known:
+        headers = {"Authorization": f"Bearer {known['api_key']}"}
+        with httpx.Client(base_url=known["url"], headers=headers, trust_env=False) as agent:
+
+            def send(number: int) -> None:
+                point = {"name": "sent", "value": number, "timestamp": start - number}
+                agent.post("/api/v1/metrics", json=point, timeout=30).raise_for_status()
+
+            start = int(time.time() * 1000)
+            send(0)
+            [server] = [
+                child
+                for child in psutil.process_iter(["cmdline"])
+                if str(ports["DB_PORT"]) in (child.info["cmdline"] or ())
+                and _part(child) == "timescaledb.mjs"
+            ]
+            server.kill()
+            for number in range(1, 30):
+                send(number)
+            waiting = data / "spill" / "waiting"
+            assert list(waiting.glob("*.pbspill"))
+            deadline = time.monotonic() + 60
+            while list(waiting.glob("*.pbspill")):
+                assert time.monotonic() < deadline, "what was spilled has not been drained"
+                time.sleep(0.5)
+        with psycopg.connect(known["database_url"], prepare_threshold=None) as connection:
+            found = connection.execute(
+                """
+                select count(*), count(distinct r.value) from metrics_raw r
+                join metric_series s on s.id = r.series_id
+                join metric_definitions d on d.id = s.metric_id where d.name = 'sent'
+                """
+            ).fetchone()
+        assert found == (30, 30)
 
 
 def _part(process: psutil.Process) -> str:

@@ -3,10 +3,11 @@ import clsx from 'clsx'
 import { CircleCheck, CircleX } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { getStatusOptions } from '@/api/generated/@tanstack/react-query.gen'
-import type { JobStatus } from '@/api/generated/types.gen'
+import type { JobStatus, SpillStatus } from '@/api/generated/types.gen'
 import { AddData } from '@/components/add-data'
 import { Card, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
+import { formatValue } from '@/lib/units'
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 const NAMES: Record<string, string> = { cache: 'Cache', database: 'Database' }
@@ -42,7 +43,7 @@ export function StatusPage() {
           {messageOf(error)} This is what was last known.
         </p>
       )}
-      <ul className="grid grid-cols-2 gap-3 lg:grid-cols-5">
+      <ul className="grid grid-cols-2 gap-3 lg:grid-cols-6">
         {status.components.map((part) => (
           <Tile key={part.name} name={NAMES[part.name] ?? part.name}>
             <Mark good={part.ok}>{part.ok ? 'Answers' : 'Away'}</Mark>
@@ -57,6 +58,7 @@ export function StatusPage() {
           </Mark>
           <p className="mt-1 text-xs text-muted">Closed is well: questions reach the database.</p>
         </Tile>
+        {status.spill && <Waiting spill={status.spill} />}
         {counts.map(({ name, value }) => (
           <Tile key={name} name={name}>
             <p className="text-2xl font-semibold tabular-nums">{value.toLocaleString('en-US')}</p>
@@ -86,6 +88,23 @@ function Tile({ name, children }: { name: string; children: ReactNode }) {
       <h2 className="mb-1 text-xs text-muted">{name}</h2>
       {children}
     </li>
+  )
+}
+
+/** Accepted samples that the database has not taken yet. */
+function Waiting({ spill }: { spill: SpillStatus }) {
+  const { files, bytes, oldestSeconds, dead } = spill
+  const none = dead ? 'None' : 'None: all are stored'
+  return (
+    <Tile name="Samples that wait">
+      <Mark good={!dead}>{files ? `${formatValue(files)} batches` : none}</Mark>
+      <p className="mt-1 text-xs text-muted">
+        {files > 0 &&
+          `${formatValue(bytes, 'decbytes')}, the oldest for ${formatValue(oldestSeconds, 'seconds', 0)}. `}
+        {dead > 0 && `${formatValue(dead)} set aside: they can't be written.`}
+        {!files && !dead && 'Kept here while the database is away.'}
+      </p>
+    </Tile>
   )
 }
 

@@ -1,0 +1,87 @@
+"""Spilling and draining beside writing directly: the same batches, into the same database.
+
+Two kinds of sender: one that sends 10,000 samples at once, and hosts that send 40 each.
+"""
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+from functions.drain.work import drain
+from pulseboard.domain.batch import Batch, SeriesKey
+from pulseboard.settings import settings
+from pulseboard.stores import database, samples, spill
+
+SIZES = ((10_000, 1_000, 12), (40, 40, 500))
+"""Samples in a batch, series in it, batches."""
+
+
+def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
+    """Print samples per second of each way and their ratios."""
+    with tempfile.TemporaryDirectory(prefix="pulseboard-spill-") as home:
+        os.environ["PULSEBOARD_SPILL_DIR"] = home
+        settings.cache_clear()
+        spill.forget()
+        try:
+            for samples_each, series, batches in SIZES:
+                _measure(samples_each, series, batches // 4 if quick else batches)
+        finally:
+            del os.environ["PULSEBOARD_SPILL_DIR"]
+            settings.cache_clear()
+            spill.forget()
+            database.close()
+
+
+def _measure(size: int, series: int, count: int) -> None:
+    start = int(time.time() * 1000) - 3_600_000
+    total = size * count
+    # The series are made before anything is measured.
+    for batch in _batches(size, series, 1, start - 600_000, "bench_spill"):
+        samples.write(batch)
+    direct = _timed(samples.write, _batches(size, series, count, start, "bench_spill"))
+    spilled = _timed(
+        lambda batch: spill.keep(batch, key_id=None, arrived=start, before=samples.finished()),
+        _batches(size, series, count, start + 500, "bench_spill"),
+    )
+    place = spill.place()
+    assert place is not None
+    waiting = place.waiting()
+    began = time.perf_counter()
+    outcome = drain(place, [name for name, _ in waiting])
+    drained = time.perf_counter() - began
+    assert outcome.samples == total, outcome
+    weight = sum(length for _, length in waiting) / total
+    print(f"batches of {size:,} samples")
+    print(f"  written directly {total / direct:9,.0f} samples/s")
+    print(
+        f"  spilled          {total / spilled:9,.0f} samples/s  "
+        f"({direct / spilled:.2f} × direct, {weight:.1f} B a sample)"
+    )
+    print(
+        f"  drained          {total / drained:9,.0f} samples/s  ({direct / drained:.2f} × direct)"
+    )
+
+
+def _timed(take: Callable[[Batch], None], batches: Iterator[Batch]) -> float:
+    taken = 0.0
+    for batch in batches:
+        began = time.perf_counter()
+        take(batch)
+        taken += time.perf_counter() - began
+    return taken
+
+
+def _batches(size: int, series: int, count: int, start: int, name: str) -> Iterator[Batch]:
+    """Each batch goes on where the one before it ended."""
+    steps = size // series
+    for number in range(count):
+        keys = [
+            SeriesKey.of(name, {"host": f"host-{n}", "region": "eu-west-1"}) for n in range(series)
+        ]
+        yield Batch(
+            series=keys * steps,
+            times=[start + (number * steps + step) * 1000 for step in range(steps) for _ in keys],
+            values=[random.random() for _ in range(size)],
+        )
