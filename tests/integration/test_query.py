@@ -147,6 +147,61 @@ def test_limits_say_what_to_narrow(
     assert "range is longer" in admin.post("/api/v1/query", json=long).json()["error"]
 
 
+def test_an_answer_is_bounded_in_bytes_alone_and_in_a_batch(
+    admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(
+        admin,
+        *(
+            ("cpu", {"host": str(host)}, now - n * 10_000, n / 7)
+            for host in range(20)
+            for n in range(1, 60)
+        ),
+    )
+    monkeypatch.setenv("PULSEBOARD_QUERY_MAX_RESPONSE_BYTES", "10000")
+    settings.cache_clear()
+    plain = {"Accept-Encoding": "identity"}
+    range_ = {"start": now - 10 * MINUTE, "end": now}
+    large = {"query": "cpu", "step": "10s"}
+    refused = admin.post("/api/v1/query", json={**large, **range_}, headers=plain)
+    assert refused.status_code == 400
+    assert "10000 can be sent" in refused.json()["error"]
+    assert "step" in refused.json()["details"][0]["hint"]
+    panels = [{"id": "large", **large}, {"id": "small", **large, "groupBy": []}]
+    batch = admin.post("/api/v1/query/batch", json={"queries": panels, **range_}, headers=plain)
+    assert batch.status_code == 200
+    assert len(batch.content) <= 10_000
+    first, second = batch.json()["data"]
+    assert "10000 can be sent" in first["error"]["error"]
+    assert len(second["result"]["data"]["series"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "query", "narrow"),
+    [
+        ("MAX_POINTS", "100", "cpu", "wider step"),
+        ("MAX_SAMPLES", "1000", "stddev_over_time(cpu[30m])", "shorter range"),
+        ("MAX_RANGE", "600", "cpu", "narrow the range"),
+    ],
+)
+def test_each_limit_says_what_to_narrow(
+    admin: TestClient,
+    now: int,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    value: str,
+    query: str,
+    narrow: str,
+) -> None:
+    send(admin, *(("cpu", {"host": str(host)}, now - MINUTE, 1.0) for host in range(5)))
+    monkeypatch.setenv(f"PULSEBOARD_QUERY_{setting}", value)
+    settings.cache_clear()
+    body = {"query": query, "start": now - 60 * MINUTE, "end": now, "step": "10s"}
+    refused = admin.post("/api/v1/query", json=body)
+    assert refused.status_code == 400, refused.text
+    assert narrow in refused.json()["details"][0]["hint"]
+
+
 def test_a_batch_keeps_errors_apart(admin: TestClient, now: int) -> None:
     send(admin, ("cpu", {}, now - MINUTE, 5.0))
     answer = admin.post(

@@ -1,5 +1,8 @@
 """Reading expressions: what is understood, and where what is not goes wrong."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -150,3 +153,9 @@ def test_any_text_is_read_or_refused_at_a_place_inside_it(text: str) -> None:
     else:
         assert refused.details
         assert refused.details[0].position in range(len(text) + 1)
+
+
+def test_the_editor_offers_what_there_is(repository: Path) -> None:
+    source = repository / "frontend/src/features/dashboard/editor/functions.ts"
+    offered = re.findall(r"^  (\w+): (?:\{|over|of|grouped)", source.read_text(), re.MULTILINE)
+    assert sorted(offered) == sorted((*catalogue.AGGREGATIONS, *catalogue.FUNCTIONS))

@@ -165,7 +165,9 @@ def _cost(console: Console, result: QueryResult) -> None:
     meta = result.meta
     cost = "from the cache" if meta.cached else f"{meta.rows_read:,} rows"
     console.print(
-        f"{meta.table}, every {meta.resolution}, {cost}, {meta.duration_ms:.1f} ms", style="dim"
+        f"{meta.table}, every {meta.resolution}, {cost}, {meta.duration_ms:.1f} ms",
+        style="dim",
+        highlight=False,
     )
     for note in meta.notes:
         console.print(f"note: {note}", style="dim", markup=False)

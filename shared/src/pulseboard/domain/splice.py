@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import eq
 
 from pydantic_core import from_json, to_json
 
@@ -67,9 +68,10 @@ def nothing(count: int) -> "array[float]":
     return array("d", (_NAN,)) * count
 
 
-def has_values(values: Iterable[float]) -> bool:
+def has_values(values: Sequence[float]) -> bool:
     """Whether any value is there."""
-    return any(value == value for value in values)
+    # NaN alone does not equal itself.
+    return any(map(eq, values, values))
 
 
 def missing(wanted: range, known: Iterable[Segment]) -> list[range]:

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { complete, tokenAt } from './completion'
+import { callAt, complete, functionsFor, tokenAt } from './completion'
 
 test('what stands at the caret is a metric, a tag or a value', () => {
   expect(tokenAt('rate(http_re', 12)).toEqual({ kind: 'metric', start: 5, text: 'http_re' })
@@ -26,4 +26,38 @@ test('a choice takes the place of what was typed', () => {
   expect(complete('cpu{ho', at('cpu{ho'), 'host')).toEqual({ query: 'cpu{host=""', caret: 10 })
   expect(complete('cpu{host="w"}', at('cpu{host="w"}', 11), 'web').query).toBe('cpu{host="web"}')
   expect(complete('cpu{host="w', at('cpu{host="w'), 'web').query).toBe('cpu{host="web"')
+})
+
+test('tag keys are offered in the lists of a grouping and of a matching', () => {
+  expect(tokenAt('sum by (ho', 10)).toMatchObject({ kind: 'label', start: 8, text: 'ho' })
+  const query = 'sum by (host, re) (rate(http_requests{code="200"}[5m]))'
+  expect(tokenAt(query, 16)).toEqual({
+    kind: 'label',
+    start: 14,
+    text: 're',
+    metric: 'http_requests',
+  })
+  expect(complete(query, tokenAt(query, 16), 'region').query).toContain('by (host, region) (')
+  expect(tokenAt('a / on(', 7)).toMatchObject({ kind: 'label', metric: 'a' })
+  expect(tokenAt('sum by (host) (cp', 17)).toMatchObject({ kind: 'metric', text: 'cp' })
+})
+
+test('the call around the caret is explained', () => {
+  const name = (query: string) => callAt(query, query.length)?.name
+  expect(name('rate(')).toBe('rate')
+  expect(name('sum by (host) (rate(x[5m])')).toBe('sum')
+  expect(name('quantile(0.9, max(x')).toBe('max')
+  expect(name('x{a="("}')).toBeUndefined()
+  expect(name('(a + b')).toBeUndefined()
+  expect(callAt('clamp(x, 1', 10)?.hint).toMatch(/^clamp\(x, min, max\): /)
+})
+
+test('a function is offered with how it is written', () => {
+  expect(functionsFor('quantile_o')).toEqual([
+    {
+      text: 'quantile_over_time(',
+      note: 'function',
+      help: 'quantile_over_time(0.95, range): A quantile of the samples',
+    },
+  ])
 })

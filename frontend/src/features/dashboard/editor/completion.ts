@@ -1,62 +1,29 @@
+import { FUNCTIONS } from './functions'
+
 /** What is being typed at the caret of a query, and what may complete it. */
 export type Token =
   | { kind: 'metric'; start: number; text: string }
   | { kind: 'tag'; start: number; text: string; metric: string }
+  | { kind: 'label'; start: number; text: string; metric: string }
   | { kind: 'value'; start: number; text: string; metric: string; tag: string }
 
-/** What an expression can call, and what that gives. */
-export const FUNCTIONS: Record<string, string> = {
-  sum: 'over series',
-  avg: 'over series',
-  min: 'over series',
-  max: 'over series',
-  count: 'over series',
-  stddev: 'over series',
-  quantile: 'over series',
-  topk: 'largest series',
-  bottomk: 'smallest series',
-  rate: 'a second, of a counter',
-  irate: 'a second, of the last two samples',
-  increase: 'of a counter',
-  delta: 'of a gauge',
-  deriv: 'slope a second',
-  avg_over_time: 'over time',
-  min_over_time: 'over time',
-  max_over_time: 'over time',
-  sum_over_time: 'over time',
-  count_over_time: 'over time',
-  last_over_time: 'over time',
-  quantile_over_time: 'over time',
-  stddev_over_time: 'over time',
-  present_over_time: 'over time',
-  absent_over_time: 'over time',
-  histogram_quantile: 'of buckets by le',
-  absent: '1 where there is nothing',
-  label_replace: 'another label',
-  abs: 'function',
-  ceil: 'function',
-  floor: 'function',
-  round: 'function',
-  clamp: 'function',
-  clamp_min: 'function',
-  clamp_max: 'function',
-  ln: 'function',
-  log2: 'function',
-  log10: 'function',
-  exp: 'function',
-  sqrt: 'function',
-  time: 'seconds since 1970',
-}
-
 /** Functions that begin with a text, as they are written. */
-export function functionsFor(text: string): { text: string; note: string }[] {
+export function functionsFor(text: string): { text: string; note: string; help: string }[] {
   if (!text) return []
   return Object.entries(FUNCTIONS)
     .filter(([name]) => name.startsWith(text) && name !== text)
-    .map(([name, note]) => ({ text: `${name}(`, note }))
+    .map(([name, { signature, help }]) => ({
+      text: `${name}(`,
+      note: 'function',
+      help: `${name}${signature}: ${help}`,
+    }))
 }
 
 const METRIC = /[a-zA-Z_:][\w:.]*$/
+const LIST = '\\b(?:by|without|on|ignoring|group_left|group_right)\\s*\\('
+const LABELS = new RegExp(`${LIST}([^)]*)$`, 'i')
+const LISTS = new RegExp(`${LIST}[^)]*\\)?`, 'gi')
+const WORDS = new Set(['and', 'or', 'unless', 'bool', 'offset', 'inf', 'nan', 'by', 'without'])
 
 export function tokenAt(query: string, caret: number): Token {
   const before = query.slice(0, caret)
@@ -72,8 +39,41 @@ export function tokenAt(query: string, caret: number): Token {
     const text = /[a-zA-Z_][\w.]*$/.exec(inner)?.[0] ?? ''
     return { kind: 'tag', start: caret - text.length, text, metric }
   }
+  const labels = LABELS.exec(before)
+  if (labels) {
+    const text = /[a-zA-Z_][\w.]*$/.exec(labels[1] ?? '')?.[0] ?? ''
+    return { kind: 'label', start: caret - text.length, text, metric: firstMetric(query) }
+  }
   const text = METRIC.exec(before)?.[0] ?? ''
   return { kind: 'metric', start: caret - text.length, text }
+}
+
+/** The first name in a query that is neither called nor a word of the language. */
+function firstMetric(query: string): string {
+  const bare = query.replace(/\{[^}]*\}?|"[^"]*"?|\[[^\]]*\]?/g, ' ').replace(LISTS, ' ')
+  for (const [name] of bare.matchAll(/[a-zA-Z_:][\w:.]*(?!\s*\(|[\w:.])/g)) {
+    if (!WORDS.has(name.toLowerCase())) return name
+  }
+  return ''
+}
+
+/** The innermost call that the caret stands in, as it is written and what it gives. */
+export function callAt(query: string, caret: number): { name: string; hint: string } | null {
+  const before = query.slice(0, caret).replace(/"[^"]*"?/g, (text) => '_'.repeat(text.length))
+  let depth = 0
+  for (let at = before.length - 1; at >= 0; at -= 1) {
+    if (before[at] === ')') depth += 1
+    if (before[at] !== '(') continue
+    if (depth > 0) {
+      depth -= 1
+      continue
+    }
+    const head = before.slice(0, at).replace(LISTS, '').trimEnd()
+    const name = /[a-z_]\w*$/i.exec(head)?.[0] ?? ''
+    const known = FUNCTIONS[name]
+    if (known) return { name, hint: `${name}${known.signature}: ${known.help}` }
+  }
+  return null
 }
 
 /** The query with the token replaced by a choice, and where the caret stands then. */
@@ -81,7 +81,7 @@ export function complete(query: string, token: Token, choice: string) {
   const end = token.start + token.text.length
   const rest = query.slice(end)
   const written =
-    token.kind === 'metric'
+    token.kind === 'metric' || token.kind === 'label'
       ? choice
       : token.kind === 'tag'
         ? `${choice}=""`

@@ -3,9 +3,9 @@ import clsx from 'clsx'
 import { type KeyboardEvent, useDeferredValue, useId, useRef, useState } from 'react'
 import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { FIELD } from '@/components/ui/controls'
-import { complete, functionsFor, type Token, tokenAt } from './completion'
+import { callAt, complete, functionsFor, type Token, tokenAt } from './completion'
 
-type Choice = { text: string; note: string }
+type Choice = { text: string; note: string; help?: string }
 type Props = {
   label: string
   value: string
@@ -34,10 +34,20 @@ function useChoices(token: Token, open: boolean): Choice[] {
   if (token.kind === 'metric') {
     const found = (metrics.data?.data ?? [])
       .filter((metric) => metric.name.startsWith(token.text))
-      .map((metric) => ({ text: metric.name, note: `${metric.seriesCount} series` }))
+      .map((metric) => ({
+        text: metric.name,
+        note: [
+          `${metric.seriesCount} series`,
+          metric.type === 'unknown' ? '' : metric.type,
+          metric.unit ?? '',
+        ]
+          .filter(Boolean)
+          .join(' · '),
+        help: metric.description ?? '',
+      }))
     return [...found, ...functionsFor(token.text)].slice(0, MOST)
   }
-  if (token.kind === 'tag') {
+  if (token.kind === 'tag' || token.kind === 'label') {
     return (tags.data?.data ?? [])
       .filter((tag) => tag.key.startsWith(token.text))
       .map((tag) => ({ text: tag.key, note: `${tag.seriesCount} series` }))
@@ -61,6 +71,8 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
   const choices = useChoices(token, open)
   const done = choices.length === 1 && choices[0]?.text === token.text
   const shown = open && choices.length > 0 && !done
+  const help = shown ? choices[Math.min(active, choices.length - 1)]?.help : ''
+  const call = open && !shown ? callAt(value, caret) : null
   const choose = (choice: Choice) => {
     const next = complete(value, token, choice.text)
     onChange(next.query)
@@ -142,6 +154,17 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
             </div>
           ))}
       </div>
+      {(help || call) && (
+        <p
+          aria-live="polite"
+          className={clsx(
+            'pointer-events-none absolute z-30 max-w-lg truncate rounded-md border border-line bg-raised px-2 py-1 text-xs text-muted shadow-lg',
+            shown ? 'bottom-full mb-1' : 'top-full mt-1',
+          )}
+        >
+          {help || call?.hint}
+        </p>
+      )}
     </div>
   )
 }

@@ -31,7 +31,6 @@ from pulseboard.domain.promql.vector import (
     Vector,
     distinct,
     empty,
-    key_of,
     nameless,
     unmatchable,
 )
@@ -80,7 +79,8 @@ def evaluate(
 
 def _order(expr: Expr, vector: Vector) -> list[int]:
     """By labels; topk and bottomk by rank at the last step, as they would be listed."""
-    rows = sorted(range(len(vector.labels)), key=lambda row: key_of(vector.labels[row]))
+    # Labels of one origin have their keys in one order: nothing to sort inside them.
+    rows = sorted(range(len(vector.labels)), key=lambda row: tuple(vector.labels[row].items()))
     if isinstance(expr, Aggregate) and expr.operator in ("topk", "bottomk") and rows:
         sign = -1.0 if expr.operator == "topk" else 1.0
         last = np.where(vector.present[:, -1], sign * vector.values[:, -1], math.nan)
