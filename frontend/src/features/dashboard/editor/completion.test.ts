@@ -61,3 +61,13 @@ test('a function is offered with how it is written', () => {
     },
   ])
 })
+
+test('names are offered where a value may begin, and not behind one', () => {
+  const kind = (query: string) => tokenAt(query, query.length).kind
+  for (const query of ['', 'sum(', 'a + ', 'a and ', 'quantile(0.9, ', 'a > bool ']) {
+    expect(kind(query)).toBe('metric')
+  }
+  for (const query of ['x[5m]', 'x ', 'rate(x[', 'rate(x[5m', 'sum(x)', 'x{a="b"} ']) {
+    expect(kind(query)).toBe('none')
+  }
+})

@@ -2,6 +2,7 @@ import { FUNCTIONS } from './functions'
 
 /** What is being typed at the caret of a query, and what may complete it. */
 export type Token =
+  | { kind: 'none'; start: number; text: '' }
   | { kind: 'metric'; start: number; text: string }
   | { kind: 'tag'; start: number; text: string; metric: string }
   | { kind: 'label'; start: number; text: string; metric: string }
@@ -23,6 +24,7 @@ const METRIC = /[a-zA-Z_:][\w:.]*$/
 const LIST = '\\b(?:by|without|on|ignoring|group_left|group_right)\\s*\\('
 const LABELS = new RegExp(`${LIST}([^)]*)$`, 'i')
 const LISTS = new RegExp(`${LIST}[^)]*\\)?`, 'gi')
+const OPERATORS = new Set(['and', 'or', 'unless', 'bool'])
 const WORDS = new Set(['and', 'or', 'unless', 'bool', 'offset', 'inf', 'nan', 'by', 'without'])
 
 export function tokenAt(query: string, caret: number): Token {
@@ -45,7 +47,17 @@ export function tokenAt(query: string, caret: number): Token {
     return { kind: 'label', start: caret - text.length, text, metric: firstMetric(query) }
   }
   const text = METRIC.exec(before)?.[0] ?? ''
+  const ahead = before.slice(0, before.length - text.length)
+  if (/\[[^\]]*$/.test(ahead) || (!text && ended(ahead))) {
+    return { kind: 'none', start: caret, text: '' }
+  }
   return { kind: 'metric', start: caret - text.length, text }
+}
+
+/** Whether a value stands there, which an operator and not a name may follow. */
+function ended(before: string): boolean {
+  const last = /([\w:.]+|[\])}"])\s*$/.exec(before)?.[1]
+  return last !== undefined && !OPERATORS.has(last.toLowerCase())
 }
 
 /** The first name in a query that is neither called nor a word of the language. */

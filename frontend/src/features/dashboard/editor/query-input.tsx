@@ -24,13 +24,14 @@ function useChoices(token: Token, open: boolean): Choice[] {
     placeholderData: (before) => before,
     staleTime: 30_000,
   })
-  const metric = asked.kind === 'metric' ? '' : asked.metric
+  const metric = 'metric' in asked ? asked.metric : ''
   const tags = useQuery({
     ...getMetricTagsOptions({ path: { name: metric }, query: { limit: 100 } }),
     enabled: open && metric !== '',
     retry: false,
     staleTime: 30_000,
   })
+  if (token.kind === 'none') return []
   if (token.kind === 'metric') {
     const found = (metrics.data?.data ?? [])
       .filter((metric) => metric.name.startsWith(token.text))
@@ -149,8 +150,10 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
               }}
               className="flex cursor-pointer gap-3 rounded px-2 py-1.5 font-mono text-[13px] hover:bg-raised aria-selected:bg-raised"
             >
-              <span className="truncate">{choice.text}</span>
-              <span className="ml-auto shrink-0 font-sans text-xs text-muted">{choice.note}</span>
+              <span className="max-w-3/4 shrink-0 truncate">{choice.text}</span>
+              <span className="ml-auto min-w-0 truncate font-sans text-xs text-muted">
+                {choice.note}
+              </span>
             </div>
           ))}
       </div>
@@ -158,7 +161,7 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
         <p
           aria-live="polite"
           className={clsx(
-            'pointer-events-none absolute z-30 max-w-lg truncate rounded-md border border-line bg-raised px-2 py-1 text-xs text-muted shadow-lg',
+            'pointer-events-none absolute z-30 max-w-full truncate rounded-md border border-line bg-raised px-2 py-1 text-xs text-muted shadow-lg',
             shown ? 'bottom-full mb-1' : 'top-full mt-1',
           )}
         >
