@@ -160,10 +160,7 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
       {(help || call) && (
         <p
           aria-live="polite"
-          className={clsx(
-            'pointer-events-none absolute z-30 max-w-full truncate rounded-md border border-line bg-raised px-2 py-1 text-xs text-muted shadow-lg',
-            shown ? 'bottom-full mb-1' : 'top-full mt-1',
-          )}
+          className="pointer-events-none bottom-full mb-1 absolute z-30 max-w-full truncate rounded-md border border-line bg-raised px-2 py-1 text-xs text-muted shadow-lg"
         >
           {help || call?.hint}
         </p>
