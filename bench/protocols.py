@@ -21,8 +21,10 @@ from functions.dev import api
 from pulseboard.contracts.auth import Role, Scope
 from pulseboard.domain import ingest
 from pulseboard.domain.batch import Batch
-from pulseboard.domain.protocols import remote_write
+from pulseboard.domain.protocols import influx, remote_write
+from pulseboard.domain.protocols.datadog.payloads import decode_series
 from pulseboard.http.accepting import limits, recognised
+from pulseboard.http.body import inflate, inflate_any
 from pulseboard.stores import api_keys, database, samples, series, users
 
 METRICS = 10
@@ -62,6 +64,31 @@ PROTOCOLS = [
             limits=limits(),
             inflated=_INFLATED,
             recognised=recognised("remote write"),
+        ),
+    ),
+    Protocol(
+        "Influx lines",
+        "/api/v2/write",
+        {"Content-Encoding": "gzip"},
+        bodies.lines,
+        lambda body, now: influx.decode(
+            inflate(body, limit=_INFLATED),
+            now=now,
+            limits=limits(),
+            precision=influx.Precision("ns"),
+            recognised=recognised("influx"),
+        ),
+    ),
+    Protocol(
+        "Datadog",
+        "/api/v2/series",
+        {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"},
+        bodies.datadog_series,
+        lambda body, now: decode_series(
+            inflate_any(body, limit=_INFLATED),
+            now=now,
+            limits=limits(),
+            recognised=recognised("datadog"),
         ),
     ),
 ]
