@@ -5,32 +5,23 @@ import { type FormEvent, useDeferredValue, useState } from 'react'
 import { toast } from 'sonner'
 import {
   createAlertRuleMutation,
-  getAlertChannelsOptions,
   getAlertRuleOptions,
   listMetricsOptions,
   previewAlertRuleMutation,
 } from '@/api/generated/@tanstack/react-query.gen'
-import type { AlertPreview, AlertRule } from '@/api/generated/types.gen'
+import type { AlertRule } from '@/api/generated/types.gen'
 import { zCreateAlertRule } from '@/api/generated/zod.gen'
-import {
-  Area,
-  Button,
-  Card,
-  Check,
-  Choice,
-  Failure,
-  Field,
-  Page,
-  Skeleton,
-} from '@/components/ui/controls'
+import { Button, Card, Choice, Failure, Field, Page, Skeleton } from '@/components/ui/controls'
 import { isApiError, messageOf } from '@/lib/errors'
 import { problemsOf } from '@/lib/problems'
 import { intervalMs } from '@/lib/time-range'
 import type { NewRuleSearch } from './alerts-search'
+import { BacktestResult } from './backtest-result'
 import { bodyOf, draftOf, EMPTY_DRAFT, type RuleDraft } from './rule-draft'
+import { RuleNotice } from './rule-notice'
 import { ThresholdChart } from './threshold-chart'
 import { useRuleChanges } from './use-rules'
-import { CONDITIONS, readLabels, SEVERITIES, tagsText } from './words'
+import { CONDITIONS, readLabels, SEVERITIES } from './words'
 
 const REDUCERS = ['last', 'avg', 'min', 'max', 'sum'] as const
 const NO_DATA = [
@@ -39,7 +30,6 @@ const NO_DATA = [
   { value: 'alert', text: 'is an alert' },
 ] as const
 const SPANS = ['1h', '6h', '24h', '2d', '6d']
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 
 export function EditRule({ id }: { id: string }) {
   const { data, error, refetch } = useQuery(getAlertRuleOptions({ path: { rule_id: id } }))
@@ -91,7 +81,6 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
   const navigate = useNavigate()
   const cache = useQueryClient()
   const { update } = useRuleChanges()
-  const channels = useQuery(getAlertChannelsOptions())
   const query = useDeferredValue(draft.query)
   const metrics = useQuery({
     ...listMetricsOptions({ query: { prefix: /^[\w:.]*/.exec(query)?.[0] ?? '', pageSize: 50 } }),
@@ -283,93 +272,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
               />
             </div>
           </Card>
-          <Card className="space-y-4 p-4">
-            <fieldset>
-              <legend className="mb-1 text-sm font-medium">Notify</legend>
-              {channels.data?.data.length === 0 && (
-                <p className="text-sm text-muted">
-                  There are no channels yet: make one on the Channels tab of Alerts.
-                </p>
-              )}
-              {channels.data?.data.map(({ id, name }) => (
-                <div key={id} className="py-1">
-                  <Check
-                    label={name}
-                    checked={draft.saved.includes(name)}
-                    onChange={(event) =>
-                      change({
-                        saved: event.target.checked
-                          ? [...draft.saved, name]
-                          : draft.saved.filter((other) => other !== name),
-                      })
-                    }
-                  />
-                </div>
-              ))}
-              {draft.others.length > 0 && (
-                <p className="text-sm text-muted">
-                  and {draft.others.length} written into the rule itself
-                </p>
-              )}
-            </fieldset>
-            <div className="grid grid-cols-3 gap-2">
-              <Field
-                label="Group wait"
-                placeholder="10s"
-                hint="Of the first."
-                value={draft.groupWait}
-                problem={problems['notification.groupWait']}
-                onChange={(event) => change({ groupWait: event.target.value })}
-              />
-              <Field
-                label="Group interval"
-                placeholder="1m"
-                hint="Of later ones."
-                value={draft.groupInterval}
-                problem={problems['notification.groupInterval']}
-                onChange={(event) => change({ groupInterval: event.target.value })}
-              />
-              <Field
-                label="Repeat every"
-                placeholder="4h"
-                hint="While it fires."
-                value={draft.repeatInterval}
-                problem={problems['notification.repeatInterval']}
-                onChange={(event) => change({ repeatInterval: event.target.value })}
-              />
-            </div>
-            <Area
-              label="Message"
-              rows={3}
-              maxLength={4000}
-              placeholder={'{{host}} is at {{value}}, the limit is {{threshold}}.'}
-              value={draft.message}
-              onChange={(event) => change({ message: event.target.value })}
-            />
-            <Field
-              label="Runbook"
-              type="url"
-              placeholder="https://wiki.example.com/high-cpu"
-              hint="What to do: a link in each notification."
-              value={draft.runbookUrl}
-              problem={problems.runbookUrl}
-              onChange={(event) => change({ runbookUrl: event.target.value })}
-            />
-            <Area
-              label="Labels"
-              rows={2}
-              placeholder="team=ops"
-              hint="One key=value a line; silences match them."
-              problem={problems.labels}
-              value={draft.labels}
-              onChange={(event) => change({ labels: event.target.value })}
-            />
-            <Check
-              label="Enabled"
-              checked={draft.enabled}
-              onChange={(event) => change({ enabled: event.target.checked })}
-            />
-          </Card>
+          <RuleNotice draft={draft} problems={problems} change={change} />
           <div className="flex justify-end gap-2">
             <Button onClick={() => void navigate({ to: '/alerts' })}>Cancel</Button>
             <Button type="submit" look="primary" disabled={create.isPending || update.isPending}>
@@ -410,43 +313,9 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
               />
             </div>
           </Card>
-          {preview.data && <Preview preview={preview.data.data} />}
+          {preview.data && <BacktestResult preview={preview.data.data} />}
         </div>
       </form>
     </Page>
-  )
-}
-
-function Preview({ preview }: { preview: AlertPreview }) {
-  const shown = preview.changes.filter(({ status }) => status === 'firing' || status === 'resolved')
-  return (
-    <Card className="p-4" aria-label="Backtest" aria-live="polite">
-      <h2 className="font-medium">
-        {preview.fired === 0
-          ? 'It would not have fired.'
-          : `It would have fired ${preview.fired === 1 ? 'once' : `${preview.fired} times`}.`}
-      </h2>
-      <p className="text-xs text-muted">
-        {preview.series} series, {preview.ticks.toLocaleString('en-US')} ticks of 10 s, in{' '}
-        {Math.round(preview.durationMs)} ms. {preview.notes.join(' ')}
-      </p>
-      <ul className="mt-2 max-h-72 space-y-1 overflow-y-auto text-sm">
-        {shown.map((change) => (
-          <li key={`${change.at}${tagsText(change.tags)}${change.status}`} className="flex gap-3">
-            <span
-              className={`w-20 shrink-0 font-medium ${change.status === 'firing' ? 'text-danger' : 'text-ok'}`}
-            >
-              {change.status === 'firing' ? '▲ fires' : '▼ resolves'}
-            </span>
-            <time dateTime={change.at} className="shrink-0 tabular-nums">
-              {moment.format(new Date(change.at))}
-            </time>
-            <span className="min-w-0 break-words text-muted">
-              {tagsText(change.tags)} {change.reason}
-            </span>
-          </li>
-        ))}
-      </ul>
-    </Card>
   )
 }

@@ -1,0 +1,104 @@
+import { useQuery } from '@tanstack/react-query'
+import { getAlertChannelsOptions } from '@/api/generated/@tanstack/react-query.gen'
+import { Area, Card, Check, Field } from '@/components/ui/controls'
+import type { RuleDraft } from './rule-draft'
+
+type Props = {
+  draft: RuleDraft
+  problems: Record<string, string>
+  change: (part: Partial<RuleDraft>) => void
+}
+
+/** The part of the editor that says who is told, when, and in which words. */
+export function RuleNotice({ draft, problems, change }: Props) {
+  const channels = useQuery(getAlertChannelsOptions())
+  return (
+    <Card className="space-y-4 p-4">
+      <fieldset>
+        <legend className="mb-1 text-sm font-medium">Notify</legend>
+        {channels.data?.data.length === 0 && (
+          <p className="text-sm text-muted">
+            There are no channels yet: make one on the Channels tab of Alerts.
+          </p>
+        )}
+        {channels.data?.data.map(({ id, name }) => (
+          <div key={id} className="py-1">
+            <Check
+              label={name}
+              checked={draft.saved.includes(name)}
+              onChange={(event) =>
+                change({
+                  saved: event.target.checked
+                    ? [...draft.saved, name]
+                    : draft.saved.filter((other) => other !== name),
+                })
+              }
+            />
+          </div>
+        ))}
+        {draft.others.length > 0 && (
+          <p className="text-sm text-muted">
+            and {draft.others.length} written into the rule itself
+          </p>
+        )}
+      </fieldset>
+      <div className="grid grid-cols-3 gap-2">
+        <Field
+          label="Group wait"
+          placeholder="10s"
+          hint="Of the first."
+          value={draft.groupWait}
+          problem={problems['notification.groupWait']}
+          onChange={(event) => change({ groupWait: event.target.value })}
+        />
+        <Field
+          label="Group interval"
+          placeholder="1m"
+          hint="Of later ones."
+          value={draft.groupInterval}
+          problem={problems['notification.groupInterval']}
+          onChange={(event) => change({ groupInterval: event.target.value })}
+        />
+        <Field
+          label="Repeat every"
+          placeholder="4h"
+          hint="While it fires."
+          value={draft.repeatInterval}
+          problem={problems['notification.repeatInterval']}
+          onChange={(event) => change({ repeatInterval: event.target.value })}
+        />
+      </div>
+      <Area
+        label="Message"
+        rows={3}
+        maxLength={4000}
+        placeholder={'{{host}} is at {{value}}, the limit is {{threshold}}.'}
+        value={draft.message}
+        onChange={(event) => change({ message: event.target.value })}
+      />
+      <Field
+        label="Runbook"
+        type="url"
+        placeholder="https://wiki.example.com/high-cpu"
+        hint="What to do: a link in each notification."
+        value={draft.runbookUrl}
+        problem={problems.runbookUrl}
+        onChange={(event) => change({ runbookUrl: event.target.value })}
+      />
+      <Area
+        label="Labels"
+        rows={2}
+        placeholder="team=ops"
+        hint="One key=value a line; silences match them."
+        problem={problems.labels}
+        value={draft.labels}
+        onChange={(event) => change({ labels: event.target.value })}
+      />
+      <Check
+        label="Enabled"
+        checked={draft.enabled}
+        onChange={(event) => change({ enabled: event.target.checked })}
+      />
+    </Card>
+  )
+}
