@@ -384,11 +384,17 @@ def test_evaluate_now_tells_and_changes_nothing(admin: TestClient) -> None:
     assert history(admin) == []
 
 
-def test_a_backtest_equals_the_ticks_over_the_same_data(admin: TestClient, clock: Clock) -> None:
+@pytest.mark.parametrize(
+    ("reducer", "policy"), [("avg", "keep_state"), ("last", "ok"), ("max", "alert")]
+)
+def test_a_backtest_equals_the_ticks_over_the_same_data(
+    admin: TestClient, clock: Clock, reducer: str, policy: str
+) -> None:
     fields = {
         "duration": "20s",
         "window": "30s",
-        "reducer": "avg",
+        "reducer": reducer,
+        "noData": policy,
         "keepFiringFor": "20s",
         "evaluationDelay": "10s",
     }
@@ -396,7 +402,8 @@ def test_a_backtest_equals_the_ticks_over_the_same_data(admin: TestClient, clock
     start = clock.now + TICK
     for number in range(40):
         value = 95.0 if number % 13 < 7 else 80.0
-        if number % 11 != 5:
+        # Now and then a sample is missing, and once all of them for a while.
+        if number % 11 != 5 and not 26 <= number < 33:
             clock.now += TICK
             clock.send(value, ago=3, host="a")
             clock.now -= TICK
@@ -418,7 +425,7 @@ def test_a_backtest_equals_the_ticks_over_the_same_data(admin: TestClient, clock
         if event["resolvedAt"]:
             live.append(("resolved", event["resolvedAt"], event["resolvedReason"]))
     assert shown == live
-    assert preview["fired"] == 3
+    assert preview["fired"] >= 2
     assert preview["ticks"] == 40
 
 
