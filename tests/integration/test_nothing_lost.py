@@ -168,6 +168,23 @@ def test_while_the_database_is_away_only_now_and_then_one_request_tries_it(
     assert len(waiting(place)) == 20
 
 
+def test_more_writes_than_connections_are_spilled_and_open_no_breaker(
+    agent: TestClient, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_DATABASE_POOL_SIZE", "1")
+    monkeypatch.setenv("PULSEBOARD_SPILL_WAIT", "0.2")
+    settings.cache_clear()
+    database.close()
+    with database.connection(), ThreadPoolExecutor(8) as threads:
+        bodies = [points(10, start=now(), b=str(n)) for n in range(8)]
+        answers = list(threads.map(lambda body: agent.post(URL, json=body), bodies))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(waiting(place)) == 8
+    assert database.breaker().current_state == "closed"
+    drained()
+    assert stored() == (80, 80)
+
+
 def test_many_senders_through_an_outage_lose_nothing(
     proxy: Proxy, agent: TestClient, place: Path
 ) -> None:

@@ -94,14 +94,15 @@ function Tile({ name, children }: { name: string; children: ReactNode }) {
 /** Accepted samples that the database has not taken yet. */
 function Waiting({ spill }: { spill: SpillStatus }) {
   const { files, bytes, oldestSeconds, dead } = spill
-  const none = dead ? 'None' : 'None: all are stored'
+  const none = dead ? `${formatValue(dead)} set aside` : 'None: all are stored'
   return (
     <Tile name="Samples that wait">
       <Mark good={!dead}>{files ? `${formatValue(files)} batches` : none}</Mark>
       <p className="mt-1 text-xs text-muted">
         {files > 0 &&
           `${formatValue(bytes, 'decbytes')}, the oldest for ${formatValue(oldestSeconds, 'seconds', 0)}. `}
-        {dead > 0 && `${formatValue(dead)} set aside: they can't be written.`}
+        {files > 0 && dead > 0 && `${formatValue(dead)} more are set aside. `}
+        {dead > 0 && "What can't be written is kept, with the reason."}
         {!files && !dead && 'Kept here while the database is away.'}
       </p>
     </Tile>

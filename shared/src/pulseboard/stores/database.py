@@ -47,6 +47,7 @@ _pool: ConnectionPool[_Connection] | None = None
 _breaker: pybreaker.CircuitBreaker | None = None
 _gate: Gate | None = None
 _patience = threading.local()
+_in_use = 0
 
 
 def pool() -> ConnectionPool[_Connection]:
@@ -101,7 +102,7 @@ def breaker() -> pybreaker.CircuitBreaker:
             _breaker = pybreaker.CircuitBreaker(
                 fail_max=configured.breaker_failures,
                 reset_timeout=configured.breaker_reset,
-                exclude=[lambda error: not is_outage(error)],
+                exclude=[lambda error: not is_outage(error) or _is_busy(error)],
                 listeners=[_Opened()],
                 state_storage=SharedState("database"),
             )
@@ -119,6 +120,14 @@ def is_outage(error: BaseException) -> bool:
     if not isinstance(error, psycopg.OperationalError):
         return False
     return error.sqlstate is None or error.sqlstate.startswith(("08", "53", "57P", "58"))
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    """Whether a connection was waited for in vain while others of this process have theirs.
+
+    Then there are too many of us and nothing is wrong with the database.
+    """
+    return isinstance(error, PoolTimeout) and _in_use > 0
 
 
 def close() -> None:
@@ -140,9 +149,11 @@ def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]
     _patience.seconds = wait or settings().database_connect_timeout
     try:
         with breaker().calling(), pool().connection(timeout=wait) as taken:
+            _count(1)
             try:
                 yield taken
             finally:
+                _count(-1)
                 taken.used = time.time()
     except pybreaker.CircuitBreakerError as error:
         raise Unavailable(
@@ -153,6 +164,12 @@ def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]
         if not is_outage(error):
             raise
         raise Unavailable("The database is not answering. Try again in a moment.") from error
+
+
+def _count(change: int) -> None:
+    global _in_use
+    with _lock:
+        _in_use += change
 
 
 def gate() -> Gate:
@@ -180,8 +197,9 @@ def hurried() -> Iterator[psycopg.Connection[Any]]:
             cut_after(taken, configured.spill_write_timeout),
         ):
             yield taken
-    except Unavailable:
-        turn.failed(time.monotonic())
+    except Unavailable as error:
+        if not _is_busy(error.__cause__):
+            turn.failed(time.monotonic())
         raise
     except BaseException:
         # It did answer, if not as was hoped.
