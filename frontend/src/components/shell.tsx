@@ -108,6 +108,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
                 to={to}
                 className={clsx(
                   'flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text max-sm:px-2',
+                  to === '/add-data' && 'font-medium !text-accent',
                   shownOthers.some((other) => other.to === to) && 'max-lg:hidden',
                 )}
                 activeProps={{ className: 'bg-raised !text-text' }}

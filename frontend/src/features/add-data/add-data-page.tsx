@@ -141,20 +141,18 @@ function SetUp({ agent, secret }: { agent: Agent; secret: string | undefined }) 
   const text = fill(agent.text, window.location.origin, secret)
   return (
     <>
-      <p className="mb-2 text-muted">{agent.where}</p>
-      <div className="relative">
-        <section
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-          tabIndex={0}
-          aria-label={`Text for ${agent.name}`}
-          className="overflow-x-auto rounded-lg border border-line bg-raised p-4 pr-24 text-xs leading-relaxed"
-        >
-          <pre>{text}</pre>
-        </section>
-        <div className="absolute top-2 right-2">
-          <CopyButton label="Copy" text={text} />
-        </div>
+      <div className="mb-2 flex items-end justify-between gap-3">
+        <p className="text-muted">{agent.where}</p>
+        <CopyButton label="Copy" text={text} />
       </div>
+      <section
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+        tabIndex={0}
+        aria-label={`Text for ${agent.name}`}
+        className="overflow-x-auto rounded-lg border border-line bg-raised p-4 text-xs leading-relaxed"
+      >
+        <pre>{text}</pre>
+      </section>
       {!secret && (
         <p className="mt-1 text-xs text-muted">Put your key in the place of pb_YOUR_KEY.</p>
       )}

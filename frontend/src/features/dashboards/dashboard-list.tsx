@@ -1,6 +1,6 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { Globe, LayoutDashboard, Lock } from 'lucide-react'
+import { Globe, LayoutDashboard, Lock, Plus } from 'lucide-react'
 import { type ReactNode, useId, useState } from 'react'
 import {
   getDashboardsOptions,
@@ -86,6 +86,18 @@ export function DashboardList() {
             title={above.size ? 'Others' : 'All'}
             boards={data.data.filter(({ id }) => !above.has(id))}
           />
+          {me && me.data.role !== 'viewer' && (
+            <Link
+              to="/add-data"
+              className="flex items-center gap-2 rounded-lg border border-dashed border-line p-4 text-muted hover:border-accent hover:text-text"
+            >
+              <Plus size={16} className="shrink-0 text-accent" aria-hidden="true" />
+              <span>
+                <span className="font-medium text-text">Send metrics of your own</span>: from
+                Prometheus, OpenTelemetry, Telegraf, Datadog, a script, or the host agent
+              </span>
+            </Link>
+          )}
         </div>
       )}
     </Page>

@@ -1,4 +1,5 @@
 import clsx from 'clsx'
+import { secondsAgo } from '@/lib/seconds-ago'
 import { formatValue } from '@/lib/units'
 
 const NEAR = 0.8
@@ -42,4 +43,13 @@ export function Tile({ name, value, under }: { name: string; value: string; unde
       <p className="mt-1 text-xs text-muted">{under}</p>
     </li>
   )
+}
+
+/** A price of one thing: it may be a part of a cent. */
+export const price = (value: number) =>
+  `$${value.toLocaleString('en-US', { maximumFractionDigits: 4 })}`
+
+/** When a series was seen last, which is written every five minutes and no sooner. */
+export function seen(moment: string, now: number): string {
+  return now - Date.parse(moment) < 600_000 ? 'in the last 10 min' : secondsAgo(moment, now)
 }

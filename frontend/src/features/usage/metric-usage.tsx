@@ -12,7 +12,7 @@ import { Button, Card, Empty, Failure, FIELD, Page, Skeleton } from '@/component
 import { messageOf } from '@/lib/errors'
 import { secondsAgo } from '@/lib/seconds-ago'
 import { useRested } from '@/lib/use-rested'
-import { count, dollars, rate, Tile } from './amounts'
+import { count, dollars, rate, seen, Tile } from './amounts'
 import { DeleteSeries } from './delete-series'
 import { Pager, UsageTable } from './table'
 import { addCondition, type MetricUsageSearch, selectorOf } from './usage-search'
@@ -226,7 +226,7 @@ const SERIES_COLUMNS = [
   {
     title: 'Last seen',
     cell: ({ lastSeen }: SeriesUsage) => (
-      <span className="whitespace-nowrap text-muted">{secondsAgo(lastSeen, Date.now())}</span>
+      <span className="whitespace-nowrap text-muted">{seen(lastSeen, Date.now())}</span>
     ),
   },
 ]

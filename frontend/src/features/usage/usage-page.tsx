@@ -16,8 +16,7 @@ import { AddData } from '@/components/add-data'
 import { Card, Empty, Failure, FIELD, Page, Select, Skeleton } from '@/components/ui/controls'
 import { Tabs } from '@/components/ui/tabs'
 import { messageOf } from '@/lib/errors'
-import { secondsAgo } from '@/lib/seconds-ago'
-import { count, dollars, LimitBar, rate, Tile } from './amounts'
+import { count, dollars, LimitBar, price, rate, seen, Tile } from './amounts'
 import { Pager, UsageTable } from './table'
 import { ORDERS, type UsageSearch } from './usage-search'
 
@@ -95,8 +94,8 @@ function Totals({ overview }: { overview: UsageOverview }) {
         />
       </ul>
       <p className="mt-3 mb-5 max-w-3xl text-xs text-muted">
-        The estimate counts {dollars(prices.millionSamples)} a million samples and{' '}
-        {dollars(prices.thousandSeries)} a month for a thousand series: requests, functions and
+        The estimate counts {price(prices.millionSamples)} a million samples and{' '}
+        {price(prices.thousandSeries)} a month for a thousand series: requests, functions and
         storage. The database's instance, the cache and queries are not in it.
         {deleting > 0 &&
           ` The samples of ${count(deleting)} deleted series are still being removed.`}
@@ -170,7 +169,7 @@ const metricColumns = (limit: number) => [
       <Link
         to="/usage/$name"
         params={{ name }}
-        className="font-medium break-all text-accent hover:underline"
+        className="block min-w-44 font-medium break-all text-accent hover:underline"
       >
         {name}
       </Link>
@@ -191,7 +190,7 @@ const metricColumns = (limit: number) => [
     title: 'Last seen',
     cell: ({ lastSeen }: MetricUsage) => (
       <span className="whitespace-nowrap text-muted">
-        {lastSeen ? secondsAgo(lastSeen, Date.now()) : 'no series'}
+        {lastSeen ? seen(lastSeen, Date.now()) : 'no series'}
       </span>
     ),
   },

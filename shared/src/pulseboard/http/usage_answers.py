@@ -117,7 +117,7 @@ def _keys(
         counted = add_up(each)
         key = known.get(key_id) if key_id else None
         if key_id is None:
-            entries.append(_key("Without a key", counted))
+            entries.append(_key("Pulseboard itself, and people", counted))
         elif key is None:
             entries.append(_key("Keys that are gone", counted))
         elif owner_id is None or key.owner_id == owner_id:
