@@ -131,7 +131,13 @@ layers/build/local/.built: uv.lock layers/build.py $(shell find shared/src -type
 	@$(VENV)/python -m layers.build --local --out layers/build/local --uv "$(UV)"
 	@touch $@
 
-local: install frontend layers/build/local/.built infra/node_modules/.synced ## Deploy the CDK app into an emulator of AWS here, without Docker
+layers/build/localstack/.built: uv.lock layers/build.py $(shell find shared/src functions -type f -not -name '*.pyc' 2>/dev/null) | .venv/.synced
+	@echo "· code of the Lambda functions (python3.13, this processor)"
+	@$(VENV)/python -m layers.build --bundled --python 3.13 --platform $(subst arm64,aarch64,$(shell uname -m))-manylinux_2_28 \
+	  --out layers/build/localstack --uv "$(UV)"
+	@touch $@
+
+local: install frontend layers/build/$(if $(LOCALSTACK),localstack,local)/.built infra/node_modules/.synced ## Deploy the CDK app into an emulator of AWS here, without Docker
 	@$(VENV)/python -m infra.local.detached up
 
 invoke: install ## Run a function's sample event on the local database: FUNCTION=query

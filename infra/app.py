@@ -32,7 +32,7 @@ def build(
         analytics_reporting=False,
     )
     config = Config.read(app.node)
-    for archive in ("deps.zip", "pulseboard.zip"):
+    for archive in config.archives:
         if not (config.layers / archive).is_file():
             raise ConfigError(f"{config.layers / archive} is missing: make layers builds it")
     prefix = f"Pulseboard-{config.stage}"

@@ -53,7 +53,17 @@ class Config:
     """The emulator of `make local`: its limits are worked around, see docs/deploy.md."""
     local_port: int = 4566
     """Where that emulator answers."""
+    cdn: bool = True
+    """CloudFront; without it `public_url` names what stands in its place (LocalStack)."""
+    public_url: str = ""
+    bundled: bool = False
+    """Packages in each function's code instead of in layers, for an emulator without layers."""
     layers: Path = field(default=ROOT / "layers" / "build" / "aws")
+
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """Files in `layers` that functions are made of."""
+        return ("everything.zip",) if self.bundled else ("deps.zip", "pulseboard.zip")
 
     @classmethod
     def read(cls, node: "Node") -> Self:
@@ -100,12 +110,17 @@ class Config:
             alert_email_from=text("alertEmailFrom"),
             local=local,
             local_port=number("localPort", 4566),
+            cdn=flag("cdn", True),
+            public_url=text("publicUrl") or "",
+            bundled=flag("bundled", False),
             layers=Path(layers)
             if layers
             else ROOT / "layers" / "build" / ("local" if local else "aws"),
         )
         if config.database == "external" and not config.database_secret:
             raise ConfigError("-c database=external needs -c databaseSecret=NAME")
+        if not config.cdn and not config.public_url:
+            raise ConfigError("-c cdn=false needs -c publicUrl=URL")
         if config.domain and not config.certificate_arn:
             raise ConfigError("-c domain needs -c certificateArn=ARN, in us-east-1")
         return config

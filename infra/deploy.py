@@ -207,13 +207,14 @@ def publish(session: Any, *, stage: str) -> spa.Uploaded:
     """Upload the SPA and have CloudFront ask for it again."""
     found = outputs(session, stage=stage, stack="Frontend")
     uploaded = spa.upload(session.client("s3"), bucket=found["Bucket"], directory=DIST)
-    session.client("cloudfront").create_invalidation(
-        DistributionId=found["DistributionId"],
-        InvalidationBatch={
-            "Paths": {"Quantity": 1, "Items": ["/*"]},
-            "CallerReference": f"{time.time_ns()}",
-        },
-    )
+    if "DistributionId" in found:
+        session.client("cloudfront").create_invalidation(
+            DistributionId=found["DistributionId"],
+            InvalidationBatch={
+                "Paths": {"Quantity": 1, "Items": ["/*"]},
+                "CallerReference": f"{time.time_ns()}",
+            },
+        )
     return uploaded
 
 

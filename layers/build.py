@@ -38,8 +38,8 @@ class Layer:
     unzipped: int
 
 
-def build(*, python: str, platform: str, out: Path, uv: str) -> list[Layer]:
-    """Build both layers for a target.
+def build(*, python: str, platform: str, out: Path, uv: str, bundled: bool = False) -> list[Layer]:
+    """Build both layers for a target; or, `bundled`, one archive with the functions in it too.
 
     Raises subprocess.CalledProcessError when a wheel for the target is missing, ValueError when
     the layers together pass Lambda's limit.
@@ -60,6 +60,13 @@ def build(*, python: str, platform: str, out: Path, uv: str) -> list[Layer]:
         else:
             for folder in (dependencies, ours):
                 _compile(folder, interpreter)
+        if bundled:
+            everything = Path(scratch) / "everything"
+            for folder in (dependencies, ours):
+                shutil.copytree(folder / "python", everything, dirs_exist_ok=True)
+            shutil.copytree(ROOT / "functions", everything / "functions",
+                            ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+            return [_archive(everything, out / "everything.zip")]
         layers = [
             _archive(dependencies, out / "deps.zip"),
             _archive(ours, out / "pulseboard.zip"),
@@ -147,10 +154,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "layers" / "build")
     parser.add_argument("--uv", default=find_uv())
     parser.add_argument("--local", action="store_true", help="for this Python, on this machine")
+    parser.add_argument("--bundled", action="store_true", help="one archive with all code in it")
     options = parser.parse_args()
+    here = this_machine()
     if options.local:
-        options.python, options.platform = this_machine()
-    layers = build(python=options.python, platform=options.platform, out=options.out, uv=options.uv)
+        options.python, options.platform = here
+    layers = build(python=options.python, platform=options.platform, out=options.out, uv=options.uv,
+                   bundled=options.bundled)  # fmt: skip
     for layer in layers:
         sys.stdout.write(
             f"{layer.path.name}: {layer.zipped / 1e6:.1f} MB zipped, "

@@ -64,6 +64,8 @@ def layers(scope: Construct, config: Config) -> list[lambda_.ILayerVersion]:
     """The two layers, made anew in each stack: an export of a layer's version could not change
     while another stack uses it. Their content is uploaded once.
     """
+    if config.bundled:
+        return []
     return [
         lambda_.LayerVersion(
             scope,
@@ -87,6 +89,19 @@ def architecture(config: Config) -> lambda_.Architecture:
 def exists(name: str) -> bool:
     """Whether this function has been written."""
     return (FUNCTIONS / name / "handler.py").is_file()
+
+
+def _code(name: str, config: Config) -> lambda_.Code:
+    if config.bundled:
+        return lambda_.Code.from_asset(str(config.layers / "everything.zip"))
+    return lambda_.Code.from_asset(
+        str(ROOT),
+        exclude=["*", "!functions", "functions/*", "!functions/__init__.py",
+                 *(part for folder in folders(name)
+                   for part in (f"!functions/{folder}", f"!functions/{folder}/**")),
+                 "**/__pycache__"],
+        ignore_mode=cdk.IgnoreMode.GIT,
+    )  # fmt: skip
 
 
 class PythonFunction(Construct):
@@ -126,14 +141,7 @@ class PythonFunction(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=architecture(config),
             handler=f"functions.{name}.handler.handler",
-            code=lambda_.Code.from_asset(
-                str(ROOT),
-                exclude=["*", "!functions", "functions/*", "!functions/__init__.py",
-                         *(part for folder in folders(name)
-                           for part in (f"!functions/{folder}", f"!functions/{folder}/**")),
-                         "**/__pycache__"],
-                ignore_mode=cdk.IgnoreMode.GIT,
-            ),
+            code=_code(name, config),
             layers=list(shared.layers),
             memory_size=size.memory,
             timeout=cdk.Duration.seconds(size.timeout),

@@ -20,7 +20,7 @@ from infra import deploy
 from infra.config import ROOT
 from infra.local import emulator, services, state
 from infra.local.parts import Parts, check_ports
-from infra.local.services import ServiceError
+from infra.local.services import Child, ServiceError
 
 STAGE = "local"
 ADMIN = "admin@localhost"
@@ -47,6 +47,8 @@ class Deployed:
     context: Sequence[str] = ()
     """Further choices for the CDK, `name=value`."""
     stage: str = STAGE
+    edge_port: int | None = None
+    """Where a stand-in for CloudFront listens, for an emulator that has none."""
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.data)
@@ -63,13 +65,30 @@ class Deployed:
             self.put_up()
             self.parts.watch()
         finally:
-            self.parts.stop()
+            self.stop()
 
     def put_up(self) -> state.State:
         """Start, deploy, and print where it is. Raises ServiceError, DeployError."""
-        self._check_ports()
+        check_ports(self.wanted_ports(), command="make local")
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
         os.environ.update(emulator.environment(self.ports.emulator, scratch=self.data))
+        self.start()
+        self.session.client("secretsmanager").create_secret(
+            Name=SECRET, SecretString=self.database_url
+        )
+        with self.parts.log("cdk").open("ab") as log:
+            self._deploy(log)
+        with self.parts.step("SPA"):
+            deploy.publish(self.session, stage=self.stage)
+        if self.edge_port:
+            self.start_edge(self.edge_port)
+        known = self._admin()
+        if known.api_key:
+            self.parts.start_agent(url=self.api_url, key=known.api_key)
+        return known
+
+    def start(self) -> None:
+        """Emulator, database and cache."""
         aws = emulator.emulator_child(
             port=self.ports.emulator, scratch=self.data, log=self.parts.log("emulator")
         )
@@ -79,17 +98,23 @@ class Deployed:
             redis_port=None if self.given_redis else self.ports.redis,
         )
         emulator.wait_for_emulator(aws, self.ports.emulator)
-        self.session.client("secretsmanager").create_secret(
-            Name=SECRET, SecretString=self.database_url
+
+    def start_edge(self, port: int) -> None:
+        """The stand-in for CloudFront."""
+        bucket = deploy.outputs(self.session, stage=self.stage, stack="Frontend")["Bucket"]
+        places = ["--site", f"{emulator.endpoint(self.ports.emulator)}/{bucket}"]
+        places += ["--api", self.api_url]
+        edge = Child(
+            "edge",
+            [sys.executable, "-m", "infra.local.edge", "--port", str(port), *places],
+            self.parts.log("edge"),
         )
-        with self.parts.log("cdk").open("ab") as log:
-            self._deploy(log)
-        with self.parts.step("SPA"):
-            deploy.publish(self.session, stage=self.stage)
-        known = self._admin()
-        if known.api_key:
-            self.parts.start_agent(url=self.api_url, key=known.api_key)
-        return known
+        self.parts.keep(edge)
+        edge.wait_until(lambda: not services.port_is_free(port), 30)
+
+    def stop(self) -> None:
+        """End all that was started."""
+        self.parts.stop()
 
     def synth(self, log: IO[bytes], *, out: Path | None = None) -> "subprocess.Popen[bytes]":
         """Begin to write the templates."""
@@ -102,6 +127,8 @@ class Deployed:
             f"cacheUrl={self.redis_url}",
             *self.context,
         ]
+        if self.edge_port:
+            choices += ["cdn=false", f"publicUrl=http://localhost:{self.edge_port}"]
         return subprocess.Popen(
             [
                 str(deploy.CDK),
@@ -156,7 +183,9 @@ class Deployed:
 
     def get(self, path: str) -> int:
         """The status of a page by CloudFront. Not every resolver knows `*.localhost`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports.emulator, timeout=30)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.edge_port or self.ports.emulator, timeout=30
+        )
         try:
             connection.request("GET", path, headers={"Host": urlsplit(self.url).netloc})
             answer = connection.getresponse()
@@ -200,10 +229,11 @@ class Deployed:
         lines.append("make local-down stops everything; the data stays in .local/.")
         print("\n" + "\n".join(lines) + "\n", flush=True)
 
-    def _check_ports(self) -> None:
+    def wanted_ports(self) -> list[tuple[str, int, str]]:
+        """What must be free: what for, which, and the variable that chooses another."""
         wanted = [("the emulator of AWS", self.ports.emulator, "AWS_PORT")]
         if not self.given_database:
             wanted.append(("TimescaleDB", self.ports.database, "DB_PORT"))
         if not self.given_redis:
             wanted.append(("Valkey", self.ports.redis, "REDIS_PORT"))
-        check_ports(wanted, command="make local")
+        return wanted

@@ -19,6 +19,7 @@ from infra.config import ROOT
 from infra.deploy import DeployError
 from infra.local.__main__ import interruptible
 from infra.local.deployed import UP, Deployed, Ports
+from infra.local.localstack import DeployedToLocalStack
 from infra.local.services import ServiceError
 
 STOP_SECONDS = 60.0
@@ -31,7 +32,8 @@ def run(data: Path) -> int:
     data.mkdir(parents=True, exist_ok=True)
     try:
         with _locked(data):
-            Deployed(
+            kind = DeployedToLocalStack if os.environ.get("LOCALSTACK") else Deployed
+            kind(
                 data=data,
                 ports=Ports(
                     emulator=int(os.environ.get("AWS_PORT") or Ports.emulator),

@@ -78,6 +78,9 @@ def emulator_child(*, port: int, scratch: Path, log: Path) -> Child:
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "LOG_LEVEL": "INFO",
+            # A listener that nothing here uses, and that would be open to the network.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         whole_group=True,

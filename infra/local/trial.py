@@ -72,7 +72,9 @@ def _held(
         deadline = time.monotonic() + seconds
         while until not in output.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the local stack did not start:\n{output.read_text()}")
+                raise RuntimeError(
+                    f"the local stack did not start:\n{output.read_text()}\n{_ends(data)}"
+                )
             time.sleep(0.2)
         state: dict[str, str] = json.loads((data / "state.json").read_text())
         link = next(word for word in output.read_text().split() if "#token=" in word)
@@ -80,3 +82,11 @@ def _held(
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+def _ends(data: Path) -> str:
+    """The last lines of each log: a test's folder is gone when somebody looks."""
+    return "\n".join(
+        "\n".join([f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-25:]])
+        for log in sorted((data / "logs").glob("*.log"))
+    )

@@ -48,9 +48,19 @@ class FrontendStack(cdk.Stack):
         accept(self.bucket, "Holds only the published SPA.", "AwsSolutions-S1")
         if config.local:
             accept(self.bucket, "The emulator speaks HTTP.", "AwsSolutions-S10")
+        cdk.CfnOutput(self, "Bucket", value=self.bucket.bucket_name)
+        if config.cdn:
+            distribution = self._distribution(config, api)
+            cdk.CfnOutput(self, "DistributionId", value=distribution.distribution_id)
+            self.url = self._url(config, distribution)
+        else:
+            self.url = config.public_url
+        cdk.CfnOutput(self, "Url", value=self.url)
+
+    def _distribution(self, config: Config, api: ApiStack) -> cloudfront.Distribution:
         headers = self._headers()
         forward = self._function("KeepHost", _KEEP_HOST)
-        self.distribution = cloudfront.Distribution(
+        distribution = cloudfront.Distribution(
             self,
             "Cdn",
             comment=f"Pulseboard {config.stage}",
@@ -95,14 +105,11 @@ class FrontendStack(cdk.Stack):
             "AwsSolutions-CFR4": "Without a domain of its own CloudFront's certificate decides.",
             "AwsSolutions-CFR5": "The emulator's API speaks HTTP; on AWS it is HTTPS only.",
         }.items():
-            accept(self.distribution, why, rule)
-        self.url = self._url(config)
-        cdk.CfnOutput(self, "Url", value=self.url)
-        cdk.CfnOutput(self, "Bucket", value=self.bucket.bucket_name)
-        cdk.CfnOutput(self, "DistributionId", value=self.distribution.distribution_id)
+            accept(distribution, why, rule)
+        return distribution
 
-    def _url(self, config: Config) -> str:
-        name = self.distribution.distribution_domain_name
+    def _url(self, config: Config, distribution: cloudfront.Distribution) -> str:
+        name = distribution.distribution_domain_name
         if config.local:
             label = cdk.Fn.select(0, cdk.Fn.split(".", name))
             return f"http://{label}.cloudfront.localhost:{config.local_port}"

@@ -16,8 +16,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from infra import deploy
-from infra.local import emulator, trial
+from infra.local import emulator, services, trial
 from infra.local.deployed import Deployed
+from layers import build
 from tests.receiver import Received, receiving, wait
 
 ROOT = Path(__file__).parents[2]
@@ -122,16 +123,39 @@ def test_deploying_again_would_change_nothing(
     assert "Number of stacks with differences: 0" in output.read_text()
 
 
-def test_the_rest_variant_answers_the_same_routes(
+def test_an_emulator_without_http_api_cloudfront_and_layers_does_too(
     stack: Deployed, state: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The shape for LocalStack: REST API, a stand-in for CloudFront, packages in the code."""
     _lead_to(stack, tmp_path, monkeypatch)
-    rest = Deployed(data=tmp_path, ports=stack.ports, context=["api=rest"], stage="rest")
-    with (tmp_path / "output").open("wb") as log:
-        _synth(rest, log)
-        rest.cdk("deploy", *deploy.FIRST_STACKS, "Api", log=log)
-    with httpx.Client(base_url=rest.api_url, trust_env=False, timeout=60) as client:
-        api = f"{rest.api_url}/api/v1"
+    python, platform = build.this_machine()
+    build.build(python=python, platform=platform, out=tmp_path, uv=build.find_uv(), bundled=True)
+    rest = Deployed(
+        data=tmp_path,
+        ports=stack.ports,
+        context=["api=rest", "bundled=true", f"layers={tmp_path}"],
+        stage="rest",
+        edge_port=services.free_port(),
+    )
+    (tmp_path / "logs").mkdir()
+    try:
+        with (tmp_path / "output").open("wb") as log:
+            _synth(rest, log)
+            rest.cdk("deploy", *deploy.FIRST_STACKS, "Api", "Frontend", log=log)
+        deploy.publish(rest.session, stage="rest")
+        assert rest.edge_port is not None
+        rest.start_edge(rest.edge_port)
+        _ask_everything(f"http://127.0.0.1:{rest.edge_port}", state)
+    finally:
+        rest.stop()
+
+
+def _ask_everything(url: str, state: dict[str, Any]) -> None:
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        api = f"{url}/api/v1"
+        page = client.get(f"{url}/dashboards")
+        assert "<title>Pulseboard</title>" in page.text
+        assert page.headers["x-frame-options"] == "DENY"
         assert client.get(f"{api}/health").json()["data"]["status"] == "ok"
         login = {"email": state["email"], "password": state["password"]}
         client.post(f"{api}/auth/login", json=login).raise_for_status()

@@ -54,6 +54,11 @@ def test_functions_together_open_fewer_connections_than_the_database_takes(
     assert 0 < connections <= DATABASE_CLIENTS
 
 
+def test_every_log_is_forgotten_some_day(production: Assembly) -> None:
+    for name, group in production.resources("AWS::Logs::LogGroup"):
+        assert 0 < group["Properties"]["RetentionInDays"] <= 90, name
+
+
 def test_snap_start_for_http_functions_only_and_routes_lead_to_the_live_alias(
     production: Assembly,
 ) -> None:
@@ -341,6 +346,7 @@ def test_the_other_choices_synthesise(synthesise: Synthesise) -> None:
         ({"reserve": "maybe"}, "true or false"),
         ({"databaseDiskGb": "many"}, "whole number"),
         ({"domain": "example.com"}, "certificateArn"),
+        ({"cdn": "false"}, "publicUrl"),
     ],
 )
 def test_context_that_makes_no_sense_is_refused_with_what_would(
