@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -28,6 +29,10 @@ from pulseboard.migrate import migrate
 from pulseboard.settings import settings
 from pulseboard.stores import cache, database, descriptions, known_keys, known_series, series, spill
 from tests.proxy import Proxy
+
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ADMIN_EMAIL = "admin@example.com"
 ADMIN_PASSWORD = "correct horse battery"

@@ -10,7 +10,6 @@ from pulseboard.contracts.alerts import AlertStatus
 from pulseboard.domain.alert_changes import Changes, Ended, Queued, StateChange
 from pulseboard.domain.alerting import Instance
 from pulseboard.domain.notifications import group_key, notice_of
-from pulseboard.http.alert_decision import alert_of
 from pulseboard.stores import alert_state
 
 
@@ -19,6 +18,9 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
 
     Within a transaction that began with `rules_changed`, so that no tick comes between.
     """
+    # It brings numpy, see routes.py.
+    from pulseboard.http.alert_decision import alert_of
+
     rule = alert_state.load_rule(connection, rule_id=rule_id)
     states = alert_state.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
     if rule is None or not states:

@@ -25,11 +25,9 @@ from pulseboard.contracts.alerts import (
 from pulseboard.contracts.base import UtcTime, format_interval, interval_seconds
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.domain import backtest
 from pulseboard.domain.alerting import NEW, TICK, Instance, LiveRule, limits_of, step, tick_at
 from pulseboard.domain.notifications import labels_of, silenced
 from pulseboard.exceptions import Conflict, InvalidRequest, NotFound
-from pulseboard.http import alert_reads
 from pulseboard.http.access import Reader, Writer
 from pulseboard.settings import settings
 from pulseboard.stores import (
@@ -182,6 +180,9 @@ def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
 @router.post("/rules/{rule_id}/evaluate")
 def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvaluation]:
     """What the rule reads now, and what a tick would make of it. Changes nothing."""
+    # It brings numpy, an eighth of a cold start: lists and histories of alerts don't pay it.
+    from pulseboard.http import alert_reads
+
     at = float(tick_at(time.time()) * TICK)
     with database.connection() as connection:
         live = alert_state.load_rule(connection, rule_id=rule_id)
@@ -231,6 +232,9 @@ def get_alert_history(
 @router.post("/preview")
 def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[AlertPreview]:
     """When the rule would have fired and resolved: the live state machine over raw samples."""
+    from pulseboard.domain import backtest
+    from pulseboard.http import alert_reads
+
     began = time.perf_counter()
     configured = settings()
     _check(body.rule)
@@ -282,6 +286,8 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
 
 def _check(fields: AlertRuleFields) -> None:
     """Refuse what no tick could evaluate. Raises InvalidRequest."""
+    from pulseboard.http import alert_reads
+
     alert_reads.check_query(fields.query)
     raw = settings().retention_raw
     for name in ("duration", "window", "keep_firing_for", "evaluation_delay"):

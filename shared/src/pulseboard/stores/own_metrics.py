@@ -11,7 +11,7 @@ from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.exceptions import PulseboardError
 from pulseboard.observability import logger, record
 from pulseboard.own_metrics import Name, Told
-from pulseboard.stores import database, samples
+from pulseboard.stores import database
 
 
 def note(values: Mapping[str, float]) -> None:
@@ -30,6 +30,9 @@ def write(told: Told) -> None:
 def _store(figures: Mapping[Name, float]) -> None:
     """They are worth less than the work they tell of: no error is raised, and nobody waits for a
     database that is away."""
+    # It brings numpy, an eighth of a cold start, and the first figures are written much later.
+    from pulseboard.stores import samples
+
     batch = Batch(
         series=[SeriesKey.of(name, dict(tags)) for name, tags in figures],
         times=[int(time.time() * 1000)] * len(figures),
