@@ -16,6 +16,7 @@ NODE_MAJOR := $(shell node --version 2>/dev/null | sed 's/^v//; s/\..*//')
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 VENV := .venv/bin
 FRONTEND := $(wildcard frontend/package.json)
+AGENT := frontend/dist/agent/pulseboard-$(shell sed -n 's/^version = "\(.*\)"/\1/p' shared/pyproject.toml)-py3-none-any.whl
 CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
@@ -55,7 +56,14 @@ frontend/dist/index.html: frontend/node_modules/.synced $(shell find frontend/sr
 	@npm run build --prefix frontend --silent
 	@touch $@
 
-frontend: $(if $(FRONTEND),frontend/dist/index.html)
+# The agent's package beside the SPA: hosts install it from the Pulseboard that they send to.
+$(AGENT): frontend/dist/index.html $(shell find shared/src -type f -not -name '*.pyc' 2>/dev/null) shared/pyproject.toml | .venv/.synced
+	@rm -rf frontend/dist/agent
+	@"$(UV)" build --wheel --quiet --out-dir frontend/dist/agent shared
+	@rm -f frontend/dist/agent/.gitignore
+	@touch $@
+
+frontend: $(if $(FRONTEND),frontend/dist/index.html $(AGENT))
 
 install: .venv/.synced infra/local/node_modules/.synced $(if $(FRONTEND),frontend/node_modules/.synced) ## Install what is needed, into this folder only
 

@@ -1,7 +1,12 @@
 """What a newcomer does in the first minutes, in Chromium, on the whole local stack."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -39,3 +44,24 @@ def test_a_key_is_made_shown_once_and_revoked(page: Page) -> None:
     page.get_by_role("button", name="Revoke web servers").click()
     page.get_by_role("button", name="Revoke for good").click()
     expect(page.get_by_role("cell", name="Revoked", exact=True)).to_be_visible()
+
+
+def test_hosts_install_the_agent_from_the_pulseboard_they_send_to(
+    stack: dict[str, str], tmp_path: Path
+) -> None:
+    snippet = Path(__file__).parents[2] / "docs" / "agents" / "snippets" / "agent.sh"
+    name = snippet.read_text().partition("/agent/")[2].partition("'")[0]
+    wheel = tmp_path / name
+    wheel.write_bytes(httpx.get(f"{stack['url']}/agent/{name}", trust_env=False).content)
+    # Python reads a wheel as it lies, so this runs what the package holds and not the work tree.
+    ran = subprocess.run(
+        [sys.executable, "-c", "import pulseboard.agent.cli as c; print(c.__file__); c.app()",
+         "agent", "--dry-run"],
+        env={**os.environ, "PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert str(wheel) in ran.stdout
+    assert "cpu_usage_percent" in ran.stdout

@@ -1,3 +1,3 @@
-pip install 'pulseboard[agent]'
+pip install 'pulseboard[agent] @ https://pulseboard.example.com/agent/pulseboard-0.1.0-py3-none-any.whl'
 export PULSEBOARD_API_KEY=pb_YOUR_KEY
 pulseboard agent --url https://pulseboard.example.com
