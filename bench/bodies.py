@@ -71,3 +71,20 @@ def remote_write(rows: Sequence[Row]) -> bytes:
         sample = b"\x09" + struct.pack("<d", value) + b"\x10" + varint(time)
         made.append(field(1, labels + field(2, sample)))
     return bytes(cramjam.snappy.compress_raw(b"".join(made)))
+
+
+def otlp(rows: Sequence[Row]) -> bytes:
+    """An ExportMetricsServiceRequest: a gauge for each metric, a point for each row."""
+    points: dict[str, list[bytes]] = {}
+    for name, tags, time, value in rows:
+        attributes = b"".join(
+            field(7, field(1, key.encode()) + field(2, field(1, text.encode())))
+            for key, text in tags.items()
+        )
+        head = b"\x19" + struct.pack("<Q", time * 1_000_000) + b"\x21" + struct.pack("<d", value)
+        points.setdefault(name, []).append(field(1, head + attributes))
+    metrics = [
+        field(2, field(1, name.encode()) + field(5, b"".join(found)))
+        for name, found in points.items()
+    ]
+    return field(1, field(2, b"".join(metrics)))

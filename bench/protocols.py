@@ -3,6 +3,7 @@
 A request holds one sample of each series, as agents send them. It comes with a real API key
 through the whole application and ends in committed rows; the bare COPY writes as many rows of the
 same series and values, packed before the clock starts. Both take turns, on the same database.
+Of each the fastest round counts: what else the machine does only ever adds.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from uuid import uuid4
 
 import httpx
@@ -21,7 +21,7 @@ from functions.dev import api
 from pulseboard.contracts.auth import Role, Scope
 from pulseboard.domain import ingest
 from pulseboard.domain.batch import Batch
-from pulseboard.domain.protocols import influx, remote_write
+from pulseboard.domain.protocols import influx, otlp, remote_write
 from pulseboard.domain.protocols.datadog.payloads import decode_series
 from pulseboard.http.accepting import limits, recognised
 from pulseboard.http.body import inflate, inflate_any
@@ -29,7 +29,7 @@ from pulseboard.stores import api_keys, database, samples, series, users
 
 METRICS = 10
 HOSTS = 1_000
-ROUNDS = 12
+ROUNDS = 24
 WARM = 2
 _INFLATED = 16 * 1024 * 1024
 
@@ -52,6 +52,19 @@ PROTOCOLS = [
         {"Content-Type": "application/json"},
         bodies.json_points,
         lambda body, now: ingest.parse(body, now=now, limits=limits()),
+    ),
+    Protocol(
+        "OTLP",
+        "/v1/metrics",
+        {"Content-Type": "application/x-protobuf"},
+        bodies.otlp,
+        lambda body, now: otlp.from_protobuf(
+            body,
+            now=now,
+            limits=limits(),
+            choice=otlp.Choice(()),
+            recognised=recognised("otlp"),
+        ),
     ),
     Protocol(
         "remote write",
@@ -118,11 +131,11 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
 
 
 def _report(protocol: Protocol, measured: Measured, rows: int) -> None:
-    whole, bare = median(measured.whole), median(measured.bare)
-    decode, resolve = median(measured.decode), median(measured.resolve)
+    whole, bare = min(measured.whole), min(measured.bare)
+    decode, resolve = min(measured.decode), min(measured.resolve)
     ratio, share = bare / whole, (decode + resolve) / whole
     print(
-        f"{protocol.name:14}{rows / whole:10,.0f} {rows / median(measured.cpu):10,.0f}"
+        f"{protocol.name:14}{rows / whole:10,.0f} {rows / min(measured.cpu):10,.0f}"
         f" {rows / bare:10,.0f} {ratio:6.2f} {decode / whole:7.0%} {resolve / whole:8.0%}"
         f" {1 - share:6.0%}"
     )

@@ -17,6 +17,7 @@ from functions.dashboards.routes import router as dashboards
 from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
+from functions.ingest.otlp import router as otlp
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
@@ -41,6 +42,7 @@ def api() -> FastAPI:
             auth,
             ingest,
             remote_write,
+            otlp,
             influx,
             datadog,
             collectd,

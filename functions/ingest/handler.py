@@ -3,8 +3,9 @@
 from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
+from functions.ingest.otlp import router as otlp
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router
 from pulseboard.http.aws import lambda_handler
 
-handler = lambda_handler([router, remote_write, influx, datadog, collectd])
+handler = lambda_handler([router, remote_write, otlp, influx, datadog, collectd])

@@ -15,6 +15,7 @@ from functions.dashboards.routes import router as dashboards_router
 from functions.ingest.collectd import router as collectd_router
 from functions.ingest.datadog import router as datadog_router
 from functions.ingest.influx import router as influx_router
+from functions.ingest.otlp import router as otlp_router
 from functions.ingest.remote_write import router as remote_write_router
 from functions.ingest.routes import router as ingest_router
 from functions.query.routes import router as query_router
@@ -51,6 +52,7 @@ def test_every_route_but_the_open_ones_declares_access() -> None:
         dashboards_router,
         ingest_router,
         remote_write_router,
+        otlp_router,
         influx_router,
         datadog_router,
         collectd_router,

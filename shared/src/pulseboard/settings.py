@@ -75,6 +75,18 @@ class Settings(BaseSettings):
     ingest_max_ahead: int = Field(
         default=600, ge=0, description="How far ahead of the clock a sample may be."
     )
+    otlp_resource_attributes: str = Field(
+        default="service.name,service.namespace,service.instance.id,host.name,"
+        "deployment.environment,deployment.environment.name,k8s.cluster.name,k8s.namespace.name,"
+        "k8s.pod.name,cloud.region",
+        description="Attributes of an OpenTelemetry resource that become tags, between commas; a "
+        "point's own attributes all do.",
+    )
+    otlp_scope: bool = Field(
+        default=False,
+        description="Make tags of an OpenTelemetry scope too, `otel.scope.name` and "
+        "`otel.scope.version`.",
+    )
     series_map_size: int = Field(
         default=200_000, ge=100, description="Series ids that one process remembers."
     )

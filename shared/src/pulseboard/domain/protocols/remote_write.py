@@ -19,7 +19,12 @@ from cramjam import DecompressionError, snappy
 
 from pulseboard.contracts.metrics import MetricType
 from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey, Window
-from pulseboard.domain.protocols.names import key_problem, name_problem, value_problem
+from pulseboard.domain.protocols.names import (
+    key_problem,
+    name_problem,
+    tag_value,
+    value_problem,
+)
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.domain.protocols.wire import (
     BYTES,
@@ -195,11 +200,10 @@ class _Reader:
         said = message(self._data, begin, end, _METADATA_FIELDS)
         family = said.get("family", "")
         kind = _TYPES.get(said.get("type", 0), MetricType.UNKNOWN)
+        unit, text = tag_value(said.get("unit", "")), tag_value(said.get("help", ""))
         for suffix, part in _SUFFIXES.get(kind, {"": kind}).items():
             if name_problem(family + suffix) is None:
-                self.batch.descriptions[family + suffix] = Description(
-                    part, said.get("unit", ""), said.get("help", "")
-                )
+                self.batch.descriptions[family + suffix] = Description(part, unit, text)
 
     def _series(self, begin: int, end: int) -> None:
         data, position = self._data, begin

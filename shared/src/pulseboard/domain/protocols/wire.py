@@ -166,3 +166,21 @@ def _packed(data: bytes, start: int, stop: int, kind: str) -> Iterator[float | i
         yield _number(value, kind)
     if position != stop:
         raise WireError("packed integers pass their end")
+
+
+def encoded_varint(number: int, value: int) -> bytes:
+    """A field that holds an unsigned integer."""
+    return _varint(number << 3 | VARINT) + _varint(value)
+
+
+def encoded_text(number: int, content: bytes) -> bytes:
+    """A field that holds text, bytes or a message."""
+    return _varint(number << 3 | BYTES) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    made = bytearray()
+    while value > 0x7F:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*made, value])

@@ -1,0 +1,115 @@
+"""OpenTelemetry metrics over HTTP: https://opentelemetry.io/docs/specs/otlp/#otlphttp.
+
+    Content-Type              read as
+    application/x-protobuf    ExportMetricsServiceRequest in protocol buffers
+    application/json          the same in JSON
+    any other, or none        415
+
+Answers are in the request's encoding: an ExportMetricsServiceResponse, or a google.rpc.Status.
+"""
+
+from collections.abc import Callable, Coroutine
+from functools import lru_cache
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from pydantic_core import to_json
+
+from pulseboard.domain.protocols import otlp
+from pulseboard.domain.protocols.wire import encoded_text, encoded_varint
+from pulseboard.exceptions import PulseboardError, RateLimited, Unavailable, UnsupportedMediaType
+from pulseboard.http.accepting import limits, now, recognised, store
+from pulseboard.http.access import Pusher
+from pulseboard.http.body import RawBody, inflate
+from pulseboard.http.media import check_encoding, media_type
+from pulseboard.settings import settings
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_DECODERS = {PROTOBUF: otlp.from_protobuf, JSON: otlp.from_json_text}
+# Status codes of gRPC: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+_INTERNAL = 13
+_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 413: 3, 415: 3, 429: 8, 503: 14}
+
+
+class OtlpRoute(APIRoute):
+    """A route whose known errors are google.rpc.Status, those of its dependencies too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except PulseboardError as error:
+                return _status(request, error)
+
+        return handle
+
+
+router = APIRouter(tags=["metrics"], route_class=OtlpRoute)
+
+
+@router.post("/v1/metrics", include_in_schema=False)
+def export_metrics(caller: Pusher, request: Request, body: RawBody) -> Response:
+    """Store an ExportMetricsServiceRequest; what can't be stored is a partial success."""
+    encoding, _ = media_type(request)
+    decode = _DECODERS.get(encoding)
+    if decode is None:
+        raise UnsupportedMediaType(
+            f'OpenTelemetry metrics are {PROTOBUF} or {JSON}, not "{encoding[:80]}".'
+        )
+    check_encoding(request, ["gzip"])
+    batch = decode(
+        inflate(body, limit=settings().ingest_max_inflated_bytes),
+        now=now(),
+        limits=limits(),
+        choice=_choice(),
+        recognised=recognised("otlp"),
+    )
+    refused, points = batch.rejected, set(batch.places)
+    store(batch, caller=caller)
+    refused += len(points.difference(batch.places))
+    return Response(
+        _response(encoding, refused, "; ".join(_reasons(batch.issues))), media_type=encoding
+    )
+
+
+@lru_cache(maxsize=1)
+def _choice_of(attributes: str, scope: bool) -> otlp.Choice:
+    names = frozenset(name.strip() for name in attributes.split(",") if name.strip())
+    return otlp.Choice(names, scope)
+
+
+def _choice() -> otlp.Choice:
+    return _choice_of(settings().otlp_resource_attributes, settings().otlp_scope)
+
+
+def _reasons(issues: list[Any]) -> list[str]:
+    return list(dict.fromkeys(issue.message for issue in issues))[:3]
+
+
+def _response(encoding: str, rejected: int, reason: str) -> bytes:
+    if encoding == JSON:
+        # 64-bit integers are text in protocol buffers' JSON.
+        partial = {"rejectedDataPoints": str(rejected), "errorMessage": reason}
+        return to_json({"partialSuccess": partial} if rejected else {})
+    if not rejected:
+        return b""
+    return encoded_text(1, encoded_varint(1, rejected) + encoded_text(2, reason.encode()))
+
+
+def _status(request: Request, error: PulseboardError) -> Response:
+    encoding = JSON if media_type(request)[0] == JSON else PROTOBUF
+    code = _CODES.get(error.status, _INTERNAL)
+    content = (
+        to_json({"code": code, "message": error.message})
+        if encoding == JSON
+        else encoded_varint(1, code) + encoded_text(2, error.message.encode())
+    )
+    headers = {}
+    if isinstance(error, RateLimited | Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(content, status_code=error.status, media_type=encoding, headers=headers)

@@ -1,0 +1,112 @@
+"""OpenTelemetry metrics over HTTP into a real database: by hand, and by OpenTelemetry's SDK."""
+
+import gzip
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+
+from functions.dev import api
+from pulseboard.settings import settings
+from pulseboard.stores import database
+from tests import otlp_messages as make
+
+pytestmark = pytest.mark.integration
+URL = "/v1/metrics"
+PROTOBUF, JSON = {"Content-Type": "application/x-protobuf"}, {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def agent(ingest_key: str) -> Iterator[TestClient]:
+    """A caller with a real key and no cookie."""
+    headers = {"Authorization": f"Bearer {ingest_key}", **PROTOBUF}
+    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
+        yield caller
+
+
+def rows(text: str) -> list[Any]:
+    with database.connection() as connection:
+        return connection.execute(text.encode()).fetchall()
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def good(name: str = "m", value: float = 1.5) -> Any:
+    return make.gauge(name, [make.number(now(), value, {"a": "x"})], unit="s", description="M.")
+
+
+def test_both_encodings_plain_and_gzip(agent: TestClient) -> None:
+    for number, (headers, encode) in enumerate(
+        [(PROTOBUF, make.as_protobuf), (JSON, make.as_json)] * 2
+    ):
+        body = encode(make.request(good(f"m{number}"), resource={"service.name": "shop"}))
+        packed = gzip.compress(body) if number > 1 else body
+        more = {"Content-Encoding": "gzip"} if number > 1 else {}
+        answer = agent.post(URL, content=packed, headers={**headers, **more})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == headers["Content-Type"]
+        assert answer.content == (b"" if headers is PROTOBUF else b"{}")
+    assert rows(
+        "select d.name, d.unit, d.description, d.type, s.tags, r.value from metrics_raw r"
+        " join metric_series s on s.id = r.series_id"
+        " join metric_definitions d on d.id = s.metric_id order by d.name"
+    ) == [(f"m{n}", "s", "M.", "gauge", {"a": "x", "service.name": "shop"}, 1.5) for n in range(4)]
+
+
+def test_what_is_refused_is_a_partial_success(
+    agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "2")
+    settings.cache_clear()
+    message = make.request(
+        make.exponential("e", now()),
+        make.gauge("many", [make.number(now(), 1, {"user": str(n)}) for n in range(5)]),
+    )
+    answer = agent.post(URL, content=make.as_protobuf(message))
+    assert answer.status_code == 200
+    partial = ExportMetricsServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_data_points == 4
+    assert "exponential histogram" in partial.error_message
+    assert 'the tag "user"' in partial.error_message
+    answer = agent.post(URL, content=make.as_json(message), headers=JSON)
+    assert answer.json()["partialSuccess"]["rejectedDataPoints"] == "4"
+
+
+def _status(content: bytes) -> tuple[int, str]:
+    found: Any = Status.FromString(content)
+    return found.code, found.message
+
+
+def test_errors_are_a_status_in_the_encoding_of_the_request(agent: TestClient) -> None:
+    answer = agent.post(URL, content=b"\x0a\x05")
+    assert (answer.status_code, _status(answer.content)[0]) == (400, 3)
+    assert "ExportMetricsServiceRequest" in _status(answer.content)[1]
+    answer = agent.post(URL, content=b"[]", headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (400, 3)
+    answer = agent.post(URL, content=b"", headers={"Authorization": "Bearer pb_wrong"})
+    assert (answer.status_code, _status(answer.content)[0]) == (401, 16)
+    answer = agent.post(URL, content=b"", headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 415
+    answer = agent.post(URL, content=b"", headers={"Content-Encoding": "zstd"})
+    assert answer.status_code == 415
+
+
+def test_database_down_is_503_with_retry_after(
+    agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
+    settings.cache_clear()
+    database.close()
+    answer = agent.post(URL, content=make.as_protobuf(make.request(good())))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert _status(answer.content)[0] == 14
