@@ -21,7 +21,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
+.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -186,5 +186,16 @@ bench: install ## Measure, where benchmarks are there
 bench-ui: install frontend chromium ## Measure the web app in Chromium
 	$(VENV)/python -m bench.ui
 
+.venv-fuzz/.synced: uv.lock pyproject.toml | .venv/.synced
+	@echo "· fuzzer"
+	@UV_PROJECT_ENVIRONMENT=.venv-fuzz "$(UV)" sync --frozen --quiet --no-default-groups --group fuzz --python "$(PYTHON)"
+	@touch $@
+
+FUZZED = remote_write otlp otlp_json influx datadog datadog_json collectd json
+
+fuzz: .venv-fuzz/.synced ## Fuzz each decoder for SECONDS=30, guided by coverage
+	@for name in $(FUZZED); do echo "· $$name"; \
+	  .venv-fuzz/bin/python -m tests.fuzz $$name -max_total_time=$(or $(SECONDS),30) -rss_limit_mb=1500 -timeout=10 -verbosity=0 -print_final_stats=1; done
+
 clean: ## Remove what was installed and built; keeps the data in .local/
-	rm -rf .venv .uv cdk.out layers/build infra/node_modules infra/local/node_modules frontend/node_modules frontend/dist
+	rm -rf .venv .venv-fuzz .uv cdk.out layers/build infra/node_modules infra/local/node_modules frontend/node_modules frontend/dist

@@ -3,6 +3,7 @@ import collectd from '../../../../docs/agents/snippets/collectd.conf?raw'
 import curl from '../../../../docs/agents/snippets/curl.sh?raw'
 import datadog from '../../../../docs/agents/snippets/datadog.yaml?raw'
 import influxdb from '../../../../docs/agents/snippets/influxdb.py?raw'
+import opentelemetry from '../../../../docs/agents/snippets/opentelemetry.yaml?raw'
 import prometheus from '../../../../docs/agents/snippets/prometheus.yml?raw'
 import python from '../../../../docs/agents/snippets/send.py?raw'
 import telegraf from '../../../../docs/agents/snippets/telegraf.conf?raw'
@@ -40,6 +41,14 @@ export const AGENTS: Agent[] = [
     where: 'Add this to prometheus.yml:',
     text: prometheus,
     after: 'Then reload it: systemctl reload prometheus.',
+  },
+  {
+    id: 'opentelemetry',
+    name: 'OpenTelemetry',
+    about: 'A second exporter of the Collector you run, by OTLP over HTTP.',
+    where: "Add this to the Collector's configuration, beside the exporters it has:",
+    text: opentelemetry,
+    after: 'Then restart it. An SDK sends without a Collector too: see the documentation.',
   },
   {
     id: 'telegraf',
