@@ -65,6 +65,25 @@ def test_samples_ends_and_descriptions_are_stored_and_a_replay_changes_nothing(
     ) == [("counter", "m", "All m.")]
 
 
+def test_a_series_without_a_value_is_marked_once_an_hour(agent: TestClient) -> None:
+    begin = now() - 7_200_000
+    minutes = [
+        *((n, math.nan) for n in (0, 1, 2, 59, 61)),
+        (70, 5.0),
+        (71, math.nan),
+        (72, math.nan),
+    ]
+    for minute, value in minutes:
+        body = write_request((UP, [(begin + minute * 60_000, value)]))
+        assert agent.post(URL, content=body).status_code == 204
+    marks = rows(
+        "select round((extract(epoch from time) * 1000 - %s) / 60000)::int from series_end"
+        " order by time",
+        begin,
+    )
+    assert marks == [(0,), (61,), (71,)]
+
+
 def test_metadata_that_comes_before_its_metric_is_taken_when_it_comes_again(
     agent: TestClient,
 ) -> None:

@@ -237,15 +237,32 @@ def _binary(rows: _Rows) -> bytes:
 
 def _end(connection: psycopg.Connection[Any], batch: Batch, ids: dict[bytes, int]) -> None:
     ends = sorted({(ids[key.identity], time) for key, time in batch.ends})
-    # Served by series_end_pkey.
+    # A series that has ended already needs no second mark within the hour: one that has no value
+    # (a quantile without observations) is sent as ended with each scrape.
+    # Served by series_end_pkey and metrics_raw_series_time, in the chunks since `oldest`.
     connection.execute(
         """
         insert into series_end (series_id, time)
-        select w.id, to_timestamp(w.milliseconds / 1000.0::float8)
-        from unnest(%s::integer[], %s::bigint[]) as w (id, milliseconds)
+        select w.id, at.time
+        from unnest(%(ids)s::integer[], %(milliseconds)s::bigint[]) as w (id, milliseconds)
+        cross join lateral (select to_timestamp(w.milliseconds / 1000.0::float8) as time) as at
+        where not exists (
+          select from series_end e
+          where e.series_id = w.id and e.time < at.time
+            and e.time > at.time - interval '1 hour'
+            and not exists (
+              select from metrics_raw r
+              where r.series_id = w.id and r.time > e.time and r.time < at.time
+                and r.time > to_timestamp(%(oldest)s)
+            )
+        )
         on conflict do nothing
         """,
-        ([series_id for series_id, _ in ends], [time for _, time in ends]),
+        {
+            "ids": [series_id for series_id, _ in ends],
+            "milliseconds": [time for _, time in ends],
+            "oldest": min(time for _, time in ends) / 1000 - 3600,
+        },
     )
 
 
