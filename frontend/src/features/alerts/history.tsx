@@ -9,7 +9,7 @@ import { SilenceMenu } from './silence-menu'
 import { Severity, StateBadge } from './state-badge'
 import { formatAlertValue, lasted, POLL, tagsText } from './words'
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 const PAGE = 50
 
 /** What fired and why it began and ended: of one rule, or of all. */
@@ -39,6 +39,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                   'Lasted',
                   'Actions',
                 ]}
+                wide={ruleId ? ['Ended', 'Lasted'] : ['Series', 'Ended', 'Lasted']}
               />
               <tbody>
                 {data.map((event) => (
