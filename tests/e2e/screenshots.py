@@ -44,12 +44,18 @@ def pages(board: str) -> dict[str, tuple[str, Callable[[Page], None] | None]]:
         "add-data": ("/add-data?agent=prometheus", None),
         "usage": ("/usage", None),
         "metric-usage": ("/usage/cpu_mode_percent", None),
+        "pulseboard-itself": ("/", _open_itself),
         "status": ("/status", None),
         "api-keys": ("/api-keys", None),
         "users": ("/users", None),
         "account": ("/account", None),
         "not-found": ("/nowhere", None),
     }
+
+
+def _open_itself(page: Page) -> None:
+    page.get_by_role("link", name="Pulseboard itself").first.click()
+    page.wait_for_timeout(2000)
 
 
 def _view_a_panel(page: Page) -> None:
