@@ -29,6 +29,7 @@ def pages(board: str) -> dict[str, tuple[str, Callable[[Page], None] | None]]:
         "board": (board, None),
         "range": (board, lambda page: page.get_by_role("button", name="Time range").click()),
         "panel": (board, _view_a_panel),
+        "inspect": (board, _inspect_a_panel),
         "kiosk": (f"{board}?kiosk=1", None),
         "explore": ("/explore?q=cpu_mode_percent&q=load_1", None),
         "alerts": ("/alerts", None),
@@ -111,6 +112,11 @@ def _something_to_alert(page: Page) -> None:
     page.wait_for_timeout(25_000)
 
 
+def _inspect_a_panel(page: Page) -> None:
+    page.get_by_role("button", name="Menu of Load", exact=True).click()
+    page.get_by_role("menuitem", name="Inspect data").click()
+
+
 def main() -> None:
     """Sign in once, then one browser context a look."""
     state_file, folder, beginning = [*sys.argv[1:], None, None, None][:3]
@@ -145,6 +151,8 @@ def main() -> None:
                     continue
                 page = context.new_page()
                 page.goto(path)
+                # What is still on its way on a busy machine is not what a page looks like.
+                page.wait_for_load_state("networkidle")
                 page.wait_for_timeout(1000)
                 if before:
                     before(page)

@@ -35,14 +35,20 @@ export function Stat({ panel, table }: Props) {
               className="relative flex min-h-13 min-w-0 items-center [container-type:size]"
             >
               {options.sparkline && <Sparkline values={line.values} color={color ?? line.color} />}
-              <p className="relative w-full text-center">
+              <p
+                className={clsx(
+                  'relative w-full text-center',
+                  // Above the line, so that neither is drawn through the other.
+                  options.sparkline && 'pb-[26cqh]',
+                )}
+              >
                 {several && <span className="block truncate text-xs text-muted">{line.label}</span>}
                 <span
                   className={clsx(
                     'leading-tight font-semibold tracking-tight tabular-nums',
                     several
-                      ? 'text-[clamp(1rem,min(14cqw,34cqh),2rem)]'
-                      : 'text-[clamp(1.1rem,min(16cqw,42cqh),3rem)]',
+                      ? 'text-[clamp(1rem,min(14cqw,30cqh),2rem)]'
+                      : 'text-[clamp(1.1rem,min(16cqw,38cqh),3rem)]',
                   )}
                   style={color ? { color: inkOf(color) } : undefined}
                 >
@@ -80,7 +86,7 @@ function Sparkline({ values, color }: { values: (number | null)[]; color: string
     <svg
       viewBox="0 0 100 40"
       preserveAspectRatio="none"
-      className="absolute inset-x-0 bottom-0 h-3/5 w-full"
+      className="absolute inset-x-0 bottom-0 h-2/5 w-full"
       aria-hidden="true"
     >
       <polygon points={`${first},40 ${points.join(' ')} ${last},40`} fill={color} opacity="0.12" />

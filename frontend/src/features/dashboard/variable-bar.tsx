@@ -1,4 +1,4 @@
-import { ChevronDown } from 'lucide-react'
+import { ChevronDown, TriangleAlert } from 'lucide-react'
 import { useState } from 'react'
 import { Button, Select } from '@/components/ui/controls'
 import { Popover } from '@/components/ui/popover'
@@ -27,8 +27,8 @@ export function VariableBar({ variables, onChoose }: Props) {
               <One {...each} label={label} onChoose={choose} />
             )}
             {failure && (
-              <span role="alert" className="text-xs text-danger">
-                {failure}
+              <span role="img" aria-label={failure} title={failure} className="text-danger">
+                <TriangleAlert size={15} aria-hidden="true" />
               </span>
             )}
           </div>
