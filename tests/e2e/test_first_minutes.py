@@ -14,7 +14,13 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/api-keys", "/users", "/status", "/account"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/api-keys", "/users", "/status", "/account"),
+        *("/explore", "/explore?q=load_1", "/metrics/load_1"),
+    ],
+)
 def test_every_page_is_accessible_in_both_themes(
     page: Page, path: str, theme: str, check_accessible: Callable[[Page], None]
 ) -> None:

@@ -151,6 +151,54 @@ def test_the_panel_editor_fills_variables_too(opened: Page) -> None:
     expect(legend(page, "CPU of All")).to_have_count(3)
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_values_are_sorted_mapped_and_coloured_and_readable(
+    page: Page,
+    board: str,
+    stack: dict[str, str],
+    theme: str,
+    check_accessible: Callable[[Page], None],
+) -> None:
+    page.add_init_script(f"localStorage.setItem('pulseboard-theme', '{theme}')")
+    origin = {"Origin": stack["url"]}
+    looks = {
+        "thresholds": [{"value": 1, "color": "green"}, {"value": 40, "color": "orange"}],
+        "mappings": [{"low": 0, "high": 0, "text": "Idle", "color": "sky"}],
+    }
+    panels = [
+        panel("Table", "reading_cpu", (0, 0, 6, 5), type="table", **looks),
+        panel("Stats", "reading_cpu", (6, 0, 6, 5), type="stat", **looks),
+        panel("Gauges", "reading_cpu", (0, 5, 6, 5), type="gauge", **looks),
+        panel(
+            "Mirrored",
+            "reading_cpu",
+            (6, 5, 6, 5),
+            type="area",
+            legend="table",
+            overrides=[{"match": "web-2", "negative": True}],
+        ),
+    ]
+    body = {"name": theme, "settings": {"timeRange": "15m", "refresh": None}, "panels": panels}
+    made = page.request.post("/api/v1/dashboards", data=body, headers=origin)
+    identity = made.json()["data"]["id"]
+    page.goto(f"/dashboards/{identity}")
+    table = region(page, "Table").get_by_role("table")
+    rows = table.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("db.1")
+    expect(rows.first).to_contain_text("Idle")
+    table.get_by_role("button", name="avg").click()
+    expect(table.get_by_role("columnheader", name="avg")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    expect(rows.first).to_contain_text("web-2")
+    expect(region(page, "Stats")).to_contain_text("Idle")
+    expect(region(page, "Gauges").locator("svg.recharts-surface")).to_have_count(3)
+    expect(region(page, "Mirrored").locator("canvas")).to_be_visible()
+    check_accessible(page)
+    page.request.delete(f"/api/v1/dashboards/{identity}", headers=origin)
+
+
 def test_a_long_board_asks_only_for_what_is_near(
     page: Page, board: str, stack: dict[str, str]
 ) -> None:

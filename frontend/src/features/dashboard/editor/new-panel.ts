@@ -1,15 +1,6 @@
-import type { Dashboard, Panel, PanelOptions, PanelQuery } from '@/api/generated/types.gen'
+import type { Dashboard, Panel, PanelOptions } from '@/api/generated/types.gen'
 import { freePlace } from '../edit/layout'
-
-export const NEW_QUERY: PanelQuery = {
-  query: '',
-  aggregation: 'avg',
-  step: null,
-  tags: {},
-  groupBy: null,
-  alias: null,
-  hidden: false,
-}
+import { NEW_QUERY } from './new-query'
 
 const OPTIONS: PanelOptions = {
   unit: null,

@@ -2,7 +2,7 @@ import { CopyPlus, Eye, EyeOff, Plus, Trash2 } from 'lucide-react'
 import { useId, useState } from 'react'
 import type { ApiError, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { Button, Choice, Field } from '@/components/ui/controls'
-import { NEW_QUERY } from './new-panel'
+import { NEW_QUERY } from './new-query'
 import { QueryInput } from './query-input'
 import { QueryProblem } from './query-problem'
 
