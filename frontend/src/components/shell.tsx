@@ -80,7 +80,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
     { to: '/alerts', label: 'Alerts', icon: BellRing },
     { to: '/add-data', label: 'Add data', icon: Plus },
   ] as const
-  // On a narrow screen these stand in a menu.
+  // On a screen that is not wide these stand in a menu.
   const others = [
     { to: '/usage', label: 'Usage', icon: Gauge, shown: true },
     { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },
@@ -109,7 +109,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
                 className={clsx(
                   'flex h-9 items-center gap-2 rounded-md px-2.5 text-muted hover:bg-raised hover:text-text max-sm:px-2',
                   to === '/add-data' && 'font-medium !text-accent',
-                  shownOthers.some((other) => other.to === to) && 'max-lg:hidden',
+                  shownOthers.some((other) => other.to === to) && 'max-xl:hidden',
                 )}
                 activeProps={{ className: 'bg-raised !text-text' }}
                 activeOptions={{ exact: to === '/' }}
@@ -123,7 +123,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
               trigger={
                 <Button
                   look="ghost"
-                  className="w-9 !px-0 text-muted lg:hidden"
+                  className="w-9 !px-0 text-muted xl:hidden"
                   aria-label="More pages"
                 >
                   <Ellipsis size={17} aria-hidden="true" />
@@ -140,14 +140,14 @@ export function Shell({ user, onSearch, children }: ShellProps) {
           <div className="ml-auto flex items-center gap-1">
             <Button
               look="ghost"
-              className="w-9 !px-0 text-muted lg:w-52 lg:justify-start lg:border-line lg:!px-2.5 lg:font-normal"
+              className="w-9 !px-0 text-muted xl:w-32 xl:justify-start xl:border-line xl:!px-2.5 xl:font-normal min-[1400px]:w-52"
               aria-label="Search dashboards, metrics and actions"
               title="Search (/ or Ctrl-K)"
               onClick={onSearch}
             >
               <Search size={16} aria-hidden="true" />
-              <span className="max-lg:hidden">Search</span>
-              <kbd className="ml-auto rounded border border-line px-1.5 font-sans text-xs max-lg:hidden">
+              <span className="max-xl:hidden">Search</span>
+              <kbd className="ml-auto rounded border border-line px-1.5 font-sans text-xs max-xl:hidden">
                 /
               </kbd>
             </Button>
