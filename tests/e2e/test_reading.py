@@ -399,6 +399,7 @@ def test_shortcuts_are_shown_and_obeyed(
     check_accessible(page)
     dialog.get_by_label("Single letters are shortcuts").uncheck()
     page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
     page.keyboard.press("g")
     page.keyboard.press("h")
     expect(page.get_by_role("heading", name="Reading", level=1)).to_be_visible()

@@ -133,7 +133,10 @@ def _work(tasks: list[_Task], now: datetime, began: float) -> None:
         life = settings().query_timeout + 1
         ours = query_cache.lock([task.place for task in open_], seconds=life)
         mine = [task for task, got in zip(open_, ours, strict=True) if got]
-        _read(mine, now, began, deadline)
+        # Who held a lock may have kept the answer and let go since we looked.
+        unread = _from_cache(mine, now, began)
+        query_cache.release([task.place for task in mine if task.outcome is not None])
+        _read(unread, now, began, deadline)
         open_ = [task for task, got in zip(open_, ours, strict=True) if not got]
         while open_ and time.monotonic() < deadline:
             time.sleep(POLL)
