@@ -406,6 +406,7 @@ def test_shortcuts_are_shown_and_obeyed(
     page.keyboard.press("?")
     dialog.get_by_label("Single letters are shortcuts").check()
     page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
     page.keyboard.press("g")
     page.keyboard.press("h")
     expect(page.get_by_role("heading", name="Dashboards", level=1)).to_be_visible()
