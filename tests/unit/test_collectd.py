@@ -75,6 +75,7 @@ def test_nan_is_left_out() -> None:
         ({"plugin": ""}, "no plugin"),
         ({"type": 3}, "texts as host"),
         ({"time": None}, "no time"),
+        ({"time": 1e306}, "no time"),
         ({"time": 1}, "older"),
         ({"time": NOW}, "ahead"),
         ({"host": "x" * 1025}, "1025 characters"),

@@ -129,6 +129,7 @@ def test_distributions_become_five_metrics() -> None:
         ({"points": [[S, float("nan")]]}, "not finite"),
         ({"points": [[float("inf"), 1]]}, "not finite"),
         ({"points": [[S, 10**400]]}, "not finite"),
+        ({"points": [[1e306, 1]]}, "not finite"),
         ({"points": [[NOW, 1]]}, "(seconds) that is more than 600 seconds ahead"),
         ({"points": [[S - 7 * 86_400, 1]]}, "older"),
         ({"tags": "env:prod"}, "array of texts"),

@@ -1,6 +1,7 @@
 """A JSON body from outside, parsed within bounds."""
 
 import re
+from math import isfinite
 from typing import Any
 
 from pydantic_core import from_json
@@ -39,3 +40,25 @@ def parse_json(body: bytes) -> Any:
             f"The body is not valid JSON: {error}.",
             details=[ErrorDetail(field="body", message=str(error))],
         ) from None
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a number of JSON; true and false are none."""
+    return type(value) in (int, float)
+
+
+def finite(value: Any) -> float | None:
+    """A number as a finite float; None for all else."""
+    if not is_number(value):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
+def milliseconds(seconds: Any) -> float | None:
+    """A time in seconds as one in milliseconds, not rounded; None when that is not finite."""
+    moment = finite(seconds)
+    return None if moment is None else finite(moment * 1000)

@@ -11,14 +11,13 @@ has the data sources of its type (types.db): each becomes a sample of the metric
 (a type called as its plugin, a source called "value"). Host and instances are tags.
 """
 
-from math import isfinite
 from typing import Any
 
 from pydantic_core import to_json
 
 from pulseboard.contracts.metrics import MetricType
 from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey, Window
-from pulseboard.domain.json_body import check_structure, parse_json
+from pulseboard.domain.json_body import check_structure, finite, milliseconds, parse_json
 from pulseboard.domain.protocols.names import MAX_NAME, metric_name, tags_from, value_problem
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
@@ -86,7 +85,7 @@ def _take(
         if value is None:
             skipped += 1
             continue
-        number = _number(value)
+        number = finite(value)
         if number is None:
             raise _Bad("must have finite numbers as values")
         if not isinstance(name, str):
@@ -128,17 +127,7 @@ def _key(identity: list[str], source: str, limits: Limits, recognised: Recognise
 
 
 def _milliseconds(seconds: Any) -> int:
-    number = _number(seconds)
-    if number is None:
+    time = milliseconds(seconds)
+    if time is None:
         raise _Bad("has no time in seconds")
-    return round(number * 1000)
-
-
-def _number(value: Any) -> float | None:
-    if type(value) not in (int, float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if isfinite(number) else None
+    return round(time)

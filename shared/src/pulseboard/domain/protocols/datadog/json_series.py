@@ -6,8 +6,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from pulseboard.domain.batch import Batch, Limits, SeriesKey
-from pulseboard.domain.json_body import check_structure, parse_json
-from pulseboard.domain.protocols.datadog.taking import KINDS, SHOWN, Bad, Taking, finite, is_number
+from pulseboard.domain.json_body import check_structure, finite, is_number, parse_json
+from pulseboard.domain.protocols.datadog.taking import KINDS, SHOWN, Bad, Taking
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.exceptions import InvalidRequest
 

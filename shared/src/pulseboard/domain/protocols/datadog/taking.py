@@ -1,11 +1,11 @@
 """Points of Datadog's on their way into a batch, whatever they were written in."""
 
 from collections.abc import Iterable
-from math import isfinite
 from typing import Any
 
 from pulseboard.contracts.metrics import MetricType
 from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey, Window
+from pulseboard.domain.json_body import finite, is_number, milliseconds
 from pulseboard.domain.protocols.names import MAX_NAME, metric_name, tags_from, value_problem
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.exceptions import PayloadTooLarge
@@ -36,11 +36,11 @@ class Taking:
         if not (is_number(seconds) and is_number(value)):
             self.refuse(f'"{key.name}" has a point whose time or value is no number')
             return
-        number, moment = finite(value), finite(seconds)
+        number, moment = finite(value), milliseconds(seconds)
         if number is None or moment is None:
             self.refuse(f'"{key.name}" has a value that is not finite')
             return
-        time = int(moment * 1000)
+        time = int(moment)
         if time not in self.window:
             self.refuse(
                 f'"{key.name}" has a point at {str(seconds)[:24]} (seconds) that '
@@ -121,15 +121,3 @@ class Taking:
             self.batch.descriptions[name] = Description(
                 type=MetricType.GAUGE if kind else MetricType.UNKNOWN, unit=unit, text=text
             )
-
-
-def is_number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
-def finite(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if isfinite(number) else None
