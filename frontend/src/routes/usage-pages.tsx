@@ -21,7 +21,7 @@ export function MetricUsagePage() {
       name={name}
       search={search}
       onSearch={(search) => void navigate({ search, replace: true })}
-      onGone={() => void navigate({ to: '/usage' })}
+      onGone={() => navigate({ to: '/usage' })}
     />
   )
 }

@@ -7,7 +7,11 @@ import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
 import { count } from './amounts'
 
-type Props = { selector: string; onClose: () => void; onDeleted: (metricToo: boolean) => void }
+type Props = {
+  selector: string
+  onClose: () => void
+  onDeleted: (metricToo: boolean) => Promise<void> | void
+}
 
 /** Tells how many series would go, and deletes them if it is still as many. */
 export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
@@ -25,7 +29,8 @@ export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
     onSuccess: async ({ data }) => {
       toast.success(`${count(data.seriesCount)} series are deleted.`)
       onClose()
-      onDeleted(data.metricDeleted)
+      // First away from the page of a metric that is gone: what it shows would be asked for again.
+      await onDeleted(data.metricDeleted)
       await cache.invalidateQueries()
     },
     meta: { silent: true },

@@ -24,7 +24,7 @@ type Props = {
   search: MetricUsageSearch
   onSearch: (search: MetricUsageSearch) => void
   /** The metric is no more. */
-  onGone: () => void
+  onGone: () => Promise<void>
 }
 
 /** One metric: which tags multiply its series, which series there are, and deleting them. */
