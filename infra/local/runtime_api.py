@@ -148,11 +148,13 @@ def running(
     snap_start: bool = False,
     task: Path = ROOT,
     alone: bool = False,
+    python: str = sys.executable,
 ) -> Iterator[Instance]:
     """A function under Amazon's client, its code in `task` and its layers on `path`.
 
     It gets this process's `PATH` and the `environment`, and nothing else; it ends with the block.
     When `alone`, no package of this environment is in its reach but those that Lambda has too.
+    `python` is an interpreter of this one's version.
     """
     with _Api(name) as api, tempfile.TemporaryDirectory(prefix="pulseboard-runtime-") as scratch:
         if alone:
@@ -176,7 +178,7 @@ def running(
         api.began = time.perf_counter()
         process = subprocess.Popen(
             [
-                sys.executable,
+                python,
                 *(["-S"] if alone else []),
                 "-m",
                 "awslambdaric",

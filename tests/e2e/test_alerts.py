@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.receiver import Received, receiving, wait
 
@@ -143,8 +143,7 @@ def test_what_fires_is_silenced_copied_filtered_and_switched_in_bulk(
     page.get_by_role("link", name="Duplicate").click()
     expect(page.get_by_label("Name")).to_have_value("e2e fires (copy)")
     page.get_by_role("button", name="Save rule").click()
-    expect(page.get_by_role("heading", name="e2e fires (copy)")).to_be_visible()
-    page.goto("/alerts")
+    expect(page.get_by_role("link", name="e2e fires (copy)")).to_be_visible()
     page.get_by_label("Search rules").fill("team=e2e")
     expect(page.get_by_role("checkbox", name="Enable e2e fires")).to_have_count(2)
     page.get_by_role("checkbox", name="Choose all rules").check()
@@ -177,6 +176,7 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
     expect(page.get_by_text(re.compile("It would have fired"))).to_be_visible()
     check_accessible(page)
     page.get_by_role("button", name="Save rule").click()
+    page.get_by_role("button", name="Open", exact=True).click()
     expect(page.get_by_role("heading", name="Any CPU at all")).to_be_visible()
     page.get_by_role("button", name="Evaluate now").click()
     expect(page.get_by_text(re.compile("nothing was changed"))).to_be_visible()
@@ -189,6 +189,42 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
     page.get_by_role("menuitem", name="Delete…").click()
     page.get_by_role("button", name="Delete the rule").click()
     expect(page.get_by_role("link", name="Any CPU at all")).to_have_count(0)
+
+
+def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(page: Page) -> None:
+    held: list[Route] = []
+    page.route(
+        "**/api/v1/alerts/rules",
+        lambda route: held.append(route) if route.request.method == "POST" else route.continue_(),
+    )
+    page.goto("/alerts/new")
+    page.get_by_label("Name").fill("Hasty")
+    page.get_by_label("Query").fill("sum(hasty")
+    page.get_by_label("Threshold").fill("7")
+    page.get_by_role("button", name="Save rule").click()
+    row = page.get_by_role("row", name="Hasty")
+    expect(row).to_contain_text("Saving…")
+    held.pop().continue_()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Back to the rule").click()
+    expect(page.get_by_role("alert").filter(has_text="Not saved")).to_be_visible()
+    expect(page.get_by_label("Threshold")).to_have_value("7")
+    page.get_by_label("Query").fill("sum(hasty)")
+    page.get_by_role("button", name="Save rule").click()
+    expect(row).to_contain_text("Saving…")
+    held.pop().continue_()
+    expect(page.get_by_role("link", name="Hasty", exact=True)).to_be_visible()
+    expect(row).to_have_count(1)
+    expect(row).not_to_contain_text("Saving…")
+    page.get_by_role("link", name="Edit Hasty").click()
+    page.get_by_label("Threshold").fill("8")
+    page.get_by_label("Query").fill("sum(hasty")
+    page.get_by_role("button", name="Save rule").click()
+    page.get_by_role("button", name="Back to the rule").click()
+    expect(page.get_by_label("Threshold")).to_have_value("8")
+    page.get_by_label("Query").fill("sum(hasty)")
+    page.get_by_role("button", name="Save rule").click()
+    expect(page.get_by_text("last > 8 for 1m")).to_be_visible()
 
 
 def test_what_the_server_refuses_is_taken_back(

@@ -1,10 +1,9 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { useLocation, useNavigate } from '@tanstack/react-router'
 import { History as HistoryIcon } from 'lucide-react'
 import { type FormEvent, useDeferredValue, useState } from 'react'
 import { toast } from 'sonner'
 import {
-  createAlertRuleMutation,
   getAlertRuleOptions,
   listMetricsOptions,
   previewAlertRuleMutation,
@@ -12,7 +11,7 @@ import {
 import type { AlertRule } from '@/api/generated/types.gen'
 import { zCreateAlertRule } from '@/api/generated/zod.gen'
 import { Button, Card, Choice, Failure, Field, Page, Skeleton } from '@/components/ui/controls'
-import { isApiError, messageOf } from '@/lib/errors'
+import { messageOf } from '@/lib/errors'
 import { problemsOf } from '@/lib/problems'
 import { intervalMs } from '@/lib/time-range'
 import type { NewRuleSearch } from './alerts-search'
@@ -20,7 +19,7 @@ import { BacktestResult } from './backtest-result'
 import { bodyOf, draftOf, EMPTY_DRAFT, type RuleDraft } from './rule-draft'
 import { RuleNotice } from './rule-notice'
 import { ThresholdChart } from './threshold-chart'
-import { useRuleChanges } from './use-rules'
+import { detailsOf, useSaveRule } from './use-save-rule'
 import { CONDITIONS, readLabels, SEVERITIES } from './words'
 
 const REDUCERS = ['last', 'avg', 'min', 'max', 'sum'] as const
@@ -75,19 +74,20 @@ function Waiting({
 
 /** A rule, new or kept, beside its live chart and a backtest of it. */
 function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: RuleDraft }) {
-  const [draft, setDraft] = useState<RuleDraft>(() => (rule ? draftOf(rule) : begin))
-  const [problems, setProblems] = useState<Record<string, string>>({})
+  const refused = useLocation({ select: ({ state }) => state.refused })
+  const [draft, setDraft] = useState<RuleDraft>(
+    () => refused?.draft ?? (rule ? draftOf(rule) : begin),
+  )
+  const [problems, setProblems] = useState<Record<string, string>>(refused?.problems ?? {})
   const [span, setSpan] = useState('1h')
   const navigate = useNavigate()
-  const cache = useQueryClient()
-  const { update } = useRuleChanges()
+  const save = useSaveRule(rule)
   const query = useDeferredValue(draft.query)
   const metrics = useQuery({
     ...listMetricsOptions({ query: { prefix: /^[\w:.]*/.exec(query)?.[0] ?? '', pageSize: 50 } }),
     placeholderData: (before) => before,
     staleTime: 30_000,
   })
-  const create = useMutation({ ...createAlertRuleMutation(), meta: { silent: true } })
   const preview = useMutation({ ...previewAlertRuleMutation(), meta: { silent: true } })
   const change = (part: Partial<RuleDraft>) => {
     setDraft({ ...draft, ...part })
@@ -106,33 +106,13 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
     return Object.keys(wrong).length === 0 ? body : null
   }
   const failed = (error: unknown) => {
-    if (isApiError(error) && error.details?.length) {
-      setProblems(Object.fromEntries(error.details.map(({ field, message }) => [field, message])))
-    }
+    setProblems(detailsOf(error))
     toast.error(messageOf(error))
   }
   const submit = (event: FormEvent) => {
     event.preventDefault()
     const body = checked()
-    if (!body) return
-    if (rule) {
-      update.mutate(
-        { path: { rule_id: rule.id }, body: { ...body, version: rule.version } },
-        { onSuccess: () => void navigate({ to: '/alerts/$id', params: { id: rule.id } }) },
-      )
-      return
-    }
-    create.mutate(
-      { body },
-      {
-        onError: failed,
-        onSuccess: async ({ data }) => {
-          toast.success('The rule is evaluated from the next tick on.')
-          await cache.invalidateQueries()
-          await navigate({ to: '/alerts/$id', params: { id: data.id } })
-        },
-      },
-    )
+    if (body) save(draft, body)
   }
   const backtest = () => {
     const body = checked()
@@ -163,6 +143,11 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
         noValidate
       >
         <div className="space-y-4">
+          {refused && (
+            <p role="alert" className="rounded-md border border-danger/40 bg-danger/10 p-3 text-sm">
+              Not saved: {refused.message}
+            </p>
+          )}
           <Card className="space-y-4 p-4">
             <Field label="Name" required maxLength={200} placeholder="High CPU" {...text('name')} />
             <Field
@@ -275,7 +260,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
           <RuleNotice draft={draft} problems={problems} change={change} />
           <div className="flex justify-end gap-2">
             <Button onClick={() => void navigate({ to: '/alerts' })}>Cancel</Button>
-            <Button type="submit" look="primary" disabled={create.isPending || update.isPending}>
+            <Button type="submit" look="primary">
               Save rule
             </Button>
           </div>

@@ -8,7 +8,7 @@ import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
 import { type AlertsSearch, filterRules, STATES } from './alerts-search'
 import { Loaded, Names } from './loading'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
-import { useRuleChanges, useRules } from './use-rules'
+import { useComingRules, useRuleChanges, useRules } from './use-rules'
 import { describeRule, SEVERITIES, tagsText } from './words'
 
 type Props = {
@@ -19,6 +19,7 @@ type Props = {
 
 export function RuleList({ canEdit, search, onSearch }: Props) {
   const rules = useRules()
+  const coming = useComingRules()
   const { update, remove } = useRuleChanges()
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
   const [deleting, setDeleting] = useState<AlertRule | null>(null)
@@ -42,7 +43,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
         {({ data }) => {
           const shown = filterRules(data, search)
           const marked = shown.filter(({ id }) => chosen.has(id))
-          return data.length === 0 ? (
+          return data.length === 0 && coming.length === 0 ? (
             <Empty title="No alert rules yet">
               A rule watches a query and tells somebody when its value crosses a threshold.{' '}
               {canEdit && (
@@ -127,6 +128,27 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   </tr>
                 </thead>
                 <tbody>
+                  {coming.map((rule) => (
+                    <tr key={rule.name} aria-busy="true" className="border-t border-line align-top">
+                      {canEdit && <td />}
+                      <td className="px-4 py-3">
+                        <QuietBadge>Saving…</QuietBadge>
+                      </td>
+                      <td className="max-w-[28rem] px-4 py-3">
+                        <span className="font-medium">{rule.name}</span>
+                        <code className="block truncate text-xs text-muted" title={rule.query}>
+                          {rule.query}
+                        </code>
+                      </td>
+                      <td className="px-4 py-3 whitespace-nowrap tabular-nums">
+                        {describeRule({ reducer: 'last', duration: '0s', ...rule })}
+                      </td>
+                      <td className="px-4 py-3">
+                        <Severity value={rule.severity ?? 'warning'} />
+                      </td>
+                      <td colSpan={2} />
+                    </tr>
+                  ))}
                   {shown.map((rule) => (
                     <tr key={rule.id} className="border-t border-line align-top">
                       {canEdit && (
@@ -230,7 +252,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   ))}
                 </tbody>
               </table>
-              {shown.length === 0 && <Empty title="No rule matches" />}
+              {shown.length + coming.length === 0 && <Empty title="No rule matches" />}
             </>
           )
         }}

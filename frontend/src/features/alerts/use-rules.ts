@@ -1,19 +1,32 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useMutationState, useQuery, useQueryClient } from '@tanstack/react-query'
 import {
+  createAlertRuleMutation,
   deleteAlertRuleMutation,
+  getAlertRuleOptions,
   getAlertRulesOptions,
   updateAlertRuleMutation,
 } from '@/api/generated/@tanstack/react-query.gen'
-import type { AlertRule } from '@/api/generated/types.gen'
+import type { AlertRule, CreateAlertRule, CreateAlertRuleData } from '@/api/generated/types.gen'
 import { POLL } from './words'
 
 const all = getAlertRulesOptions({ query: { pageSize: 1000 } })
+const CREATE = ['createAlertRule']
 
 export const useRules = () =>
   useQuery({ ...all, refetchInterval: POLL, refetchIntervalInBackground: false })
 
-/** Changes of a rule are seen at once, and taken back when the server refuses them. */
-export function useRuleChanges() {
+/** Rules on their way to the server, the newest first. */
+export const useComingRules = (): CreateAlertRule[] =>
+  useMutationState({
+    filters: { mutationKey: CREATE, status: 'pending' },
+    select: ({ state }) => (state.variables as CreateAlertRuleData).body,
+  }).reverse()
+
+/**
+ * Changes of a rule are seen at once, and taken back when the server refuses them; that is told
+ * here, but for who is `silent` and tells it otherwise.
+ */
+export function useRuleChanges({ silent = false } = {}) {
   const cache = useQueryClient()
   const show = async (change: (rules: AlertRule[]) => AlertRule[]) => {
     await cache.cancelQueries({ queryKey: all.queryKey })
@@ -25,14 +38,29 @@ export function useRuleChanges() {
     if (context?.before) cache.setQueryData(all.queryKey, context.before as never)
   }
   const settle = () => cache.invalidateQueries()
+  const create = useMutation({
+    ...createAlertRuleMutation(),
+    mutationKey: CREATE,
+    meta: { silent },
+    onSuccess: ({ data }) => {
+      // In its place before `useComingRules` lets it go, so that it is listed throughout.
+      cache.setQueryData(
+        all.queryKey,
+        (before) => before && { ...before, data: [data, ...before.data] },
+      )
+      void settle()
+    },
+  })
   const update = useMutation({
     ...updateAlertRuleMutation(),
-    onMutate: ({ body, path }) =>
-      show((rules) =>
-        rules.map((rule) =>
-          rule.id === path.rule_id ? ({ ...rule, ...given(body) } as AlertRule) : rule,
-        ),
-      ),
+    meta: { silent },
+    onMutate: async ({ body, path }) => {
+      const changed = <Rule extends AlertRule>(rule: Rule) => ({ ...rule, ...given(body) }) as Rule
+      const { queryKey } = getAlertRuleOptions({ path })
+      await cache.cancelQueries({ queryKey })
+      cache.setQueryData(queryKey, (before) => before && { ...before, data: changed(before.data) })
+      return show((rules) => rules.map((rule) => (rule.id === path.rule_id ? changed(rule) : rule)))
+    },
     onError: (_error, _variables, context) => back(context),
     onSettled: settle,
   })
@@ -42,7 +70,7 @@ export function useRuleChanges() {
     onError: (_error, _variables, context) => back(context),
     onSettled: settle,
   })
-  return { update, remove }
+  return { create, update, remove }
 }
 
 /** Without what was left out, and without the version, which the server raises. */

@@ -1,0 +1,66 @@
+import { useNavigate } from '@tanstack/react-router'
+import { toast } from 'sonner'
+import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
+import { isApiError, messageOf } from '@/lib/errors'
+import type { RuleDraft } from './rule-draft'
+import { useRuleChanges } from './use-rules'
+
+/** A draft that the server refused, for the editor to go on with. */
+export type RefusedRule = { draft: RuleDraft; message: string; problems: Record<string, string> }
+
+declare module '@tanstack/react-router' {
+  interface HistoryState {
+    refused?: RefusedRule
+  }
+}
+
+/** What an error says of single fields, by the field's name. */
+export const detailsOf = (error: unknown): Record<string, string> =>
+  Object.fromEntries(
+    (isApiError(error) ? (error.details ?? []) : []).map(({ field, message }) => [field, message]),
+  )
+
+/**
+ * Saves what the editor holds, a new rule or a change of `rule`, and leaves the editor at once.
+ * What the server refuses is taken back, told, and can be opened in the editor again.
+ */
+export function useSaveRule(rule?: AlertRule) {
+  const navigate = useNavigate()
+  const { create, update } = useRuleChanges({ silent: true })
+  const refused = (draft: RuleDraft, error: unknown) => {
+    const message = messageOf(error)
+    const state = { refused: { draft, message, problems: detailsOf(error) } }
+    toast.error(`${draft.name} was not saved. ${message}`, {
+      duration: Number.POSITIVE_INFINITY,
+      action: {
+        label: 'Back to the rule',
+        onClick: () =>
+          void (rule
+            ? navigate({ to: '/alerts/$id/edit', params: { id: rule.id }, state })
+            : navigate({ to: '/alerts/new', state })),
+      },
+    })
+  }
+  return (draft: RuleDraft, body: CreateAlertRule) => {
+    if (rule) {
+      const path = { rule_id: rule.id }
+      void update
+        .mutateAsync({ path, body: { ...body, version: rule.version } })
+        .catch((error: unknown) => refused(draft, error))
+      void navigate({ to: '/alerts/$id', params: { id: rule.id }, replace: true })
+      return
+    }
+    void create.mutateAsync({ body }).then(
+      ({ data }) =>
+        toast.success(`${data.name} is evaluated from the next tick on.`, {
+          action: {
+            label: 'Open',
+            onClick: () => void navigate({ to: '/alerts/$id', params: { id: data.id } }),
+          },
+        }),
+      (error: unknown) => refused(draft, error),
+    )
+    // In the editor's place in the history: going back does not bring a rule that is saved.
+    void navigate({ to: '/alerts', replace: true })
+  }
+}
