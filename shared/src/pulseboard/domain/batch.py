@@ -23,13 +23,18 @@ class Limits:
 
 
 class SeriesKey:
-    """A series before it has an id. `tags` is their canonical form, UTF-8 JSON."""
+    """A series as its sender names it. `tags` is their canonical form, UTF-8 JSON.
 
-    __slots__ = ("identity", "name", "tags")
+    `noted` is where the store of series notes the id, so that who sends the same key again is not
+    looked up again.
+    """
+
+    __slots__ = ("identity", "name", "noted", "tags")
 
     def __init__(self, name: str, tags: bytes) -> None:
         self.identity = identity(name, tags)
         self.name = name
+        self.noted = 0
         self.tags = tags
 
     @classmethod
@@ -73,6 +78,10 @@ class Batch:
     def accepted(self) -> int:
         """Samples and ends that are to be stored."""
         return len(self.times) + len(self.ends)
+
+    def keys(self) -> list[SeriesKey]:
+        """The series of all samples and ends, as often as they come."""
+        return [*self.series, *(key for key, _ in self.ends)] if self.ends else self.series
 
     def wanted(self) -> dict[bytes, SeriesKey]:
         """Each series once, by identity."""

@@ -1,5 +1,6 @@
 """Samples on their way into `metrics_raw`: sorted, by binary COPY."""
 
+from collections.abc import Sequence
 from operator import attrgetter
 from time import time
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.errors import UniqueViolation
 
-from pulseboard.domain.batch import Batch
+from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.domain.spilled import Finished
 from pulseboard.exceptions import Unavailable
 from pulseboard.observability import logger
@@ -55,7 +56,7 @@ _ROW = np.dtype(
     ]
 )
 _EPOCH_2000 = 946_684_800_000
-_identity = attrgetter("identity")
+_noted = attrgetter("noted")
 _finished: Finished | None = None
 
 
@@ -135,41 +136,66 @@ def _write(
     late: Finished | None = None,
 ) -> None:
     for _ in range(_ATTEMPTS):
-        resolved = series.resolve(
-            connection, wanted=batch.wanted(), key_id=key_id, paced=late is None
-        )
-        batch.drop(resolved.refused, errors=settings().ingest_max_errors)
-        current = _store(connection, batch, resolved, late)
-        if current == resolved.generation:
-            break
-        series.forget(current)
+        found = _recalled(batch)
+        if found is None:
+            resolved = series.resolve(
+                connection, keys=batch.keys(), key_id=key_id, paced=late is None
+            )
+            batch.drop(resolved.refused, errors=settings().ingest_max_errors)
+            found = _with_ids(batch, resolved)
+        if found is not None:
+            current = _store(connection, found, late)
+            if current == found.resolved.generation:
+                break
+            series.forget(current)
     else:
         raise Unavailable("Series are being deleted while they are written. Try again.")
-    _after(connection, batch, resolved, key_id)
+    _after(connection, batch, found, key_id)
+
+
+class _Found(NamedTuple):
+    """A batch as rows with the ids of their series, and when these held."""
+
+    resolved: series.Resolved
+    rows: _Rows
+    ends: set[tuple[int, int]]
+    ids: list[int]
+
+
+def _recalled(batch: Batch) -> _Found | None:
+    recalled = series.recall()
+    return recalled and _with_ids(batch, recalled)
+
+
+def _with_ids(batch: Batch, resolved: series.Resolved) -> _Found | None:
+    """None when a key has no id noted, or another batch has noted what holds later."""
+    ids = ids_of(batch.series, resolved)
+    ended = ids_of([key for key, _ in batch.ends], resolved)
+    if ids is None or ended is None:
+        return None
+    at = [time for _, time in batch.ends]
+    ends = set(zip(ended.tolist(), at, strict=True))
+    return _Found(resolved, _rows(batch, ids), ends, [*ids.tolist(), *ended.tolist()])
+
+
+def ids_of(keys: Sequence[SeriesKey], resolved: series.Resolved) -> NDArray[np.int64] | None:
+    """The ids noted on these keys, or None when one is not noted, or was noted otherwise since."""
+    noted = np.fromiter(map(_noted, keys), np.int64, len(keys))
+    return noted & 0xFFFFFFFF if (noted >> 32 == resolved.epoch).all() else None
 
 
 def _store(
-    connection: psycopg.Connection[Any],
-    batch: Batch,
-    resolved: series.Resolved,
-    late: Finished | None,
+    connection: psycopg.Connection[Any], found: _Found, late: Finished | None
 ) -> UUID | None:
     """Write all, or nothing when series have been deleted since; the generation that holds."""
-    rows = _rows(batch, resolved.ids)
     try:
-        return _in_transaction(connection, batch, resolved, rows, copy=True)
+        return _in_transaction(connection, found, copy=True)
     except UniqueViolation:
-        return _in_transaction(connection, batch, resolved, rows, copy=False, late=late)
+        return _in_transaction(connection, found, copy=False, late=late)
 
 
-def _rows(batch: Batch, ids: dict[bytes, int]) -> _Rows:
-    count = len(batch.times)
-    series_ids = map(ids.__getitem__, map(_identity, batch.series))
-    rows = _Rows(
-        np.fromiter(series_ids, np.int64, count),
-        np.array(batch.times, np.int64),
-        np.array(batch.values, np.float64),
-    )
+def _rows(batch: Batch, ids: NDArray[np.int64]) -> _Rows:
+    rows = _Rows(ids, np.array(batch.times, np.int64), np.array(batch.values, np.float64))
     order = np.lexsort((rows.times, rows.series))
     rows = _chosen(rows, order)
     # Equal ones stand in the order in which they came: the last value is kept.
@@ -183,18 +209,17 @@ def _chosen(rows: _Rows, places: NDArray[Any]) -> _Rows:
 
 def _in_transaction(
     connection: psycopg.Connection[Any],
-    batch: Batch,
-    resolved: series.Resolved,
-    rows: _Rows,
+    found: _Found,
     *,
     copy: bool,
     late: Finished | None = None,
 ) -> UUID | None:
     global _finished
+    rows = found.rows
     with connection.transaction():
         row = connection.execute(_BEGIN).fetchone()
         current: UUID | None = row[0] if row else None
-        if current is None or row is None or current != resolved.generation:
+        if current is None or row is None or current != found.resolved.generation:
             return current
         seen = Finished(current, int(row[1]))
         if not len(rows.times):
@@ -213,15 +238,18 @@ def _in_transaction(
                     "values": rows.values.tolist(),
                 },
             )
-        if batch.ends:
-            _end(connection, batch, resolved.ids)
+        if found.ends:
+            _end(connection, found.ends)
     _finished = seen
     return current
 
 
-def packed(batch: Batch, ids: dict[bytes, int]) -> bytes:
-    """What the COPY of a batch sends."""
-    return _binary(_rows(batch, ids))
+def packed(batch: Batch) -> bytes:
+    """What the COPY of a batch of series that are known sends. Raises LookupError for others."""
+    found = _recalled(batch)
+    if found is None:
+        raise LookupError("the ids of the batch's series are not noted")
+    return _binary(found.rows)
 
 
 def _binary(rows: _Rows) -> bytes:
@@ -235,8 +263,8 @@ def _binary(rows: _Rows) -> bytes:
     return b"".join([_HEAD, made.tobytes(), _TAIL])
 
 
-def _end(connection: psycopg.Connection[Any], batch: Batch, ids: dict[bytes, int]) -> None:
-    ends = sorted({(ids[key.identity], time) for key, time in batch.ends})
+def _end(connection: psycopg.Connection[Any], found: set[tuple[int, int]]) -> None:
+    ends = sorted(found)
     # A series that has ended already needs no second mark within the hour: one that has no value
     # (a quantile without observations) is sent as ended with each scrape.
     # Served by series_end_pkey and metrics_raw_series_time, in the chunks since `oldest`.
@@ -269,12 +297,12 @@ def _end(connection: psycopg.Connection[Any], batch: Batch, ids: dict[bytes, int
 def _after(
     connection: psycopg.Connection[Any],
     batch: Batch,
-    resolved: series.Resolved,
+    found: _Found,
     key_id: UUID | None,
 ) -> None:
     late_samples.note(batch, now=time())
     try:
-        series.touch(connection, ids=resolved.ids.values(), key_id=key_id)
+        series.touch(connection, ids=found.ids, key_id=key_id)
         descriptions.note(connection, found=batch.descriptions)
     except psycopg.Error as error:
         # The samples are committed: a late `last_seen` is no reason to have them sent again.

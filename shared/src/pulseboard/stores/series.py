@@ -1,12 +1,13 @@
 """Series: each (metric, tags) has one row and one id, whoever writes it first.
 
-Ids are remembered in the process. A remembered id may outlive its row (a series was deleted, the
-database was restored), so each set of ids comes with the generation of the catalogue under which
-it was found: `samples.write` compares it in the transaction that writes, and a sample never lands
-on a row that is gone or has become another series.
+Ids are remembered in the process: by identity, and on the key objects that decoders send again.
+A remembered id may outlive its row (a series was deleted, the database was restored), so each set
+of ids comes with the generation of the catalogue under which it was found: `samples.write`
+compares it in the transaction that writes, and a sample never lands on a row that is gone or has
+become another series.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
 from time import monotonic
@@ -29,14 +30,18 @@ _lock = Lock()
 _touched: dict[UUID | None, set[int]] = {}
 _touched_since = monotonic()
 _generation: UUID | None = None
+_epoch = 1
+"""How often ids were forgotten. A key's `noted` is the epoch above 32 bits of id."""
 
 
 class Resolved(NamedTuple):
-    """Ids by identity, the reasons of the series that may not be made, and when this held."""
+    """The reasons, by identity, of the series that may not be made; all others have their ids
+    noted on their keys. `generation` of the catalogue, and `epoch` of this process, is when.
+    """
 
-    ids: dict[bytes, int]
     refused: dict[bytes, str]
     generation: UUID
+    epoch: int
 
 
 @lru_cache(maxsize=1)
@@ -46,34 +51,41 @@ def _recent() -> RecentIds:
 
 def forget(generation: UUID | None = None) -> None:
     """Drop all remembered ids; those found from now on belong to `generation`."""
-    global _generation
+    global _generation, _epoch
     with _lock:
         _recent.cache_clear()
         _touched.clear()
         _generation = generation
+        _epoch += 1
 
 
-def _began(connection: psycopg.Connection[Any]) -> tuple[UUID, RecentIds]:
-    """The generation and the map that belongs to it."""
+def _began(connection: psycopg.Connection[Any]) -> tuple[UUID, int, RecentIds]:
+    """The generation, with the epoch and the map that belong to it."""
     with _lock:
         if _generation is not None:
-            return _generation, _recent()
+            return _generation, _epoch, _recent()
     # One row.
     row = connection.execute("select generation from series_generation").fetchone()
     if row is None:
         raise Unavailable("The catalogue of series is being restored. Try again in a moment.")
     forget(row[0])
-    return row[0], _recent()
+    return _began(connection)
+
+
+def recall() -> Resolved | None:
+    """What holds when every key has its id noted; None before the first `resolve`."""
+    with _lock:
+        return Resolved({}, _generation, _epoch) if _generation is not None else None
 
 
 def resolve(
     connection: psycopg.Connection[Any],
     *,
-    wanted: Mapping[bytes, SeriesKey],
+    keys: Sequence[SeriesKey],
     key_id: UUID | None = None,
     paced: bool = True,
 ) -> Resolved:
-    """The ids of all of `wanted`; definitions and series that are new are created.
+    """Note the id on each key; definitions and series that are new are created.
 
     `key_id` is the API key that sends them: a series beyond the limits of that key or of its
     metric is refused, with the reason; how many it may add in a minute counts when `paced`. Needs
@@ -81,13 +93,14 @@ def resolve(
     writers committed before it. Raises Unavailable when series are deleted as fast as they are
     made.
     """
-    generation, recent = _began(connection)
+    generation, epoch, recent = _began(connection)
+    wanted = {key.identity: key for key in keys}
     ids = recent.find(wanted)
     refused: dict[bytes, str] = {}
     missing = [key for key in wanted if key not in ids] if len(ids) < len(wanted) else []
     for attempt in range(_ATTEMPTS):
         if not missing:
-            return Resolved(ids, refused, generation)
+            break
         found = _select(connection, wanted, missing)
         if len(found) < len(missing):
             new = {key: wanted[key] for key in missing if key not in found}
@@ -104,7 +117,11 @@ def resolve(
         missing = [key for key in missing if key not in ids and key not in refused]
     if missing:
         raise Unavailable("Series are being deleted while they are written. Try again.")
-    return Resolved(ids, refused, generation)
+    since = epoch << 32
+    for key in keys:
+        if (found_id := ids.get(key.identity)) is not None:
+            key.noted = since | found_id
+    return Resolved(refused, generation, epoch)
 
 
 def _select(
@@ -169,7 +186,7 @@ def _create(
 
 
 def touch(
-    connection: psycopg.Connection[Any], *, ids: Iterable[int], key_id: UUID | None = None
+    connection: psycopg.Connection[Any], *, ids: Sequence[int], key_id: UUID | None = None
 ) -> None:
     """Note that these series were seen now, sent by this key; each at most once in five minutes,
     and at once when another key sent them before.
@@ -185,7 +202,7 @@ def touch(
             _touched.clear()
             _touched_since = monotonic()
         mine = _touched.setdefault(key_id, set())
-        due = set(ids) - mine
+        due = set() if mine.issuperset(ids) else set(ids) - mine
         mine.update(due)
     if due:
         # Served by metric_series_pkey.
