@@ -1,4 +1,4 @@
-import { useDeferredValue, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { stack, type Table } from '@/charts/data'
 import { dress, showValue } from '@/charts/looks'
@@ -21,8 +21,8 @@ type Props = {
 
 /** A panel over time: line, area or bar, with its legend. */
 export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props) {
-  // Colours are read from the page's, which a theme changes: charts follow right after it.
-  useDeferredValue(useTheme((state) => state.shown))
+  // Colours are read from the page's, which a theme changes.
+  useTheme((state) => state.shown)
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const { options } = panel
   const marks = useAlertMarks(panel)

@@ -42,8 +42,10 @@ export function PanelView({
   onZoom,
   onReset,
 }: Props) {
-  // New answers are taken in when nothing more urgent waits, panel by panel.
-  const data = useDeferredValue(newest)
+  // A refresh is taken in when nothing more urgent waits, panel by panel; what a hand has asked
+  // for, at once.
+  const rested = useDeferredValue(newest)
+  const data = isRefresh(rested, newest) ? rested : newest
   const box = useRef<HTMLElement>(null)
   const observe = use(NearContext)
   useEffect(() => (box.current ? observe(box.current) : undefined), [observe])
@@ -94,6 +96,11 @@ export function PanelView({
     </section>
   )
 }
+
+const isRefresh = (before: BoardData | undefined, after: BoardData | undefined) =>
+  before !== undefined &&
+  after !== undefined &&
+  before.end - before.start === after.end - after.start
 
 type BodyProps = Pick<Props, 'panel' | 'onZoom' | 'onReset'> & { table: Table; data: BoardData }
 
