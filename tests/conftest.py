@@ -209,6 +209,17 @@ def ingest_key(admin: TestClient) -> str:
     return str(answer.json()["data"]["key"])
 
 
+@pytest.fixture
+def agent(request: pytest.FixtureRequest, ingest_key: str) -> Iterator[TestClient]:
+    """A caller with a real key and no cookie, who sends the headers of the module's `SHOWN`."""
+    from functions.dev import api
+
+    shown = getattr(request.module, "SHOWN", {"Authorization": "Bearer {key}"})
+    headers = {name: value.format(key=ingest_key) for name, value in shown.items()}
+    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
+        yield caller
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the work tree."""

@@ -1,5 +1,6 @@
 """The whole application on a port of its own, in a thread: for clients that are not ours."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,3 +36,8 @@ def wait_until(true: Callable[[], bool], timeout: float = 60.0) -> None:
         if time.monotonic() > until:
             raise TimeoutError("it did not come to pass")
         time.sleep(0.05)
+
+
+def client_seconds(usually: float) -> float:
+    """For how long a foreign client pushes: `CLIENT_SECONDS`, or what is long enough to notice."""
+    return float(os.environ.get("CLIENT_SECONDS", usually))

@@ -5,16 +5,14 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from functions.dev import api
-from pulseboard.stores import database
-from tests.live import serving, wait_until
+from tests.live import client_seconds, serving, wait_until
+from tests.pushing import rows, stored
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/collectd"
@@ -52,18 +50,6 @@ LoadPlugin write_http
 """
 
 
-@pytest.fixture
-def agent(ingest_key: str) -> Iterator[TestClient]:
-    headers = {"Authorization": f"Bearer {ingest_key}"}
-    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
-        yield caller
-
-
-def rows(text: str) -> list[Any]:
-    with database.connection() as connection:
-        return connection.execute(text.encode()).fetchall()
-
-
 def value_list(**changes: Any) -> dict[str, Any]:
     return {
         "host": "web-1", "plugin": "interface", "plugin_instance": "eth0", "type": "if_octets",
@@ -97,7 +83,7 @@ def test_what_the_daemon_measured_is_what_is_answered(ingest_key: str, tmp_path:
         daemon = subprocess.Popen(command, env={**os.environ, "LC_ALL": "C"})
         try:
             wait_until(lambda: len(list(tmp_path.glob("csv/web-1/*/*"))) > 3)
-            time.sleep(float(os.environ.get("CLIENT_SECONDS", "5")))
+            time.sleep(client_seconds(5))
         finally:
             # On SIGTERM it sends what it holds.
             daemon.terminate()
@@ -119,11 +105,7 @@ def test_what_the_daemon_measured_is_what_is_answered(ingest_key: str, tmp_path:
                     measured[name, instance, of, moment] = float(value)
     answered = {
         (name, tags.pop("plugin_instance", ""), tags.pop("type_instance", ""), moment): value
-        for name, tags, moment, value in rows(
-            "select d.name, s.tags, round(extract(epoch from r.time) * 1000)::bigint, r.value "
-            "from metrics_raw r join metric_series s on s.id = r.series_id "
-            "join metric_definitions d on d.id = s.metric_id"
-        )
+        for name, tags, value, moment in stored()
     }
     log = (tmp_path / "log").read_text()
     assert "load_shortterm" in {name for name, *_ in measured}, log

@@ -3,36 +3,19 @@
 import json
 import time
 import zlib
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cramjam import zstd
 from fastapi.testclient import TestClient
 
-from functions.dev import api
 from pulseboard.settings import settings
 from pulseboard.stores import database
 from tests.datadog_messages import payload, series, sketch
+from tests.pushing import lose_database, values
 
 pytestmark = pytest.mark.integration
 V1, V2 = "/api/v1/series", "/api/v2/series"
-
-
-@pytest.fixture
-def agent(ingest_key: str) -> Iterator[TestClient]:
-    headers = {"DD-API-KEY": ingest_key}
-    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
-        yield caller
-
-
-def stored() -> list[Any]:
-    with database.connection() as connection:
-        return connection.execute(
-            "select d.name, s.tags, r.value from metrics_raw r "
-            "join metric_series s on s.id = r.series_id "
-            "join metric_definitions d on d.id = s.metric_id order by d.name, r.time"
-        ).fetchall()
+SHOWN = {"DD-API-KEY": "{key}"}
 
 
 def now() -> int:
@@ -49,7 +32,7 @@ def test_the_agents_series_and_sketches_are_stored(agent: TestClient) -> None:
     answer = agent.post("/api/beta/sketches", content=zlib.compress(body), headers=headers)
     assert (answer.status_code, answer.json()) == (202, {"status": "ok"})
     host = {"host": "web-1"}
-    assert stored() == [
+    assert values() == [
         ("system.cpu.idle", {**host, "env": "prod"}, 97.5),
         ("took.avg", host, 2),
         ("took.count", host, 2),
@@ -84,7 +67,7 @@ def test_a_partly_bad_body_keeps_the_good(agent: TestClient) -> None:
     answer = agent.post(V2, json={"series": [bad]})
     assert answer.status_code == 400
     assert len(answer.json()["errors"]) == 1
-    assert stored() == [("good", {}, 1)]
+    assert values() == [("good", {}, 1)]
 
 
 @pytest.mark.parametrize(
@@ -116,10 +99,7 @@ def test_errors_have_datadogs_shape(agent: TestClient, monkeypatch: pytest.Monke
     assert agent.post(V1, json={"series": [many]}).status_code == 413
     bomb = zlib.compress(b" " * (settings().ingest_max_inflated_bytes + 1))
     assert agent.post(V1, content=bomb).status_code == 413
-    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
-    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
-    database.close()
-    settings.cache_clear()
+    lose_database(monkeypatch)
     answer = agent.post(V1, json={"series": []})
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0

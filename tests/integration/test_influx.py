@@ -2,34 +2,16 @@
 
 import gzip
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from functions.dev import api
 from pulseboard.settings import settings
-from pulseboard.stores import database
+from tests.pushing import lose_database, stored
 
 pytestmark = pytest.mark.integration
 V1, V2 = "/write", "/api/v2/write"
-
-
-@pytest.fixture
-def agent(ingest_key: str) -> Iterator[TestClient]:
-    headers = {"Authorization": f"Token {ingest_key}"}
-    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
-        yield caller
-
-
-def stored() -> list[Any]:
-    with database.connection() as connection:
-        return connection.execute(
-            "select d.name, s.tags, r.value, round(extract(epoch from r.time) * 1000)::bigint "
-            "from metrics_raw r join metric_series s on s.id = r.series_id "
-            "join metric_definitions d on d.id = s.metric_id order by d.name, r.time"
-        ).fetchall()
+SHOWN = {"Authorization": "Token {key}"}
 
 
 @pytest.mark.parametrize("path", [V1, V2])
@@ -104,10 +86,7 @@ def test_version_1_clients_sign_in_by_basic(client: TestClient, ingest_key: str)
 def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
-    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
-    database.close()
-    settings.cache_clear()
+    lose_database(monkeypatch)
     answer = agent.post(V2, content=b"m v=1")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0

@@ -4,8 +4,6 @@ import gzip
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,32 +11,15 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from functions.dev import api
 from pulseboard.domain import ingest
 from pulseboard.domain.batch import Limits
 from pulseboard.settings import settings
 from pulseboard.stores import database, samples
 from tests.proxy import Proxy
+from tests.pushing import lose_database, now, rows
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/metrics"
-
-
-@pytest.fixture
-def agent(ingest_key: str) -> Iterator[TestClient]:
-    """A caller with a real key and no cookie."""
-    headers = {"Authorization": f"Bearer {ingest_key}"}
-    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
-        yield caller
-
-
-def rows(text: str, *arguments: Any) -> list[Any]:
-    with database.connection() as connection:
-        return connection.execute(text.encode(), arguments).fetchall()
-
-
-def now() -> int:
-    return int(time.time() * 1000)
 
 
 def point(**changes: Any) -> dict[str, Any]:
@@ -139,10 +120,7 @@ def test_threads_that_meet_new_series_make_each_once(agent: TestClient) -> None:
 def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
-    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
-    database.close()
-    settings.cache_clear()
+    lose_database(monkeypatch)
     answer = agent.post(URL, json=point())
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0

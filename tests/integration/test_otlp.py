@@ -1,8 +1,6 @@
 """OpenTelemetry metrics over HTTP into a real database: by hand, and by OpenTelemetry's SDK."""
 
 import gzip
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,31 +10,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from functions.dev import api
 from pulseboard.settings import settings
-from pulseboard.stores import database
 from tests import otlp_messages as make
+from tests.pushing import lose_database, now, rows
 
 pytestmark = pytest.mark.integration
 URL = "/v1/metrics"
 PROTOBUF, JSON = {"Content-Type": "application/x-protobuf"}, {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def agent(ingest_key: str) -> Iterator[TestClient]:
-    """A caller with a real key and no cookie."""
-    headers = {"Authorization": f"Bearer {ingest_key}", **PROTOBUF}
-    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
-        yield caller
-
-
-def rows(text: str) -> list[Any]:
-    with database.connection() as connection:
-        return connection.execute(text.encode()).fetchall()
-
-
-def now() -> int:
-    return int(time.time() * 1000)
+SHOWN = {"Authorization": "Bearer {key}", **PROTOBUF}
 
 
 def good(name: str = "m", value: float = 1.5) -> Any:
@@ -102,10 +83,7 @@ def test_errors_are_a_status_in_the_encoding_of_the_request(agent: TestClient) -
 def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
-    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
-    settings.cache_clear()
-    database.close()
+    lose_database(monkeypatch)
     answer = agent.post(URL, content=make.as_protobuf(make.request(good())))
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0

@@ -3,7 +3,6 @@
 They push for three seconds, or for `CLIENT_SECONDS`.
 """
 
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ import pytest
 from influxdb_client import InfluxDBClient, Point
 from influxdb_client.client.write_api import SYNCHRONOUS, WriteOptions
 
-from tests.live import serving
+from tests.live import client_seconds, serving
 
 pytestmark = pytest.mark.integration
-SECONDS = float(os.environ.get("CLIENT_SECONDS", "3"))
+SECONDS = client_seconds(3)
 HOSTS = ("web-1", "web-2", "wéb 3,=")
 Sent = dict[tuple[str, str], dict[int, float]]
 """By metric and host: values by second."""

@@ -1,43 +1,23 @@
 """Remote write over HTTP into a real database."""
 
 import math
-import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from functions.dev import api
 from pulseboard.settings import settings
-from pulseboard.stores import database
 from tests.prometheus_messages import message, packed, series, write_request
+from tests.pushing import lose_database, now, rows, values
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/write"
-HEADERS = {
+SHOWN = {
+    "Authorization": "Bearer {key}",
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
 UP = {"__name__": "up", "instance": "a:9090", "job": "x"}
-
-
-@pytest.fixture
-def agent(ingest_key: str) -> Iterator[TestClient]:
-    """A caller with a real key and no cookie."""
-    headers = {"Authorization": f"Bearer {ingest_key}", **HEADERS}
-    with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
-        yield caller
-
-
-def rows(text: str, *arguments: Any) -> list[Any]:
-    with database.connection() as connection:
-        return connection.execute(text.encode(), arguments).fetchall()
-
-
-def now() -> int:
-    return int(time.time() * 1000)
 
 
 def test_samples_ends_and_descriptions_are_stored_and_a_replay_changes_nothing(
@@ -54,11 +34,7 @@ def test_samples_ends_and_descriptions_are_stored_and_a_replay_changes_nothing(
         assert (answer.status_code, answer.content) == (204, b"")
         answer = agent.post(URL, content=packed(message("WriteRequest", metadata=[said])))
         assert answer.status_code == 204
-    assert rows(
-        "select d.name, s.tags, r.value from metrics_raw r"
-        " join metric_series s on s.id = r.series_id"
-        " join metric_definitions d on d.id = s.metric_id order by d.name"
-    ) == [("m_total", {}, 7.0), ("up", {"instance": "a:9090", "job": "x"}, 1.0)]
+    assert values() == [("m_total", {}, 7.0), ("up", {"instance": "a:9090", "job": "x"}, 1.0)]
     assert rows("select (extract(epoch from time) * 1000)::bigint from series_end") == [(moment,)]
     assert rows(
         "select type, unit, description from metric_definitions where name = 'm_total'"
@@ -159,10 +135,7 @@ def test_without_a_key_401_and_as_basic_password_taken(agent: TestClient, ingest
 def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
-    monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
-    settings.cache_clear()
-    database.close()
+    lose_database(monkeypatch)
     answer = agent.post(URL, content=write_request((UP, [(now(), 1)])))
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0

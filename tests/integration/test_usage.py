@@ -11,6 +11,7 @@ from functions.dev import api
 from functions.maintain.handler import handler as maintain
 from pulseboard.settings import settings
 from pulseboard.stores import database, usage
+from tests.pushing import rows
 
 pytestmark = pytest.mark.integration
 
@@ -75,11 +76,6 @@ def test_nobody_looks_into_the_keys_of_others(admin: TestClient, key: dict[str, 
         assert editor.post("/api/v1/auth/login", json=person).status_code == 200
         answer = editor.get(f"/api/v1/usage/keys/{key['id']}/received")
     assert answer.status_code == 404
-
-
-def rows(text: str, *arguments: Any) -> list[Any]:
-    with database.connection() as connection:
-        return connection.execute(text.encode(), arguments).fetchall()
 
 
 def send(agent: TestClient, count: int = 3, *, name: str = "http", age: int = 0) -> None:
