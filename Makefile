@@ -77,16 +77,17 @@ chromium:
 	  else echo "Chromium is not installed: tests that need it will say so."; fi; fi
 
 prometheus:
-	@if ! command -v prometheus >/dev/null; then \
+	@if ! command -v prometheus >/dev/null || ! command -v prometheus-node-exporter >/dev/null; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1; \
-	  then echo "· prometheus"; else echo "Prometheus is not installed: tests that need it will say so."; fi; fi
+	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-node-exporter; } >/dev/null 2>&1; \
+	  then echo "· prometheus, prometheus-node-exporter"; else echo "Prometheus or its node exporter is not installed: tests that need it will say so."; fi; fi
 
 collectd:
-	@if ! command -v collectd >/dev/null && ! test -x /usr/sbin/collectd; then \
+	@if { ! command -v collectd && ! test -x /usr/sbin/collectd; } >/dev/null \
+	  || ldd /usr/lib/collectd/write_http.so 2>/dev/null | grep -q "not found"; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends collectd-core; } >/dev/null 2>&1; \
-	  then echo "· collectd"; else echo "collectd is not installed: tests that need it will say so."; fi; fi
+	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends collectd-core libcurl3-gnutls libyajl2; } >/dev/null 2>&1; \
+	  then echo "· collectd"; else echo "collectd, with what its write_http needs, is not installed: tests that need it will say so."; fi; fi
 
 lint: install ## Check style, types, imports and generated code
 	$(VENV)/ruff check .
@@ -188,10 +189,11 @@ bench-ui: install frontend chromium ## Measure the web app in Chromium
 
 .venv-fuzz/.synced: uv.lock pyproject.toml | .venv/.synced
 	@echo "· fuzzer"
-	@UV_PROJECT_ENVIRONMENT=.venv-fuzz "$(UV)" sync --frozen --quiet --no-default-groups --group fuzz --python "$(PYTHON)"
+	@UV_PROJECT_ENVIRONMENT=.venv-fuzz "$(UV)" sync --frozen --quiet --no-default-groups --group fuzz --no-build-package atheris --python "$(PYTHON)" \
+	  || { echo "The fuzzer needs the wheel of atheris, which PyPI has for Linux on x86-64 and Python 3.11 to 3.14 only (here: $$("$(PYTHON)" -c 'import platform as p; print(p.system(), p.machine(), p.python_version())')). The property tests (make test) try the same decoders on every machine."; exit 1; }
 	@touch $@
 
-FUZZED = remote_write otlp otlp_json influx datadog datadog_json collectd json
+FUZZED = remote_write otlp otlp_json influx datadog datadog_sketches datadog_json collectd json spilled
 
 fuzz: .venv-fuzz/.synced ## Fuzz each decoder for SECONDS=30, guided by coverage
 	@for name in $(FUZZED); do echo "· $$name"; \

@@ -1,5 +1,7 @@
 """The format of a spilled batch, and the gate that decides whether to try the database."""
 
+import json
+from struct import pack, unpack_from
 from uuid import UUID
 
 import pytest
@@ -18,6 +20,7 @@ from pulseboard.domain.spilled import (
     encode,
     name_of,
 )
+from tests.decoders import decoders, settled
 
 _KEYS = st.builds(
     SeriesKey.of,
@@ -83,6 +86,26 @@ def test_damage_is_noticed_wherever_it_is(data: st.DataObject) -> None:
 def test_what_is_no_batch_is_unreadable(noise: bytes) -> None:
     with pytest.raises(Unreadable):
         decode(noise)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=6,
+)
+
+
+@given(
+    st.sampled_from(["key", "arrived", "before", "samples", "ends", "series", "descriptions"]),
+    _JSON,
+)
+def test_a_sealed_file_of_another_shape_is_read_or_unreadable(name: str, other: object) -> None:
+    """As another version may write one: it must not stop the drain."""
+    (_, seed) = decoders()["spilled"].seeds
+    (size,) = unpack_from("<I", seed)
+    head = {**json.loads(seed[4 : 4 + size]), name: other}
+    made = json.dumps(head).encode()
+    settled(decoders()["spilled"], pack("<I", len(made)) + made + seed[4 + size :])
 
 
 def test_names_sort_by_arrival_and_tell_batches_apart() -> None:

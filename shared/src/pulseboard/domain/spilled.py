@@ -33,6 +33,9 @@ _ZSTD = 1
 _DIGEST_BYTES = 16
 _PRELUDE = struct.Struct(f"<4sBB{_DIGEST_BYTES}s")
 _SIZE = struct.Struct("<I")
+# What reading a head of another shape can raise: a sealed file that is not as ours must be set
+# aside, and never stop the others.
+_SENSELESS = (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Unreadable(ValueError):
@@ -115,7 +118,7 @@ def decode(data: bytes) -> Spilled:
     payload = _inflate(data)
     try:
         return _understand(payload)
-    except (struct.error, LookupError, TypeError, ValueError) as error:
+    except _SENSELESS as error:
         raise Unreadable(f"its content makes no sense: {error}") from error
 
 

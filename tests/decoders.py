@@ -1,0 +1,177 @@
+"""Every decoder of bytes from outside, with bodies to begin from: for fuzzing and property tests.
+
+What all have in common is in `settled`: a decoder gives a batch of finite values within bounds, or
+one of the errors that senders are told.
+"""
+
+import json
+import struct
+from collections.abc import Callable
+from functools import partial
+from hashlib import blake2b
+from math import isfinite
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import cramjam
+
+from bench import bodies
+from pulseboard.domain import ingest, spilled
+from pulseboard.domain.batch import Batch, Limits, SeriesKey
+from pulseboard.domain.protocols import collectd, influx, otlp, remote_write
+from pulseboard.domain.protocols.datadog import json_series, payloads
+from pulseboard.domain.protocols.recognised import Recognised
+from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
+from tests import datadog_messages
+
+NOW = 1_800_000_000_000
+_SECONDS = NOW // 1000
+LIMITS = Limits(points=1000, tags=10, errors=10, max_age=6 * 86_400, max_ahead=600)
+_CHOICE = otlp.Choice(frozenset({"host.name"}), scope=True)
+_ROWS = [("up", {"a": "b"}, NOW, 1.5), ("up", {"a": "b"}, NOW, 0.0), ("x.y", {}, 5, -1.0)]
+
+
+class Decoder(NamedTuple):
+    """What makes a batch of bytes, and bodies that it takes."""
+
+    decode: Callable[[bytes], Batch]
+    seeds: tuple[bytes, ...]
+
+
+def _known() -> Recognised:
+    return Recognised(1_000_000)
+
+
+def _snappy(body: bytes, known: Recognised) -> Batch:
+    # Compressed here: almost no change of a compressed body would reach the messages in it.
+    packed = bytes(cramjam.snappy.compress_raw(body))
+    return remote_write.decode(packed, now=NOW, limits=LIMITS, inflated=1_000_000, recognised=known)
+
+
+_PRELUDE = struct.Struct("<4sBB16s")
+
+
+def _spilled(payload: bytes) -> Batch:
+    # Sealed here, for the same reason.
+    body = struct.pack("<I", len(payload)) + bytes(cramjam.zstd.compress(payload))
+    seal = _PRELUDE.pack(b"PBSP", 1, 1, blake2b(body, digest_size=16).digest())
+    try:
+        batch = spilled.decode(seal + body).batch
+    except spilled.Unreadable as error:
+        raise InvalidRequest(str(error)) from None
+    # Whoever sealed a batch has looked at its values.
+    batch.values = [value if isfinite(value) else 0.0 for value in batch.values]
+    return batch
+
+
+def _payload(batch: Batch) -> bytes:
+    """What `_spilled` seals, of a batch."""
+    data = spilled.encode(spilled.Spilled(batch, UUID(int=7), NOW))
+    return bytes(cramjam.zstd.decompress(data[_PRELUDE.size + 4 :]))
+
+
+_KEY = SeriesKey.of("up", {"a": "b"})
+_SERIES = {"metric": "m", "points": [[_SECONDS, 1.5]], "tags": ["a:b"], "host": "h"}
+
+
+def decoders() -> dict[str, Decoder]:
+    """All of them, by name. Each remembers series on its own."""
+    both: dict[str, Any] = {"now": NOW, "limits": LIMITS}
+    points = {
+        "resourceMetrics": [
+            {
+                "scopeMetrics": [
+                    {
+                        "metrics": [
+                            {
+                                "name": "m",
+                                "sum": {
+                                    "dataPoints": [{"timeUnixNano": f"{NOW}000000", "asInt": "1"}],
+                                    "isMonotonic": True,
+                                },
+                            }
+                        ]
+                    }
+                ]
+            }
+        ]
+    }
+    return {
+        "json": Decoder(partial(ingest.parse, **both), (bodies.json_points(_ROWS),)),
+        "remote_write": Decoder(
+            partial(_snappy, known=_known()),
+            (bytes(cramjam.snappy.decompress_raw(bodies.remote_write(_ROWS))),),
+        ),
+        "otlp": Decoder(
+            partial(otlp.from_protobuf, **both, choice=_CHOICE, recognised=_known()),
+            (bodies.otlp(_ROWS),),
+        ),
+        "otlp_json": Decoder(
+            partial(otlp.from_json_text, **both, choice=_CHOICE, recognised=_known()),
+            (json.dumps(points).encode(),),
+        ),
+        "influx": Decoder(
+            partial(influx.decode, **both, precision=influx.Precision("ns"), recognised=_known()),
+            (b'cpu,host=a\\ b usage=1.5,n=3i,ok=t,s="x" 1800000000000000000\n# no\n',),
+        ),
+        "datadog": Decoder(
+            partial(payloads.decode_series, **both, recognised=_known()),
+            (
+                datadog_messages.payload(
+                    [
+                        datadog_messages.series("a.b", [(_SECONDS, 1.5)], tags=["a:b"], unit="s"),
+                        datadog_messages.series("c", [], kind=1, interval=10),
+                    ]
+                ),
+            ),
+        ),
+        "datadog_sketches": Decoder(
+            partial(payloads.decode_sketches, **both, recognised=_known()),
+            (
+                datadog_messages.payload(
+                    [datadog_messages.sketch("d", [(_SECONDS, 4, 1, 4, 2.5, 10)], tags=["a:b"])]
+                ),
+            ),
+        ),
+        "datadog_json": Decoder(
+            partial(json_series.decode_json, **both, recognised=_known()),
+            (
+                json.dumps({"series": [_SERIES]}).encode(),
+                # Points of a distribution.
+                json.dumps({"series": [{**_SERIES, "points": [[_SECONDS, [1, 2.5]]]}]}).encode(),
+            ),
+        ),
+        "collectd": Decoder(
+            partial(collectd.decode, **both, recognised=_known()),
+            (
+                b'[{"values":[1.5],"dsnames":["value"],"dstypes":["gauge"],"time":1800000000.5,'
+                b'"host":"h","plugin":"cpu","plugin_instance":"0","type":"gauge",'
+                b'"type_instance":""}]',
+            ),
+        ),
+        "spilled": Decoder(
+            _spilled,
+            (
+                _payload(Batch()),
+                _payload(Batch([_KEY, _KEY], [NOW, 5], [1.5, 0.0], ends=[(_KEY, NOW)])),
+            ),
+        ),
+    }
+
+
+def settled(decoder: Decoder, body: bytes) -> Batch | None:
+    """What the decoder made of it, or None when it refused. Raises AssertionError otherwise."""
+    try:
+        batch = decoder.decode(body)
+    except (InvalidRequest, PayloadTooLarge):
+        return None
+    sizes = {len(batch.series), len(batch.times), len(batch.values)}
+    if len(sizes) > 1 or len(batch.values) > LIMITS.points * 10:
+        raise AssertionError(f"columns of {sizes}")
+    if batch.places and len(batch.places) != len(batch.series):
+        raise AssertionError(f"{len(batch.places)} places of {len(batch.series)} samples")
+    if not all(map(isfinite, batch.values)):
+        raise AssertionError("a value that is not finite")
+    if len(batch.issues) > LIMITS.errors:
+        raise AssertionError(f"{len(batch.issues)} issues")
+    return batch
