@@ -1,18 +1,21 @@
 """Every minute: run the database's due jobs where it can't by itself, watch them everywhere, and
-remove the samples of deleted series."""
+remove the samples of deleted series and the ends of series that no sample is left for."""
 
 from typing import Any
 
 from pulseboard.observability import logger, record
 from pulseboard.settings import settings
-from pulseboard.stores import database, deletion, jobs, status
+from pulseboard.stores import database, deletion, jobs, series_ends, status
 from pulseboard.stores.own_metrics import note
 
 PURGE_SECONDS = 15.0
+PRUNE_SECONDS = 5.0
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Names of the jobs that ran, failed, and are late. Raises Unavailable without a database."""
+    """Names of the jobs that ran, failed, and are late; how many deleted series are done with, and
+    how many ends went. Raises Unavailable without a database.
+    """
     failed: list[str] = []
     ran: list[str] = []
     with database.connection() as connection:
@@ -37,4 +40,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     note({"pulseboard_database_bytes": used, "pulseboard_late_jobs": len(late)})
     with database.connection() as connection:
         purged = deletion.purge(connection, seconds=PURGE_SECONDS)
-    return {"ran": ran, "failed": failed, "late": late, "purged": purged}
+        pruned = series_ends.prune(connection, seconds=PRUNE_SECONDS)
+    return {"ran": ran, "failed": failed, "late": late, "purged": purged, "pruned": pruned}
