@@ -127,32 +127,29 @@ def _task(params: QueryParams, now: datetime) -> _Task:
 
 def _work(tasks: list[_Task], now: datetime, began: float) -> None:
     deadline = time.monotonic() + settings().query_batch_timeout
-    open_ = _from_cache(tasks, now, began)
+    open_ = tasks
     while open_:
-        # Nobody reads longer than this; the lock of one who died does not stand for long.
-        life = settings().query_timeout + 1
-        ours = query_cache.lock([task.place for task in open_], seconds=life)
-        mine = [task for task, got in zip(open_, ours, strict=True) if got]
-        # Who held a lock may have kept the answer and let go since we looked.
-        unread = _from_cache(mine, now, began)
-        query_cache.release([task.place for task in mine if task.outcome is not None])
-        _read(unread, now, began, deadline)
-        open_ = [task for task, got in zip(open_, ours, strict=True) if not got]
-        while open_ and time.monotonic() < deadline:
+        ours = _from_cache(open_, now, began)
+        query_cache.release([task.place for task in ours if task.outcome is not None])
+        _read([task for task in ours if task.outcome is None], now, began, deadline)
+        open_ = [task for task in open_ if task.outcome is None]
+        while open_ and query_cache.locked([task.place for task in open_]):
+            if time.monotonic() >= deadline:
+                _read(open_, now, began, deadline + settings().query_timeout)
+                return
             time.sleep(POLL)
-            if not query_cache.locked([task.place for task in open_]):
-                open_ = _from_cache(open_, now, began)
-                break
-        if open_ and time.monotonic() >= deadline:
-            _read(open_, now, began, deadline + settings().query_timeout)
-            return
 
 
 def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:
-    """Answer what the cache holds whole; the others."""
+    """Answer what the cache holds whole; of all tasks those whose locks are ours."""
     metrics = dict.fromkeys(name for task in tasks for name in Bearing.of(task.plan).metrics)
     young = now.timestamp() - settings().query_cache_live
-    found, marks = query_cache.get([task.place for task in tasks], metrics=list(metrics))
+    ours, found, marks = query_cache.take(
+        [task.place for task in tasks],
+        metrics=list(metrics),
+        # Nobody reads longer than this; the lock of one who died does not stand for long.
+        seconds=settings().query_timeout + 1,
+    )
     for task, kept in zip(tasks, found, strict=True):
         # A rollup takes late samples up with its refresh.
         settled = 0.0 if task.plan.tier is Tier.RAW else settings().query_grace_rollup
@@ -163,7 +160,7 @@ def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:
         known = task.known()
         if not splice.missing(task.plan.span, known):
             task.outcome = _finish(task, known, [], began)
-    return [task for task in tasks if task.outcome is None]
+    return [task for task, got in zip(tasks, ours, strict=True) if got]
 
 
 def _read(tasks: list[_Task], now: datetime, began: float, deadline: float) -> None:

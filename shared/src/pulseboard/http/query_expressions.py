@@ -12,7 +12,7 @@ import numpy as np
 from pulseboard.contracts.queries import Tier
 from pulseboard.domain import promql
 from pulseboard.domain.promql.series import Stored
-from pulseboard.domain.promql.tree import Need, Read
+from pulseboard.domain.promql.tree import Need, Read, Select
 from pulseboard.domain.splice import line_key
 from pulseboard.domain.tiers import RESOLUTIONS
 from pulseboard.http import query_limits
@@ -34,20 +34,16 @@ MANY = 300_000
 
 def evaluate(reading: Reading, plan: Plan, expression: Expression, span: range) -> Part:
     """The points `span` of an expression."""
+    if isinstance(expression.tree, Select) and len(span) == 1 and plan.tier is Tier.RAW:
+        return _newest(reading, plan, expression, span)
     data: dict[Read, Sequence[Stored]] = {}
     notes: list[str] = []
     keys: dict[int, str] = {}
     rows, seen = 0, not expression.reads
     for read in expression.reads:
-        series, told = reading.find(read.name, read.matchers)
+        series, told = _find(reading, read, span)
         notes += told
         seen = seen or bool(series)
-        most = settings().query_max_series * 10
-        if len(series) > most:
-            raise query_limits.too_much(
-                f"The selector finds more than {most} series.", "query", "add a tag filter"
-            )
-        query_limits.check_samples(len(series) * len(span))
         found = _fetch(reading, plan, expression, read, series, span)
         data[read] = found.stored
         keys |= {id(each.labels): each.key for each in series}
@@ -62,6 +58,40 @@ def evaluate(reading: Reading, plan: Plan, expression: Expression, span: range) 
         # Labels that came through unchanged are still the series' own.
         kept[keys.get(id(line.labels)) or _key_of(line.labels)] = values
     return Part(kept, rows, tuple(dict.fromkeys(notes)), seen)
+
+
+def _newest(reading: Reading, plan: Plan, expression: Expression, span: range) -> Part:
+    """One moment of a selector alone: the newest samples are the answer, unless they are stale."""
+    (read,) = expression.reads
+    series, notes = _find(reading, read, span)
+    if not series:
+        return Part({}, 0, notes, seen=False)
+    at = span.start * plan.step - read.offset
+    window = Window(at - expression.lookback, at)
+    stale = expression_reads.ask_ends(reading.connection, series=series, window=window)
+    newest = expression_reads.read_newest(reading.connection, series=series, window=window)
+    ended = stale.all()
+    keys = {each.id: each.key for each in series}
+    lines = {
+        keys[series_id]: array("d", (value,))
+        for series_id, time, value in zip(newest.ids, newest.times, newest.values, strict=True)
+        if not any(end > time for end in ended.get(series_id, ()))
+    }
+    query_limits.check_lines(0, len(lines), len(plan.span))
+    return Part(lines, len(newest.ids), notes)
+
+
+def _find(
+    reading: Reading, read: Read, span: range
+) -> tuple[list[queries.Series], tuple[str, ...]]:
+    series, notes = reading.find(read.name, read.matchers)
+    most = settings().query_max_series * 10
+    if len(series) > most:
+        raise query_limits.too_much(
+            f"The selector finds more than {most} series.", "query", "add a tag filter"
+        )
+    query_limits.check_samples(len(series) * len(span))
+    return series, notes
 
 
 def _key_of(labels: dict[str, str]) -> str:
@@ -114,7 +144,9 @@ def _read(
     each = RESOLUTIONS[tier] if tier is not Tier.RAW else FINE
     samples = len(series) * length / each
     if read.needs is Need.LAST and grid == length and tier is Tier.RAW:
-        return expression_reads.read_newest(connection, series=series, window=window, stale=stale)
+        return expression_reads.newest_samples(
+            connection, series=series, window=window, stale=stale
+        )
     if tier is Tier.RAW:
         whole = read.needs is Need.SAMPLES or grid < FINE or grid == 0
         whole = whole or grid == FINE or (read.needs is Need.COUNTER and samples < MANY)

@@ -13,6 +13,7 @@ from pulseboard.domain.expression import Pushed
 from pulseboard.domain.plan import Bucketed, Plan
 from pulseboard.domain.selector import Matcher
 from pulseboard.domain.splice import line_key, nothing
+from pulseboard.exceptions import PulseboardError
 from pulseboard.http import query_limits
 from pulseboard.settings import settings
 from pulseboard.stores import known_series, queries
@@ -41,6 +42,8 @@ class Reading:
     deadline: float
     memo: dict[object, Any] = field(default_factory=dict)
     _aggregations: dict[object, dict[Aggregation, None]] = field(default_factory=dict)
+    _guessed: list[tuple[known_series.Question, list[queries.Series]]] | None = None
+    """Questions whose answers were guessed and are still to be looked at; None: guess nothing."""
 
     def expect(self, plans: Iterable[tuple[Plan, range]]) -> None:
         """Announce what will be read, so that plans that share rows read them together."""
@@ -62,17 +65,43 @@ class Reading:
             # along with the next one's round trip.
             with self.connection.pipeline():
                 queries.limit_time(self.connection, seconds=seconds)
-                if isinstance(plan.shape, Bucketed):
-                    return self._bucketed(plan, plan.shape, span)
-                pushed = plan.shape.pushed(plan.step)
-                if pushed is not None:
-                    return self._pushed(plan, pushed, span)
-                # Brings numpy, which takes about 0.2 s to import: plain panels don't pay it.
-                from pulseboard.http.query_expressions import evaluate
-
-                return evaluate(self, plan, plan.shape, span)
+                part = self._at_a_guess(plan, span)
+                return part if part is not None else self._part(plan, span)
         except psycopg.errors.QueryCanceled as error:
             raise query_limits.too_slow(seconds) from error
+
+    def _at_a_guess(self, plan: Plan, span: range) -> Part | None:
+        """The points read from the series that were there last; None when there are others now."""
+        self._guessed = []
+        try:
+            part = self._part(plan, span)
+        except PulseboardError:
+            if not self._guessed or self._were_right():
+                raise
+            part = None
+        if part is not None and not self._were_right():
+            part = None
+        self._guessed = None
+        if part is None:
+            self.memo.clear()
+        return part
+
+    def _were_right(self) -> bool:
+        guessed, self._guessed = self._guessed or [], []
+        # Each must be looked at: an answer that is left in the pipeline is in the next one's way.
+        right = [question.series() is guess for question, guess in guessed]
+        return all(right)
+
+    def _part(self, plan: Plan, span: range) -> Part:
+        if isinstance(plan.shape, Bucketed):
+            return self._bucketed(plan, plan.shape, span)
+        pushed = plan.shape.pushed(plan.step)
+        if pushed is not None:
+            return self._pushed(plan, pushed, span)
+        # Brings numpy, which takes about 0.2 s to import: plain panels don't pay it.
+        from pulseboard.http.query_expressions import evaluate
+
+        return evaluate(self, plan, plan.shape, span)
 
     def once(self, name: object, read: Callable[[], Result]) -> Result:
         """What `read` gives, remembered under a name."""
@@ -85,18 +114,23 @@ class Reading:
         self, name: str | None, matchers: Sequence[Matcher]
     ) -> tuple[list[queries.Series], tuple[str, ...]]:
         """The series of a selector, and a note when there is no such metric."""
-        found = self.once(
-            ("series", name, tuple(matchers)),
-            lambda: known_series.find(
-                self.connection,
-                name=name,
-                matchers=matchers,
-                limit=settings().query_max_series * 10 + 1,
-            ),
-        )
+        found = self.once(("series", name, tuple(matchers)), lambda: self._series(name, matchers))
         if found is None:
             return [], (f"there is no metric named {name}",) if name else ()
         return found, ()
+
+    def _series(self, name: str | None, matchers: Sequence[Matcher]) -> list[queries.Series] | None:
+        question = known_series.Question(
+            self.connection,
+            name=name,
+            matchers=matchers,
+            limit=settings().query_max_series * 10 + 1,
+        )
+        guess = known_series.guess(name=name, matchers=matchers)
+        if guess is None or self._guessed is None:
+            return question.series()
+        self._guessed.append((question, guess))
+        return guess
 
     def _bucketed(self, plan: Plan, shape: Bucketed, span: range) -> Part:
         place = (shape.source, plan.tier, plan.step, span)

@@ -3,7 +3,7 @@
 Kept apart from `queries`: importing numpy takes about 0.2 s, which a plain panel must not pay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -77,10 +77,14 @@ class Ends:
 
     def of(self, series_id: int) -> tuple[float, ...]:
         """Those of a series, in order."""
+        return self.all().get(series_id, ())
+
+    def all(self) -> Mapping[int, tuple[float, ...]]:
+        """Those of each series that has any."""
         if self._cursor is not None:
             rows, self._cursor = self._cursor.fetchall(), None
             self._times = {series: tuple(times) for series, times in rows}
-        return self._times.get(series_id, ())
+        return self._times
 
 
 def _floats(data: bytes) -> Floats:
@@ -160,18 +164,24 @@ def read_samples(
     return Found(stored, total)
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """A sample a series: columns of ids, times in seconds since 1970, and values."""
+
+    ids: Sequence[int]
+    times: Sequence[float]
+    values: Sequence[float]
+
+
 def read_newest(
-    connection: psycopg.Connection[Any],
-    *,
-    series: Sequence[Series],
-    window: Window,
-    stale: Ends,
-) -> Found:
+    connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window
+) -> Newest:
     """The newest raw sample of the window, by one look into metrics_raw_series_time a series."""
-    with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(
+    with binary.cursor(connection) as cursor:
+        row = cursor.execute(
             b"""
-            select s.id, date_part('epoch', newest.time), newest.value
+            select array_agg(s.id), array_agg(date_part('epoch', newest.time)),
+              array_agg(newest.value)
             from unnest(%(ids)s::int[]) as s (id)
             cross join lateral (
               select time, value from metrics_raw r
@@ -184,14 +194,27 @@ def read_newest(
                 "start": _moment(window.start),
                 "end": _moment(window.end),
             },
-        ).fetchall()
+        ).fetchone()
+    if row is None or row[0] is None:
+        return Newest((), (), ())
+    ids, times, values = row
+    return Newest(binary.integers(ids), binary.floats(times), binary.floats(values))
+
+
+def newest_samples(
+    connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window, stale: Ends
+) -> Found:
+    """`read_newest` for an expression to go on with."""
+    newest = read_newest(connection, series=series, window=window)
     by_id = {each.id: each for each in series}
-    numbers = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    times, values = np.array(newest.times), np.array(newest.values)
     stored: list[Stored] = [
-        SeriesSamples(by_id[row[0]].labels, numbers[at, 1:2], numbers[at, 2:3], stale.of(row[0]))
-        for at, row in enumerate(rows)
+        SeriesSamples(
+            by_id[series_id].labels, times[at : at + 1], values[at : at + 1], stale.of(series_id)
+        )
+        for at, series_id in enumerate(newest.ids)
     ]
-    return Found(stored, len(rows))
+    return Found(stored, len(stored))
 
 
 def read_statistics(

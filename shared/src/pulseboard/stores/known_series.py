@@ -3,6 +3,8 @@
 The tags of a series never change, and its id is not given to another one while the generation of
 the catalogue stands (see `series`). So each question asks the database which ids a selector has
 now, which is a short answer, and reads names and tags of those alone that are new to the process.
+Who can't wait for that answer reads the samples of the series that were found last (`guess`) in
+the same round trip, and looks at the answer then.
 """
 
 from collections.abc import Sequence
@@ -21,12 +23,16 @@ from pulseboard.stores.queries import NAME, Series
 
 _SELECTIONS = 256
 """Selectors whose series are remembered as they were found last."""
+# Of what a pattern is held against; 0 of no metrics at all.
+_DIGEST = "coalesce(hashtextextended(string_agg(id || ' ' || name, E'\\n' order by id), 0), 0)"
 _Selection = tuple[str | None, tuple[Matcher, ...]]
 
 _lock = Lock()
 _generation: UUID | None = None
 _series: dict[int, Series] = {}
 _selections: dict[_Selection, tuple[bytes, list[Series]]] = {}
+_names: tuple[int, list[tuple[int, str]]] = (0, [])
+"""Ids and names of all metrics, and the digest that the database made of them."""
 
 
 def forget() -> None:
@@ -35,34 +41,54 @@ def forget() -> None:
 
 
 def _belong_to(generation: UUID | None) -> None:
-    global _generation, _series, _selections
+    global _generation, _series, _selections, _names
     with _lock:
         if generation is None or generation != _generation:
             _generation, _series, _selections = generation, {}, {}
+        if generation is None:
+            _names = (0, [])
 
 
-def find(
-    connection: psycopg.Connection[Any],
-    *,
-    name: str | None,
-    matchers: Sequence[Matcher],
-    limit: int,
-) -> list[Series] | None:
-    """Series of a metric whose tags all matchers accept; None: no metric has that name.
+def guess(*, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
+    """The series that were found last for a selector; None: none are remembered."""
+    with _lock:
+        before = _selections.get((name, tuple(matchers)))
+    return before[1] if before is not None else None
 
-    Matchers on `__name__` choose metrics by name. At most `limit` series are looked at. Served by
-    the unique index on the name (a pattern reads all names), then by (metric_id, tags_hash) or
-    GIN(tags).
+
+class Question:
+    """Which series a selector has: asked when it is made, so that in a pipeline other statements
+    can follow before `series` waits for the answer.
+
+    The series are those of a metric whose tags all matchers accept; matchers on `__name__` choose
+    metrics by name. At most `limit` series are looked at. Served by the unique index on the name
+    (a pattern reads all names), then by (metric_id, tags_hash) or GIN(tags).
     """
-    equal = {m.key: m.value for m in matchers if _in_sql(m)}
-    metrics = None if name is not None else _find_metrics(connection, matchers)
-    if metrics is not None and not metrics:
-        return None
-    which = "d.name = %(name)s" if metrics is None else "d.id = any(%(metrics)s)"
-    with binary.cursor(connection) as cursor:
-        row = cursor.execute(
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        *,
+        name: str | None,
+        matchers: Sequence[Matcher],
+        limit: int,
+    ) -> None:
+        self._connection = connection
+        self._selection = (name, tuple(matchers))
+        self._limit = limit
+        self._digest, metrics = _names
+        self._metrics = _matching(metrics, matchers) if name is None else None
+        self._cursor = self._ask()
+
+    def _ask(self) -> psycopg.Cursor[Any]:
+        name, matchers = self._selection
+        equal = {m.key: m.value for m in matchers if _in_sql(m)}
+        # Read only where the answer depends on the names of all metrics.
+        digest = "0" if name is not None else f"(select {_DIGEST} from metric_definitions)"
+        which = "d.name = %(name)s" if name is not None else "d.id = any(%(metrics)s)"
+        return binary.cursor(self._connection).execute(
             f"""
-            select (select generation from series_generation), count(*),
+            select (select generation from series_generation), {digest}::int8, count(*),
               array_agg(id order by id) filter (where id is not null)
             from (
               select s.id
@@ -72,44 +98,72 @@ def find(
               order by s.id limit %(limit)s
             ) found
             """.encode(),
-            {"name": name, "metrics": metrics, "tags": Jsonb(equal), "limit": limit},
-        ).fetchone()
-    if row is None or not row[1]:
-        return None
-    generation, _, ids = row
-    if ids is None:
-        return []
-    _belong_to(generation)
-    selection = (name, tuple(matchers))
-    with _lock:
-        before = _selections.get(selection)
-    if before is not None and before[0] == ids:
-        return before[1]
-    others = [m for m in matchers if not _in_sql(m)]
-    found = [
-        each
-        for each in _named(connection, binary.integers(ids))
-        if all(
-            m.accepts({**each.tags, NAME: each.name} if m.key == NAME else each.tags)
-            for m in others
+            {"name": name, "metrics": self._metrics, "tags": Jsonb(equal), "limit": self._limit},
         )
-    ]
-    with _lock:
-        if _generation == generation:
-            if len(_selections) >= _SELECTIONS:
-                _selections.clear()
-            _selections[selection] = (ids, found)
-    return found
+
+    def series(self) -> list[Series] | None:
+        """What was found, the very list of `guess` when nothing has changed; None: no metric has
+        that name.
+        """
+        row = self._cursor.fetchone()
+        if self._metrics is not None and row is not None and row[1] != self._digest:
+            self._metrics = _matching(_read_names(self._connection, row[1]), self._selection[1])
+            row = self._ask().fetchone()
+        if row is None or not row[2]:
+            return None
+        generation, _, _, ids = row
+        return [] if ids is None else self._called(generation, ids)
+
+    def _called(self, generation: UUID, ids: bytes) -> list[Series]:
+        _belong_to(generation)
+        with _lock:
+            before = _selections.get(self._selection)
+        if before is not None and before[0] == ids:
+            return before[1]
+        others = [m for m in self._selection[1] if not _in_sql(m)]
+        found = [
+            each
+            for each in _named(self._connection, binary.integers(ids))
+            if all(
+                m.accepts({**each.tags, NAME: each.name} if m.key == NAME else each.tags)
+                for m in others
+            )
+        ]
+        with _lock:
+            if _generation == generation:
+                if len(_selections) >= _SELECTIONS:
+                    _selections.clear()
+                _selections[self._selection] = (ids, found)
+        return found
+
+
+def find(
+    connection: psycopg.Connection[Any],
+    *,
+    name: str | None,
+    matchers: Sequence[Matcher],
+    limit: int,
+) -> list[Series] | None:
+    """The answer of a `Question` that nobody waits beside."""
+    return Question(connection, name=name, matchers=matchers, limit=limit).series()
 
 
 def _in_sql(matcher: Matcher) -> bool:
     return matcher.operator == "=" and bool(matcher.value) and matcher.key != NAME
 
 
-def _find_metrics(connection: psycopg.Connection[Any], matchers: Sequence[Matcher]) -> list[int]:
+def _matching(metrics: Sequence[tuple[int, str]], matchers: Sequence[Matcher]) -> list[int]:
     names = [m for m in matchers if m.key == NAME]
+    return [metric for metric, name in metrics if all(m.accepts({NAME: name}) for m in names)]
+
+
+def _read_names(connection: psycopg.Connection[Any], digest: int) -> list[tuple[int, str]]:
+    """All metrics, to be remembered until the database's digest is another one."""
+    global _names
     rows = connection.execute("select id, name from metric_definitions").fetchall()
-    return [row[0] for row in rows if all(m.accepts({NAME: row[1]}) for m in names)]
+    with _lock:
+        _names = (digest, rows)
+    return rows
 
 
 def _named(connection: psycopg.Connection[Any], ids: Sequence[int]) -> list[Series]:

@@ -44,18 +44,23 @@ def key(parameters: dict[str, Any]) -> str:
     return f"cache:query:{{{digest}}}"
 
 
-def get(
-    wanted: Sequence[tuple[str, range]], *, metrics: Sequence[str] = ()
-) -> tuple[list[Kept], Mapping[str, Marks]]:
-    """What is kept of these plans' points, and the marks of late samples of these metrics, in one
-    round trip.
+def take(
+    wanted: Sequence[tuple[str, range]], *, metrics: Sequence[str] = (), seconds: float
+) -> tuple[list[bool], list[Kept], Mapping[str, Marks]]:
+    """Lock these plans and spans, and look what is kept of their points, in one round trip.
+
+    For each whether it is ours to read now, what is kept, and the marks of late samples of these
+    metrics. Who held a lock before has kept its answer before it was released, so that is seen.
+    A lock is released by `put` or `release`, and ends by itself after `seconds`. Without a cache
+    all are ours and nothing is kept.
     """
     if not wanted or cache.resting():
-        return [Kept() for _ in wanted], {}
+        return _all_ours(wanted)
     numbers = [chunk_numbers(span) for _, span in wanted]
     try:
         pipe = cache.client().pipeline(transaction=False)
-        for (name, _), chunks in zip(wanted, numbers, strict=True):
+        for (name, span), chunks in zip(wanted, numbers, strict=True):
+            pipe.set(_lock_name(name, span), b"1", nx=True, px=round(seconds * 1000))
             parts = (f"{name}:c:{number}" for number in chunks)
             # All in one slot. The cluster client's own mget does not go into a pipeline.
             pipe.execute_command("MGET", f"{name}:tail", *parts)
@@ -63,11 +68,16 @@ def get(
         found = pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.rest(error)
-        return [Kept() for _ in wanted], {}
-    kept = [
-        _kept(chunks, values) for chunks, values in zip(numbers, found[: len(wanted)], strict=True)
-    ]
-    return kept, late_samples.read(metrics, found[len(wanted) :])
+        return _all_ours(wanted)
+    count = 2 * len(wanted)
+    kept = [_kept(*each) for each in zip(numbers, found[1:count:2], strict=True)]
+    return list(map(bool, found[:count:2])), kept, late_samples.read(metrics, found[count:])
+
+
+def _all_ours(
+    wanted: Sequence[tuple[str, range]],
+) -> tuple[list[bool], list[Kept], Mapping[str, Marks]]:
+    return [True] * len(wanted), [Kept() for _ in wanted], {}
 
 
 def _kept(chunks: range, found: Sequence[bytes | None]) -> Kept:
@@ -122,23 +132,6 @@ def put(parts: Sequence[Keeping], *, now: float, chunk_life: float, tail_life: f
         pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.rest(error)
-
-
-def lock(wanted: Sequence[tuple[str, range]], *, seconds: float) -> list[bool]:
-    """For each plan and span, whether it is ours to read; all of them without a cache.
-
-    A lock is released by `put` or `release`, and ends by itself after `seconds`.
-    """
-    if not wanted or cache.resting():
-        return [True] * len(wanted)
-    try:
-        pipe = cache.client().pipeline(transaction=False)
-        for name, span in wanted:
-            pipe.set(_lock_name(name, span), b"1", nx=True, px=round(seconds * 1000))
-        return [bool(got) for got in pipe.execute()]
-    except (redis.RedisError, RedisClusterException) as error:
-        cache.rest(error)
-        return [True] * len(wanted)
 
 
 def release(wanted: Sequence[tuple[str, range]]) -> None:
