@@ -7,6 +7,8 @@ The steps and their code are those of `make deploy`; only AWS is another.
 
 import http.client
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +28,8 @@ STAGE = "local"
 ADMIN = "admin@localhost"
 UP = "Pulseboard is deployed"
 """What is printed, at the beginning of a line, once it is up."""
+ANSWER_SECONDS = 180
+"""How long a first answer may take: it is a cold start, and the machine may be busy."""
 SECRET = f"pulseboard/{STAGE}/database"
 
 
@@ -71,6 +75,8 @@ class Deployed:
         """Start, deploy, and print where it is. Raises ServiceError, DeployError."""
         check_ports(self.wanted_ports(), command="make local")
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        for name in emulator.OTHERS:
+            os.environ.pop(name, None)
         os.environ.update(emulator.environment(self.ports.emulator, scratch=self.data))
         self.start()
         self.session.client("secretsmanager").create_secret(
@@ -110,11 +116,13 @@ class Deployed:
             self.parts.log("edge"),
         )
         self.parts.keep(edge)
-        edge.wait_until(lambda: not services.port_is_free(port), 30)
+        edge.wait_until(lambda: not services.port_is_free(port), ANSWER_SECONDS)
 
     def stop(self) -> None:
-        """End all that was started."""
+        """End all that was started, and delete what only it could use."""
         self.parts.stop()
+        # The emulator leaves each function's code and layers there: a gigabyte.
+        shutil.rmtree(self.data / "tmp", ignore_errors=True)
 
     def synth(self, log: IO[bytes], *, out: Path | None = None) -> "subprocess.Popen[bytes]":
         """Begin to write the templates."""
@@ -129,16 +137,18 @@ class Deployed:
         ]
         if self.edge_port:
             choices += ["cdn=false", f"publicUrl=http://localhost:{self.edge_port}"]
+        # The CDK's library keeps fingerprints of assets in ~/.cdk, whatever CDK_HOME says.
+        home = f"HOME={shlex.quote(str(self.data))}"
         return subprocess.Popen(
             [
                 str(deploy.CDK),
                 *("synth", "--quiet", "--output", str(out or self.assembly)),
-                *("--app", f"{sys.executable} -m infra.app"),
+                *("--app", f"{home} {shlex.quote(sys.executable)} -m infra.app"),
                 *(part for choice in choices for part in ("--context", choice)),
             ],
             cwd=ROOT,
             # `make synth` is the one that checks: here each second counts.
-            env={**os.environ, "PULSEBOARD_NO_NAG": "1"},
+            env={**os.environ, "PULSEBOARD_NO_NAG": "1", "JSII_NODE": _node()},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -184,7 +194,7 @@ class Deployed:
     def get(self, path: str) -> int:
         """The status of a page by CloudFront. Not every resolver knows `*.localhost`."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", self.edge_port or self.ports.emulator, timeout=30
+            "127.0.0.1", self.edge_port or self.ports.emulator, timeout=ANSWER_SECONDS
         )
         try:
             connection.request("GET", path, headers={"Host": urlsplit(self.url).netloc})
@@ -193,6 +203,20 @@ class Deployed:
             return answer.status
         finally:
             connection.close()
+
+    def _wait_for(self, path: str) -> None:
+        """Until a page is there. Raises ServiceError."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                answer = f"answers {(status := self.get(path))}"
+            except OSError as error:
+                status, answer = 0, f"does not answer ({error})"
+            if status == 200:
+                return
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{self.url}{path} {answer}: {self.data}/logs")
+            time.sleep(0.5)
 
     def _admin(self) -> state.State:
         file = self.data / "state.json"
@@ -204,8 +228,7 @@ class Deployed:
                 self.session, stage=self.stage, event={"admin": known.email or ADMIN}, patience=0
             ).get("first")
             for path in ("/api/v1/health", "/"):
-                if (status := self.get(path)) != 200:
-                    raise ServiceError(f"{self.url}{path} answers {status}: {self.data}/logs")
+                self._wait_for(path)
         if first:
             known.email, known.password = first["email"], first["password"]
             known.api_key = first["apiKey"]
@@ -237,3 +260,9 @@ class Deployed:
         if not self.given_redis:
             wanted.append(("Valkey", self.ports.redis, "REDIS_PORT"))
         return wanted
+
+
+def _node() -> str:
+    """Node.js itself: what is on the path may be a version manager's, which looks into HOME."""
+    asked = ["node", "--print", "process.execPath"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()

@@ -7,13 +7,14 @@
 import argparse
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from infra.config import ROOT
 from infra.deploy import DeployError
@@ -28,7 +29,6 @@ STOP_SECONDS = 60.0
 def run(data: Path) -> int:
     """Put the stack up and hold it until interrupted; 1 when a part can't start."""
     interruptible()
-    os.umask(0o077)
     data.mkdir(parents=True, exist_ok=True)
     try:
         with _locked(data):
@@ -86,15 +86,28 @@ def down(data: Path) -> int:
     if holder is None:
         print("Nothing is running.")
         return 0
-    os.kill(holder, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while _holder(data) is not None:
-        if time.monotonic() > deadline:
-            print(f"Process {holder} has not ended after {STOP_SECONDS:.0f} s.", file=sys.stderr)
-            return 1
-        time.sleep(0.1)
+    with suppress(psutil.NoSuchProcess):
+        supervisor = psutil.Process(holder)
+        # The lock is free a moment before its process is gone, and so may be a part's own parts.
+        all_of_it = [supervisor, *supervisor.children(recursive=True)]
+        supervisor.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        while left := [process.pid for process in all_of_it if not _ended(process)]:
+            if time.monotonic() > deadline:
+                them = ", ".join(map(str, left))
+                print(f"Not ended after {STOP_SECONDS:.0f} s: process {them}.", file=sys.stderr)
+                return 1
+            time.sleep(0.05)
     print("Stopped. The data stays in .local/.")
     return 0
+
+
+def _ended(process: psutil.Process) -> bool:
+    try:
+        # A zombie has ended: only its parent has not looked yet.
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextmanager
@@ -129,6 +142,8 @@ def main() -> int:
     parser.add_argument("command", choices=["up", "down", "run"])
     parser.add_argument("--data", type=Path, default=ROOT / ".local" / "deployed")
     options = parser.parse_args()
+    # What it prints, and so writes, holds the first password.
+    os.umask(0o077)
     return {"up": up, "down": down, "run": run}[options.command](options.data.resolve())
 
 

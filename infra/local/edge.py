@@ -51,7 +51,7 @@ class _Request(BaseHTTPRequestHandler):
         self, origin: SplitResult, path: str, body: bytes, extra: dict[str, str] | None = None
     ) -> None:
         connection = http.client.HTTPConnection(
-            origin.hostname or "127.0.0.1", origin.port, timeout=60
+            origin.hostname or "127.0.0.1", origin.port, timeout=180
         )
         try:
             headers = {

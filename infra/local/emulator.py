@@ -38,7 +38,7 @@ class EmulatedSession:
             aws_access_key_id="test",
             aws_secret_access_key="test",
             # A bucket's name in front of the host would have to be resolved.
-            config=Config(s3={"addressing_style": "path"}, read_timeout=120),
+            config=Config(s3={"addressing_style": "path"}, read_timeout=180),
         )
 
 
@@ -47,9 +47,13 @@ def endpoint(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
+OTHERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
+"""Variables of somebody who works with AWS, too: with a profile the CDK ignores our credentials."""
+
+
 def environment(port: int, *, scratch: Path) -> Mapping[str, str]:
     """What leads the CDK's command line and the SDKs to the emulator, and keeps their files in
-    `scratch`.
+    `scratch`. `OTHERS` must not stand beside it.
     """
     return {
         "AWS_ENDPOINT_URL": endpoint(port),
@@ -59,6 +63,9 @@ def environment(port: int, *, scratch: Path) -> Mapping[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # Settings of this machine's user are for the real AWS.
+        "AWS_CONFIG_FILE": str(scratch / "aws" / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(scratch / "aws" / "credentials"),
         "CDK_HOME": str(scratch / "cdk"),
         "JSII_RUNTIME_PACKAGE_CACHE": "disabled",
         "TMPDIR": str(scratch / "tmp"),
@@ -81,13 +88,16 @@ def emulator_child(*, port: int, scratch: Path, log: Path) -> Child:
             # A listener that nothing here uses, and that would be open to the network.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            # It keeps nothing, but writes a key where it would.
+            "STATE_DIR": str(scratch / "emulator"),
+            "S3_DATA_DIR": str(scratch / "emulator" / "s3"),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         whole_group=True,
     )
 
 
-def wait_for_emulator(child: Child, port: int, timeout: float = 60.0) -> None:
+def wait_for_emulator(child: Child, port: int, timeout: float = 120.0) -> None:
     """Until it answers. Raises ServiceError."""
 
     def answers() -> bool:

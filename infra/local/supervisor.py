@@ -119,7 +119,7 @@ class Supervisor:
         quiet = ["--no-access-log", "--timeout-graceful-shutdown", "2"]
         child = Child("application", [*command, *options, *quiet], self.parts.log("application"))
         self.parts.keep(child)
-        child.wait_until(self._healthy, 30)
+        child.wait_until(self._healthy, 90)
 
     def _healthy(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,41 +36,18 @@ def running(data: Path) -> Iterator[dict[str, str]]:
     Raises RuntimeError with the stack's output when it does not start.
     """
     ports = {name: free_port() for name in ("PORT", "DB_PORT", "REDIS_PORT")}
-    with _held(["infra.local"], data, ports, until="Ctrl-C", seconds=START_SECONDS) as state:
-        yield state
-
-
-@contextmanager
-def deployed(data: Path) -> Iterator[dict[str, Any]]:
-    """`make local` with its data in `data`: as above, with its `ports` and `data`.
-
-    Raises RuntimeError with the stack's output when it does not start.
-    """
-    ports = {name: free_port() for name in ("AWS_PORT", "DB_PORT", "REDIS_PORT")}
-    with _held(
-        ["infra.local.detached", "run"], data, ports, until="local-down", seconds=DEPLOY_SECONDS
-    ) as state:
-        yield {**state, "data": data, "ports": Ports(*ports.values())}
-
-
-@contextmanager
-def _held(
-    module: list[str], data: Path, ports: dict[str, int], *, until: str, seconds: float
-) -> Iterator[dict[str, str]]:
-    environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
-    environment |= {name: str(port) for name, port in ports.items()}
     output = data / "output"
     with output.open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *module, "--data", str(data)],
+            [sys.executable, "-m", "infra.local", "--data", str(data)],
             cwd=ROOT,
-            env=environment,
+            env=_environment(ports),
             stdout=log,
             stderr=subprocess.STDOUT,
         )
     try:
-        deadline = time.monotonic() + seconds
-        while until not in output.read_text():
+        deadline = time.monotonic() + START_SECONDS
+        while "Ctrl-C" not in output.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(
                     f"the local stack did not start:\n{output.read_text()}\n{_ends(data)}"
@@ -82,6 +59,55 @@ def _held(
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+@contextmanager
+def deployed(data: Path, environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """`make local` with its data in `data`, then `make local-down`: as above, with its `ports` and
+    `data`. `environment` is put over this process's own.
+
+    Raises RuntimeError with the stack's output when it does not start.
+    """
+    ports = {name: free_port() for name in ("AWS_PORT", "DB_PORT", "REDIS_PORT")}
+    own = {**_environment(ports), **environment}
+    try:
+        done = _detached("up", data, own)
+        if done.returncode:
+            raise RuntimeError(
+                f"the stack did not start:\n{done.stdout}\n{done.stderr}\n{_ends(data)}"
+            )
+        state = json.loads((data / "state.json").read_text())
+        link = next(word for word in done.stdout.split() if "#token=" in word)
+        yield {**state, "link": link, "data": data, "ports": Ports(*ports.values())}
+    finally:
+        take_down(data, own)
+
+
+def take_down(data: Path, environment: Mapping[str, str]) -> None:
+    """`make local-down`. Raises RuntimeError when something does not end."""
+    done = _detached("down", data, environment)
+    if done.returncode:
+        raise RuntimeError(f"{done.stdout}\n{done.stderr}")
+
+
+def _detached(
+    command: str, data: Path, environment: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "infra.local.detached", command, "--data", str(data)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEPLOY_SECONDS,
+    )
+
+
+def _environment(ports: Mapping[str, int]) -> dict[str, str]:
+    """This process's, with the embedded parts on these ports."""
+    given = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+    return given | {name: str(port) for name, port in ports.items()}
 
 
 def _ends(data: Path) -> str:

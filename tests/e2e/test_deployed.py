@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -22,7 +23,11 @@ from layers import build
 from tests.receiver import Received, receiving, wait
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+ELSEWHERE = {"HOME": "home", "TMPDIR": "tmp"}
+"""Where programs like to leave things: folders of the test's own, empty at first and at last."""
+SYSTEM_TMP = Path("/tmp")
+"""Where the emulator writes by itself, whatever TMPDIR says."""
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +36,17 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     for needed in (deploy.CDK, deploy.DIST / "index.html", ROOT / "layers/build/local/deps.zip"):
         if not needed.exists():
             pytest.skip(f"{needed} is missing: make test makes it")
-    with trial.deployed(tmp_path_factory.mktemp("deployed")) as up:
-        yield up
+    base = tmp_path_factory.mktemp("deployed")
+    there_before = set(SYSTEM_TMP.glob("ministack*"))
+    environment = {**os.environ}
+    for variable, folder in ELSEWHERE.items():
+        (base / folder).mkdir()
+        environment[variable] = str(base / folder)
+    # Somebody who works with AWS, too: the emulator is none of their accounts.
+    environment["AWS_PROFILE"] = "somebody"
+    (base / "data").mkdir()
+    with trial.deployed(base / "data", environment) as up:
+        yield {**up, "environment": environment, "there_before": there_before}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +63,7 @@ def http(state: dict[str, Any]) -> Iterator[httpx.Client]:
         base_url=f"http://127.0.0.1:{state['ports'].emulator}/api/v1",
         headers={"Host": urlsplit(state["url"]).netloc},
         trust_env=False,
-        timeout=60,
+        timeout=180,
     ) as client:
         client.post("/auth/login", json=login).raise_for_status()
         yield client
@@ -83,12 +97,12 @@ def test_live_data_comes_from_the_agent_to_a_board_in_chromium(
     context = browser.new_context()
     page = context.new_page()
     page.goto(state["link"])
-    expect(page.get_by_role("heading", name="This machine")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="This machine")).to_be_visible(timeout=180_000)
     assert page.url.startswith(state["url"])
     legend = page.get_by_role("region", name="Load", exact=True).get_by_role("list", name="Legend")
-    expect(legend.get_by_role("button").first).to_be_visible(timeout=90_000)
+    expect(legend.get_by_role("button").first).to_be_visible(timeout=180_000)
     page.reload()
-    expect(page.get_by_role("heading", name="This machine")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="This machine")).to_be_visible(timeout=180_000)
     context.close()
 
 
@@ -108,10 +122,13 @@ def test_the_beat_evaluates_and_a_receiver_is_told(
     assert body["alerts"][0]["generatorURL"].endswith(f"/alerts/{rule['id']}")
 
 
-def test_deploying_again_would_change_nothing(
+def test_deploying_again_changes_nothing(
     stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _lead_to(stack, tmp_path, monkeypatch)
+    before = _as_deployed(stack)
+    assert len(before["functions"]) > 5
+    assert any(before["aliases"].values())
     again = Deployed(data=tmp_path, ports=stack.ports)
     output = tmp_path / "output"
     with output.open("wb") as log:
@@ -120,7 +137,43 @@ def test_deploying_again_would_change_nothing(
             ["diff", "--all", "--app", str(again.assembly), "--fail", "--method", "template"],
             output=log,
         )
-    assert "Number of stacks with differences: 0" in output.read_text()
+        assert "Number of stacks with differences: 0" in output.read_text()
+        again.cdk("deploy", *deploy.FIRST_STACKS, log=log)
+        applied = deploy.call_migrate(stack.session, stage=stack.stage, event={}, patience=0)
+        again.cdk("deploy", *deploy.LATER_STACKS, log=log)
+    assert applied["applied"] == []
+    assert _as_deployed(stack) == before
+
+
+def _as_deployed(stack: Deployed) -> dict[str, Any]:
+    """Each resource of each stack, each function's version and code, and when they last changed."""
+    formation, functions = (stack.session.client(name) for name in ("cloudformation", "lambda"))
+    stacks = {
+        one["StackName"]: one.get("LastUpdatedTime")
+        for one in formation.describe_stacks()["Stacks"]
+        if one["StackName"].startswith(f"Pulseboard-{stack.stage}-")
+    }
+    names = [
+        one["FunctionName"]
+        for page in functions.get_paginator("list_functions").paginate()
+        for one in page["Functions"]
+        if one["FunctionName"].startswith(f"pulseboard-{stack.stage}-")
+    ]
+    return {
+        "stacks": stacks,
+        "resources": {
+            name: formation.describe_stack_resources(StackName=name)["StackResources"]
+            for name in stacks
+        },
+        "functions": {
+            name: functions.get_function(FunctionName=name)["Configuration"] for name in names
+        },
+        "versions": {
+            name: functions.list_versions_by_function(FunctionName=name)["Versions"]
+            for name in names
+        },
+        "aliases": {name: functions.list_aliases(FunctionName=name)["Aliases"] for name in names},
+    }
 
 
 def test_an_emulator_without_http_api_cloudfront_and_layers_does_too(
@@ -150,8 +203,46 @@ def test_an_emulator_without_http_api_cloudfront_and_layers_does_too(
         rest.stop()
 
 
+def test_taking_it_down_leaves_no_process_and_no_file_elsewhere(state: dict[str, Any]) -> None:
+    """The last one: it ends what the others use."""
+    data: Path = state["data"]
+    supervisor = psutil.Process(int((data / "lock").read_text()))
+    parts = [supervisor, *supervisor.children(recursive=True)]
+    assert len(parts) > 8
+    trial.take_down(data, state["environment"])
+    assert not [process for process in parts if _alive(process)]
+    # Whatever was started by it, in whatever way, has its folder for temporary files.
+    assert not [
+        process
+        for process in psutil.process_iter()
+        if _alive(process) and _environment_of(process).get("TMPDIR") == str(data / "tmp")
+    ]
+    assert all(map(services.port_is_free, vars(state["ports"]).values()))
+    for folder in ELSEWHERE.values():
+        assert list((data.parent / folder).rglob("*")) == []
+    assert set(SYSTEM_TMP.glob("ministack*")) <= state["there_before"]
+    # A gigabyte of unpacked layers; what stays is data, logs and templates.
+    assert not (data / "tmp").exists()
+    for secret in ("output", "state.json"):
+        assert (data / secret).stat().st_mode & 0o077 == 0, secret
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _environment_of(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
+
+
 def _ask_everything(url: str, state: dict[str, Any]) -> None:
-    with httpx.Client(trust_env=False, timeout=60) as client:
+    with httpx.Client(trust_env=False, timeout=180) as client:
         api = f"{url}/api/v1"
         page = client.get(f"{url}/dashboards")
         assert "<title>Pulseboard</title>" in page.text
@@ -177,6 +268,8 @@ def _lead_to(stack: Deployed, scratch: Path, monkeypatch: pytest.MonkeyPatch) ->
     led = emulator.environment(stack.ports.emulator, scratch=scratch)
     for name, value in led.items():
         monkeypatch.setenv(name, value)
+    for name in emulator.OTHERS:
+        monkeypatch.delenv(name, raising=False)
     Path(os.environ["TMPDIR"]).mkdir(exist_ok=True)
 
 
