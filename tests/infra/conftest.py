@@ -79,3 +79,9 @@ def synthesise(layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Synthe
 def production(synthesise: Synthesise) -> Assembly:
     """The default: what `make deploy` puts into an empty account. cdk-nag runs over it."""
     return synthesise(nag=True)
+
+
+@pytest.fixture(scope="session")
+def rest(synthesise: Synthesise) -> Assembly:
+    """The variant with a REST API, for an emulator that has no HTTP API."""
+    return synthesise(api="rest")

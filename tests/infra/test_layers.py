@@ -74,6 +74,13 @@ def test_no_development_or_agent_packages(built: Path) -> None:
     assert not packages & {"pytest", "mypy", "ruff", "psutil", "boto3", "uvicorn", "playwright"}
 
 
+def test_no_handler_is_in_a_layer_so_that_changing_one_changes_none(built: Path) -> None:
+    for name in ("deps.zip", "pulseboard.zip"):
+        with zipfile.ZipFile(built / name) as archive:
+            folders = {entry.split("/")[1] for entry in archive.namelist()}
+        assert "functions" not in folders, name
+
+
 def test_our_layer_has_the_migrations(built: Path) -> None:
     with zipfile.ZipFile(built / "pulseboard.zip") as archive:
         assert "python/pulseboard/migrations/0001_relational.sql" in archive.namelist()

@@ -19,6 +19,26 @@ def test_the_document_shows_what_the_code_computes() -> None:
     assert prices.REGION in text
 
 
+def test_the_steps_of_growing_cost_what_the_price_list_says() -> None:
+    text = (DOCUMENT.parent / "operating.md").read_text(encoding="utf-8")
+    month = {name: f"${price * prices.MONTH_HOURS:.0f}" for name, price in prices.EC2_HOUR.items()}
+    assert (
+        f"`databaseDiskGb=100`, then `xfs_growfs /var/lib/postgresql` | "
+        f"${100 * prices.GP3_GB_MONTH:.0f} for 100 GB" in text
+    )
+    assert (
+        f"`databaseInstance=m7g.large` | {month['m7g.large']} instead of {month['t4g.medium']}"
+        in text
+    )
+    assert f"agents at 30 s | {month['m7g.xlarge']}" in text
+    assert f"keeps {Load(hosts=1).stored_gb:.2f} GB" in text
+    # The limits of steps 2 and 4 are those by which the bill chooses an instance.
+    chosen = [Load(hosts=hosts).instance for hosts in (200, 201, 2000, 2001)]
+    assert chosen == ["t4g.medium", "m7g.large", "m7g.large", "m7g.xlarge"]
+    assert "1,000 samples/s (200 hosts)" in text
+    assert "10,000 samples/s (2,000 hosts)" in text
+
+
 def test_the_beat_costs_about_three_dollars() -> None:
     (beat,) = [line for line in monthly(Load()) if line.service == "Step Functions"]
     assert 2 < beat.dollars < 3.5

@@ -59,3 +59,28 @@ def test_production_follows_staging_in_an_environment_of_its_own() -> None:
         "staging": "staging",
         "production": "production",
     }
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_pipe_fails_with_its_first_command(workflow: Path) -> None:
+    for step in steps(workflow):
+        if "|" in step.get("run", "").replace("||", ""):
+            # GitHub sets pipefail only where the shell is named.
+            assert step["shell"] == "bash", step["run"]
+
+
+def test_a_failed_deploy_puts_back_what_was_noted_as_deployed() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
+    steps = jobs["production"]["steps"]
+    checkout = next(step for step in steps if "checkout@" in step.get("uses", ""))
+    assert checkout["with"]["fetch-depth"] == 0, "tags are needed"
+    deploy, put_back, _, note = steps[-4:]
+    assert deploy["id"] == "deploy"
+    assert "failure()" in put_back["if"]
+    assert "steps.deploy.outcome == 'failure'" in put_back["if"]
+    tag = "deployed-production"
+    assert f"git checkout --quiet refs/tags/{tag}\n" in put_back["run"]
+    # Without a condition of its own it runs only when all before it went well.
+    assert "if" not in note
+    assert f"tags/{tag}" in note["with"]["script"]
+    assert jobs["production"]["permissions"]["contents"] == "write"
