@@ -1,6 +1,6 @@
 """Runs the benchmarks, on the embedded services unless DATABASE_URL and REDIS_URL are set.
 
-python -m bench [--quick] [ingest|protocols|spill|query|alerts|sizes …]
+python -m bench [--quick] [ingest|protocols|spill|query|alerts|storage|sizes …]
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.local import services
 from pulseboard.migrate import migrate
 
-BENCHMARKS = ("ingest", "protocols", "spill", "query", "alerts", "sizes", "cold")
+BENCHMARKS = ("ingest", "protocols", "spill", "query", "alerts", "storage", "sizes", "cold")
 
 
 def main() -> None:

@@ -35,8 +35,9 @@ LOG_BYTES = 900
 """Lambda's own lines of one invocation and API Gateway's line, as JSON."""
 REFRESH_ECPU = 80
 
-RAW_ROW_BYTES, COLUMN_ROW_BYTES, ROLLUP_ROW_BYTES = 103, 9, 110
-"""A raw sample before and after the columnstore (docs/bench.md), a row of a rollup with index."""
+RAW_ROW_BYTES, COLUMN_ROW_BYTES, ROLLUP_ROW_BYTES = 104, 10, 153
+"""A raw sample before and after the columnstore and a row of a rollup, indexes included: measured
+by `python -m bench storage` (docs/bench.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Load:
 
     @property
     def instance(self) -> str:
-        """The database's. A t4g earns a fifth of its two CPUs; measured: 124,000 rows/s on two."""
+        """The database's. A t4g earns a fifth of its two CPUs; two took 124,000 rows/s (ADR 2)."""
         if self.rows_per_second <= 1_000:
             return "t4g.medium"
         return "m7g.large" if self.rows_per_second <= 10_000 else "m7g.xlarge"
