@@ -320,13 +320,16 @@ class Left:
 
     volumes: list[str]
     snapshots: list[str]
+    buckets: list[str]
 
     def __bool__(self) -> bool:
-        return bool(self.volumes or self.snapshots)
+        return bool(self.volumes or self.snapshots or self.buckets)
 
 
 def left_over(session: Any, *, stage: str) -> Left:
-    """The database's volume and its snapshots: all that a destroy leaves on purpose."""
+    """The database's volume, its snapshots and the bucket of spilled samples: all that a destroy
+    leaves on purpose.
+    """
     client = session.client("ec2")
     tagged = [{"Name": "tag:pulseboard-backup", "Values": [stage]}]
     return Left(
@@ -334,6 +337,11 @@ def left_over(session: Any, *, stage: str) -> Left:
         snapshots=[
             s["SnapshotId"]
             for s in client.describe_snapshots(Filters=tagged, OwnerIds=["self"])["Snapshots"]
+        ],
+        buckets=[
+            bucket["Name"]
+            for bucket in session.client("s3").list_buckets()["Buckets"]
+            if bucket["Name"].startswith(f"pulseboard-{stage}-data-spill")
         ],
     )
 
@@ -345,6 +353,17 @@ def delete_data(session: Any, left: Left) -> None:
         client.delete_volume(VolumeId=volume)
     for snapshot in left.snapshots:
         client.delete_snapshot(SnapshotId=snapshot)
+    for bucket in left.buckets:
+        spa.empty(session.client("s3"), bucket=bucket)
+        session.client("s3").delete_bucket(Bucket=bucket)
+
+
+def delete_empty_buckets(session: Any, left: Left) -> None:
+    """A bucket that nothing was spilled to, or that was drained, is no data."""
+    client = session.client("s3")
+    for bucket in left.buckets:
+        if not client.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"]:
+            client.delete_bucket(Bucket=bucket)
 
 
 def destroy(
@@ -356,6 +375,7 @@ def destroy(
     for bucket in buckets:
         say(f"· {bucket}: {spa.empty(session.client('s3'), bucket=bucket)} objects deleted")
     cdk(cdk_arguments("destroy", stage=stage, stacks=(), context=context))
+    delete_empty_buckets(session, left_over(session, stage=stage))
     left = left_over(session, stage=stage)
     if delete:
         delete_data(session, left)
@@ -366,6 +386,8 @@ def destroy(
             say(f"  volume {volume}: the database. docs/operating.md says how to use it again.")
         for snapshot in left.snapshots:
             say(f"  snapshot {snapshot}")
+        for bucket in left.buckets:
+            say(f"  bucket {bucket}: samples that wait to be written; they expire.")
         say("`make destroy DATA=delete` deletes these too, for good.")
     else:
         say("Nothing is left.")

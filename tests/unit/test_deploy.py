@@ -225,10 +225,21 @@ def test_what_a_destroy_leaves_is_found_and_can_be_deleted(session: Any) -> None
     ]
     volume = ec2.create_volume(AvailabilityZone="eu-central-1a", Size=1, TagSpecifications=tags)
     ec2.create_volume(AvailabilityZone="eu-central-1a", Size=1)
+    s3 = session.client("s3", region_name="us-east-1")
+    spilled = "pulseboard-staging-data-spillbucket-full"
+    drained = "pulseboard-staging-data-spillbucket-empty"
+    for bucket in (spilled, drained, "pulseboard-production-data-spillbucket-full"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=spilled, Key="waiting/1", Body=b"samples")
     left = deploy.left_over(session, stage="staging")
     assert left.volumes == [volume["VolumeId"]]
+    assert sorted(left.buckets) == sorted([spilled, drained])
+    deploy.delete_empty_buckets(session, left)
+    left = deploy.left_over(session, stage="staging")
+    assert left.buckets == [spilled]
     deploy.delete_data(session, left)
     assert not deploy.left_over(session, stage="staging")
+    assert len(s3.list_buckets()["Buckets"]) == 1
 
 
 def test_destroying_needs_the_stages_name(session: Any, capsys: pytest.CaptureFixture[str]) -> None:
