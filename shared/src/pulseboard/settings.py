@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         "estimate on the usage page; 50 samples in a request are assumed (`make cost`).",
     )
     usage_thousand_series: float = Field(
-        default=1.2,
+        default=1.65,
         ge=0,
         description="Dollars a month that the stored history of a thousand series costs, for the "
         "same estimate.",
