@@ -143,7 +143,7 @@ def test_what_fires_is_silenced_copied_filtered_and_switched_in_bulk(
     page.get_by_role("link", name="Duplicate").click()
     expect(page.get_by_label("Name")).to_have_value("e2e fires (copy)")
     page.get_by_role("button", name="Save rule").click()
-    expect(page.get_by_role("link", name="e2e fires (copy)")).to_be_visible()
+    expect(page.get_by_role("link", name="e2e fires (copy)", exact=True)).to_be_visible()
     page.get_by_label("Search rules").fill("team=e2e")
     expect(page.get_by_role("checkbox", name="Enable e2e fires")).to_have_count(2)
     page.get_by_role("checkbox", name="Choose all rules").check()
