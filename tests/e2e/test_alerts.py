@@ -191,7 +191,11 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
     expect(page.get_by_role("link", name="Any CPU at all")).to_have_count(0)
 
 
-def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(page: Page) -> None:
+def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(
+    stack: dict[str, str], browser: Browser, signed_in: Any
+) -> None:
+    context = browser.new_context(storage_state=signed_in, base_url=stack["url"])
+    page = context.new_page()
     held: list[Route] = []
     page.route(
         "**/api/v1/alerts/rules",
@@ -225,6 +229,7 @@ def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(page: Pa
     page.get_by_label("Query").fill("sum(hasty)")
     page.get_by_role("button", name="Save rule").click()
     expect(page.get_by_text("last > 8 for 1m")).to_be_visible()
+    context.close()
 
 
 def test_what_the_server_refuses_is_taken_back(
