@@ -122,6 +122,30 @@ def test_what_sql_does_whole_is_what_python_does(admin: TestClient, now: int) ->
                 assert close(values, evaluated[key]), text
 
 
+@pytest.mark.parametrize("query", ["flock", '{__name__=~"flo.+"}', "sum(flock)"])
+def test_series_that_came_or_went_since_the_last_question_are_seen(
+    admin: TestClient, now: int, query: str
+) -> None:
+    def total(minute: int) -> float:
+        # Other minutes each time: nothing of them is in the cache.
+        start = now - minute * MINUTE
+        answer = ask(admin, query, start, start + MINUTE, step="1m")
+        lines: list[list[float | None]] = [each["values"] for each in answer["data"]["series"]]
+        return sum(value for line in lines for value in line if value is not None)
+
+    moments = [now - minute * MINUTE for minute in range(13)]
+    send(admin, *(("flock", {"host": "a"}, moment, 1) for moment in moments))
+    first = total(2)
+    assert first > 0
+    assert total(5) == first
+    send(admin, *(("flock", {"host": "b"}, moment, 1) for moment in moments))
+    settle()
+    assert total(8) == 2 * first
+    gone = admin.delete("/api/v1/usage/series", params={"selector": 'flock{host="a"}', "expect": 1})
+    assert gone.status_code == 200
+    assert total(11) == first
+
+
 def test_errors_of_expressions_say_where(admin: TestClient, now: int) -> None:
     body = {"query": "sum(rat(cpu[1m]))", "start": now - HOUR, "end": now}
     answer = admin.post("/api/v1/query", json=body)

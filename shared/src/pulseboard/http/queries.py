@@ -133,11 +133,13 @@ def _work(tasks: list[_Task], now: datetime, began: float) -> None:
         query_cache.release([task.place for task in ours if task.outcome is not None])
         _read([task for task in ours if task.outcome is None], now, began, deadline)
         open_ = [task for task in open_ if task.outcome is None]
-        while open_ and query_cache.locked([task.place for task in open_]):
-            if time.monotonic() >= deadline:
-                _read(open_, now, began, deadline + settings().query_timeout)
-                return
+        while open_ and time.monotonic() < deadline:
+            if not query_cache.locked([task.place for task in open_]):
+                break
             time.sleep(POLL)
+        if open_ and time.monotonic() >= deadline:
+            _read(open_, now, began, deadline + settings().query_timeout)
+            return
 
 
 def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:

@@ -68,23 +68,25 @@ class Reading:
                 part = self._at_a_guess(plan, span)
                 return part if part is not None else self._part(plan, span)
         except psycopg.errors.QueryCanceled as error:
+            # It may hold guesses that were not looked at: the next plan must not build on them.
+            self.memo.clear()
             raise query_limits.too_slow(seconds) from error
 
     def _at_a_guess(self, plan: Plan, span: range) -> Part | None:
         """The points read from the series that were there last; None when there are others now."""
         self._guessed = []
+        outcome: Part | PulseboardError
         try:
-            part = self._part(plan, span)
-        except PulseboardError:
-            if not self._guessed or self._were_right():
-                raise
-            part = None
-        if part is not None and not self._were_right():
-            part = None
-        self._guessed = None
-        if part is None:
+            outcome = self._part(plan, span)
+        except PulseboardError as error:
+            outcome = error
+        if not self._were_right():
+            self._guessed = None
             self.memo.clear()
-        return part
+            return None
+        if isinstance(outcome, PulseboardError):
+            raise outcome
+        return outcome
 
     def _were_right(self) -> bool:
         guessed, self._guessed = self._guessed or [], []
