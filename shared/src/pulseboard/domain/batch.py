@@ -85,10 +85,7 @@ class Batch:
 
     def wanted(self) -> dict[bytes, SeriesKey]:
         """Each series once, by identity."""
-        found = {key.identity: key for key in self.series}
-        for key, _ in self.ends:
-            found[key.identity] = key
-        return found
+        return {key.identity: key for key in self.keys()}
 
     def refuse(self, limits: Limits, index: int, why: Iterable[tuple[str, str]]) -> None:
         """Count an item as refused and name (field, message) while there is room."""
