@@ -58,10 +58,17 @@ export function useRuleChanges({ silent = false } = {}) {
       const changed = <Rule extends AlertRule>(rule: Rule) => ({ ...rule, ...given(body) }) as Rule
       const { queryKey } = getAlertRuleOptions({ path })
       await cache.cancelQueries({ queryKey })
-      cache.setQueryData(queryKey, (before) => before && { ...before, data: changed(before.data) })
-      return show((rules) => rules.map((rule) => (rule.id === path.rule_id ? changed(rule) : rule)))
+      const one = cache.getQueryData(queryKey)
+      if (one) cache.setQueryData(queryKey, { ...one, data: changed(one.data) })
+      const list = await show((rules) =>
+        rules.map((rule) => (rule.id === path.rule_id ? changed(rule) : rule)),
+      )
+      return { ...list, one }
     },
-    onError: (_error, _variables, context) => back(context),
+    onError: (_error, { path }, context) => {
+      back(context)
+      if (context?.one) cache.setQueryData(getAlertRuleOptions({ path }).queryKey, context.one)
+    },
     onSettled: settle,
   })
   const remove = useMutation({
