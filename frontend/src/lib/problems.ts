@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { isApiError } from './errors'
 
 /** What a schema found wrong, by the path of the field: `options.thresholds.0.value`. */
 export function problemsOf(error: z.ZodError): Record<string, string> {
@@ -6,3 +7,9 @@ export function problemsOf(error: z.ZodError): Record<string, string> {
     error.issues.map((issue) => [issue.path.join('.'), issue.message]).reverse(),
   )
 }
+
+/** What the server found wrong, by the path of the field. */
+export const detailsOf = (error: unknown): Record<string, string> =>
+  Object.fromEntries(
+    (isApiError(error) ? (error.details ?? []) : []).map(({ field, message }) => [field, message]),
+  )

@@ -1,7 +1,8 @@
 import { useNavigate } from '@tanstack/react-router'
 import { toast } from 'sonner'
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
-import { isApiError, messageOf } from '@/lib/errors'
+import { messageOf } from '@/lib/errors'
+import { detailsOf } from '@/lib/problems'
 import type { RuleDraft } from './rule-draft'
 import { useRuleChanges } from './use-rules'
 
@@ -13,12 +14,6 @@ declare module '@tanstack/react-router' {
     refused?: RefusedRule
   }
 }
-
-/** What an error says of single fields, by the field's name. */
-export const detailsOf = (error: unknown): Record<string, string> =>
-  Object.fromEntries(
-    (isApiError(error) ? (error.details ?? []) : []).map(({ field, message }) => [field, message]),
-  )
 
 /**
  * Saves what the editor holds, a new rule or a change of `rule`, and leaves the editor at once.
