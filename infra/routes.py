@@ -10,7 +10,10 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[1] / "shared" / "openapi.json"
 
-API_PATHS = ("/api/*", "/v1/*", "/write", "/ping", "/health", "/intake*")
+API_PATHS = (
+    *("/api/*", "/v1/*", "/intake*", "/support/flare*"),
+    *("/write", "/query", "/ping", "/health"),
+)
 """What CloudFront leads to the API; all else is the SPA. Twelve at most beside each other."""
 
 

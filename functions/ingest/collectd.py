@@ -23,7 +23,7 @@ def ingest_collectd(caller: Pusher, body: RawBody) -> ApiResponse[IngestResult]:
         limits=limits(),
         recognised=recognised("collectd"),
     )
-    store(batch, caller=caller)
+    store(batch, caller=caller, protocol="collectd")
     if batch.rejected and not batch.accepted:
         raise nothing_good(batch)
     return ApiResponse(

@@ -7,7 +7,8 @@
 
 Bodies may be compressed by deflate, gzip or zstd, whatever the headers say. What the Agent also
 sends and is no metric (checks, events, metadata) is acknowledged and dropped, for it would be
-sent again otherwise. A wrong key is 403, as from Datadog: the Agent retries after 401.
+sent again otherwise. A wrong key is 403, as from Datadog: the Agent retries after 401. What is
+not read at all is 404 with the reason, which the Agent logs before it drops the body.
 """
 
 from typing import Any
@@ -18,9 +19,9 @@ from fastapi.responses import JSONResponse
 from pulseboard.domain.batch import Batch
 from pulseboard.domain.protocols.datadog.json_series import decode_json
 from pulseboard.domain.protocols.datadog.payloads import decode_series, decode_sketches
-from pulseboard.exceptions import PulseboardError
+from pulseboard.exceptions import NotFound, PulseboardError
 from pulseboard.http.accepting import limits, now, recognised, store
-from pulseboard.http.access import Pusher, refuse_keys_in_url
+from pulseboard.http.access import Asker, Pusher, refuse_keys_in_url
 from pulseboard.http.body import RawBody, inflate_any
 from pulseboard.http.error_shapes import answering
 from pulseboard.http.media import media_type
@@ -31,57 +32,81 @@ _NAMED = 10
 
 def _shape(error: PulseboardError) -> Response:
     status = 403 if error.status == 401 else error.status
-    return JSONResponse({"errors": [error.message]}, status_code=status)
+    # `error` is read by `datadog-agent flare`.
+    return JSONResponse({"errors": [error.message], "error": error.message}, status_code=status)
 
 
-router = APIRouter(
-    tags=["datadog"],
+router = APIRouter(tags=["datadog"], route_class=answering(_shape), include_in_schema=False)
+pushing = APIRouter(
     route_class=answering(_shape),
     include_in_schema=False,
     dependencies=[Depends(refuse_keys_in_url)],
 )
 
 
-@router.post("/api/v1/series")
-@router.post("/api/v1/distribution_points")
+@router.get("/api/v1/validate")
+def validate_key(caller: Asker) -> JSONResponse:
+    """That the key is good for sending; 403 otherwise."""
+    return JSONResponse({"valid": True})
+
+
+@pushing.post("/api/v1/series")
+@pushing.post("/api/v1/distribution_points")
 def submit_series_v1(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
     """Store series of version 1."""
     return _answer(_series(caller, request, body), {"status": "ok"})
 
 
-@router.post("/api/v2/series")
+@pushing.post("/api/v2/series")
 def submit_series_v2(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
     """Store series of version 2."""
     return _answer(_series(caller, request, body), {"errors": []})
 
 
-@router.post("/api/beta/sketches")
+@pushing.post("/api/beta/sketches")
 def submit_sketches(caller: Pusher, body: RawBody) -> JSONResponse:
     """Store count, sum, min, max and avg of the Agent's distributions."""
     batch = decode_sketches(
         _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
     )
-    store(batch, caller=caller)
+    store(batch, caller=caller, protocol="datadog")
     return _answer(batch, {"status": "ok"})
 
 
-@router.get("/api/v1/validate")
-def validate_key(caller: Pusher) -> JSONResponse:
-    """That the key is good for sending; 403 otherwise."""
-    return JSONResponse({"valid": True})
-
-
-@router.post("/api/v1/check_run")
-@router.post("/api/v1/events")
-@router.post("/api/v1/metadata")
-@router.post("/api/v2/events")
-@router.post("/api/v2/host_metadata")
-@router.post("/api/v2/service_checks")
-@router.post("/intake")
-@router.post("/intake/")
+@pushing.post("/api/v1/check_run")
+@pushing.post("/api/v1/events")
+@pushing.post("/api/v1/metadata")
+@pushing.post("/api/v2/events")
+@pushing.post("/api/v2/host_metadata")
+@pushing.post("/api/v2/service_checks")
+@pushing.post("/intake")
+@pushing.post("/intake/")
 def drop_what_is_no_metric(caller: Pusher) -> JSONResponse:
     """Acknowledge and drop."""
     return JSONResponse({"status": "ok"}, status_code=202)
+
+
+router.include_router(pushing)
+
+
+@router.post("/api/intake/metrics/v3/series")
+@router.post("/api/intake/metrics/v3/sketches")
+@router.post("/api/intake/metrics/v3beta/series")
+@router.post("/api/intake/metrics/v3beta/sketches")
+def refuse_version_3() -> Response:
+    """Say how to send version 2. Agents do by themselves to what is not called as Datadog's."""
+    raise NotFound(
+        "Version 3 of Datadog's series is not read here, version 2 is: leave use_v3_api of the "
+        'Agent at its default, or set use_v3_api.series.enabled: "false"; in Vector set '
+        "series_api_version: v2."
+    )
+
+
+@router.post("/support/flare")
+@router.post("/support/flare/{case}")
+def refuse_flare() -> Response:
+    """Pulseboard has no support that would read it."""
+    raise NotFound("Flares go to Datadog's support; Pulseboard takes none.")
 
 
 def _series(caller: Pusher, request: Request, body: bytes) -> Batch:
@@ -90,7 +115,7 @@ def _series(caller: Pusher, request: Request, body: bytes) -> Batch:
     is_json = media_type(request)[0] == "application/json" or content.startswith(b"{")
     decode = decode_json if is_json else decode_series
     batch = decode(content, now=now(), limits=limits(), recognised=recognised("datadog"))
-    store(batch, caller=caller)
+    store(batch, caller=caller, protocol="datadog")
     return batch
 
 

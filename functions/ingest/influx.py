@@ -1,14 +1,16 @@
 """InfluxDB's line protocol, as Telegraf and the clients of InfluxDB 1 and 2 send it."""
 
+import re
 from typing import Any
+from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from pulseboard import __version__
 from pulseboard.domain.batch import Batch
 from pulseboard.domain.protocols import influx
-from pulseboard.exceptions import PulseboardError
+from pulseboard.exceptions import InvalidRequest, PulseboardError
 from pulseboard.http.accepting import limits, now, recognised, store
 from pulseboard.http.access import Pusher, refuse_keys_in_url
 from pulseboard.http.body import RawBody, inflate
@@ -23,6 +25,16 @@ _CODES = {
     503: "unavailable",
 }
 _NAMED = 10
+_LONGEST = 10_000
+# What clients of InfluxDB 1 say before they write, with what each is answered.
+_NOTHING_TO_DO: dict[str, Any] = {"statement_id": 0}
+_STATEMENTS = (
+    (re.compile(r"(?:create|alter)\s+(?:database|retention\s+policy)\s", re.I), _NOTHING_TO_DO),
+    (
+        re.compile(r"show\s+databases\b", re.I),
+        {"statement_id": 0, "series": [{"name": "databases", "columns": ["name"]}]},
+    ),
+)
 
 
 def _error(status: int, message: str, *, line: int | None = None) -> JSONResponse:
@@ -70,6 +82,24 @@ def _partial(batch: Batch) -> JSONResponse:
         400,
         f"partial write: {batch.rejected} left out, {batch.accepted} samples stored: {named}{more}",
         line=issues[0].index if issues else None,
+    )
+
+
+@router.get("/query", dependencies=[Depends(refuse_keys_in_url)])
+@router.post("/query", dependencies=[Depends(refuse_keys_in_url)])
+def answer_preparation(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
+    """Let clients of InfluxDB 1 make their database, for which nothing has to be done.
+
+    Telegraf's output does so before its first write. Questions are 400 with the way to ask.
+    """
+    form = parse_qs(body[:_LONGEST].decode(errors="replace"))
+    said = (request.query_params.get("q") or form.get("q", [""])[0]).strip()
+    for pattern, answer in _STATEMENTS:
+        if pattern.match(said):
+            return JSONResponse({"results": [answer]})
+    raise InvalidRequest(
+        "InfluxQL is not answered here, but for CREATE DATABASE: ask by POST /api/v1/query, in "
+        "expressions as PromQL's."
     )
 
 

@@ -5,7 +5,9 @@
     application/json          the same in JSON
     any other, or none        415
 
-Answers are in the request's encoding: an ExportMetricsServiceResponse, or a google.rpc.Status.
+Bodies may be compressed by gzip, zstd or deflate. Answers are in the request's encoding: an
+ExportMetricsServiceResponse, or a google.rpc.Status. Traces and logs are 404, which senders take
+as final.
 """
 
 from collections.abc import Callable, Coroutine
@@ -18,10 +20,11 @@ from pydantic_core import to_json
 
 from pulseboard.domain.protocols import otlp
 from pulseboard.domain.protocols.wire import encoded_text, encoded_varint
-from pulseboard.exceptions import PulseboardError, RateLimited, Unavailable, UnsupportedMediaType
+from pulseboard.exceptions import NotFound, PulseboardError, UnsupportedMediaType
 from pulseboard.http.accepting import limits, now, recognised, store
 from pulseboard.http.access import Pusher
-from pulseboard.http.body import RawBody, inflate
+from pulseboard.http.body import RawBody, inflate_any
+from pulseboard.http.errors import headers_of
 from pulseboard.http.media import check_encoding, media_type
 from pulseboard.settings import settings
 
@@ -59,19 +62,30 @@ def export_metrics(caller: Pusher, request: Request, body: RawBody) -> Response:
         raise UnsupportedMediaType(
             f'OpenTelemetry metrics are {PROTOBUF} or {JSON}, not "{encoding[:80]}".'
         )
-    check_encoding(request, ["gzip"])
+    check_encoding(request, ["gzip", "zstd", "deflate"])
     batch = decode(
-        inflate(body, limit=settings().ingest_max_inflated_bytes),
+        inflate_any(body, limit=settings().ingest_max_inflated_bytes),
         now=now(),
         limits=limits(),
         choice=_choice(),
         recognised=recognised("otlp"),
     )
     refused, points = batch.rejected, set(batch.places)
-    store(batch, caller=caller)
+    store(batch, caller=caller, protocol="otlp")
     refused += len(points.difference(batch.places))
     return Response(
         _response(encoding, refused, "; ".join(_reasons(batch.issues))), media_type=encoding
+    )
+
+
+@router.post("/v1/traces", include_in_schema=False)
+@router.post("/v1/logs", include_in_schema=False)
+def refuse_what_is_no_metric(request: Request) -> Response:
+    """Say so, whoever asks: a Collector that sends everything here is to log the reason."""
+    signal = request.url.path.rpartition("/")[2]
+    raise NotFound(
+        f"Pulseboard takes metrics (at /v1/metrics), no {signal}: name this exporter in the "
+        "pipelines of metrics alone."
     )
 
 
@@ -107,9 +121,6 @@ def _status(request: Request, error: PulseboardError) -> Response:
         if encoding == JSON
         else encoded_varint(1, code) + encoded_text(2, error.message.encode())
     )
-    headers = {}
-    if isinstance(error, RateLimited | Unavailable):
-        headers["Retry-After"] = str(error.retry_after)
-    if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(content, status_code=error.status, media_type=encoding, headers=headers)
+    return Response(
+        content, status_code=error.status, media_type=encoding, headers=headers_of(error)
+    )

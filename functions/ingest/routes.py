@@ -38,7 +38,7 @@ def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]
         now=now(),
         limits=limits(),
     )
-    store(batch, caller=caller)
+    store(batch, caller=caller, protocol="json")
     if batch.accepted == 0:
         raise ingest.nothing_good(batch)
     return ApiResponse(

@@ -91,6 +91,39 @@ def test_a_key_is_checked(agent: TestClient) -> None:
     assert "in a header" in answer.json()["errors"][0]
 
 
+def test_the_agent_asks_with_its_key_in_the_address(client: TestClient, ingest_key: str) -> None:
+    """It can't do otherwise; in no other route is that taken."""
+    answer = client.get("/api/v1/validate", params={"api_key": ingest_key})
+    assert (answer.status_code, answer.json()) == (200, {"valid": True})
+    assert client.get("/api/v1/validate", params={"api_key": "pb_wrong"}).status_code == 403
+    assert client.get("/api/v1/validate").status_code == 403
+    for path in (V1, V2, "/api/beta/sketches", "/intake/", "/api/v1/check_run"):
+        answer = client.post(path, params={"api_key": ingest_key}, json={"series": []})
+        # Without a header nobody is there, with one the address is refused.
+        assert answer.status_code in (400, 403), path
+        answer = client.post(
+            path, params={"api_key": ingest_key}, headers={"DD-API-KEY": ingest_key}, json={}
+        )
+        assert (answer.status_code, "in a header" in answer.text) == (400, True), path
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/api/intake/metrics/v3/series", "use_v3_api"),
+        ("/api/intake/metrics/v3/sketches", "series_api_version: v2"),
+        ("/api/intake/metrics/v3beta/series", "use_v3_api"),
+        ("/support/flare", "Datadog's support"),
+        ("/support/flare/17", "Datadog's support"),
+    ],
+)
+def test_what_is_not_read_is_404_with_the_reason(agent: TestClient, path: str, says: str) -> None:
+    answer = agent.post(path, content=b"anything")
+    assert answer.status_code == 404
+    assert says in answer.json()["errors"][0]
+    assert says in answer.json()["error"]
+
+
 def test_errors_have_datadogs_shape(agent: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = agent.post(V2, content=b"not this")
     assert answer.status_code == 400

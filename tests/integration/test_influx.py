@@ -92,6 +92,54 @@ def test_database_down_is_503_with_retry_after(
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def test_telegraf_as_its_output_for_influxdb_2_sends(agent: TestClient) -> None:
+    moment = time.time_ns()
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
+    answer = agent.post(
+        "/api/v2/write?bucket=any&org=any&precision=ns",
+        content=gzip.compress(b"cpu,host=a usage=1.5 %d\n" % moment),
+        headers=headers,
+    )
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert stored() == [("cpu_usage", {"host": "a"}, 1.5, moment // 1_000_000)]
+
+
+def test_telegraf_as_its_output_for_influxdb_1_sends(client: TestClient, ingest_key: str) -> None:
+    """It makes its database first, whatever becomes of that."""
+    as_telegraf = ("telegraf", ingest_key)
+    form = {"q": 'CREATE DATABASE "telegraf"'}
+    answer = client.post("/query", data=form, auth=as_telegraf)
+    assert (answer.status_code, answer.json()) == (200, {"results": [{"statement_id": 0}]})
+    lines = b"cpu,host=a usage=1.5\n"
+    answer = client.post("/write?db=telegraf&rp=auto", content=lines, auth=as_telegraf)
+    assert answer.status_code == 204
+    assert [row[0] for row in stored()] == ["cpu_usage"]
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "says"),
+    [
+        ("create database d", 200, "statement_id"),
+        ("CREATE RETENTION POLICY p ON d DURATION 1d REPLICATION 1", 200, "statement_id"),
+        ("show databases", 200, '"columns":["name"]'),
+        ("SELECT * FROM cpu", 400, "POST /api/v1/query"),
+        ("", 400, "InfluxQL"),
+    ],
+)
+def test_of_influxql_only_what_prepares_is_answered(
+    agent: TestClient, said: str, status: int, says: str
+) -> None:
+    for answer in (
+        agent.get("/query", params={"q": said}),
+        agent.post("/query", data={"q": said}),
+        agent.post("/query", params={"q": said, "db": "d"}),
+    ):
+        assert answer.status_code == status
+        assert says in answer.text
+    assert agent.get("/query?q=SHOW+DATABASES&u=me&p=secret").status_code == 400
+    assert agent.get("/query", headers={"Authorization": "Token pb_wrong"}).status_code == 401
+
+
 def test_clients_may_ask_whether_somebody_is_here(client: TestClient) -> None:
     assert client.get("/ping").status_code == 204
     assert client.get("/health").json()["status"] == "pass"

@@ -499,7 +499,8 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
 
 
 def _accept(batch: Batch) -> None:
-    store(batch, caller=Principal(user_id=uuid4(), role=Role.EDITOR, email="a@example.com"))
+    caller = Principal(user_id=uuid4(), role=Role.EDITOR, email="a@example.com")
+    store(batch, caller=caller, protocol="json")
 
 
 def test_the_event_of_s3_names_a_batch_that_may_be_gone(place: Path) -> None:

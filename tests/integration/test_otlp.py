@@ -1,9 +1,11 @@
 """OpenTelemetry metrics over HTTP into a real database: by hand, and by OpenTelemetry's SDK."""
 
 import gzip
+import zlib
 from typing import Any
 
 import pytest
+from cramjam import zstd
 from fastapi.testclient import TestClient
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -75,9 +77,53 @@ def test_errors_are_a_status_in_the_encoding_of_the_request(agent: TestClient) -
     answer = agent.post(URL, content=b"", headers={"Authorization": "Bearer pb_wrong"})
     assert (answer.status_code, _status(answer.content)[0]) == (401, 16)
     answer = agent.post(URL, content=b"", headers={"Content-Type": "text/plain"})
-    assert answer.status_code == 415
-    answer = agent.post(URL, content=b"", headers={"Content-Encoding": "zstd"})
-    assert answer.status_code == 415
+    assert (answer.status_code, _status(answer.content)[0]) == (415, 3)
+    assert "application/x-protobuf or application/json" in _status(answer.content)[1]
+    answer = agent.post(URL, content=b"", headers={"Content-Encoding": "snappy"})
+    assert (answer.status_code, _status(answer.content)[0]) == (415, 3)
+    assert "gzip or zstd or deflate" in _status(answer.content)[1]
+    many = make.gauge("m", [make.number(now() - n, 1.0) for n in range(10_001)])
+    answer = agent.post(URL, content=make.as_protobuf(make.request(many)))
+    assert (answer.status_code, _status(answer.content)[0]) == (413, 3)
+    assert "smaller batches" in _status(answer.content)[1]
+
+
+def test_a_key_that_may_not_send_is_permission_denied(admin: TestClient, agent: TestClient) -> None:
+    made = admin.post("/api/v1/api-keys", json={"name": "reads", "scopes": ["read"]}).json()
+    headers = {"Authorization": f"Bearer {made['data']['key']}"}
+    answer = agent.post(URL, content=b"", headers=headers)
+    assert (answer.status_code, _status(answer.content)[0]) == (403, 7)
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, lambda body: bytes(zstd.compress(body))])
+def test_a_collector_may_compress_otherwise(agent: TestClient, pack: Any) -> None:
+    encoding = "deflate" if pack is zlib.compress else "zstd"
+    for encode, headers in ((make.as_protobuf, PROTOBUF), (make.as_json, JSON)):
+        answer = agent.post(
+            URL,
+            content=pack(encode(make.request(good()))),
+            headers={**headers, "Content-Encoding": encoding},
+        )
+        assert answer.status_code == 200, answer.text
+    assert len(rows("select from metrics_raw")) == 2
+
+
+@pytest.mark.parametrize("signal", ["traces", "logs"])
+def test_a_collector_that_sends_all_it_has_is_told_what_is_taken(
+    agent: TestClient, signal: str
+) -> None:
+    answer = agent.post(f"/v1/{signal}", content=b"anything")
+    assert (answer.status_code, _status(answer.content)[0]) == (404, 5)
+    assert f"takes metrics (at /v1/metrics), no {signal}" in _status(answer.content)[1]
+    answer = agent.post(f"/v1/{signal}", content=b"{}", headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (404, 5)
+
+
+def test_deltas_are_stored_as_they_come(agent: TestClient) -> None:
+    metric = make.total("d", [make.number(now() - n, 5) for n in (2, 1)], temporality=1)
+    assert agent.post(URL, content=make.as_protobuf(make.request(metric))).status_code == 200
+    assert rows("select value from metrics_raw") == [(5.0,), (5.0,)]
+    assert rows("select type from metric_definitions") == [("gauge",)]
 
 
 def test_database_down_is_503_with_retry_after(

@@ -13,6 +13,9 @@ from pulseboard import own_metrics
 from pulseboard.settings import settings
 from pulseboard.stores import database
 from pulseboard.stores.own_metrics import note
+from tests import otlp_messages as make
+from tests.datadog_messages import payload, sketch
+from tests.prometheus_messages import write_request
 from tests.proxy import Proxy
 
 pytestmark = pytest.mark.integration
@@ -72,6 +75,31 @@ def test_what_was_done_is_told(
     assert found['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
     # Nothing has happened since: nothing is told again.
     assert own_metrics.take(at_once=True) is None
+
+
+def test_each_protocol_is_counted_as_itself(
+    admin: TestClient, ingest_key: str, telling: None
+) -> None:
+    now = int(time.time())
+    value_list = {"host": "h", "plugin": "load", "type": "load", "time": now, "values": [1],
+                  "dsnames": ["shortterm"], "dstypes": ["gauge"]}  # fmt: skip
+    one = make.gauge("o", [make.number(now * 1000, 1.0)])
+    pushes: dict[str, tuple[str, bytes]] = {
+        "remote_write": ("/api/v1/write", write_request(({"__name__": "r"}, [(now * 1000, 1.0)]))),
+        "otlp": ("/v1/metrics", make.as_protobuf(make.request(one))),
+        "influx": ("/api/v2/write", b"i v=1"),
+        "datadog": ("/api/beta/sketches", payload([sketch("s", [(now, 1, 1, 1, 1, 1)])])),
+        "collectd": ("/api/v1/collectd", json.dumps([value_list]).encode()),
+    }
+    headers = {"Authorization": f"Bearer {ingest_key}", "Content-Type": "application/x-protobuf"}
+    for path, body in pushes.values():
+        assert admin.post(path, content=body, headers=headers).is_success, path
+    note({})
+    accepted = {name: value for name, value in told().items() if "samples_accepted" in name}
+    assert accepted == {
+        f'pulseboard_samples_accepted{{"protocol": "{name}"}}': 5 if name == "datadog" else 1
+        for name in pushes
+    }
 
 
 def test_the_request_that_finds_them_due_writes_them(

@@ -119,6 +119,21 @@ def test_other_types_are_415(agent: TestClient, headers: dict[str, str], says: s
     assert says in answer.json()["error"]
 
 
+def test_too_much_is_413(agent: TestClient) -> None:
+    body = write_request((UP, [(now() - n, 1.0) for n in range(10_001)]))
+    answer = agent.post(URL, content=body)
+    assert answer.status_code == 413
+    assert "max_samples_per_send" in answer.json()["error"]
+    assert agent.post(URL, content=b"x" * 5_000_000).status_code == 413
+
+
+def test_vmagent_falls_back_to_prometheus_protocol(agent: TestClient) -> None:
+    """It asks for its own protocol, and sends snappy after 415 for zstd."""
+    assert agent.get(f"{URL}?get_vm_proto_version=1").status_code == 405
+    answer = agent.post(URL, content=b"", headers={"Content-Encoding": "zstd"})
+    assert answer.status_code == 415
+
+
 def test_the_type_may_be_named_in_full(agent: TestClient) -> None:
     kind = {"Content-Type": "application/x-protobuf; proto=prometheus.WriteRequest"}
     body = write_request((UP, [(now(), 1)]))

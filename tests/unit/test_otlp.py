@@ -111,6 +111,14 @@ def test_histograms_become_cumulative_buckets(take: Callable[..., Batch]) -> Non
     assert batch.descriptions["lat_bucket"].type == MetricType.HISTOGRAM
 
 
+def test_a_delta_histogram_is_no_counter(take: Callable[..., Batch]) -> None:
+    point = make.histogram_point(NOW, [1, 2], [0.25], sum=2.5)
+    batch = take(make.request(make.histogram("lat", [point], temporality=1)))
+    assert stored(batch)['lat_bucket{"le":"+Inf"}'] == 3.0
+    kinds = {said.type for said in batch.descriptions.values()}
+    assert kinds == {MetricType.GAUGE}
+
+
 def test_summaries_become_quantiles(take: Callable[..., Batch]) -> None:
     batch = take(make.request(make.summary("rpc", NOW, {0.5: 1.25, 0.99: math.nan, 1.0: 3.0})))
     assert stored(batch) == {

@@ -8,6 +8,7 @@
     Writer      an editor or admin, or a key with scope `write`
     Ingester    an editor or admin, or a key with scope `ingest`
     Pusher      a key with scope `ingest`, shown in any way that agents of other makes show keys
+    Asker       the same, in the address too: of an agent that asks whether its key is good
 
 A session is tied to a browser, so unsafe methods by session are refused from foreign origins.
 """
@@ -86,6 +87,19 @@ def require_agent(request: Request, needed: SecurityScopes) -> Principal:
             "key as password), or as DD-API-KEY."
         )
     return _by_key(secret, [Scope(name[4:]) for name in needed.scopes])
+
+
+def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
+    """The agent that asks whether its key is good. Datadog's can show it in the address alone.
+
+    It stands in no log of ours: those name routes, not addresses.
+    """
+    if request.headers.get("dd-api-key") is None and "api_key" in request.query_params:
+        return _by_key(
+            request.query_params["api_key"].strip(),
+            [Scope(name[4:]) for name in needed.scopes],
+        )
+    return require_agent(request, needed)
 
 
 def refuse_keys_in_url(request: Request) -> None:
@@ -222,3 +236,4 @@ Reader = Annotated[Principal, Security(require, scopes=["role:viewer", "key:read
 Writer = Annotated[Principal, Security(require, scopes=["role:editor", "key:write"])]
 Ingester = Annotated[Principal, Security(require, scopes=["role:editor", "key:ingest"])]
 Pusher = Annotated[Principal, Security(require_agent, scopes=["key:ingest"])]
+Asker = Annotated[Principal, Security(require_asking_agent, scopes=["key:ingest"])]

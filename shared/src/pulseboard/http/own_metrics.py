@@ -59,7 +59,7 @@ def _function(scope: Scope) -> str | None:
 class Store(Protocol):
     """What stores a batch that came by a protocol."""
 
-    def __call__(self, batch: Batch, *, caller: Principal, protocol: str = "json") -> None:
+    def __call__(self, batch: Batch, *, caller: Principal, protocol: str) -> None:
         """Store it, or raise Unavailable."""
 
 
@@ -71,7 +71,7 @@ def counted(store: _Storing) -> Store:
     """`store`, with what it takes and refuses counted by protocol, and how late samples come."""
 
     @wraps(store)
-    def storing(batch: Batch, *, caller: Principal, protocol: str = "json") -> None:
+    def storing(batch: Batch, *, caller: Principal, protocol: str) -> None:
         newest = max(batch.times, default=None)
         if newest is not None:
             late = max(0.0, time.time() - newest / 1000)
