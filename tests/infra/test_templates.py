@@ -11,7 +11,7 @@ import pytest
 
 from infra.config import DATABASE_CLIENTS
 from infra.imports import folders, modules
-from infra.routes import routes
+from infra.routes import API_PATHS, routes
 from tests.infra.conftest import ROOT, Assembly, Synthesise
 
 pytestmark = pytest.mark.infra
@@ -134,6 +134,47 @@ def test_throttles_are_far_above_what_handlers_shed_themselves(
         assert limits["ThrottlingBurstLimit"] >= capacity * 50
     assert stage["Properties"]["AccessLogSettings"]["DestinationArn"]
     assert rest_stage["Properties"]["AccessLogSetting"]["DestinationArn"]
+
+
+def test_no_log_holds_an_address_with_its_query(production: Assembly, rest: Assembly) -> None:
+    """Agents may show a key there: docs/adr/0063-key-in-an-address.md."""
+    ((_, stage),) = production.resources("AWS::ApiGatewayV2::Stage")
+    ((_, rest_stage),) = rest.resources("AWS::ApiGateway::Stage")
+    for settings in (
+        stage["Properties"]["AccessLogSettings"],
+        rest_stage["Properties"]["AccessLogSetting"],
+    ):
+        # Values of which none is, or holds, what follows the question mark.
+        assert set(json.loads(settings["Format"]).values()) <= {
+            f"$context.{name}"
+            for name in (
+                *("requestId", "requestTime", "routeKey", "identity.sourceIp", "status"),
+                *("responseLength", "responseLatency", "integrationErrorMessage"),
+            )
+        }
+    for method in rest_stage["Properties"]["MethodSettings"]:
+        assert method.get("LoggingLevel", "OFF") == "OFF"
+        assert not method.get("DataTraceEnabled")
+    ((_, distribution),) = production.resources("AWS::CloudFront::Distribution")
+    config = distribution["Properties"]["DistributionConfig"]
+    assert "Logging" not in config
+    to_api = config["CacheBehaviors"]
+    assert {behavior["PathPattern"] for behavior in to_api} == set(API_PATHS)
+    for behavior in [config["DefaultCacheBehavior"], *to_api]:
+        assert "RealtimeLogConfigArn" not in behavior
+    # CloudFront's policy that keeps nothing: an answer would be kept under its address.
+    assert {b["CachePolicyId"] for b in to_api} == {"4135ea2d-6df8-44a3-9df3-4b5a84be39ad"}
+    for assembly in (production, rest):
+        for kind in (
+            "AWS::CloudFront::RealtimeLogConfig",
+            # CloudFront's newer logs, and API Gateway's.
+            "AWS::Logs::DeliverySource",
+            "AWS::WAFv2::LoggingConfiguration",
+        ):
+            assert not list(assembly.resources(kind)), kind
+        for name, function in assembly.functions().items():
+            variables = function.get("Environment", {}).get("Variables", {})
+            assert "POWERTOOLS_LOGGER_LOG_EVENT" not in variables, name
 
 
 def test_nobody_outside_reaches_database_and_cache(production: Assembly) -> None:

@@ -80,26 +80,25 @@ def require_agent(request: Request, needed: SecurityScopes) -> Principal:
 
     Raises Unauthorized without a valid key, Forbidden when it lacks the scope.
     """
-    secret = shown_key(request)
+    return _by_shown(shown_key(request), needed)
+
+
+def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
+    """The agent that asks whether its key is good; Datadog's can show it in the address alone.
+
+    Nobody may log that address: docs/adr/0063-key-in-an-address.md. Raises as `require_agent`.
+    """
+    in_address = request.query_params.get("api_key", "").strip()
+    return _by_shown(shown_key(request) or in_address or None, needed)
+
+
+def _by_shown(secret: str | None, needed: SecurityScopes) -> Principal:
     if secret is None:
         raise Unauthorized(
             "Send an API key with the scope ingest: as Authorization: Bearer, Token or Basic (the "
             "key as password), or as DD-API-KEY."
         )
     return _by_key(secret, [Scope(name[4:]) for name in needed.scopes])
-
-
-def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
-    """The agent that asks whether its key is good. Datadog's can show it in the address alone.
-
-    It stands in no log of ours: those name routes, not addresses.
-    """
-    if request.headers.get("dd-api-key") is None and "api_key" in request.query_params:
-        return _by_key(
-            request.query_params["api_key"].strip(),
-            [Scope(name[4:]) for name in needed.scopes],
-        )
-    return require_agent(request, needed)
 
 
 def refuse_keys_in_url(request: Request) -> None:
