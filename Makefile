@@ -193,7 +193,7 @@ bench-ui: install frontend chromium ## Measure the web app in Chromium
 	  || { echo "The fuzzer needs the wheel of atheris, which PyPI has for Linux on x86-64 and Python 3.11 to 3.14 only (here: $$("$(PYTHON)" -c 'import platform as p; print(p.system(), p.machine(), p.python_version())')). The property tests (make test) try the same decoders on every machine."; exit 1; }
 	@touch $@
 
-FUZZED = remote_write otlp otlp_json influx datadog datadog_sketches datadog_json collectd json spilled
+FUZZED = remote_write otlp otlp_json influx datadog datadog_sketches datadog_version3 datadog_json collectd json spilled
 
 fuzz: .venv-fuzz/.synced ## Fuzz each decoder for SECONDS=30, guided by coverage
 	@for name in $(FUZZED); do echo "· $$name"; \

@@ -19,10 +19,10 @@ from bench import bodies
 from pulseboard.domain import ingest, spilled
 from pulseboard.domain.batch import Batch, Limits, SeriesKey
 from pulseboard.domain.protocols import collectd, influx, otlp, remote_write
-from pulseboard.domain.protocols.datadog import json_series, payloads
+from pulseboard.domain.protocols.datadog import json_series, payloads, version3
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
-from tests import datadog_messages
+from tests import datadog_columns, datadog_messages
 
 NOW = 1_800_000_000_000
 _SECONDS = NOW // 1000
@@ -131,6 +131,19 @@ def decoders() -> dict[str, Decoder]:
                 datadog_messages.payload(
                     [datadog_messages.sketch("d", [(_SECONDS, 4, 1, 4, 2.5, 10)], tags=["a:b"])]
                 ),
+            ),
+        ),
+        "datadog_version3": Decoder(
+            partial(version3.decode_version3, **both, recognised=_known()),
+            (
+                datadog_columns.Payload(tags=["of:all"], resources=["device", "sda"])
+                .add("a.b", [(_SECONDS, 1.5), (_SECONDS, 2)], tags=["a:b", "c"], unit="s")
+                .add("c", [(_SECONDS, 3)], kind=1, held=datadog_columns.INTEGERS, interval=10)
+                .encoded(),
+                datadog_columns.Payload()
+                .add("d", [(_SECONDS, (2, 4, 1, 3))], kind=4, held=datadog_columns.FLOATS)
+                .add("e", [(_SECONDS, 0)], held=datadog_columns.ZERO)
+                .encoded(),
             ),
         ),
         "datadog_json": Decoder(

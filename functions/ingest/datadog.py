@@ -1,9 +1,9 @@
-"""Datadog's intake, as its Agent and its client libraries send to it.
+"""Datadog's intake, as its Agent, its client libraries and Vector send to it.
 
-    Content-Type                 /series         /sketches  /distribution_points
-    application/json             JSON            400        JSON
-    anything else, body `{…`     JSON            400        JSON
-    anything else                MetricPayload   sketches   400
+    Content-Type                 /series         /sketches  /distribution_points  /metrics/v3/…
+    application/json             JSON            400        JSON                  400
+    anything else, body `{…`     JSON            400        JSON                  400
+    anything else                MetricPayload   sketches   400                   Payload
 
 Bodies may be compressed by deflate, gzip or zstd, whatever the headers say. What the Agent also
 sends and is no metric (checks, events, metadata) is acknowledged and dropped, for it would be
@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse
 from pulseboard.domain.batch import Batch
 from pulseboard.domain.protocols.datadog.json_series import decode_json
 from pulseboard.domain.protocols.datadog.payloads import decode_series, decode_sketches
+from pulseboard.domain.protocols.datadog.version3 import decode_version3
 from pulseboard.exceptions import NotFound, PulseboardError
 from pulseboard.http.accepting import limits, now, recognised, store
 from pulseboard.http.access import Asker, Pusher, refuse_keys_in_url
@@ -63,6 +64,22 @@ def submit_series_v2(caller: Pusher, request: Request, body: RawBody) -> JSONRes
     return _answer(_series(caller, request, body), {"errors": []})
 
 
+@pushing.post("/api/intake/metrics/v3/series")
+@pushing.post("/api/intake/metrics/v3/sketches")
+@pushing.post("/api/intake/metrics/v3beta/series")
+@pushing.post("/api/intake/metrics/v3beta/sketches")
+def submit_version3(caller: Pusher, body: RawBody) -> JSONResponse:
+    """Store series and sketches of version 3, which are told apart by themselves.
+
+    What the Agent sends to the beta routes it has sent as version 2 too: stored once.
+    """
+    batch = decode_version3(
+        _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
+    )
+    store(batch, caller=caller, protocol="datadog")
+    return _answer(batch, {"errors": []})
+
+
 @pushing.post("/api/beta/sketches")
 def submit_sketches(caller: Pusher, body: RawBody) -> JSONResponse:
     """Store count, sum, min, max and avg of the Agent's distributions."""
@@ -87,19 +104,6 @@ def drop_what_is_no_metric(caller: Pusher) -> JSONResponse:
 
 
 router.include_router(pushing)
-
-
-@router.post("/api/intake/metrics/v3/series")
-@router.post("/api/intake/metrics/v3/sketches")
-@router.post("/api/intake/metrics/v3beta/series")
-@router.post("/api/intake/metrics/v3beta/sketches")
-def refuse_version_3() -> Response:
-    """Say how to send version 2. Agents do by themselves to what is not called as Datadog's."""
-    raise NotFound(
-        "Version 3 of Datadog's series is not read here, version 2 is: leave use_v3_api of the "
-        'Agent at its default, or set use_v3_api.series.enabled: "false"; in Vector set '
-        "series_api_version: v2."
-    )
 
 
 @router.post("/support/flare")

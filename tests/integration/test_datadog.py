@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from pulseboard.settings import settings
 from pulseboard.stores import database
+from tests.datadog_columns import INTEGERS, SKETCH, Payload
 from tests.datadog_messages import payload, series, sketch
 from tests.pushing import lose_database, values
 
@@ -40,6 +41,48 @@ def test_the_agents_series_and_sketches_are_stored(agent: TestClient) -> None:
         ("took.min", host, 1),
         ("took.sum", host, 4),
     ]
+
+
+@pytest.mark.parametrize("path", ["v3/series", "v3/sketches", "v3beta/series", "v3beta/sketches"])
+def test_version_3_is_stored_as_version_2_would_be(agent: TestClient, path: str) -> None:
+    """As Vector sends it, and as the Agent: each column a frame of its own."""
+    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}
+    moment, url = now(), f"/api/intake/metrics/{path}"
+    tags = ["env:prod"]
+    body = (
+        Payload()
+        .add("system.cpu.idle", [(moment, 97.5)], tags=tags)
+        .add("hits", [(moment, 7)], kind=1, held=INTEGERS, interval=10, unit="request")
+        .add("took", [(moment, (2, 4, 1, 3))], kind=SKETCH, held=INTEGERS, tags=tags)
+    ).encoded()
+    older = payload([series("system.cpu.idle", [(moment, 97.5)], tags=tags)])
+    frames = b"".join(bytes(zstd.compress(body[n : n + 20])) for n in range(0, len(body), 20))
+    for packed in (bytes(zstd.compress(body)), frames):
+        answer = agent.post(url, content=packed, headers=headers)
+        assert (answer.status_code, answer.json()) == (202, {"errors": []})
+    assert agent.post(V2, content=older, headers={"Content-Encoding": ""}).status_code == 202
+    host = {"host": "web-1"}
+    assert values() == [
+        ("hits", host, 7),
+        ("system.cpu.idle", {**host, "env": "prod"}, 97.5),
+        *((f"took.{name}", {**host, "env": "prod"}, value)
+          for name, value in [("avg", 2), ("count", 2), ("max", 3), ("min", 1), ("sum", 4)]),
+    ]  # fmt: skip
+
+
+def test_version_3_says_what_it_can_not_take(agent: TestClient) -> None:
+    url = "/api/intake/metrics/v3/series"
+    good, old = Payload().add("a", [(now(), 1)]), [(1, 2.0)]
+    answer = agent.post(url, content=good.add("b", old).encoded())
+    assert answer.status_code == 202
+    assert "older" in answer.json()["errors"][0]
+    assert agent.post(url, content=Payload().add("b", old).encoded()).status_code == 400
+    answer = agent.post(url, content=payload([series("a", [(now(), 1)])]))
+    assert answer.status_code == 400
+    assert "version 2" in answer.json()["error"]
+    assert agent.post(url, content=b"", headers={"DD-API-KEY": "pb_wrong"}).status_code == 403
+    many = Payload().add("a", [(now() - n, 1) for n in range(10_001)])
+    assert agent.post(url, content=many.encoded()).status_code == 413
 
 
 @pytest.mark.parametrize("headers", [{"Content-Type": "application/json"}, {"Content-Type": ""}])
@@ -110,9 +153,6 @@ def test_the_agent_asks_with_its_key_in_the_address(client: TestClient, ingest_k
 @pytest.mark.parametrize(
     ("path", "says"),
     [
-        ("/api/intake/metrics/v3/series", "use_v3_api"),
-        ("/api/intake/metrics/v3/sketches", "series_api_version: v2"),
-        ("/api/intake/metrics/v3beta/series", "use_v3_api"),
         ("/support/flare", "Datadog's support"),
         ("/support/flare/17", "Datadog's support"),
     ],

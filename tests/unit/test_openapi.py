@@ -12,7 +12,7 @@ from pulseboard.http.access import require, require_agent, require_asking_agent
 OPEN = {
     *("get_health", "get_influx_health", "get_ping", "login", "login_with_token"),
     # They say that they take nothing.
-    *("refuse_what_is_no_metric", "refuse_version_3", "refuse_flare"),
+    *("refuse_what_is_no_metric", "refuse_flare"),
 }
 ROOT = Path(__file__).parents[2]
 

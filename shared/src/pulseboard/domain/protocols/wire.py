@@ -14,6 +14,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _DOUBLE = Struct("<d")
 _DOUBLES_SIZE = 8
 _FIXED64 = Struct("<Q")
+_NOT_LAST = bytes(range(0x80, 0x100))
 
 Kind = Literal["double", "fixed64", "sfixed64", "uint", "int", "sint", "bool", "text", "bytes"]
 
@@ -42,6 +43,37 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
 def signed(value: int) -> int:
     """A varint as a signed 64-bit integer (int32 and int64 fields)."""
     return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def zigzag(value: int) -> int:
+    """A varint as a signed integer that was written near zero (sint32 and sint64 fields)."""
+    return (value >> 1) ^ -(value & 1)
+
+
+def count_varints(data: bytes, start: int, stop: int) -> int:
+    """How many integers end between two positions, without making them."""
+    return len(data[start:stop].translate(None, _NOT_LAST))
+
+
+def varints(data: bytes, start: int, stop: int) -> list[int]:
+    """Unsigned integers, one after another, as a packed field holds them. Raises WireError."""
+    packed = data[start:stop]
+    if packed.isascii():
+        return list(packed)
+    made = []
+    result = shift = 0
+    for byte in packed:
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            made.append(result & 0xFFFF_FFFF_FFFF_FFFF)
+            result = shift = 0
+        else:
+            shift += 7
+            if shift > 63:
+                raise WireError("a packed integer has more than 64 bits")
+    if shift:
+        raise WireError("packed integers pass their end")
+    return made
 
 
 def fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, Any]]:
@@ -140,7 +172,7 @@ def _read(data: bytes, kind: int, value: Any, field: Field) -> Any:
 
 def _number(value: int, kind: str) -> int | bool:
     if kind == "sint":
-        return (value >> 1) ^ -(value & 1)
+        return zigzag(value)
     if kind == "bool":
         return bool(value)
     return signed(value) if kind == "int" else value
@@ -160,12 +192,8 @@ def _packed(data: bytes, start: int, stop: int, kind: str) -> Iterator[float | i
         for position in range(start, stop, _DOUBLES_SIZE):
             yield _eight_bytes(data, position, kind)
         return
-    position = start
-    while position < stop:
-        value, position = varint(data, position)
+    for value in varints(data, start, stop):
         yield _number(value, kind)
-    if position != stop:
-        raise WireError("packed integers pass their end")
 
 
 def encoded_varint(number: int, value: int) -> bytes:

@@ -8,6 +8,8 @@ objects, the host a resource), or as the Agent's protocol buffers of version 2:
     MetricPoint    1 value       2 timestamp (seconds)
     Resource       1 type        2 name
 
+Both as columns of version 3 too: `version3.py`.
+
 A gauge, a count and a rate are stored as they come, a sample a point; what the value is stands in
 the metric's description. Distributions (Agent: sketches; JSON: a list of values at each time)
 become the metrics `{name}.count`, `.sum`, `.min`, `.max` and `.avg`.
