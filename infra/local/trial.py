@@ -15,7 +15,7 @@ from typing import Any
 from infra.local.deployed import Ports
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 90
+START_SECONDS = 170
 DEPLOY_SECONDS = 300
 
 

@@ -18,6 +18,9 @@ ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
+# A busy machine is slow, not wrong: other tests run beside these.
+expect.set_options(timeout=30_000)
+
 _SETTLED = """() => Promise.allSettled(document.getAnimations()
   .filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
   .map((one) => one.finished))"""

@@ -55,8 +55,8 @@ def test_a_metric_crosses_and_its_receiver_is_told_once(
     events(5, "firing")
     began = time.time()
     (event,) = wait("firing", lambda: events(250, "firing"))
-    # The duration, two ticks, and the time to see it.
-    assert time.time() - began < 10 + 2 * 10 + 3
+    # The duration, two ticks, and the time to see it beside other tests.
+    assert time.time() - began < 10 + 2 * 10 + 10
     assert event["tags"] == {"queue": "mail"}
     wait("the notice", lambda: received)
     (ended,) = wait("resolving", lambda: events(5, "resolved"))

@@ -46,7 +46,7 @@ class Boards:
         return found
 
     def wait_for_version(self, board: str, version: int) -> None:
-        for _ in range(50):
+        for _ in range(300):
             if self.read(board)["version"] == version:
                 return
             self.page.wait_for_timeout(100)
