@@ -13,30 +13,32 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.infra
 
 
-def _build(out: Path, *options: str) -> dict[str, bytes]:
+def _build(out: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "layers.build", "--out", str(out), "--uv", find_uv(), *options],
+        [sys.executable, "-m", "layers.build", "--local", "--out", str(out), "--uv", find_uv()],
         cwd=ROOT,
         check=True,
     )
-    return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("layers")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For this Python, so that the bytecode is part of it."""
+    out = tmp_path_factory.mktemp("local")
     _build(out)
     return out
 
 
-def test_building_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    # For this Python, so that the bytecode is part of it.
-    assert _build(tmp_path / "one", "--local") == _build(tmp_path / "two", "--local")
+def test_building_twice_gives_the_same_bytes(local: Path, tmp_path: Path) -> None:
+    _build(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {path.name for path in local.iterdir()}
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (local / name).read_bytes(), name
 
 
-def test_bytecode_goes_along_and_names_no_path_of_this_machine(tmp_path: Path) -> None:
-    _build(tmp_path, "--local")
-    with zipfile.ZipFile(tmp_path / "pulseboard.zip") as archive:
+def test_bytecode_goes_along_and_names_no_path_of_this_machine(local: Path) -> None:
+    with zipfile.ZipFile(local / "pulseboard.zip") as archive:
         names = archive.namelist()
         modules = [name for name in names if name.endswith(".py")]
         compiled = [name for name in names if name.endswith(".pyc")]
@@ -44,22 +46,22 @@ def test_bytecode_goes_along_and_names_no_path_of_this_machine(tmp_path: Path) -
         for name in compiled:
             # Four bytes of magic, then flags: checked by hash (1), but never (bit 2 unset).
             assert archive.read(name)[4:8] == b"\x01\x00\x00\x00"
-            assert str(tmp_path).encode() not in archive.read(name)
+            assert str(local).encode() not in archive.read(name)
         assert b"/opt/python/pulseboard/settings.py" in archive.read(
             next(name for name in compiled if "/settings." in name)
         )
 
 
-def test_all_of_it_is_within_what_lambda_takes(built: Path) -> None:
+def test_all_of_it_is_within_what_lambda_takes(layers: Path) -> None:
     unzipped = 0
-    for path in built.glob("*.zip"):
+    for path in layers.glob("*.zip"):
         with zipfile.ZipFile(path) as archive:
             unzipped += sum(entry.file_size for entry in archive.infolist())
     assert unzipped < LIMIT_BYTES
 
 
-def test_native_parts_are_for_the_target(built: Path) -> None:
-    with zipfile.ZipFile(built / "deps.zip") as archive:
+def test_native_parts_are_for_the_target(layers: Path) -> None:
+    with zipfile.ZipFile(layers / "deps.zip") as archive:
         native = [name for name in archive.namelist() if name.endswith(".so")]
         machines = {archive.read(name)[18:20] for name in native}
     assert native
@@ -67,20 +69,20 @@ def test_native_parts_are_for_the_target(built: Path) -> None:
     assert machines == {(183).to_bytes(2, "little")}
 
 
-def test_no_development_or_agent_packages(built: Path) -> None:
-    with zipfile.ZipFile(built / "deps.zip") as archive:
+def test_no_development_or_agent_packages(layers: Path) -> None:
+    with zipfile.ZipFile(layers / "deps.zip") as archive:
         packages = {name.split("/")[1] for name in archive.namelist()}
     assert {"fastapi", "mangum", "psycopg", "redis", "pydantic"} <= packages
     assert not packages & {"pytest", "mypy", "ruff", "psutil", "boto3", "uvicorn", "playwright"}
 
 
-def test_no_handler_is_in_a_layer_so_that_changing_one_changes_none(built: Path) -> None:
+def test_no_handler_is_in_a_layer_so_that_changing_one_changes_none(layers: Path) -> None:
     for name in ("deps.zip", "pulseboard.zip"):
-        with zipfile.ZipFile(built / name) as archive:
+        with zipfile.ZipFile(layers / name) as archive:
             folders = {entry.split("/")[1] for entry in archive.namelist()}
         assert "functions" not in folders, name
 
 
-def test_our_layer_has_the_migrations(built: Path) -> None:
-    with zipfile.ZipFile(built / "pulseboard.zip") as archive:
+def test_our_layer_has_the_migrations(layers: Path) -> None:
+    with zipfile.ZipFile(layers / "pulseboard.zip") as archive:
         assert "python/pulseboard/migrations/0001_relational.sql" in archive.namelist()
