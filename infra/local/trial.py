@@ -16,7 +16,7 @@ from infra.local.deployed import Ports
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 170
-DEPLOY_SECONDS = 300
+DEPLOY_SECONDS = 540
 
 
 def free_port() -> int:

@@ -65,7 +65,9 @@ def http(state: dict[str, Any]) -> Iterator[httpx.Client]:
         trust_env=False,
         timeout=180,
     ) as client:
-        client.post("/auth/login", json=login).raise_for_status()
+        # On a busy machine a function's first start can take longer than the function may.
+        wait("signing in", lambda: client.post("/auth/login", json=login).is_success, 180)
+        wait("the rules", lambda: client.get("/alerts/rules").is_success, 180)
         yield client
 
 
