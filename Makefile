@@ -6,6 +6,8 @@ ifeq ($(HOME),)
 export HOME := $(CURDIR)/.uv/home
 endif
 export UV_PYTHON_DOWNLOADS := never
+# Containers like to set it; then each of the many processes compiles all that it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 export NPM_CONFIG_FUND := false
 export NPM_CONFIG_AUDIT := false
 export NPM_CONFIG_UPDATE_NOTIFIER := false
