@@ -1,13 +1,14 @@
 """Fixtures over the real parts: TimescaleDB, Valkey, the application.
 
-The embedded ones are started once a session and at most once each. `DATABASE_URL` and `REDIS_URL`
-put others in their place: the tests then make a database of their own on that server, and refuse a
-Redis that holds anything, since they flush it.
+The embedded ones are started once a session and at most once each; of several workers (`-n auto`)
+each has its own. `DATABASE_URL` and `REDIS_URL` put others in their place: the tests then make a
+database of their own on that server, and refuse a Redis that holds anything, since they flush it.
 """
 
 import glob
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ import redis
 from fastapi.testclient import TestClient
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from xdist.remote import Producer
 
 from functions.evaluate import tick
 from infra.local import services
@@ -29,6 +31,11 @@ from pulseboard.migrate import migrate
 from pulseboard.settings import settings
 from pulseboard.stores import cache, database, descriptions, known_keys, known_series, series, spill
 from tests.proxy import Proxy
+from tests.workers import ByGroup
+
+# Set in many containers; each of the many processes would compile all that it imports again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A busy machine is slow, not wrong.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -45,6 +52,22 @@ TABLES = (
     " alert_rules, alert_state, alert_events, alert_channels, alert_outbox, alert_silences,"
     " alert_ticks"
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One a processor; one alone where all would flush the same Redis."""
+    return 1 if os.environ.get("REDIS_URL") else min(os.cpu_count() or 1, 4)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup:
+    """Groups go in the order of collection: it is e2e and infra that take long."""
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Packed bytes hold the second they were packed in: no name for a test, as workers compare."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
 
 
 @pytest.fixture(scope="session")
