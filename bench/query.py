@@ -19,9 +19,11 @@ import psycopg
 import redis
 
 from bench import fleet
-from functions.dev import api
+from functions.query.routes import router
+from functions.query.usage import router as usage
 from pulseboard.contracts.auth import Role, Scope
 from pulseboard.http import clock
+from pulseboard.http.app import create_app
 from pulseboard.stores import api_keys, users
 
 SQL = Path(__file__).parent / "sql"
@@ -211,8 +213,13 @@ async def _run(
     connection: psycopg.Connection[Any], redis_url: str, size: fleet.Size, end: int
 ) -> None:
     moment = {"now": float(end)}
-    app = api()
-    app.dependency_overrides[clock.now] = lambda: datetime.fromtimestamp(moment["now"], tz=UTC)
+    # What the Lambda function `query` serves.
+    app = create_app([router, usage])
+
+    async def now() -> datetime:
+        return datetime.fromtimestamp(moment["now"], tz=UTC)
+
+    app.dependency_overrides[clock.now] = now
     transport = httpx.ASGITransport(app=app)
     headers = {"Authorization": f"Bearer {_key(connection)}"}
     async with httpx.AsyncClient(

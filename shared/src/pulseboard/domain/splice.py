@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from operator import eq
 
 from pydantic_core import from_json, to_json
@@ -57,10 +58,10 @@ def labels_of(key: str) -> tuple[str, dict[str, str]]:
 
 
 @lru_cache(maxsize=10_000)
-def order_of(key: str) -> tuple[str, list[tuple[str, str]]]:
-    """What lines are sorted by: the name, then tag by tag."""
+def order_of(key: str) -> str:
+    """What lines are sorted by: the name, then tag by tag, as one text. None of them holds NUL."""
     name, tags = labels_of(key)
-    return name, list(tags.items())
+    return "\0".join((name, *chain.from_iterable(tags.items())))
 
 
 def nothing(count: int) -> "array[float]":

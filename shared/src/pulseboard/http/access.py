@@ -14,7 +14,9 @@ A session is tied to a browser, so unsafe methods by session are refused from fo
 """
 
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hmac import compare_digest
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from uuid import UUID
 
 from fastapi import Request, Security
 from fastapi.security import SecurityScopes
+from starlette.concurrency import run_in_threadpool
 
 from pulseboard.contracts.auth import Role, Scope
 from pulseboard.exceptions import Forbidden, InvalidRequest, Unauthorized, Unavailable
@@ -62,34 +65,46 @@ class Principal:
         return _RANKS[self.role] >= _RANKS[Role.EDITOR]
 
 
-def require(request: Request, needed: SecurityScopes) -> Principal:
+async def require(request: Request, needed: SecurityScopes) -> Principal:
     """The caller, when they have what the route's alias names (`role:…`, `key:…`).
 
     Raises Unauthorized without a valid session or key, Forbidden when it does not suffice.
     """
-    roles = [Role(name[5:]) for name in needed.scopes if name.startswith("role:")]
-    key_scopes = [Scope(name[4:]) for name in needed.scopes if name.startswith("key:")]
     secret = bearer(request)
-    if secret is not None:
-        return _by_key(secret, key_scopes)
-    return _by_session(request, roles)
+    return await _checked(partial(_caller, request, secret, needed), secret=secret)
 
 
-def require_agent(request: Request, needed: SecurityScopes) -> Principal:
+async def require_agent(request: Request, needed: SecurityScopes) -> Principal:
     """The agent that pushes, by its key: see `shown_key`.
 
     Raises Unauthorized without a valid key, Forbidden when it lacks the scope.
     """
-    return _by_shown(shown_key(request), needed)
+    secret = shown_key(request)
+    return await _checked(partial(_by_shown, secret, needed), secret=secret)
 
 
-def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
+async def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
     """The agent that asks whether its key is good; Datadog's can show it in the address alone.
 
     Nobody may log that address: docs/adr/0063-key-in-an-address.md. Raises as `require_agent`.
     """
-    in_address = request.query_params.get("api_key", "").strip()
-    return _by_shown(shown_key(request) or in_address or None, needed)
+    secret = shown_key(request) or request.query_params.get("api_key", "").strip() or None
+    return await _checked(partial(_by_shown, secret, needed), secret=secret)
+
+
+async def _checked(check: Callable[[], Principal], *, secret: str | None) -> Principal:
+    # What is remembered is found sooner than a thread that may wait for the database.
+    if secret is not None and known_keys.fresh(secret) is not None:
+        return check()
+    return await run_in_threadpool(check)
+
+
+def _caller(request: Request, secret: str | None, needed: SecurityScopes) -> Principal:
+    roles = [Role(name[5:]) for name in needed.scopes if name.startswith("role:")]
+    key_scopes = [Scope(name[4:]) for name in needed.scopes if name.startswith("key:")]
+    if secret is not None:
+        return _by_key(secret, key_scopes)
+    return _by_session(request, roles)
 
 
 def _by_shown(secret: str | None, needed: SecurityScopes) -> Principal:

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends
 
 
-def now() -> datetime:
-    """This moment."""
+async def now() -> datetime:
+    """This moment. Asynchronous, so that no thread is waited for."""
     return datetime.now(UTC)
 
 

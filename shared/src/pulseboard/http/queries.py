@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from pulseboard import own_metrics
 from pulseboard.contracts.base import format_interval
@@ -31,9 +32,8 @@ MOST_HOLES = 3
 """Missing parts that are read one by one; more are read as one part from first to last."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Line:
-    """A line of an answer; NaN is a gap."""
+class Line(NamedTuple):
+    """A line of an answer; NaN is a gap. There may be 1,000: a dataclass takes longer to make."""
 
     name: str
     tags: dict[str, str]
@@ -219,13 +219,13 @@ def _spliced(task: _Task, parts: list[tuple[range, Part]], now: datetime, began:
 
 def _finish(task: _Task, known: Sequence[Segment], parts: Sequence[Part], began: float) -> Answer:
     made = task.plan
-    lines = []
     points = splice.assemble(made.span, known)
-    for key in sorted(points, key=splice.order_of):
-        name, tags = splice.labels_of(key)
-        if not name and not tags and isinstance(made.shape, Expression):
-            name = made.shape.text
-        lines.append(Line(name, tags, points[key]))
+    lines = [
+        Line(*splice.labels_of(key), points[key]) for key in sorted(points, key=splice.order_of)
+    ]
+    # Without name and tags it comes first.
+    if lines and lines[0][:2] == ("", {}) and isinstance(made.shape, Expression):
+        lines[0] = lines[0]._replace(name=made.shape.text)
     rank = made.shape.rank if isinstance(made.shape, Expression) else 0
     if rank:
         lines.sort(key=lambda line: _ranked(rank * line.values[-1]))

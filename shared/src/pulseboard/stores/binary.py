@@ -50,9 +50,14 @@ def length(data: bytes) -> int:
 
 def floats(data: bytes) -> tuple[float, ...]:
     """The elements of a float8[] without nulls."""
-    return struct.unpack_from(">" + "4xd" * length(data), data, HEADER)
+    return _unpacked("4xd", data)
 
 
 def integers(data: bytes) -> tuple[int, ...]:
     """The elements of an int4[] without nulls."""
-    return struct.unpack_from(">" + "4xi" * length(data), data, HEADER)
+    return _unpacked("4xi", data)
+
+
+def _unpacked(element: str, data: bytes) -> tuple[Any, ...]:
+    # An empty array ends before its length.
+    return struct.unpack_from(">" + element * length(data), data, min(HEADER, len(data)))

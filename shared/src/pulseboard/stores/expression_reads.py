@@ -17,7 +17,7 @@ from pulseboard.domain.promql.series import Buckets, SeriesSamples, Stored
 from pulseboard.domain.promql.tree import Need
 from pulseboard.domain.tiers import RESOLUTIONS, TABLES
 from pulseboard.stores import binary
-from pulseboard.stores.queries import Series
+from pulseboard.stores.queries import Series, chosen
 
 _ELEMENT = {"f": np.dtype([("length", ">i4"), ("value", ">f8")])}
 _ELEMENT["t"] = np.dtype([("length", ">i4"), ("value", ">i8")])
@@ -142,7 +142,7 @@ def read_samples(
         rows = cursor.execute(
             f"""
             select series_id, array_agg({time}), array_agg({value}) from {TABLES[tier]}
-            where series_id = any(%(ids)s::int[]) and {time} > %(start)s and {time} <= %(end)s
+            where {chosen(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
             group by series_id
             """.encode(),
             {
@@ -241,7 +241,7 @@ def read_statistics(
         select series_id, {time}, {"value" if raw else "*"},
           time_bucket(make_interval(secs => %(step)s), {moment}, 'epoch'::timestamptz) as slot
         from {TABLES[tier]}
-        where series_id = any(%(ids)s::int[]) and {time} > %(start)s and {time} <= %(end)s
+        where {chosen(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
     """
     if needs is Need.COUNTER:
         rows_of = f"""

@@ -83,20 +83,20 @@ class Question:
     def _ask(self) -> psycopg.Cursor[Any]:
         name, matchers = self._selection
         equal = {m.key: m.value for m in matchers if _in_sql(m)}
-        # Read only where the answer depends on the names of all metrics.
-        digest = "0" if name is not None else f"(select {_DIGEST} from metric_definitions)"
-        which = "d.name = %(name)s" if name is not None else "d.id = any(%(metrics)s)"
+        which, source, digest = "= d.id", "metric_definitions d where d.name = %(name)s", "0"
+        if name is None:
+            # Read only where the answer depends on the names of all metrics.
+            which, source = "= any(d.ids)", "(select %(metrics)s::int[] as ids) d"
+            digest = f"(select {_DIGEST} from metric_definitions)"
         return binary.cursor(self._connection).execute(
             f"""
-            select (select generation from series_generation), {digest}::int8, count(*),
-              array_agg(id order by id) filter (where id is not null)
-            from (
-              select s.id
-              from metric_definitions d
-              left join metric_series s on s.metric_id = d.id and s.tags @> %(tags)s
-              where {which}
-              order by s.id limit %(limit)s
-            ) found
+            select (select generation from series_generation), {digest}::int8,
+              array(
+                select s.id from metric_series s
+                where s.metric_id {which} and s.tags @> %(tags)s
+                order by s.id limit %(limit)s
+              )
+            from {source}
             """.encode(),
             {"name": name, "metrics": self._metrics, "tags": Jsonb(equal), "limit": self._limit},
         )
@@ -109,10 +109,10 @@ class Question:
         if self._metrics is not None and row is not None and row[1] != self._digest:
             self._metrics = _matching(_read_names(self._connection, row[1]), self._selection[1])
             row = self._ask().fetchone()
-        if row is None or not row[2]:
+        if row is None or (self._metrics is not None and not self._metrics):
             return None
-        generation, _, _, ids = row
-        return [] if ids is None else self._called(generation, ids)
+        generation, _, ids = row
+        return self._called(generation, ids)
 
     def _called(self, generation: UUID, ids: bytes) -> list[Series]:
         _belong_to(generation)

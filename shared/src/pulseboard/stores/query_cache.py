@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import redis
+from pydantic_core import from_json, to_json
 from redis.exceptions import RedisClusterException
 
 from pulseboard.domain.late import Marks
@@ -22,6 +23,14 @@ from pulseboard.stores import cache, late_samples
 
 _HEADER = struct.Struct("<4sIqqd")
 _FORMAT = b"pbs1"
+# One command a plan: the client takes longer over each than the server does.
+_KEEP = """
+for i = 2, #KEYS do
+  local left = tonumber(ARGV[2 * i - 2])
+  if left > 0 then redis.call('SET', KEYS[i], ARGV[2 * i - 3], 'PX', left) end
+end
+redis.call('DEL', KEYS[1])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +129,20 @@ def put(parts: Sequence[Keeping], *, now: float, chunk_life: float, tail_life: f
     if not parts or cache.resting():
         return
     try:
-        pipe = cache.client().pipeline(transaction=False)
+        client = cache.client()
+        to: Any = client if len(parts) == 1 else client.pipeline(transaction=False)
         for part in parts:
-            for number, segment in part.chunks.items():
-                left = round((segment.born + chunk_life - now) * 1000)
-                if left > 0:
-                    pipe.set(f"{part.name}:c:{number}", _encode(segment), px=left)
+            kept = {
+                f"{part.name}:c:{number}": (_encode(segment), segment.born + chunk_life - now)
+                for number, segment in part.chunks.items()
+            }
             if part.tail is not None and len(part.tail.span):
-                pipe.set(f"{part.name}:tail", _encode(part.tail), px=round(tail_life * 1000))
-            pipe.delete(_lock_name(part.name, part.span))
-        pipe.execute()
+                kept[f"{part.name}:tail"] = (_encode(part.tail), tail_life)
+            keys = [_lock_name(part.name, part.span), *kept]
+            values = [each for value, left in kept.values() for each in (value, round(left * 1000))]
+            to.execute_command("EVAL", _KEEP, len(keys), *keys, *values)
+        if to is not client:
+            to.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.rest(error)
 
@@ -144,7 +157,7 @@ def _lock_name(name: str, span: range) -> str:
 
 
 def _encode(segment: Segment) -> bytes:
-    names = json.dumps(list(segment.lines), separators=(",", ":")).encode()
+    names = to_json(list(segment.lines))
     head = _HEADER.pack(_FORMAT, len(names), segment.span.start, segment.span.stop, segment.born)
     return b"".join([head, names, *(values.tobytes() for values in segment.lines.values())])
 
@@ -154,7 +167,7 @@ def _decode(data: bytes | None) -> Segment | None:
         return None
     _, length, start, stop, born = _HEADER.unpack_from(data)
     at = _HEADER.size + length
-    keys = json.loads(data[_HEADER.size : at])
+    keys = from_json(data[_HEADER.size : at])
     size = (stop - start) * 8
     if len(data) != at + size * len(keys):
         return None
