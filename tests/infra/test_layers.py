@@ -10,7 +10,7 @@ import pytest
 from layers.build import LIMIT_BYTES, find_uv
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.infra
+pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
 
 
 def _build(out: Path) -> None:
