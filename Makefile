@@ -104,8 +104,8 @@ ifneq ($(FRONTEND),)
 	npm run generate --prefix frontend && git diff --exit-code -- frontend/src/api/generated
 endif
 
-test: lint frontend chromium prometheus collectd layers/build/local/.built infra/node_modules/.synced ## Run every check and test
-	$(VENV)/pytest
+test: lint frontend chromium prometheus collectd layers/build/local/.built infra/node_modules/.synced ## Run every check and test; WORKERS=0 tests one after the other
+	$(VENV)/pytest -n $(or $(WORKERS),auto)
 	$(if $(FRONTEND),npm test --prefix frontend)
 
 screenshots: install frontend chromium ## Take the pictures in docs/img of the stack that is up
