@@ -112,7 +112,7 @@ def ask_ends(
         connection.execute(
             """
             select series_id, array_agg(date_part('epoch', time) order by time) from series_end
-            where series_id = any(%s::int[]) and time > %s and time <= %s
+            where series_id = any(array(select unnest(%s::int[]))) and time > %s and time <= %s
             group by series_id
             """,
             (

@@ -88,12 +88,13 @@ class Question:
             # Read only where the answer depends on the names of all metrics.
             which, source = "= any(d.ids)", "(select %(metrics)s::int[] as ids) d"
             digest = f"(select {_DIGEST} from metric_definitions)"
+        tagged = "and s.tags @> %(tags)s" if equal else ""
         return binary.cursor(self._connection).execute(
             f"""
             select (select generation from series_generation), {digest}::int8,
               array(
                 select s.id from metric_series s
-                where s.metric_id {which} and s.tags @> %(tags)s
+                where s.metric_id {which} {tagged}
                 order by s.id limit %(limit)s
               )
             from {source}
