@@ -1,5 +1,6 @@
 """Spilling to a bucket whose depth is told by way of the cache, and the cache gone as well."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.pushing import now, stored
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/metrics"
+NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
@@ -42,11 +44,24 @@ def bucket(agent: TestClient, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> 
     spill_bucket.client.cache_clear()
 
 
-def lose_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+def use_cache(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
     settings.cache_clear()
     cache.close()
+
+
+def lose_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And with it all that this process knows."""
+    use_cache(monkeypatch, NOWHERE)
     spill.forget()
+
+
+def until_taken(agent: TestClient, value: int) -> None:
+    """The place is looked at anew each second."""
+    deadline = time.monotonic() + 20
+    while push(agent, value) != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def push(agent: TestClient, value: int) -> int:
@@ -63,16 +78,40 @@ def test_a_depth_that_is_known_bounds_the_bucket(bucket: Any, agent: TestClient)
 def test_without_a_cache_what_is_acknowledged_is_in_the_bucket(
     bucket: Any, agent: TestClient, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody knows its depth then: S3 itself is the bound."""
+    """Nobody knows its depth then; what this process may put is bounded all the same."""
     spill.publish(SpillStatus(files=2, bytes=10, oldest_seconds=1, dead=0))
     lose_cache(monkeypatch)
-    assert [push(agent, value) for value in range(2)] == [200] * 2
+    assert [push(agent, value) for value in range(3)] == [200, 200, 503]
     assert bucket.list_objects_v2(Bucket="spilled")["KeyCount"] == 2
     proxy.heal()
     while drain.handler({}, None)["files"]:
         pass
     assert [row[2] for row in stored() if row[0] == "load"] == [0, 1]
     assert bucket.list_objects_v2(Bucket="spilled")["KeyCount"] == 0
+
+
+def test_when_the_depth_is_lost_the_process_begins_its_own_count_and_ends_it_when_it_is_known(
+    bucket: Any, agent: TestClient, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spill.publish(SpillStatus(files=2, bytes=10, oldest_seconds=1, dead=0))
+    assert push(agent, 0) == 503
+    use_cache(monkeypatch, NOWHERE)
+    until_taken(agent, 1)
+    assert [push(agent, value) for value in (2, 3)] == [200, 503]
+    use_cache(monkeypatch, redis_url)
+    spill.publish(SpillStatus(files=1, bytes=10, oldest_seconds=1, dead=0))
+    until_taken(agent, 4)
+    # What drain published holds, for a second; this process counts its own on.
+    assert bucket.list_objects_v2(Bucket="spilled")["KeyCount"] == 3
+
+
+def test_a_quiet_time_ends_the_processes_own_count(
+    bucket: Any, agent: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_cache(monkeypatch)
+    assert [push(agent, value) for value in range(3)] == [200, 200, 503]
+    monkeypatch.setattr(spill, "_QUIET", 0.0)
+    until_taken(agent, 3)
 
 
 def test_without_cache_and_bucket_nothing_is_acknowledged(

@@ -28,6 +28,7 @@ from pulseboard.stores.spill_directory import Directory
 _DEPTH_KEY = "spill:depth"
 _DEPTH_LIFE = 300
 _FULL_RETRY = 30
+_QUIET = 600.0
 
 
 class Place(Protocol):
@@ -123,21 +124,32 @@ def status() -> SpillStatus | None:
 
 
 class _Room:
-    """The bounds of the place, by a look at it every second and what this process put since."""
+    """The bounds of the place, by a look at it every second and what this process put since.
+
+    Where nobody knows how much there is (the cache is away, and the place is a bucket), the bounds
+    are those of this process alone, by what it has put since then: so even S3 is bounded. It begins
+    anew after a quiet time: then the database took what came, and `drain` wrote what was put.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: SpillStatus | None = None
-        self._until = 0.0
+        self._seen = SpillStatus()
+        self._known = False
+        self._until = self._taken = 0.0
 
     def take(self, where: Place, size: int) -> None:
         """Count a batch of this size in. Raises Unavailable when it does not fit."""
         with self._lock:
             now = time.monotonic()
-            if self._seen is None or now >= self._until:
-                # In S3's case, with no count known, the bucket is the bound.
-                self._seen = status() or SpillStatus()
+            if now >= self._until:
+                known = status()
+                if known is not None:
+                    self._seen = known
+                elif self._known or now - self._taken > _QUIET:
+                    self._seen = SpillStatus()
+                self._known = known is not None
                 self._until = now + 1.0
+            self._taken = now
             reason = _full(self._seen, size)
             if reason is None:
                 self._seen = self._seen.model_copy(
