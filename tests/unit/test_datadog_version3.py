@@ -281,6 +281,33 @@ def test_too_much_is_too_large(changed: dict[str, bytes]) -> None:
         take(body.encoded(**changed))
 
 
+def test_names_count_as_if_each_series_wrote_them_out() -> None:
+    """A small body would make a large batch otherwise."""
+    many = Limits(points=1_000, tags=30, errors=100, max_age=86_400, max_ahead=600)
+    body, tags = Payload(), [f"t{n}:{'x' * 1_000}" for n in range(30)]
+    for number in range(600):
+        body.add(f"m{number}", [(S, 1)], tags=tags)
+    encoded = body.encoded()
+    assert len(encoded) < 100_000
+    with pytest.raises(PayloadTooLarge, match="names and tags"):
+        decode_version3(encoded, now=NOW, limits=many, recognised=Recognised(1_000_000))
+
+
+@pytest.mark.parametrize("body", [field(3, field(30, b"") * 1_001), field(9, b"") * 1_002])
+def test_columns_come_in_few_pieces(body: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="pieces"):
+        take(body)
+
+
+def test_a_column_may_come_in_pieces() -> None:
+    columns = Payload().add("a", [(S, 1), (S - 1, 2)], tags=["x:1"]).columns()
+    times = [field(16, signed([moment])) for moment in (S, -1)]
+    rest = b"".join(field(number, one) for number, one in columns.items() if number != 16)
+    assert [
+        after for *_, after in samples(take(field(3, times[0] + rest) + field(3, times[1])))
+    ] == [0, -1]
+
+
 def test_sets_that_double_themselves_cost_nothing() -> None:
     body = Payload().add("a", [(S, 1)], tags=["x:1"])
     doubling = [one for n in range(1, 60) for one in (2, *deltas([-n, -n]))]

@@ -18,6 +18,8 @@ from pulseboard.domain.protocols.wire import (
 from pulseboard.exceptions import PayloadTooLarge
 
 Texts = list[bytes]
+PIECES = 1_000
+"""Fields of a message of columns. Each column is one, unless a sender writes it in pieces."""
 
 
 class Columns:
@@ -26,12 +28,16 @@ class Columns:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._spans: dict[int, list[tuple[int, int]]] = {}
+        self._pieces = 0
 
     def add(self, start: int, stop: int) -> None:
         """A message; what comes in several goes on in the same columns. Raises WireError."""
         for number, kind, value in fields(self._body, start, stop):
             if kind != BYTES:
                 raise WireError(f"column {number} is not packed")
+            self._pieces += 1
+            if self._pieces > PIECES:
+                raise WireError(f"its columns come in more than {PIECES} pieces")
             self._spans.setdefault(number, []).append(value)
 
     def integers(self, number: int, most: int) -> list[int]:

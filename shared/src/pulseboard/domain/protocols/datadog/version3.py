@@ -25,7 +25,7 @@ from struct import Struct
 from typing import Any, TypeVar
 
 from pulseboard.domain.batch import Batch, Limits
-from pulseboard.domain.protocols.datadog.columns import Columns, Texts
+from pulseboard.domain.protocols.datadog.columns import PIECES, Columns, Texts
 from pulseboard.domain.protocols.datadog.taking import KINDS, SHOWN, Bad, Taking
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.domain.protocols.wire import (
@@ -49,6 +49,8 @@ _METADATA = {
 _VALUES_A_TAG = 4
 # Bytes that name a series; its tags may have half of them.
 _LONGEST = 65_536
+# Of all series together, as if each were written out: what a body of version 2 may hold.
+_NAMED = 16 * 1024 * 1024
 _OF_ALL = "The tags that all series of the body have are more than are accepted."
 _HEAD = Struct("<BII")
 _VERSION = 3
@@ -115,9 +117,11 @@ def _take(body: bytes, taking: Taking) -> None:
 def _opened(body: bytes, limits: Limits) -> tuple[Columns, "_Names"]:
     columns = Columns(body)
     metadata: dict[str, Texts] = {"tags": [], "resources": []}
-    for number, kind, value in fields(body, 0, len(body)):
+    for place, (number, kind, value) in enumerate(fields(body, 0, len(body))):
         if kind != BYTES or number == 1:
             raise WireError("it may be of version 2")
+        if place > PIECES:
+            raise WireError(f"it comes in more than {PIECES} pieces")
         if number == 2:
             start, stop = value
             if stop - start > _LONGEST:
@@ -184,6 +188,7 @@ class _Names:
         texts = columns.texts(4, self._room)
         kinds, names = (columns.signed(number, self._room) for number in (6, 7))
         self._resources = self._resource_sets(columns.integers(5, most), kinds, names, texts)
+        self._named = 0
         self._tags_of_all = tags_of_all
         self._resources_of_all = list(
             zip(resources_of_all[::2], resources_of_all[1::2], strict=False)
@@ -252,8 +257,12 @@ class _Names:
             pairs = [*pairs, *(pair for pair in self._resources_of_all if pair[0] not in own)]
         parts = [name, *chain.from_iterable(pairs), *texts]
         lengths = array("I", map(len, parts))
-        if sum(lengths) > _LONGEST:
-            raise Bad(f"is named by {sum(lengths)} bytes; {_LONGEST} are allowed")
+        size = sum(lengths)
+        if size > _LONGEST:
+            raise Bad(f"is named by {size} bytes; {_LONGEST} are allowed")
+        self._named += size
+        if self._named > _NAMED:
+            raise PayloadTooLarge("The names and tags of all series are more than are accepted.")
         head = _HEAD.pack(_VERSION, len(pairs), len(texts)) + lengths.tobytes()
         return head + b"".join(parts), (name, pairs, texts)
 
