@@ -17,7 +17,7 @@ import psycopg
 
 from functions.evaluate import tick
 from pulseboard.contracts.alerts import AlertCondition, CreateAlertRule
-from pulseboard.contracts.auth import Role
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.domain import backtest
 from pulseboard.domain.alerting import TICK, LiveRule, limits_of
 from pulseboard.http import alert_reads

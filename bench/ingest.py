@@ -14,7 +14,7 @@ import httpx
 import psycopg
 
 from functions.dev import api
-from pulseboard.contracts.auth import Role, Scope
+from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.http.access import Principal, require
 
 POINTS = 10_000

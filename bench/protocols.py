@@ -19,7 +19,7 @@ import psycopg
 
 from bench import bodies
 from functions.dev import api
-from pulseboard.contracts.auth import Role, Scope
+from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.domain import ingest
 from pulseboard.domain.batch import Batch
 from pulseboard.domain.protocols import influx, otlp, remote_write

@@ -21,7 +21,7 @@ import redis
 from bench import fleet
 from functions.query.routes import router
 from functions.query.usage import router as usage
-from pulseboard.contracts.auth import Role, Scope
+from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.http import clock
 from pulseboard.http.app import create_app
 from pulseboard.stores import api_keys, users

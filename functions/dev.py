@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from functions import imported
 from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
@@ -22,7 +23,7 @@ from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
 from functions.query.usage import router as usage
-from pulseboard.contracts.metrics import IngestBody
+from pulseboard.contracts.points import IngestBody
 from pulseboard.http.app import create_app
 from pulseboard.http.headers import SPA_HEADERS
 from pulseboard.settings import settings
@@ -58,6 +59,7 @@ def api() -> FastAPI:
 def local() -> FastAPI:
     """The whole API and, when `static_dir` is set, the SPA on the same origin."""
     app = api()
+    imported()
     directory = settings().static_dir
     if directory is not None:
         _serve_spa(app, directory.resolve())

@@ -26,7 +26,7 @@ from xdist.remote import Producer
 from functions.evaluate import tick
 from infra.local import services
 from pulseboard import own_metrics
-from pulseboard.contracts.auth import Role
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.http import accepting, alert_reads
 from pulseboard.migrate import migrate
 from pulseboard.settings import settings

@@ -9,11 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from pulseboard import __version__
+from pulseboard.contracts.api_keys import ApiKey, CreateApiKey, CreatedApiKey
 from pulseboard.contracts.auth import (
-    ApiKey,
     ChangePassword,
-    CreateApiKey,
-    CreatedApiKey,
     CreateUser,
     Login,
     TokenLogin,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
+from functions import imported
 from functions.drain.work import Outcome, drain
 from pulseboard.domain.spilled import arrival_of
 from pulseboard.observability import logger, record
@@ -64,3 +65,6 @@ def _tell(outcome: Outcome) -> None:
         },
     )
     record(DrainedSamples=outcome.samples, DrainedBatches=outcome.batches)
+
+
+imported()

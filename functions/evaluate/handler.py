@@ -10,6 +10,7 @@ from typing import Any
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from functions import imported
 from functions.evaluate import tick
 from pulseboard.contracts.base import iso_utc
 from pulseboard.domain.alerting import TICK
@@ -56,3 +57,6 @@ def _tick() -> dict[str, Any]:
         "nextTickAt": iso_utc(following),
         "claims": [claim.model_dump(mode="json", by_alias=True) for claim in report.claims],
     }
+
+
+imported()

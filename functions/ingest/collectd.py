@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends
 
 from pulseboard.contracts.envelope import ApiResponse
-from pulseboard.contracts.metrics import IngestResult
+from pulseboard.contracts.ingest import IngestResult
 from pulseboard.domain.ingest import nothing_good
 from pulseboard.domain.protocols import collectd
 from pulseboard.http.accepting import limits, now, recognised, store

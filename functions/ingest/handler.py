@@ -1,5 +1,6 @@
 """The Lambda function `ingest`."""
 
+from functions import imported
 from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
@@ -9,3 +10,4 @@ from functions.ingest.routes import router
 from pulseboard.http.aws import lambda_handler
 
 handler = lambda_handler([router, remote_write, otlp, influx, datadog, collectd])
+imported()

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
-from pulseboard.contracts.metrics import IngestResult, MetricInfo, TagInfo
+from pulseboard.contracts.ingest import IngestResult
+from pulseboard.contracts.metrics import MetricInfo, TagInfo
 from pulseboard.domain import ingest
 from pulseboard.http.accepting import limits, now, store
 from pulseboard.http.access import Ingester, Reader

@@ -3,6 +3,7 @@ remove the samples of deleted series and the ends of series that no sample is le
 
 from typing import Any
 
+from functions import imported
 from pulseboard.observability import logger, record
 from pulseboard.settings import settings
 from pulseboard.stores import database, deletion, jobs, series_ends, status
@@ -42,3 +43,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         purged = deletion.purge(connection, seconds=PURGE_SECONDS)
         pruned = series_ends.prune(connection, seconds=PRUNE_SECONDS)
     return {"ran": ran, "failed": failed, "late": late, "purged": purged, "pruned": pruned}
+
+
+imported()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from functions import imported
 from pulseboard.exceptions import Conflict
 from pulseboard.migrate import migrate
 from pulseboard.observability import logger
@@ -24,3 +25,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         except Conflict:
             answer["first"] = None
     return answer
+
+
+imported()

@@ -6,6 +6,7 @@ It runs outside the VPC: it reaches the internet and neither database nor cache.
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from functions import imported
 from functions.notify import email, http
 from pulseboard.domain.notifications import Outgoing, Sent
 from pulseboard.observability import logger
@@ -46,3 +47,6 @@ def _send(claim: Outgoing) -> Sent:
     except Exception as error:  # noqa: BLE001 - one notification must never stop the others
         logger().exception("notification failed", extra={"notification": claim.id})
         return Sent(id=claim.id, ok=False, error=f"{type(error).__name__} while it was sent")
+
+
+imported()

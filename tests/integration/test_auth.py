@@ -10,7 +10,7 @@ import redis
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.contracts.auth import Role
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.exceptions import Conflict
 from pulseboard.settings import settings
 from pulseboard.stores import cache, database, login_tokens, passwords, users

@@ -4,8 +4,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.contracts.auth import Role
 from pulseboard.contracts.dashboards import CreateDashboard
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.stores import dashboards, database, passwords, users
 
 pytestmark = pytest.mark.integration

@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.contracts.auth import Role
 from pulseboard.contracts.dashboards import CreateDashboard, UpdateDashboard
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.exceptions import Conflict
 from pulseboard.stores import cache, dashboard_changes, dashboards, users
 

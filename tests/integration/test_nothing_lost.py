@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from functions.dev import api
 from functions.drain import handler as drain
 from infra.local import services
-from pulseboard.contracts.auth import Role
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.domain.spilled import Spilled, encode, name_of
 from pulseboard.http.accepting import store

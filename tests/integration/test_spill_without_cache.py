@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from moto import mock_aws
 
 from functions.drain import handler as drain
-from pulseboard.contracts.status import SpillStatus
+from pulseboard.contracts.spill import SpillStatus
 from pulseboard.settings import settings
 from pulseboard.stores import cache, database, spill, spill_bucket
 from tests.proxy import Proxy

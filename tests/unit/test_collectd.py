@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Limits
 from pulseboard.domain.protocols.collectd import decode
 from pulseboard.domain.protocols.recognised import Recognised

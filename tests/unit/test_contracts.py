@@ -11,7 +11,7 @@ from pulseboard.contracts.alerts import AlertRule, CreateAlertRule
 from pulseboard.contracts.auth import CreateUser
 from pulseboard.contracts.base import format_interval, interval_seconds, iso_utc
 from pulseboard.contracts.dashboards import CreatePanel, PanelOptions, Position
-from pulseboard.contracts.metrics import MetricPoint
+from pulseboard.contracts.points import MetricPoint
 from pulseboard.contracts.queries import QueryBatch, QueryParams
 
 

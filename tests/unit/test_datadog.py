@@ -10,7 +10,7 @@ from cramjam import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Limits
 from pulseboard.domain.protocols.datadog.json_series import decode_json
 from pulseboard.domain.protocols.datadog.payloads import decode_series, decode_sketches

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pulseboard.contracts.queries import QueryParams, Tier
-from pulseboard.domain import late
+from pulseboard.contracts.queries import QueryParams
+from pulseboard.contracts.vocabulary import Tier
+from pulseboard.domain import bearing, late
 from pulseboard.domain.batch import Batch, SeriesKey
 from pulseboard.domain.plan import Plan, plan
 from pulseboard.domain.splice import Segment
@@ -58,7 +59,7 @@ def test_a_part_is_touched_by_its_own_metrics(query: str, noted: str, touched: b
     made = planned(query)
     kept = {1: part(made, 1800, 1200, born=AT - 100.0)}
     marks = {noted: {(AT - 1500) // late.BUCKET: AT - 50.0}}
-    good = late.still_good(kept, plan=made, marks=marks, settled=0, young=AT)
+    good = bearing.still_good(kept, plan=made, marks=marks, settled=0, young=AT)
     assert (good == {}) is touched
 
 
@@ -72,7 +73,7 @@ def test_a_part_read_after_the_sample_was_there_is_good(
     made = planned("cpu")
     kept = {1: part(made, 1800, 1200, born=AT + born)}
     marks = {"cpu": {(AT - 1500) // late.BUCKET: AT - 50.0}}
-    good = late.still_good(kept, plan=made, marks=marks, settled=settled, young=AT)
+    good = bearing.still_good(kept, plan=made, marks=marks, settled=settled, young=AT)
     assert (good == {}) is touched
 
 
@@ -80,7 +81,7 @@ def test_a_part_that_was_just_read_for_another_is_good() -> None:
     made = planned("cpu")
     kept = {1: part(made, 1800, 1200, born=AT - 1.0)}
     marks = {"cpu": {(AT - 1500) // late.BUCKET: float(AT)}}
-    assert late.still_good(kept, plan=made, marks=marks, settled=0, young=AT - 10) == kept
+    assert bearing.still_good(kept, plan=made, marks=marks, settled=0, young=AT - 10) == kept
 
 
 def test_a_window_reaches_back_and_a_stretch_elsewhere_touches_nothing() -> None:
@@ -88,4 +89,6 @@ def test_a_window_reaches_back_and_a_stretch_elsewhere_touches_nothing() -> None
     for query, touched in (("cpu", False), ("max_over_time(cpu[3h])", True)):
         made = planned(query)
         kept = {1: part(made, 1800, 1200, born=AT - 100.0)}
-        assert (late.still_good(kept, plan=made, marks=marks, settled=0, young=AT) == {}) is touched
+        assert (
+            bearing.still_good(kept, plan=made, marks=marks, settled=0, young=AT) == {}
+        ) is touched

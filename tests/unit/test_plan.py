@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pulseboard.contracts.queries import QueryParams, Tier
+from pulseboard.contracts.queries import QueryParams
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.domain.expression import Expression, read_expression
 from pulseboard.domain.plan import Bucketed, Plan, plan
 from pulseboard.exceptions import InvalidRequest

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from pulseboard.contracts.queries import QueryMeta, QueryParams, Tier
+from pulseboard.contracts.queries import QueryMeta, QueryParams
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.domain.plan import plan
 from pulseboard.http import query_wire
 from pulseboard.http.queries import Answer, Line

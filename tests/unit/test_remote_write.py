@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey
 from pulseboard.domain.protocols.recognised import Recognised
 from pulseboard.domain.protocols.remote_write import decode, refusals

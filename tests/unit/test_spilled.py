@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Description, SeriesKey
 from pulseboard.domain.gate import Gate
 from pulseboard.domain.spilled import (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.contracts.queries import Tier
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.domain.tiers import RESOLUTIONS, Plan, choose
 
 NOW = datetime(2026, 1, 31, 12, 0, 3, tzinfo=UTC)

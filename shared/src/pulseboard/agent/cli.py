@@ -19,7 +19,8 @@ from rich.table import Table
 from pulseboard.agent import ask, host, rules, run
 from pulseboard.agent.queue import Queue, QueueBusy, default_directory
 from pulseboard.agent.sender import Sender
-from pulseboard.contracts.metrics import MetricPoint, Tags
+from pulseboard.contracts.points import MetricPoint
+from pulseboard.contracts.vocabulary import Tags
 
 app = typer.Typer(
     help="Pulseboard from the command line.",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from pulseboard.contracts.metrics import MetricPoint
+from pulseboard.contracts.points import MetricPoint
 
 _NOT_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd")
 """Devices that stand on others: counting them too would count each byte twice."""

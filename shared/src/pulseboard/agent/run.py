@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pulseboard.agent import host
 from pulseboard.agent.queue import Queue
 from pulseboard.agent.sender import MAX_WAIT, Outcome, Sender, backoff
-from pulseboard.contracts.metrics import MetricPoint
+from pulseboard.contracts.points import MetricPoint
 
 log = logging.getLogger("pulseboard.agent")
 

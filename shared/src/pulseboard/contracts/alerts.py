@@ -8,9 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from pulseboard.contracts.base import Contract, Interval, PositiveInterval, UtcTime
 from pulseboard.contracts.channels import Notification
-from pulseboard.contracts.dashboards import Title
-from pulseboard.contracts.metrics import Tags
-from pulseboard.contracts.queries import QueryText
+from pulseboard.contracts.vocabulary import QueryText, Tags, Title
 
 
 class AlertCondition(StrEnum):

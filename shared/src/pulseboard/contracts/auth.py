@@ -1,13 +1,12 @@
-"""People, sessions and API keys."""
+"""People and sessions."""
 
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from pulseboard.contracts.base import Contract, UtcTime
-from pulseboard.contracts.dashboards import Title
+from pulseboard.contracts.vocabulary import Role
 
 Email = Annotated[
     str,
@@ -25,22 +24,6 @@ def _long_enough(value: SecretStr) -> SecretStr:
 
 Password = Annotated[SecretStr, Field(max_length=200)]
 NewPassword = Annotated[SecretStr, Field(max_length=200), AfterValidator(_long_enough)]
-
-
-class Role(StrEnum):
-    """What a person may do: viewers read, editors also write, admins also manage people."""
-
-    VIEWER = "viewer"
-    EDITOR = "editor"
-    ADMIN = "admin"
-
-
-class Scope(StrEnum):
-    """What an API key may do."""
-
-    INGEST = "ingest"
-    READ = "read"
-    WRITE = "write"
 
 
 class Login(Contract):
@@ -88,29 +71,3 @@ class ChangePassword(Contract):
 
     current_password: Password
     new_password: NewPassword
-
-
-class ApiKey(Contract):
-    """A key as lists show it: never the secret itself."""
-
-    id: UUID
-    name: str
-    prefix: str = Field(description="The first characters, to recognise it by.")
-    scopes: list[Scope]
-    owner_id: UUID
-    created_at: UtcTime
-    last_used_at: UtcTime | None = None
-    revoked_at: UtcTime | None = None
-
-
-class CreateApiKey(Contract):
-    """A new key."""
-
-    name: Title
-    scopes: list[Scope] = Field(default_factory=lambda: [Scope.INGEST], min_length=1, max_length=3)
-
-
-class CreatedApiKey(ApiKey):
-    """A new key with its secret, shown this once."""
-
-    key: str

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from pulseboard.contracts.base import Contract, Interval, PositiveInterval, UtcTime
-from pulseboard.contracts.dashboards import Title
+from pulseboard.contracts.vocabulary import Title
 
 HIDDEN = "**********"
 """Stands for a secret in answers."""

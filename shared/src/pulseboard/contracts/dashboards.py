@@ -7,11 +7,10 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
-from pulseboard.contracts.metrics import TagKey, Tags
-from pulseboard.contracts.queries import Aggregation, QueryText
+from pulseboard.contracts.vocabulary import Aggregation, QueryText, TagKey, Tags, Title
 
 GRID_COLUMNS = 12
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
 Color = Annotated[
     str,
     StringConstraints(pattern=r"^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$"),

@@ -1,37 +1,15 @@
 """Questions to the time series, and columnar answers."""
 
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
 from pulseboard.contracts.errors import ApiError
-from pulseboard.contracts.metrics import TagKey, Tags
+from pulseboard.contracts.vocabulary import Aggregation, TagKey, Tags, Tier
 
-QueryText = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
-"""A query as it is kept: on a panel, in a rule."""
 AskedText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 """A query as it is asked: a reader may have chosen hundreds of values of a variable."""
-
-
-class Aggregation(StrEnum):
-    """How samples become one value, in a bucket and across series."""
-
-    AVG = "avg"
-    MIN = "min"
-    MAX = "max"
-    SUM = "sum"
-    COUNT = "count"
-    LAST = "last"
-
-
-class Tier(StrEnum):
-    """The three tables that hold samples, finest first."""
-
-    RAW = "raw"
-    MINUTE = "1min"
-    HOUR = "1hour"
 
 
 class QueryFields(Contract):

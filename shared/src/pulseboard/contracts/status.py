@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from pulseboard.contracts.base import Contract, UtcTime
+from pulseboard.contracts.spill import SpillStatus
 
 
 class Health(Contract):
@@ -33,15 +34,6 @@ class JobStatus(Contract):
     next_run_at: UtcTime | None = None
     last_status: str | None = None
     late: bool = False
-
-
-class SpillStatus(Contract):
-    """Accepted samples that wait for the database: batches, and those that never can be written."""
-
-    files: int = Field(default=0, ge=0)
-    bytes: int = Field(default=0, ge=0)
-    oldest_seconds: float = Field(default=0, ge=0)
-    dead: int = Field(default=0, ge=0)
 
 
 class Status(Contract):

@@ -7,7 +7,8 @@ the first one as often as its series has samples.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pulseboard.contracts.metrics import IngestIssue, MetricType
+from pulseboard.contracts.ingest import IngestIssue
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.series import canonical_tags, identity
 
 

@@ -13,7 +13,6 @@ from pulseboard.contracts.dashboards import (
     Panel,
 )
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.domain.grafana import board as grafana
 from pulseboard.exceptions import InvalidRequest
 
 FORMAT = "pulseboard/dashboard/1"
@@ -59,6 +58,9 @@ def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]
     Raises InvalidRequest that names each wrong place, as `document.…`.
     """
     if document.get("format") != FORMAT:
+        # It brings the grammar of PromQL, and few requests bring a dashboard of Grafana.
+        from pulseboard.domain.grafana import board as grafana
+
         if grafana.is_grafana(document):
             return grafana.parse(document)
         raise InvalidRequest(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pulseboard.contracts.base import format_interval
-from pulseboard.contracts.queries import Tier
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.domain.promql.parser import parse, selectors
 from pulseboard.domain.promql.tree import (
     NAME,

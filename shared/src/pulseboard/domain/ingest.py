@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.contracts.metrics import MAX_TAG_VALUE, METRIC_NAME_PATTERN
+from pulseboard.contracts.vocabulary import MAX_TAG_VALUE, METRIC_NAME_PATTERN
 from pulseboard.domain.batch import Batch, Limits, SeriesKey, Window
 from pulseboard.domain.json_body import check_structure, parse_json
 from pulseboard.exceptions import InvalidRequest, PayloadTooLarge

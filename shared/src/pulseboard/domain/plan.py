@@ -12,7 +12,8 @@ from typing import Any
 
 from pulseboard.contracts.base import format_interval, interval_seconds
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.contracts.queries import Aggregation, QueryParams, Tier
+from pulseboard.contracts.queries import QueryParams
+from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.domain import selector as selectors
 from pulseboard.domain import tiers
 from pulseboard.domain.expression import Expression, read_expression

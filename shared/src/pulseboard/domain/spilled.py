@@ -20,7 +20,7 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Description, SeriesKey
 
 MOST_BYTES = 64 * 1024 * 1024

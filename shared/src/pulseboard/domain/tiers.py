@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pulseboard.contracts.queries import Tier
+from pulseboard.contracts.vocabulary import Tier
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 NICE_STEPS = (

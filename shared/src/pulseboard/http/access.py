@@ -26,7 +26,7 @@ from fastapi import Request, Security
 from fastapi.security import SecurityScopes
 from starlette.concurrency import run_in_threadpool
 
-from pulseboard.contracts.auth import Role, Scope
+from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.exceptions import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from pulseboard.settings import settings
 from pulseboard.stores import api_keys, database, known_keys, sessions, spill

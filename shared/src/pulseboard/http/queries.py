@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from pulseboard import own_metrics
 from pulseboard.contracts.base import format_interval
-from pulseboard.contracts.queries import QueryMeta, QueryParams, Tier
-from pulseboard.domain import late, splice
+from pulseboard.contracts.queries import QueryMeta, QueryParams
+from pulseboard.contracts.vocabulary import Tier
+from pulseboard.domain import bearing, splice
+from pulseboard.domain.bearing import Bearing
 from pulseboard.domain.expression import Expression
-from pulseboard.domain.late import Bearing
 from pulseboard.domain.plan import Plan, plan
 from pulseboard.domain.splice import Segment
 from pulseboard.exceptions import PulseboardError, Unavailable
@@ -155,7 +156,7 @@ def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:
     for task, kept in zip(tasks, found, strict=True):
         # A rollup takes late samples up with its refresh.
         settled = 0.0 if task.plan.tier is Tier.RAW else settings().query_grace_rollup
-        good = late.still_good(
+        good = bearing.still_good(
             kept.chunks, plan=task.plan, marks=marks, settled=settled, young=young
         )
         task.kept = Kept(good, kept.tail)

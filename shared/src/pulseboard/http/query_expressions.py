@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pulseboard.contracts.queries import Tier
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.domain import promql
 from pulseboard.domain.promql.series import Stored
 from pulseboard.domain.promql.tree import Need, Read, Select

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from pulseboard.contracts.queries import Aggregation
+from pulseboard.contracts.vocabulary import Aggregation
 from pulseboard.domain.expression import Pushed
 from pulseboard.domain.plan import Bucketed, Plan
 from pulseboard.domain.selector import Matcher

@@ -14,7 +14,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from pulseboard.contracts.auth import ApiKey, CreatedApiKey, Role, Scope
+from pulseboard.contracts.api_keys import ApiKey, CreatedApiKey
+from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.exceptions import NotFound
 
 SECRET_PREFIX = "pb_"  # noqa: S105

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from pulseboard.contracts.queries import Tier
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.domain.promql.arrays import Floats
 from pulseboard.domain.promql.series import Buckets, SeriesSamples, Stored
 from pulseboard.domain.promql.tree import Need

@@ -11,7 +11,7 @@ from pulseboard.contracts.alerts import (
     NoDataPolicy,
     Reducer,
 )
-from pulseboard.contracts.auth import Role, Scope
+from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.stores import (
     alert_rules,
     api_keys,

@@ -15,7 +15,7 @@ import redis
 from pydantic_core import from_json, to_json
 from redis.exceptions import RedisClusterException
 
-from pulseboard.contracts.auth import Role, Scope
+from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.settings import settings
 from pulseboard.stores import cache
 from pulseboard.stores.api_keys import KnownKey, hash_secret

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from pulseboard.contracts.queries import Aggregation, Tier
+from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.domain.tiers import RESOLUTIONS, TABLES
 from pulseboard.stores import binary
 

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from pulseboard.contracts.auth import Role
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.settings import settings
 from pulseboard.stores.cache import client
 

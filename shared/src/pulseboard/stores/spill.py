@@ -14,7 +14,7 @@ from uuid import UUID
 import redis
 from redis.exceptions import RedisClusterException
 
-from pulseboard.contracts.status import SpillStatus
+from pulseboard.contracts.spill import SpillStatus
 from pulseboard.domain import spilled
 from pulseboard.domain.batch import Batch
 from pulseboard.domain.spilled import Finished, Spilled

@@ -7,7 +7,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from pulseboard.contracts.auth import Role, User
+from pulseboard.contracts.auth import User
+from pulseboard.contracts.vocabulary import Role
 from pulseboard.exceptions import Conflict, NotFound
 
 _COLUMNS = "id, email, role, disabled, created_at, last_login_at"

@@ -4,12 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pulseboard.contracts.dashboards import (
-    Calculation,
-    SeriesOverride,
-    Threshold,
-    ValueMapping,
-)
+from pulseboard.contracts.dashboards import Calculation, SeriesOverride, Threshold, ValueMapping
 from pulseboard.domain.grafana.reading import dig, mapping, number, objects, text
 from pulseboard.domain.grafana.report import Report
 

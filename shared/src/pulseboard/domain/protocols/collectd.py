@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey, Window
 from pulseboard.domain.json_body import check_structure, finite, milliseconds, parse_json
 from pulseboard.domain.protocols.names import MAX_NAME, metric_name, tags_from, value_problem

@@ -14,7 +14,7 @@ not look as expected, go through the careful reader, which also finds what is wr
 import re
 from math import isfinite
 
-from pulseboard.contracts.metrics import MAX_TAG_VALUE
+from pulseboard.contracts.vocabulary import MAX_TAG_VALUE
 from pulseboard.domain.batch import Batch, Limits, SeriesKey, Window
 from pulseboard.domain.protocols.names import MAX_NAME, metric_name, tags_from
 from pulseboard.domain.protocols.recognised import Recognised

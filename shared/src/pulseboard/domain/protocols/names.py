@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from pulseboard.contracts.metrics import MAX_TAG_VALUE
+from pulseboard.contracts.vocabulary import MAX_TAG_VALUE
 
 MAX_NAME = 200
 MAX_KEY = 100

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Description
 from pulseboard.domain.protocols import otlp_schema as schema
 from pulseboard.domain.protocols.names import tag_value

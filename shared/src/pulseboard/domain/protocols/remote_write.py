@@ -17,7 +17,7 @@ from struct import Struct
 
 from cramjam import DecompressionError, snappy
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey, Window
 from pulseboard.domain.protocols.names import (
     key_problem,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pulseboard.contracts.metrics import MetricType
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey, Window
 from pulseboard.domain.json_body import finite, is_number, milliseconds
 from pulseboard.domain.protocols.names import MAX_NAME, metric_name, tags_from, value_problem

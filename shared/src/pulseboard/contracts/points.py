@@ -1,0 +1,32 @@
+"""Metrics on their way in, as the agent sends them and the API documents them.
+
+The functions read these bodies without building an object a point (domain/ingest.py).
+"""
+
+from pydantic import Field
+
+from pulseboard.contracts.base import Contract
+from pulseboard.contracts.vocabulary import MetricName, Tags
+
+
+class MetricPoint(Contract):
+    """One sample: what was measured, when, and on what."""
+
+    name: MetricName = Field(examples=["cpu_usage", "system.load.1"])
+    value: float = Field(allow_inf_nan=False)
+    tags: Tags = Field(default_factory=dict, examples=[{"host": "web-1"}])
+    timestamp: int | None = Field(
+        default=None,
+        gt=0,
+        strict=True,
+        description="Milliseconds since 1970 (UTC). Left out: the time of arrival.",
+    )
+
+
+class MetricBatch(Contract):
+    """Several samples in one request."""
+
+    points: list[MetricPoint] = Field(min_length=1)
+
+
+IngestBody = MetricPoint | list[MetricPoint] | MetricBatch
