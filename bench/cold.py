@@ -1,7 +1,8 @@
 """Cold starts: each function from the start of its process until it asks for its first event.
 
 Under Amazon's own runtime client, with nothing on its path but what Lambda has: the runtime's
-packages, the two layers, and the function's code.
+packages, the two layers, and the function's code. Functions with HTTP then answer their sample
+event, so that what is merely put off until a first request does not look like a gain.
 """
 
 import shutil
@@ -9,12 +10,17 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
-from infra.local import runtime_api
+import psycopg
+
+from infra.local import invoke, runtime_api
 from layers import build
+from pulseboard.contracts.vocabulary import Role, Scope
+from pulseboard.stores import api_keys, users
 
 GOAL_MS = 700
 ROUNDS = 9
@@ -24,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
     """Print the time of each, without SnapStart, and what the operating system counted as work."""
     names = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
+    key = _key(database_url)
     python, platform = build.this_machine()
     with tempfile.TemporaryDirectory(prefix="pulseboard-cold-") as scratch:
         home = Path(scratch)
@@ -36,17 +43,40 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
                 archive.extractall(folder.parent)
         interpreter = _interpreter(python)
         print(f"\n{interpreter}")
-        print(f"cold start                   init      CPU  goal: {GOAL_MS} ms of CPU")
+        environment = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "PULSEBOARD_METRICS": "true",
+            "PULSEBOARD_SPILL_DIR": str(home / "spill"),
+        }
+        print(
+            "cold start                   init      CPU  with first request  "
+            f"goal: {GOAL_MS} ms of CPU for init"
+        )
         # Turn by turn: what else the machine does comes and goes, and can only add to the times.
         turns = [
-            {name: _measure(name, path, interpreter) for name in names}
+            {name: _measure(name, path, interpreter, environment, key) for name in names}
             for _ in range(2 if quick else ROUNDS)
         ]
     for name in names:
         waited = min(turn[name].waited for turn in turns)
         worked = min(turn[name].worked for turn in turns)
+        answered = min(turn[name].answered or 0.0 for turn in turns)
+        shown = f"{answered:5.0f} ms" if answered else ""
         met = "met" if worked <= GOAL_MS else "MISSED"
-        print(f"{name:24} {waited:6.0f} ms {worked:5.0f} ms  {met}")
+        print(f"{name:24} {waited:6.0f} ms {worked:5.0f} ms  {shown:18}  {met}")
+
+
+def _key(database_url: str) -> str:
+    """A key that may do whatever a sample event asks for."""
+    with psycopg.connect(database_url) as connection:
+        owner = users.create_user(
+            connection, email=f"bench-{uuid4()}@example.com", password_hash="!", role=Role.EDITOR
+        )
+        made = api_keys.create_key(
+            connection, owner_id=owner.id, name="bench", scopes=[Scope.INGEST, Scope.READ]
+        )
+    return made.key
 
 
 def _interpreter(version: str) -> str:
@@ -63,12 +93,25 @@ def _interpreter(version: str) -> str:
 
 
 class _Times(NamedTuple):
-    """Milliseconds until it asked for its first event, and of work."""
+    """Milliseconds until it asked for its first event, of work until then, and of work until it
+    had answered a request, of those that answer any."""
 
     waited: float
     worked: float
+    answered: float | None
 
 
-def _measure(name: str, path: Sequence[Path], interpreter: str) -> _Times:
-    with runtime_api.running(name, path=path, alone=True, python=interpreter) as function:
-        return _Times(function.wait() * 1000, function.cpu_seconds() * 1000)
+def _measure(
+    name: str, path: Sequence[Path], interpreter: str, environment: Mapping[str, str], key: str
+) -> _Times:
+    with runtime_api.running(
+        name, path=path, alone=True, python=interpreter, environment=environment
+    ) as function:
+        waited, worked = function.wait() * 1000, function.cpu_seconds() * 1000
+        event = invoke.event(name, key=key)
+        if "rawPath" not in event:
+            return _Times(waited, worked, None)
+        answer = function.invoke(event)
+        if answer["statusCode"] >= 400:
+            raise RuntimeError(f"{name} answered {answer}")
+        return _Times(waited, worked, function.cpu_seconds() * 1000)
