@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import cramjam
 
+from tests.datadog_columns import Payload
+
 Row = tuple[str, Mapping[str, str], int, float]
 """Metric, tags, milliseconds since 1970, value."""
 
@@ -58,6 +60,15 @@ def datadog_series(rows: Sequence[Row]) -> bytes:
         made.append(field(1, resource + field(2, name.encode()) + texts + field(4, point)
                           + b"\x28\x03" + field(7, b"System")))  # fmt: skip
     return bytes(cramjam.zstd.compress(b"".join(made), 1))
+
+
+def datadog_columns(rows: Sequence[Row]) -> bytes:
+    """The same series in a Payload of version 3, as Vector sends them."""
+    made = Payload()
+    for name, tags, time, value in rows:
+        texts = [f"{key}:{text}" for key, text in tags.items() if key != "instance"]
+        made.add(name, [(time // 1000, value)], host=tags["instance"], tags=texts)
+    return bytes(cramjam.zstd.compress(made.encoded(), 1))
 
 
 def remote_write(rows: Sequence[Row]) -> bytes:

@@ -24,6 +24,7 @@ from pulseboard.domain import ingest
 from pulseboard.domain.batch import Batch
 from pulseboard.domain.protocols import influx, otlp, remote_write
 from pulseboard.domain.protocols.datadog.payloads import decode_series
+from pulseboard.domain.protocols.datadog.version3 import decode_version3
 from pulseboard.http.accepting import limits, recognised
 from pulseboard.http.body import inflate, inflate_any
 from pulseboard.stores import api_keys, database, samples, series, users
@@ -99,6 +100,18 @@ PROTOCOLS = [
         {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"},
         bodies.datadog_series,
         lambda body, now: decode_series(
+            inflate_any(body, limit=_INFLATED),
+            now=now,
+            limits=limits(),
+            recognised=recognised("datadog"),
+        ),
+    ),
+    Protocol(
+        "Datadog v3",
+        "/api/intake/metrics/v3/series",
+        {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"},
+        bodies.datadog_columns,
+        lambda body, now: decode_version3(
             inflate_any(body, limit=_INFLATED),
             now=now,
             limits=limits(),

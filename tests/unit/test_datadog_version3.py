@@ -8,6 +8,7 @@ from cramjam import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import bodies
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.domain.batch import Batch, Limits
 from pulseboard.domain.protocols.datadog.payloads import decode_series, decode_sketches
@@ -138,6 +139,20 @@ def test_sketches_become_the_five_metrics_of_version_2(held: int) -> None:
 def test_a_sketch_of_zeros_has_only_a_count() -> None:
     body = Payload().add("t", [(S, (3, 0, 0, 0)), (S, (0, 0, 0, 0))], kind=SKETCH, held=ZERO)
     assert take(body.encoded()).values == [3, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_what_is_measured_is_the_same_in_both_versions() -> None:
+    rows = [(f"m{n % 3}", {"instance": f"web-{n % 5}", "a": str(n % 2)}, NOW, n + 0.5)
+            for n in range(30)]  # fmt: skip
+    older, newer = (
+        decode(inflate_any(body, limit=100_000), now=NOW, limits=LIMITS, recognised=WARM)
+        for decode, body in (
+            (decode_series, bodies.datadog_series(rows)),
+            (decode_version3, bodies.datadog_columns(rows)),
+        )
+    )
+    assert samples(newer) == samples(older)
+    assert newer.accepted == 30
 
 
 def test_sets_of_tags_hold_earlier_sets() -> None:
