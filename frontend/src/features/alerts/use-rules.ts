@@ -43,10 +43,12 @@ export function useRuleChanges({ silent = false } = {}) {
     mutationKey: CREATE,
     meta: { silent },
     onSuccess: ({ data }) => {
-      // In its place before `useComingRules` lets it go, so that it is listed throughout.
+      // In its place before `useComingRules` lets it go, so that it is listed throughout; and once,
+      // for a refresh of the list may have been quicker than this answer.
       cache.setQueryData(
         all.queryKey,
-        (before) => before && { ...before, data: [data, ...before.data] },
+        (before) =>
+          before && { ...before, data: [data, ...before.data.filter(({ id }) => id !== data.id)] },
       )
       void settle()
     },
