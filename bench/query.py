@@ -1,4 +1,4 @@
-"""Queries end to end (HTTP body in, HTTP body out) beside the best SQL written by hand.
+"""Queries from a request's bytes to those of its answer, beside the best SQL written by hand.
 
 Both read the same data, and what they answer is compared before anything is timed. Goals are
 ratios within one run, so they hold on any machine; times are milliseconds, medians.
@@ -14,11 +14,11 @@ from statistics import median, quantiles
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import psycopg
 import redis
+from fastapi import FastAPI
 
-from bench import fleet
+from bench import asgi, fleet
 from functions.query.routes import router
 from functions.query.usage import router as usage
 from pulseboard.contracts.vocabulary import Role, Scope
@@ -146,7 +146,8 @@ class Bench:
 
     connection: psycopg.Connection[Any]
     redis_url: str
-    client: httpx.AsyncClient
+    app: FastAPI
+    key: str
     moment: dict[str, float]
     missed: list[str] = field(default_factory=list)
 
@@ -159,12 +160,7 @@ class Bench:
     async def ask(self, body: dict[str, Any], *, batch: bool = False) -> tuple[float, Any]:
         """Seconds and the answer, decoded after the clock has stopped."""
         path = "/api/v1/query/batch" if batch else "/api/v1/query"
-        began = time.perf_counter()
-        answer = await self.client.post(path, json=body)
-        taken = time.perf_counter() - began
-        if answer.status_code != 200:
-            raise AssertionError(f"{answer.status_code}: {answer.text[:300]}")
-        return taken, answer.json()
+        return await asgi.post(self.app, path, body, key=self.key)
 
     async def cold(self, body: dict[str, Any], *, rounds: int = ROUNDS) -> tuple[float, Any]:
         """The median with an empty cache."""
@@ -220,29 +216,24 @@ async def _run(
         return datetime.fromtimestamp(moment["now"], tz=UTC)
 
     app.dependency_overrides[clock.now] = now
-    transport = httpx.ASGITransport(app=app)
-    headers = {"Authorization": f"Bearer {_key(connection)}"}
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://bench", headers=headers
-    ) as client:
-        bench = Bench(connection, redis_url, client, moment)
-        young, _ = await bench.cold(_body(BY_HOST, end))
-        began = time.perf_counter()
-        fleet.age(connection, size=size, end=end)
-        print(f"{size.days} days of past in the tiers in {time.perf_counter() - began:.0f} s\n")
-        print(f"{'cold':34} {'values':>7} {'API':>8} {'SQL':>8}  goal: 1.3 × SQL + 5 ms")
-        for case in CASES:
-            await _compare(bench, case, end)
-        print()
-        old, _ = await bench.cold(_body(BY_HOST, end))
-        bench.goal(
-            "1 h panel, long past / short past",
-            old <= 1.2 * young,
-            f"{old * 1000:.1f} / {young * 1000:.1f} ms = {old / young:.2f} (goal: 1.2)",
-        )
-        await _refresh(bench)
-        await _batch(bench)
-        await _dashboards(bench)
+    bench = Bench(connection, redis_url, app, _key(connection), moment)
+    young, _ = await bench.cold(_body(BY_HOST, end))
+    began = time.perf_counter()
+    fleet.age(connection, size=size, end=end)
+    print(f"{size.days} days of past in the tiers in {time.perf_counter() - began:.0f} s\n")
+    print(f"{'cold':34} {'values':>7} {'API':>8} {'SQL':>8}  goal: 1.3 × SQL + 5 ms")
+    for case in CASES:
+        await _compare(bench, case, end)
+    print()
+    old, _ = await bench.cold(_body(BY_HOST, end))
+    bench.goal(
+        "1 h panel, long past / short past",
+        old <= 1.2 * young,
+        f"{old * 1000:.1f} / {young * 1000:.1f} ms = {old / young:.2f} (goal: 1.2)",
+    )
+    await _refresh(bench)
+    await _batch(bench)
+    await _dashboards(bench)
     print(f"\n{len(bench.missed)} goals missed{': ' if bench.missed else ''}", end="")
     print(", ".join(bench.missed))
 

@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pulseboard.contracts.base import format_interval, interval_seconds
@@ -80,7 +81,7 @@ def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], long
             details=[ErrorDetail(field="start", message=message, hint="narrow the range")],
         )
     rounded = _rounded(params)
-    shape = _shape(params)
+    shape, key = _shape(params)
     reach = shape.reach if isinstance(shape, Expression) else 0.0
     chosen = tiers.choose(
         start=rounded.start,
@@ -109,7 +110,7 @@ def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], long
         step=chosen.step,
         span=span,
         shape=shape,
-        key={"tier": chosen.tier, "step": chosen.step, **_key(shape)},
+        key={"tier": chosen.tier, "step": chosen.step, **key},
         notes=tuple(notes),
         closes_after=closes_after,
     )
@@ -130,30 +131,38 @@ def _rounded(params: QueryParams) -> QueryParams:
     )
 
 
-def _shape(params: QueryParams) -> Bucketed | Expression:
-    filters = tuple(Matcher(key, "=", value) for key, value in sorted(params.tags.items()))
-    try:
-        selector = selectors.parse(params.query)
-    except InvalidRequest as refused:
-        try:
-            return read_expression(params.query, filters)
-        except InvalidRequest:
-            if _SELECTOR_LIKE.fullmatch(params.query):
-                raise refused from None
-            raise
-    return Bucketed(
-        name=selector.name,
-        matchers=tuple(sorted({*selector.matchers, *filters}, key=repr)),
-        aggregation=params.aggregation,
-        group_by=tuple(sorted(set(params.group_by))) if params.group_by is not None else None,
+def _shape(params: QueryParams) -> tuple[Bucketed | Expression, dict[str, Any]]:
+    """What is computed, and its part of the key."""
+    return _understood(
+        params.query,
+        tuple(sorted(params.tags.items())),
+        params.aggregation,
+        tuple(sorted(set(params.group_by))) if params.group_by is not None else None,
     )
 
 
-def _key(shape: Bucketed | Expression) -> dict[str, Any]:
-    if isinstance(shape, Expression):
-        return {"expression": repr(shape.tree), "lookback": shape.lookback}
-    return {
-        "query": selectors.Selector(shape.name, shape.matchers).normalised(),
-        "aggregation": shape.aggregation,
-        "group_by": shape.group_by,
+# A dashboard asks the same every ten seconds.
+@lru_cache(maxsize=1_000)
+def _understood(
+    query: str,
+    tags: tuple[tuple[str, str], ...],
+    aggregation: Aggregation,
+    group_by: tuple[str, ...] | None,
+) -> tuple[Bucketed | Expression, dict[str, Any]]:
+    filters = tuple(Matcher(key, "=", value) for key, value in tags)
+    try:
+        selector = selectors.parse(query)
+    except InvalidRequest as refused:
+        try:
+            expression = read_expression(query, filters)
+        except InvalidRequest:
+            if _SELECTOR_LIKE.fullmatch(query):
+                raise refused from None
+            raise
+        return expression, {"expression": repr(expression.tree), "lookback": expression.lookback}
+    matchers = tuple(sorted({*selector.matchers, *filters}, key=repr))
+    return Bucketed(selector.name, matchers, aggregation, group_by), {
+        "query": selectors.Selector(selector.name, matchers).normalised(),
+        "aggregation": aggregation,
+        "group_by": group_by,
     }
