@@ -128,6 +128,23 @@ def test_an_unknown_metric_is_an_empty_answer_that_says_so(admin: TestClient, no
     assert result["meta"]["notes"] == ["there is no metric named nothing.here"]
 
 
+def test_a_metric_whose_name_comes_back_is_found_under_its_new_id(
+    admin: TestClient, database_url: str, now: int
+) -> None:
+    send(admin, ("cpu", {"host": "old"}, now - 3 * MINUTE, 1.0))
+    assert ask(admin, "cpu", now - 5 * MINUTE, now)["data"]["series"][0]["tags"] == {"host": "old"}
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute("delete from metric_series")
+        connection.execute("delete from metric_definitions")
+    gone = ask(admin, "cpu", now - 5 * MINUTE, now, aggregation="min")
+    assert gone["meta"]["notes"] == ["there is no metric named cpu"]
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute("insert into metric_definitions (name) values ('cpu')")
+    send(admin, ("cpu", {"host": "new"}, now - 2 * MINUTE, 2.0))
+    (series,) = ask(admin, "cpu", now - 5 * MINUTE, now, aggregation="max")["data"]["series"]
+    assert series["tags"] == {"host": "new"}
+
+
 def test_limits_say_what_to_narrow(
     admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,9 +40,8 @@ class Segment:
         if begin >= end:
             return Segment(range(begin, begin), {}, self.born)
         low, high = begin - self.span.start, end - self.span.start
-        cut = ((key, values[low:high]) for key, values in self.lines.items())
-        kept = {key: values for key, values in cut if has_values(values)}
-        return Segment(range(begin, end), kept, self.born)
+        cut = {key: values[low:high] for key, values in self.lines.items()}
+        return Segment(range(begin, end), _with_values(cut), self.born)
 
 
 def line_key(name: str, tags: Mapping[str, str]) -> str:
@@ -75,6 +74,13 @@ def has_values(values: Sequence[float]) -> bool:
     return any(map(eq, values, values))
 
 
+def _with_values(lines: Mapping[str, "array[float]"]) -> dict[str, "array[float]"]:
+    # Nearly every line begins with a value, and then need not be looked through.
+    return {
+        key: values for key, values in lines.items() if values[0] == values[0] or has_values(values)
+    }
+
+
 def missing(wanted: range, known: Iterable[Segment]) -> list[range]:
     """The parts of `wanted` that no segment covers, in order."""
     holes: list[range] = []
@@ -95,7 +101,7 @@ def missing(wanted: range, known: Iterable[Segment]) -> list[range]:
 def assemble(wanted: range, known: Sequence[Segment]) -> dict[str, "array[float]"]:
     """The lines of `wanted` with values; where segments overlap, the later in the list wins."""
     if len(known) == 1 and known[0].span == wanted:
-        return {key: values for key, values in known[0].lines.items() if has_values(values)}
+        return _with_values(known[0].lines)
     lines: dict[str, array[float]] = {}
     for segment in known:
         begin, end = max(wanted.start, segment.span.start), min(wanted.stop, segment.span.stop)
@@ -112,7 +118,7 @@ def assemble(wanted: range, known: Sequence[Segment]) -> dict[str, "array[float]
             if line is None:
                 line = lines[key] = nothing(len(wanted))
             line[here] = values[low:high]
-    return {key: values for key, values in lines.items() if has_values(values)}
+    return _with_values(lines)
 
 
 def union(old: Segment, new: Segment) -> Segment:

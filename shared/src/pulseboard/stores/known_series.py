@@ -31,6 +31,8 @@ _lock = Lock()
 _generation: UUID | None = None
 _series: dict[int, Series] = {}
 _selections: dict[_Selection, tuple[bytes, list[Series]]] = {}
+_metric_ids: dict[str, int] = {}
+"""Ids of metrics by name. Another one has the name only after this one's series are gone."""
 _names: tuple[int, list[tuple[int, str]]] = (0, [])
 """Ids and names of all metrics, and the digest that the database made of them."""
 
@@ -41,10 +43,10 @@ def forget() -> None:
 
 
 def _belong_to(generation: UUID | None) -> None:
-    global _generation, _series, _selections, _names
+    global _generation, _series, _selections, _metric_ids, _names
     with _lock:
         if generation is None or generation != _generation:
-            _generation, _series, _selections = generation, {}, {}
+            _generation, _series, _selections, _metric_ids = generation, {}, {}, {}
         if generation is None:
             _names = (0, [])
 
@@ -78,28 +80,37 @@ class Question:
         self._limit = limit
         self._digest, metrics = _names
         self._metrics = _matching(metrics, matchers) if name is None else None
+        self._remembered = _metric_ids.get(name) if name is not None else None
         self._cursor = self._ask()
 
     def _ask(self) -> psycopg.Cursor[Any]:
         name, matchers = self._selection
         equal = {m.key: m.value for m in matchers if _in_sql(m)}
-        which, source, digest = "= d.id", "metric_definitions d where d.name = %(name)s", "0"
+        which, source, known = "= d.id", "from metric_definitions d where d.name = %(name)s", "d.id"
+        if self._remembered is not None:
+            which, source, known = "= %(metric)s", "", "%(metric)s"
         if name is None:
             # Read only where the answer depends on the names of all metrics.
-            which, source = "= any(d.ids)", "(select %(metrics)s::int[] as ids) d"
-            digest = f"(select {_DIGEST} from metric_definitions)"
+            which, source = "= any(%(metrics)s::int[])", ""
+            known = f"(select {_DIGEST} from metric_definitions)"
         tagged = "and s.tags @> %(tags)s" if equal else ""
         return binary.cursor(self._connection).execute(
             f"""
-            select (select generation from series_generation), {digest}::int8,
+            select (select generation from series_generation), {known}::int8,
               array(
                 select s.id from metric_series s
                 where s.metric_id {which} {tagged}
                 order by s.id limit %(limit)s
               )
-            from {source}
+            {source}
             """.encode(),
-            {"name": name, "metrics": self._metrics, "tags": Jsonb(equal), "limit": self._limit},
+            {
+                "name": name,
+                "metric": self._remembered,
+                "metrics": self._metrics,
+                "tags": Jsonb(equal),
+                "limit": self._limit,
+            },
         )
 
     def series(self) -> list[Series] | None:
@@ -107,17 +118,25 @@ class Question:
         that name.
         """
         row = self._cursor.fetchone()
+        if self._remembered is not None and (row is None or not binary.length(row[2])):
+            self._remembered = None
+            row = self._ask().fetchone()
         if self._metrics is not None and row is not None and row[1] != self._digest:
             self._metrics = _matching(_read_names(self._connection, row[1]), self._selection[1])
             row = self._ask().fetchone()
         if row is None or (self._metrics is not None and not self._metrics):
             return None
-        generation, _, ids = row
-        return self._called(generation, ids)
+        generation, known, ids = row
+        return self._called(generation, known, ids)
 
-    def _called(self, generation: UUID, ids: bytes) -> list[Series]:
+    def _called(self, generation: UUID, known: int, ids: bytes) -> list[Series]:
         _belong_to(generation)
+        name = self._selection[0]
         with _lock:
+            if name is not None and binary.length(ids):
+                if len(_metric_ids) >= _SELECTIONS:
+                    _metric_ids.clear()
+                _metric_ids[name] = known
             before = _selections.get(self._selection)
         if before is not None and before[0] == ids:
             return before[1]
