@@ -68,17 +68,18 @@ def _newest(reading: Reading, plan: Plan, expression: Expression, span: range) -
         return Part({}, 0, notes, seen=False)
     at = span.start * plan.step - read.offset
     window = Window(at - expression.lookback, at)
-    stale = expression_reads.ask_ends(reading.connection, series=series, window=window)
     newest = expression_reads.read_newest(reading.connection, series=series, window=window)
     keys = {each.id: each.key for each in series}
     lines = {
         keys[series_id]: array("d", (value,))
         for series_id, value in zip(newest.ids, newest.values, strict=True)
     }
-    times = dict(zip(newest.ids, newest.times, strict=True))
-    for series_id, ends in stale.all().items():
-        if series_id in times and any(end > times[series_id] for end in ends):
-            del lines[keys[series_id]]
+    if newest.ended:
+        times = dict(zip(newest.ids, newest.times, strict=True))
+        stale = expression_reads.ask_ends(reading.connection, series=series, window=window)
+        for series_id, ends in stale.all().items():
+            if series_id in times and any(end > times[series_id] for end in ends):
+                del lines[keys[series_id]]
     query_limits.check_lines(0, len(lines), len(plan.span))
     return Part(lines, len(newest.ids), notes)
 

@@ -166,22 +166,29 @@ def read_samples(
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """A sample a series: columns of ids, times in seconds since 1970, and values."""
+    """A sample a series: columns of ids, times in seconds since 1970, and values.
+
+    `ended` tells whether the window holds a stale marker of any series at all.
+    """
 
     ids: Sequence[int]
     times: Sequence[float]
     values: Sequence[float]
+    ended: bool
 
 
 def read_newest(
     connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window
 ) -> Newest:
-    """The newest raw sample of the window, by one look into metrics_raw_series_time a series."""
+    """The newest raw sample of the window, by one look into metrics_raw_series_time a series.
+    Stale markers are counted by series_end_time.
+    """
     with binary.cursor(connection) as cursor:
         row = cursor.execute(
             b"""
             select array_agg(s.id), array_agg(date_part('epoch', newest.time)),
-              array_agg(newest.value)
+              array_agg(newest.value),
+              exists (select from series_end where time > %(start)s and time <= %(end)s)
             from unnest(%(ids)s::int[]) as s (id)
             cross join lateral (
               select time, value from metrics_raw r
@@ -196,9 +203,9 @@ def read_newest(
             },
         ).fetchone()
     if row is None or row[0] is None:
-        return Newest((), (), ())
-    ids, times, values = row
-    return Newest(binary.integers(ids), binary.floats(times), binary.floats(values))
+        return Newest((), (), (), ended=False)
+    ids, times, values, ended = row
+    return Newest(binary.integers(ids), binary.floats(times), binary.floats(values), ended)
 
 
 def newest_samples(
