@@ -319,3 +319,28 @@ def test_a_start_past_raw_retention_falls_to_minutes(admin: TestClient, now: int
     document = ask(admin, "cpu", begin, begin + 30 * MINUTE, step="10s")
     assert document["meta"]["table"] == "metrics_1min"
     assert document["meta"]["notes"]
+
+
+def test_one_moment_shows_the_newest_samples_of_series_that_have_not_ended(
+    admin: TestClient, database_url: str, now: int
+) -> None:
+    send(
+        admin,
+        *(("up", {"host": host}, now - 2 * MINUTE, 1.0) for host in "abc"),
+        ("up", {"host": "c"}, now, 2.0),
+    )
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute(
+            "insert into series_end (series_id, time) select id, to_timestamp(%s)"
+            " from metric_series where tags->>'host' in ('a', 'c')",
+            (now / 1000 - 60,),
+        )
+
+    def newest(moment: int) -> dict[str, list[float | None]]:
+        answer = ask(admin, '{__name__="up"}', moment - SECOND, moment, step="1m", tier="raw")
+        assert len(answer["data"]["timestamps"]) == 1
+        return {s["tags"]["host"]: s["values"] for s in answer["data"]["series"]}
+
+    assert newest(now - 2 * MINUTE) == {"a": [1.0], "b": [1.0], "c": [1.0]}
+    # One has ended; another one ended and came back.
+    assert newest(now) == {"b": [1.0], "c": [2.0]}
