@@ -23,7 +23,8 @@ from infra.local.deployed import UP, Deployed, Ports
 from infra.local.localstack import DeployedToLocalStack
 from infra.local.services import ServiceError
 
-STOP_SECONDS = 60.0
+STOP_SECONDS = 180.0
+"""The parts have ten seconds each, and a busy disk may take a minute to delete what they leave."""
 
 
 def run(data: Path) -> int:

@@ -1,7 +1,9 @@
 """The one question that may show its key in the address, asked as API Gateway passes it on."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -16,12 +18,18 @@ pytestmark = pytest.mark.integration
 PATH = "/api/v1/validate"
 
 
+def _with_a_loop() -> None:
+    asyncio.set_event_loop(asyncio.new_event_loop())
+
+
 def ask(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """What the function that is deployed answers: status and body."""
     event = invoke.event("ingest", key="")
     event.update(rawPath=PATH, rawQueryString=query, headers=headers or {}, body=None)
     event["requestContext"]["http"].update(method="GET", path=PATH)
-    answer = handler(event, None)  # type: ignore[arg-type]
+    # In a thread of its own: Playwright's loop runs in this one once a test has used a browser.
+    with ThreadPoolExecutor(1, initializer=_with_a_loop) as alone:
+        answer = alone.submit(handler, event, None).result()  # type: ignore[arg-type]
     return answer["statusCode"], json.loads(answer["body"])
 
 
