@@ -18,8 +18,10 @@ pytestmark = pytest.mark.integration
 PATH = "/api/v1/validate"
 
 
-def _with_a_loop() -> None:
-    asyncio.set_event_loop(asyncio.new_event_loop())
+def _handled(event: dict[str, Any]) -> dict[str, Any]:
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        return dict(handler(event, None))  # type: ignore[arg-type]
 
 
 def ask(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int, Any]:
@@ -28,8 +30,8 @@ def ask(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int,
     event.update(rawPath=PATH, rawQueryString=query, headers=headers or {}, body=None)
     event["requestContext"]["http"].update(method="GET", path=PATH)
     # In a thread of its own: Playwright's loop runs in this one once a test has used a browser.
-    with ThreadPoolExecutor(1, initializer=_with_a_loop) as alone:
-        answer = alone.submit(handler, event, None).result()  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as alone:
+        answer = alone.submit(_handled, event).result()
     return answer["statusCode"], json.loads(answer["body"])
 
 
