@@ -221,9 +221,9 @@ def _spliced(task: _Task, parts: list[tuple[range, Part]], now: datetime, began:
 def _finish(task: _Task, known: Sequence[Segment], parts: Sequence[Part], began: float) -> Answer:
     made = task.plan
     points = splice.assemble(made.span, known)
-    lines = [
-        Line(*splice.labels_of(key), points[key]) for key in sorted(points, key=splice.order_of)
-    ]
+    keys = sorted(points, key=splice.order_of)
+    fields = [(*splice.labels_of(key), points[key]) for key in keys]
+    lines = list(map(Line._make, fields))
     # Without name and tags it comes first.
     if lines and lines[0][:2] == ("", {}) and isinstance(made.shape, Expression):
         lines[0] = lines[0]._replace(name=made.shape.text)

@@ -166,15 +166,20 @@ def read_samples(
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """A sample a series: columns of ids, times in seconds since 1970, and values.
+    """A sample a series: columns of ids and values, and the times as they were sent.
 
     `ended` tells whether the window holds a stale marker of any series at all.
     """
 
-    ids: Sequence[int]
-    times: Sequence[float]
-    values: Sequence[float]
-    ended: bool
+    ids: Sequence[int] = ()
+    values: Sequence[float] = ()
+    sent_times: bytes = b""
+    ended: bool = False
+
+    @property
+    def times(self) -> Floats:
+        """Seconds since 1970."""
+        return _seconds(self.sent_times) if self.ids else np.empty(0)
 
 
 def read_newest(
@@ -186,8 +191,7 @@ def read_newest(
     with binary.cursor(connection) as cursor:
         row = cursor.execute(
             b"""
-            select array_agg(s.id), array_agg(date_part('epoch', newest.time)),
-              array_agg(newest.value),
+            select array_agg(s.id), array_agg(newest.time), array_agg(newest.value),
               exists (select from series_end where time > %(start)s and time <= %(end)s)
             from unnest(%(ids)s::int[]) as s (id)
             cross join lateral (
@@ -203,9 +207,9 @@ def read_newest(
             },
         ).fetchone()
     if row is None or row[0] is None:
-        return Newest((), (), (), ended=False)
+        return Newest()
     ids, times, values, ended = row
-    return Newest(binary.integers(ids), binary.floats(times), binary.floats(values), ended)
+    return Newest(binary.integers(ids), binary.floats(values), times, ended)
 
 
 def newest_samples(
@@ -214,7 +218,7 @@ def newest_samples(
     """`read_newest` for an expression to go on with."""
     newest = read_newest(connection, series=series, window=window)
     by_id = {each.id: each for each in series}
-    times, values = np.array(newest.times), np.array(newest.values)
+    times, values = newest.times, np.array(newest.values)
     stored: list[Stored] = [
         SeriesSamples(
             by_id[series_id].labels, times[at : at + 1], values[at : at + 1], stale.of(series_id)
