@@ -13,14 +13,13 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import psycopg
 
+from bench import keys
 from infra.local import invoke, runtime_api
 from layers import build
-from pulseboard.contracts.vocabulary import Role, Scope
-from pulseboard.stores import api_keys, users
+from pulseboard.contracts.vocabulary import Scope
 
 GOAL_MS = 700
 ROUNDS = 9
@@ -30,7 +29,8 @@ ROOT = Path(__file__).parents[1]
 def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
     """Print the time of each, without SnapStart, and what the operating system counted as work."""
     names = sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py"))
-    key = _key(database_url)
+    with psycopg.connect(database_url) as connection:
+        key = keys.make(connection, Scope.INGEST, Scope.READ)
     python, platform = build.this_machine()
     with tempfile.TemporaryDirectory(prefix="pulseboard-cold-") as scratch:
         home = Path(scratch)
@@ -65,18 +65,6 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
         shown = f"{answered:5.0f} ms" if answered else ""
         met = "met" if worked <= GOAL_MS else "MISSED"
         print(f"{name:24} {waited:6.0f} ms {worked:5.0f} ms  {shown:18}  {met}")
-
-
-def _key(database_url: str) -> str:
-    """A key that may do whatever a sample event asks for."""
-    with psycopg.connect(database_url) as connection:
-        owner = users.create_user(
-            connection, email=f"bench-{uuid4()}@example.com", password_hash="!", role=Role.EDITOR
-        )
-        made = api_keys.create_key(
-            connection, owner_id=owner.id, name="bench", scopes=[Scope.INGEST, Scope.READ]
-        )
-    return made.key
 
 
 def _interpreter(version: str) -> str:

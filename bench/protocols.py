@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from uuid import uuid4
 
 import httpx
 import psycopg
 
-from bench import bodies
+from bench import bodies, keys
 from functions.dev import api
-from pulseboard.contracts.vocabulary import Role, Scope
+from pulseboard.contracts.vocabulary import Scope
 from pulseboard.domain import ingest
 from pulseboard.domain.batch import Batch
 from pulseboard.domain.protocols import influx, otlp, remote_write
@@ -27,7 +26,7 @@ from pulseboard.domain.protocols.datadog.payloads import decode_series
 from pulseboard.domain.protocols.datadog.version3 import decode_version3
 from pulseboard.http.accepting import limits, recognised
 from pulseboard.http.body import inflate, inflate_any
-from pulseboard.stores import api_keys, database, samples, series, users
+from pulseboard.stores import samples, series
 
 METRICS = 10
 HOSTS = 1_000
@@ -45,6 +44,15 @@ class Protocol:
     headers: Mapping[str, str]
     encode: Callable[[Sequence[bodies.Row]], bytes]
     decode: Callable[[bytes, int], Batch]
+
+
+def _datadog(decode: Callable[..., Batch]) -> Callable[[bytes, int], Batch]:
+    return lambda body, now: decode(
+        inflate_any(body, limit=_INFLATED),
+        now=now,
+        limits=limits(),
+        recognised=recognised("datadog"),
+    )
 
 
 PROTOCOLS = [
@@ -99,24 +107,14 @@ PROTOCOLS = [
         "/api/v2/series",
         {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"},
         bodies.datadog_series,
-        lambda body, now: decode_series(
-            inflate_any(body, limit=_INFLATED),
-            now=now,
-            limits=limits(),
-            recognised=recognised("datadog"),
-        ),
+        _datadog(decode_series),
     ),
     Protocol(
         "Datadog v3",
         "/api/intake/metrics/v3/series",
         {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"},
         bodies.datadog_columns,
-        lambda body, now: decode_version3(
-            inflate_any(body, limit=_INFLATED),
-            now=now,
-            limits=limits(),
-            recognised=recognised("datadog"),
-        ),
+        _datadog(decode_version3),
     ),
 ]
 
@@ -172,8 +170,9 @@ async def _measure(protocol: Protocol, database_url: str, hosts: int) -> Measure
     now = int(time.time() * 1000)
     measured = Measured([], [], [], [], [])
     transport = httpx.ASGITransport(app=api())
-    headers = {"Authorization": f"Bearer {_key()}", **protocol.headers}
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        key = keys.make(connection, Scope.INGEST)
+        headers = {"Authorization": f"Bearer {key}", **protocol.headers}
         async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
             for turn in range(ROUNDS):
                 # Two turns' rows never meet: half a second lies between sent and copied ones.
@@ -215,17 +214,6 @@ def _split(
     with connection.transaction(), connection.cursor().copy(samples.COPY) as target:
         target.write(packed)
     measured.bare.append(time.perf_counter() - began)
-
-
-def _key() -> str:
-    with database.connection() as connection:
-        owner = users.create_user(
-            connection, email=f"{uuid4()}@example.com", password_hash="", role=Role.EDITOR
-        )
-        made = api_keys.create_key(
-            connection, owner_id=owner.id, name="bench", scopes=[Scope.INGEST]
-        )
-    return made.key
 
 
 def _rows(protocol: Protocol, hosts: int, moment: int) -> list[bodies.Row]:

@@ -12,19 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import redis
 from fastapi import FastAPI
 
-from bench import asgi, fleet
+from bench import asgi, fleet, keys
 from functions.query.routes import router
 from functions.query.usage import router as usage
-from pulseboard.contracts.vocabulary import Role, Scope
+from pulseboard.contracts.vocabulary import Scope
 from pulseboard.http import clock
 from pulseboard.http.app import create_app
-from pulseboard.stores import api_keys, users
 
 SQL = Path(__file__).parent / "sql"
 ROUNDS = 7
@@ -197,14 +195,6 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
         asyncio.run(_run(connection, redis_url, size, end))
 
 
-def _key(connection: psycopg.Connection[Any]) -> str:
-    """A key that may read, checked with each request as any agent's is."""
-    owner = users.create_user(
-        connection, email=f"bench-{uuid4()}@example.com", password_hash="!", role=Role.VIEWER
-    )
-    return api_keys.create_key(connection, owner_id=owner.id, name="bench", scopes=[Scope.READ]).key
-
-
 async def _run(
     connection: psycopg.Connection[Any], redis_url: str, size: fleet.Size, end: int
 ) -> None:
@@ -216,7 +206,7 @@ async def _run(
         return datetime.fromtimestamp(moment["now"], tz=UTC)
 
     app.dependency_overrides[clock.now] = now
-    bench = Bench(connection, redis_url, app, _key(connection), moment)
+    bench = Bench(connection, redis_url, app, keys.make(connection, Scope.READ), moment)
     young, _ = await bench.cold(_body(BY_HOST, end))
     began = time.perf_counter()
     fleet.age(connection, size=size, end=end)

@@ -141,7 +141,8 @@ def _shape(params: QueryParams) -> tuple[Bucketed | Expression, dict[str, Any]]:
     )
 
 
-# A dashboard asks the same every ten seconds.
+# A dashboard asks the same every ten seconds. The key is of the expression as asked: what a tier
+# makes of it follows from the tier, which is in the key as well.
 @lru_cache(maxsize=1_000)
 def _understood(
     query: str,

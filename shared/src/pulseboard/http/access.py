@@ -14,9 +14,7 @@ A session is tied to a browser, so unsafe methods by session are refused from fo
 """
 
 from base64 import b64decode
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from hmac import compare_digest
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -71,7 +69,10 @@ async def require(request: Request, needed: SecurityScopes) -> Principal:
     Raises Unauthorized without a valid session or key, Forbidden when it does not suffice.
     """
     secret = bearer(request)
-    return await _checked(partial(_caller, request, secret, needed), secret=secret)
+    if secret is not None:
+        return await _by_key(secret, needed)
+    roles = [Role(name[5:]) for name in needed.scopes if name.startswith("role:")]
+    return await run_in_threadpool(_by_session, request, roles)
 
 
 async def require_agent(request: Request, needed: SecurityScopes) -> Principal:
@@ -79,8 +80,7 @@ async def require_agent(request: Request, needed: SecurityScopes) -> Principal:
 
     Raises Unauthorized without a valid key, Forbidden when it lacks the scope.
     """
-    secret = shown_key(request)
-    return await _checked(partial(_by_shown, secret, needed), secret=secret)
+    return await _by_shown(shown_key(request), needed)
 
 
 async def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
@@ -88,32 +88,17 @@ async def require_asking_agent(request: Request, needed: SecurityScopes) -> Prin
 
     Nobody may log that address: docs/adr/0063-key-in-an-address.md. Raises as `require_agent`.
     """
-    secret = shown_key(request) or request.query_params.get("api_key", "").strip() or None
-    return await _checked(partial(_by_shown, secret, needed), secret=secret)
+    in_address = request.query_params.get("api_key", "").strip()
+    return await _by_shown(shown_key(request) or in_address or None, needed)
 
 
-async def _checked(check: Callable[[], Principal], *, secret: str | None) -> Principal:
-    # What is remembered is found sooner than a thread that may wait for the database.
-    if secret is not None and known_keys.fresh(secret) is not None:
-        return check()
-    return await run_in_threadpool(check)
-
-
-def _caller(request: Request, secret: str | None, needed: SecurityScopes) -> Principal:
-    roles = [Role(name[5:]) for name in needed.scopes if name.startswith("role:")]
-    key_scopes = [Scope(name[4:]) for name in needed.scopes if name.startswith("key:")]
-    if secret is not None:
-        return _by_key(secret, key_scopes)
-    return _by_session(request, roles)
-
-
-def _by_shown(secret: str | None, needed: SecurityScopes) -> Principal:
+async def _by_shown(secret: str | None, needed: SecurityScopes) -> Principal:
     if secret is None:
         raise Unauthorized(
             "Send an API key with the scope ingest: as Authorization: Bearer, Token or Basic (the "
             "key as password), or as DD-API-KEY."
         )
-    return _by_key(secret, [Scope(name[4:]) for name in needed.scopes])
+    return await _by_key(secret, needed)
 
 
 def refuse_keys_in_url(request: Request) -> None:
@@ -154,8 +139,12 @@ def bearer(request: Request) -> str | None:
     return secret.strip()
 
 
-def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
-    found = _find_key(secret, pushes=Scope.INGEST in key_scopes)
+async def _by_key(secret: str, needed: SecurityScopes) -> Principal:
+    key_scopes = [Scope(name[4:]) for name in needed.scopes if name.startswith("key:")]
+    # What is remembered is found sooner than a thread that may wait for the database.
+    found = known_keys.fresh(secret) or await run_in_threadpool(
+        _find_key, secret, pushes=Scope.INGEST in key_scopes
+    )
     if found is None:
         raise Unauthorized("This API key is unknown, revoked, or its owner is disabled.")
     if not key_scopes:
@@ -174,12 +163,9 @@ def _by_key(secret: str, key_scopes: list[Scope]) -> Principal:
 
 
 def _find_key(secret: str, *, pushes: bool) -> api_keys.KnownKey | None:
-    """The key, as it was seen a moment ago; for who pushes, as it was remembered longer while the
-    database is away, since its samples are spilled.
+    """The key as the database knows it; for who pushes, as it was remembered while the database is
+    away, since its samples are spilled.
     """
-    fresh = known_keys.fresh(secret)
-    if fresh is not None:
-        return fresh
     spilled = pushes and spill.place() is not None
     try:
         with database.hurried() if spilled else database.connection() as connection:

@@ -86,13 +86,18 @@ class Question:
     def _ask(self) -> psycopg.Cursor[Any]:
         name, matchers = self._selection
         equal = {m.key: m.value for m in matchers if _in_sql(m)}
-        which, source, known = "= d.id", "from metric_definitions d where d.name = %(name)s", "d.id"
-        if self._remembered is not None:
-            which, source, known = "= %(metric)s", "", "%(metric)s"
+        source = ""
         if name is None:
             # Read only where the answer depends on the names of all metrics.
-            which, source = "= any(%(metrics)s::int[])", ""
-            known = f"(select {_DIGEST} from metric_definitions)"
+            which, known = (
+                "= any(%(metrics)s::int[])",
+                f"(select {_DIGEST} from metric_definitions)",
+            )
+        elif self._remembered is not None:
+            which, known = "= %(metric)s", "%(metric)s"
+        else:
+            which, known = "= d.id", "d.id"
+            source = "from metric_definitions d where d.name = %(name)s"
         tagged = "and s.tags @> %(tags)s" if equal else ""
         return binary.cursor(self._connection).execute(
             f"""

@@ -1,0 +1,18 @@
+"""API keys for the benchmarks, checked with each request as any agent's are."""
+
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from pulseboard.contracts.vocabulary import Role, Scope
+from pulseboard.stores import api_keys, users
+
+
+def make(connection: psycopg.Connection[Any], *scopes: Scope) -> str:
+    """The secret of a new key with these scopes, of a new editor who can't sign in."""
+    owner = users.create_user(
+        connection, email=f"bench-{uuid4()}@example.com", password_hash="!", role=Role.EDITOR
+    )
+    made = api_keys.create_key(connection, owner_id=owner.id, name="bench", scopes=scopes)
+    return made.key
