@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from infra.local import services
-from pulseboard.migrate import migrate
+from pulseboard.db.migrate import migrate
 
 BENCHMARKS = ("ingest", "protocols", "spill", "query", "alerts", "storage", "sizes", "cold")
 

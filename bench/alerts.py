@@ -16,13 +16,14 @@ import numpy as np
 import psycopg
 
 from functions.evaluate import tick
+from pulseboard.alerts import backtest, state_store
+from pulseboard.alerts import inputs as alert_inputs
+from pulseboard.alerts.state_machine import TICK, LiveRule, limits_of
+from pulseboard.alerts.state_store import as_jsonb
+from pulseboard.auth import users
 from pulseboard.contracts.alerts import AlertCondition, CreateAlertRule
 from pulseboard.contracts.vocabulary import Role
-from pulseboard.domain import backtest
-from pulseboard.domain.alerting import TICK, LiveRule, limits_of
-from pulseboard.http import alert_reads
-from pulseboard.stores import alert_state, database, users
-from pulseboard.stores.alert_state import as_jsonb
+from pulseboard.db import database
 
 RULES = 10_000
 SERIES = 1_000
@@ -130,8 +131,8 @@ def _ticks(
         """,
         {"owner": owner, "reads": reads, "notification": notification, "last": rules - 1},
     )
-    tick.forget()
-    alert_reads.forget()
+    tick.reset()
+    alert_inputs.reset()
     taken, changes = [], []
     # Ticks of its own: the lease of a tick outlives it.
     now = next(_BEGINNINGS)
@@ -160,12 +161,12 @@ def _ticks(
 
 def _one_by_one(connection: psycopg.Connection[tuple[object, ...]], count: int) -> float:
     """What as many ticks cost that ask once for each rule; scaled up from a sample."""
-    rules = alert_state.load_rules(connection)[: count // 20]
+    rules = state_store.load_rules(connection)[: count // 20]
     at = time.time() // TICK * TICK - 3000
     began = time.perf_counter()
     for rule in rules:
-        alert_reads.forget()
-        alert_reads.read(connection, [rule], at=at).of(rule)
+        alert_inputs.reset()
+        alert_inputs.read(connection, [rule], at=at).of(rule)
     return (time.perf_counter() - began) * count / len(rules)
 
 
@@ -201,7 +202,7 @@ def _backtest(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     for _ in range(3):
         began = time.perf_counter()
         ticks = backtest.tick_times(start, end)
-        histories = alert_reads.read_history(rule, ticks)
+        histories = alert_inputs.read_history(rule, ticks)
         fired = sum(
             backtest.fired(backtest.run(rule.limits, ticks, one.values)) for one in histories
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from pulseboard.domain.series import canonical_tags, identity
+from pulseboard.catalogue.series_key import canonical_tags, identity
 
 GAUGES = (
     *("fleet_cpu", "fleet_memory", "fleet_load", "fleet_disk", "fleet_threads"),

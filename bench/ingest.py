@@ -14,8 +14,8 @@ import httpx
 import psycopg
 
 from functions.dev import api
+from pulseboard.auth.access import Principal, require
 from pulseboard.contracts.vocabulary import Role, Scope
-from pulseboard.http.access import Principal, require
 
 POINTS = 10_000
 SERIES = 1_000

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import psycopg
 
+from pulseboard.auth import api_keys, users
 from pulseboard.contracts.vocabulary import Role, Scope
-from pulseboard.stores import api_keys, users
 
 
 def make(connection: psycopg.Connection[Any], *scopes: Scope) -> str:

@@ -18,15 +18,15 @@ import psycopg
 
 from bench import bodies, keys
 from functions.dev import api
+from pulseboard.catalogue import series_ids
 from pulseboard.contracts.vocabulary import Scope
-from pulseboard.domain import ingest
-from pulseboard.domain.batch import Batch
-from pulseboard.domain.protocols import influx, otlp, remote_write
-from pulseboard.domain.protocols.datadog.payloads import decode_series
-from pulseboard.domain.protocols.datadog.version3 import decode_version3
-from pulseboard.http.accepting import limits, recognised
-from pulseboard.http.body import inflate, inflate_any
-from pulseboard.stores import samples, series
+from pulseboard.ingest import samples_store
+from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.decoders import influx, json_points, otlp, remote_write
+from pulseboard.ingest.decoders.datadog.protobuf import decode_series
+from pulseboard.ingest.decoders.datadog.version3 import decode_version3
+from pulseboard.ingest.write_path import limits, recognised
+from pulseboard.web.body import inflate, inflate_any
 
 METRICS = 10
 HOSTS = 1_000
@@ -61,7 +61,7 @@ PROTOCOLS = [
         "/api/v1/metrics",
         {"Content-Type": "application/json"},
         bodies.json_points,
-        lambda body, now: ingest.parse(body, now=now, limits=limits()),
+        lambda body, now: json_points.parse(body, now=now, limits=limits()),
     ),
     Protocol(
         "OTLP",
@@ -203,15 +203,15 @@ def _split(
     began = time.perf_counter()
     batch = protocol.decode(body, now)
     decoded = time.perf_counter()
-    recalled = series.recall()
-    if recalled is None or samples.ids_of(batch.series, recalled) is None:
-        series.resolve(connection, keys=batch.series)
+    recalled = series_ids.recall()
+    if recalled is None or samples_store.ids_of(batch.series, recalled) is None:
+        series_ids.resolve(connection, keys=batch.series)
     measured.resolve.append(time.perf_counter() - decoded)
     measured.decode.append(decoded - began)
     batch.times = [moment + 500 for moment in batch.times]
-    packed = samples.packed(batch)
+    packed = samples_store.packed(batch)
     began = time.perf_counter()
-    with connection.transaction(), connection.cursor().copy(samples.COPY) as target:
+    with connection.transaction(), connection.cursor().copy(samples_store.COPY) as target:
         target.write(packed)
     measured.bare.append(time.perf_counter() - began)
 

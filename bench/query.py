@@ -18,11 +18,11 @@ import redis
 from fastapi import FastAPI
 
 from bench import asgi, fleet, keys
+from functions import bootstrap
 from functions.query.routes import router
 from functions.query.usage import router as usage
 from pulseboard.contracts.vocabulary import Scope
-from pulseboard.http import clock
-from pulseboard.http.app import create_app
+from pulseboard.web import clock
 
 SQL = Path(__file__).parent / "sql"
 ROUNDS = 7
@@ -200,7 +200,7 @@ async def _run(
 ) -> None:
     moment = {"now": float(end)}
     # What the Lambda function `query` serves.
-    app = create_app([router, usage])
+    app = bootstrap.app([router, usage])
 
     async def now() -> datetime:
         return datetime.fromtimestamp(moment["now"], tz=UTC)

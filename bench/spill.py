@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from functions.drain.work import drain
-from pulseboard.domain.batch import Batch, SeriesKey
-from pulseboard.settings import settings
-from pulseboard.stores import database, samples, spill
+from pulseboard.catalogue.series_key import SeriesKey
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.ingest import samples_store, spill
+from pulseboard.ingest.batch import Batch
 
 SIZES = ((10_000, 1_000, 12), (40, 40, 500))
 """Samples in a batch, series in it, batches."""
@@ -23,14 +25,14 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix="pulseboard-spill-") as home:
         os.environ["PULSEBOARD_SPILL_DIR"] = home
         settings.cache_clear()
-        spill.forget()
+        spill.reset()
         try:
             for samples_each, series, batches in SIZES:
                 _measure(samples_each, series, batches // 4 if quick else batches)
         finally:
             del os.environ["PULSEBOARD_SPILL_DIR"]
             settings.cache_clear()
-            spill.forget()
+            spill.reset()
             database.close()
 
 
@@ -39,10 +41,12 @@ def _measure(size: int, series: int, count: int) -> None:
     total = size * count
     # The series are made before anything is measured.
     for batch in _batches(size, series, 1, start - 600_000, "bench_spill"):
-        samples.write(batch)
-    direct = _timed(samples.write, _batches(size, series, count, start, "bench_spill"))
+        samples_store.write(batch)
+    direct = _timed(samples_store.write, _batches(size, series, count, start, "bench_spill"))
     spilled = _timed(
-        lambda batch: spill.keep(batch, key_id=None, arrived=start, before=samples.finished()),
+        lambda batch: spill.keep(
+            batch, key_id=None, arrived=start, before=samples_store.finished()
+        ),
         _batches(size, series, count, start + 500, "bench_spill"),
     )
     place = spill.place()

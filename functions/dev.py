@@ -1,5 +1,9 @@
 """Every router in one ASGI app: the fast local server, and the source of the OpenAPI document."""
 
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +14,6 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
-from functions import imported
 from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
@@ -24,9 +27,8 @@ from functions.ingest.routes import router as ingest
 from functions.query.routes import router as query
 from functions.query.usage import router as usage
 from pulseboard.contracts.points import IngestBody
-from pulseboard.http.app import create_app
-from pulseboard.http.headers import SPA_HEADERS
-from pulseboard.settings import settings
+from pulseboard.core.settings import settings
+from pulseboard.web.headers import SPA_HEADERS
 
 OPENAPI_FILE = Path(__file__).parents[1] / "shared" / "openapi.json"
 
@@ -38,7 +40,7 @@ _ALSO_PUBLISHED: dict[str, Any] = {
 
 def api() -> FastAPI:
     """The whole API."""
-    return create_app(
+    return bootstrap.app(
         [
             auth,
             ingest,
@@ -59,7 +61,7 @@ def api() -> FastAPI:
 def local() -> FastAPI:
     """The whole API and, when `static_dir` is set, the SPA on the same origin."""
     app = api()
-    imported()
+    bootstrap.after_imports()
     directory = settings().static_dir
     if directory is not None:
         _serve_spa(app, directory.resolve())

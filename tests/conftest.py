@@ -23,14 +23,12 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from xdist.remote import Producer
 
-from functions.evaluate import tick
 from infra.local import services
-from pulseboard import own_metrics
 from pulseboard.contracts.vocabulary import Role
-from pulseboard.http import accepting, alert_reads
-from pulseboard.migrate import migrate
-from pulseboard.settings import settings
-from pulseboard.stores import cache, database, descriptions, known_keys, known_series, series, spill
+from pulseboard.core import process_state
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.db.migrate import migrate
 from tests.proxy import Proxy
 from tests.workers import ByGroup
 
@@ -163,25 +161,10 @@ def stack(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PULSEBOARD_COOKIE_SECURE", "false")
     # What tests count is what they send.
     monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "0")
-    _forget()
+    process_state.reset()
     _empty(database_url, redis_url)
     yield
-    _forget()
-
-
-def _forget() -> None:
-    settings.cache_clear()
-    tick.forget()
-    alert_reads.forget()
-    series.forget()
-    known_series.forget()
-    descriptions.forget()
-    own_metrics.forget()
-    accepting.recognised.cache_clear()
-    known_keys.forget()
-    spill.forget()
-    database.close()
-    cache.close()
+    process_state.reset()
 
 
 def _empty(database_url: str, redis_url: str) -> None:
@@ -224,7 +207,7 @@ def client(stack: None) -> Iterator[TestClient]:
 
 @lru_cache(maxsize=1)
 def _password_hash() -> str:
-    from pulseboard.stores import passwords
+    from pulseboard.auth import passwords
 
     return passwords.hash_password(ADMIN_PASSWORD)
 
@@ -233,7 +216,7 @@ def _password_hash() -> str:
 def admin(stack: None) -> Iterator[TestClient]:
     """The admin, signed in by a link: passwords are slow on purpose, and tested elsewhere."""
     from functions.dev import api
-    from pulseboard.stores import login_tokens, users
+    from pulseboard.auth import login_tokens, users
 
     with database.connection() as connection:
         made = users.create_user(

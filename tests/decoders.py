@@ -16,12 +16,13 @@ from uuid import UUID
 import cramjam
 
 from bench import bodies
-from pulseboard.domain import ingest, spilled
-from pulseboard.domain.batch import Batch, Limits, SeriesKey
-from pulseboard.domain.protocols import collectd, influx, otlp, remote_write
-from pulseboard.domain.protocols.datadog import json_series, payloads, version3
-from pulseboard.domain.protocols.recognised import Recognised
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.catalogue.series_key import SeriesKey
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest import spill_file
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders import collectd, influx, json_points, otlp, remote_write
+from pulseboard.ingest.decoders.datadog import json_series, protobuf, version3
+from pulseboard.ingest.decoders.series_memo import Recognised
 from tests import datadog_columns, datadog_messages
 
 NOW = 1_800_000_000_000
@@ -56,8 +57,8 @@ def _spilled(payload: bytes) -> Batch:
     body = struct.pack("<I", len(payload)) + bytes(cramjam.zstd.compress(payload))
     seal = _PRELUDE.pack(b"PBSP", 1, 1, blake2b(body, digest_size=16).digest())
     try:
-        batch = spilled.decode(seal + body).batch
-    except spilled.Unreadable as error:
+        batch = spill_file.decode(seal + body).batch
+    except spill_file.Unreadable as error:
         raise InvalidRequest(str(error)) from None
     # Whoever sealed a batch has looked at its values.
     batch.values = [value if isfinite(value) else 0.0 for value in batch.values]
@@ -66,7 +67,7 @@ def _spilled(payload: bytes) -> Batch:
 
 def _payload(batch: Batch) -> bytes:
     """What `_spilled` seals, of a batch."""
-    data = spilled.encode(spilled.Spilled(batch, UUID(int=7), NOW))
+    data = spill_file.encode(spill_file.Spilled(batch, UUID(int=7), NOW))
     return bytes(cramjam.zstd.decompress(data[_PRELUDE.size + 4 :]))
 
 
@@ -97,7 +98,7 @@ def decoders() -> dict[str, Decoder]:
         ]
     }
     return {
-        "json": Decoder(partial(ingest.parse, **both), (bodies.json_points(_ROWS),)),
+        "json": Decoder(partial(json_points.parse, **both), (bodies.json_points(_ROWS),)),
         "remote_write": Decoder(
             partial(_snappy, known=_known()),
             (bytes(cramjam.snappy.decompress_raw(bodies.remote_write(_ROWS))),),
@@ -115,7 +116,7 @@ def decoders() -> dict[str, Decoder]:
             (b'cpu,host=a\\ b usage=1.5,n=3i,ok=t,s="x" 1800000000000000000\n# no\n',),
         ),
         "datadog": Decoder(
-            partial(payloads.decode_series, **both, recognised=_known()),
+            partial(protobuf.decode_series, **both, recognised=_known()),
             (
                 datadog_messages.payload(
                     [
@@ -126,7 +127,7 @@ def decoders() -> dict[str, Decoder]:
             ),
         ),
         "datadog_sketches": Decoder(
-            partial(payloads.decode_sketches, **both, recognised=_known()),
+            partial(protobuf.decode_sketches, **both, recognised=_known()),
             (
                 datadog_messages.payload(
                     [datadog_messages.sketch("d", [(_SECONDS, 4, 1, 4, 2.5, 10)], tags=["a:b"])]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["pulseboard.domain"]):
+with atheris.instrument_imports(include=["pulseboard.ingest"]):
     from tests.decoders import decoders, settled
 
 

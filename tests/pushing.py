@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pulseboard.settings import settings
-from pulseboard.stores import database
+from pulseboard.core.settings import settings
+from pulseboard.db import database
 
 Stored = tuple[str, dict[str, str], float, int]
 """Name, tags, value and milliseconds since 1970."""

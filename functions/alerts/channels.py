@@ -7,6 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from functions.alerts.routes import Page, PageSize
+from pulseboard.alerts import channels_store, outbox, silences_store
+from pulseboard.alerts.notifications import Notice, NoticeAlert
+from pulseboard.auth.access import Reader, Writer
+from pulseboard.catalogue.selector import check_pattern
 from pulseboard.contracts.alerts import AlertSeverity, AlertSilence, CreateAlertSilence
 from pulseboard.contracts.channels import (
     REVEAL,
@@ -19,11 +23,8 @@ from pulseboard.contracts.channels import (
 )
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.domain.notifications import Notice, NoticeAlert
-from pulseboard.domain.selector import check_pattern
-from pulseboard.exceptions import InvalidRequest
-from pulseboard.http.access import Reader, Writer
-from pulseboard.stores import alert_channels, alert_outbox, alert_silences, database
+from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.db import database
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 
@@ -32,14 +33,14 @@ router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 def get_alert_channels(caller: Reader) -> ApiResponse[list[AlertChannel]]:
     """All channels by name, their secrets hidden."""
     with database.connection() as connection:
-        return ApiResponse(data=alert_channels.list_channels(connection))
+        return ApiResponse(data=channels_store.list_channels(connection))
 
 
 @router.post("/channels", status_code=201)
 def create_alert_channel(caller: Writer, body: CreateAlertChannel) -> ApiResponse[AlertChannel]:
     """Keep a receiver under a name. 409 when the name is taken."""
     with database.connection() as connection:
-        made = alert_channels.create_channel(connection, name=body.name, receiver=body.receiver)
+        made = channels_store.create_channel(connection, name=body.name, receiver=body.receiver)
     return ApiResponse(data=made)
 
 
@@ -49,7 +50,7 @@ def update_alert_channel(
 ) -> ApiResponse[AlertChannel]:
     """Change a channel; rules that name it follow a new name. A hidden secret stays as it is."""
     with database.connection() as connection:
-        changed = alert_channels.update_channel(
+        changed = channels_store.update_channel(
             connection, channel_id=channel_id, name=body.name, receiver=body.receiver
         )
     return ApiResponse(data=changed)
@@ -59,7 +60,7 @@ def update_alert_channel(
 def delete_alert_channel(caller: Writer, channel_id: UUID) -> Response:
     """Forget a channel. 409 while a rule names it."""
     with database.connection() as connection:
-        alert_channels.delete_channel(connection, channel_id=channel_id)
+        channels_store.delete_channel(connection, channel_id=channel_id)
     return Response(status_code=204)
 
 
@@ -71,9 +72,7 @@ def test_alert_receiver(caller: Writer, body: Receiver) -> ApiResponse[AlertDeli
     """
     with database.connection() as connection:
         channel = body.model_dump(mode="json", context=REVEAL)
-        made = alert_outbox.queue_test(
-            connection, channel=channel, notice=_test_notice(caller.email)
-        )
+        made = outbox.queue_test(connection, channel=channel, notice=_test_notice(caller.email))
     return ApiResponse(data=made)
 
 
@@ -81,8 +80,8 @@ def test_alert_receiver(caller: Writer, body: Receiver) -> ApiResponse[AlertDeli
 def test_alert_channel(caller: Writer, channel_id: UUID) -> ApiResponse[AlertDelivery]:
     """Send a test notification to a channel, the way that real ones go, within ten seconds."""
     with database.connection() as connection:
-        found = alert_channels.get_channel(connection, channel_id=channel_id)
-        made = alert_outbox.queue_test(
+        found = channels_store.get_channel(connection, channel_id=channel_id)
+        made = outbox.queue_test(
             connection,
             channel={"type": "saved", "name": found.name},
             notice=_test_notice(caller.email),
@@ -119,7 +118,7 @@ def get_alert_deliveries(
 ) -> ApiResponse[list[AlertDelivery]]:
     """Notifications, newest first; `status=dead` are those that were given up."""
     with database.connection() as connection:
-        found, total = alert_outbox.list_deliveries(
+        found, total = outbox.list_deliveries(
             connection, status=status, page=page, page_size=page_size
         )
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
@@ -129,14 +128,14 @@ def get_alert_deliveries(
 def get_alert_delivery(caller: Reader, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
     """What became of a notification."""
     with database.connection() as connection:
-        return ApiResponse(data=alert_outbox.get_delivery(connection, delivery_id=delivery_id))
+        return ApiResponse(data=outbox.get_delivery(connection, delivery_id=delivery_id))
 
 
 @router.post("/deliveries/{delivery_id}/resend")
 def resend_alert_delivery(caller: Writer, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
     """Send a dead letter again, with the same idempotency key. 404 when it is not dead."""
     with database.connection() as connection:
-        return ApiResponse(data=alert_outbox.resend(connection, delivery_id=delivery_id))
+        return ApiResponse(data=outbox.resend(connection, delivery_id=delivery_id))
 
 
 @router.get("/silences")
@@ -148,7 +147,7 @@ def get_alert_silences(
 ) -> ApiResponse[list[AlertSilence]]:
     """Silences that hold now or later."""
     with database.connection() as connection:
-        found, total = alert_silences.list_silences(
+        found, total = silences_store.list_silences(
             connection, ended=ended, page=page, page_size=page_size
         )
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
@@ -171,7 +170,7 @@ def create_alert_silence(caller: Writer, body: CreateAlertSilence) -> ApiRespons
                     f"{field}: {problem}", details=[ErrorDetail(field=field, message=problem)]
                 )
     with database.connection() as connection:
-        made = alert_silences.create_silence(connection, author_id=caller.user_id, body=body)
+        made = silences_store.create_silence(connection, author_id=caller.user_id, body=body)
     return ApiResponse(data=made)
 
 
@@ -179,4 +178,4 @@ def create_alert_silence(caller: Writer, body: CreateAlertSilence) -> ApiRespons
 def end_alert_silence(caller: Writer, silence_id: UUID) -> ApiResponse[AlertSilence]:
     """End a silence now. What still fires notifies at the next tick."""
     with database.connection() as connection:
-        return ApiResponse(data=alert_silences.end_silence(connection, silence_id=silence_id))
+        return ApiResponse(data=silences_store.end_silence(connection, silence_id=silence_id))

@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from pulseboard.alerts import state_store
+from pulseboard.alerts.changes import Changes, Ended, Queued, StateChange
+from pulseboard.alerts.notifications import group_key, notice_of
+from pulseboard.alerts.state_machine import Instance
 from pulseboard.contracts.alerts import AlertStatus
-from pulseboard.domain.alert_changes import Changes, Ended, Queued, StateChange
-from pulseboard.domain.alerting import Instance
-from pulseboard.domain.notifications import group_key, notice_of
-from pulseboard.stores import alert_state
 
 
 def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) -> None:
@@ -19,10 +19,10 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
     Within a transaction that began with `rules_changed`, so that no tick comes between.
     """
     # It brings numpy, see routes.py.
-    from pulseboard.http.alert_decision import alert_of
+    from pulseboard.alerts.evaluate import alert_of
 
-    rule = alert_state.load_rule(connection, rule_id=rule_id)
-    states = alert_state.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
+    rule = state_store.load_rule(connection, rule_id=rule_id)
+    states = state_store.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
     if rule is None or not states:
         return
     now = time.time()
@@ -39,7 +39,7 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
         for channel in rule.channels:
             group = group_key(str(rule.id), channel)
             queued.append(Queued(rule.id, f"{group}:{uuid4()}", group, dict(channel), payload))
-    alert_state.write(
+    state_store.write(
         connection,
         changes=Changes(
             states=[StateChange(rule_id, series, None) for series in states],
@@ -48,4 +48,4 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
         ),
         tick=0,
     )
-    alert_state.forget_told(connection, rule_id=rule_id)
+    state_store.forget_told(connection, rule_id=rule_id)

@@ -8,6 +8,11 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Query, Response
 
 from functions.alerts import ending
+from pulseboard.alerts import cache as alert_cache
+from pulseboard.alerts import channels_store, rules_store, silences_store, state_store
+from pulseboard.alerts.notifications import labels_of, silenced
+from pulseboard.alerts.state_machine import NEW, TICK, Instance, LiveRule, limits_of, step, tick_at
+from pulseboard.auth.access import Reader, Writer
 from pulseboard.contracts.alerts import (
     AlertChange,
     AlertEvaluation,
@@ -25,19 +30,9 @@ from pulseboard.contracts.alerts import (
 from pulseboard.contracts.base import UtcTime, format_interval, interval_seconds
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.domain.alerting import NEW, TICK, Instance, LiveRule, limits_of, step, tick_at
-from pulseboard.domain.notifications import labels_of, silenced
-from pulseboard.exceptions import Conflict, InvalidRequest, NotFound
-from pulseboard.http.access import Reader, Writer
-from pulseboard.settings import settings
-from pulseboard.stores import (
-    alert_cache,
-    alert_channels,
-    alert_rules,
-    alert_silences,
-    alert_state,
-    database,
-)
+from pulseboard.core.exceptions import Conflict, InvalidRequest, NotFound
+from pulseboard.core.settings import settings
+from pulseboard.db import database
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 
@@ -55,7 +50,7 @@ def get_alert_rules(
 ) -> ApiResponse[list[AlertRule]]:
     """All rules with their state, the most urgent first."""
     with database.connection() as connection:
-        found, total = alert_rules.list_rules(
+        found, total = rules_store.list_rules(
             connection, search=search, status=status, page=page, page_size=page_size
         )
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
@@ -65,12 +60,12 @@ def get_alert_rules(
 def create_alert_rule(caller: Writer, body: CreateAlertRule) -> ApiResponse[AlertRule]:
     """Add a rule. It is evaluated from the next tick on, within ten seconds."""
     _check(body)
-    channels = alert_channels.with_known_secrets(body.notification.channels, [])
+    channels = channels_store.with_known_secrets(body.notification.channels, [])
     fields = body.model_copy(
         update={"notification": body.notification.model_copy(update={"channels": channels})}
     )
     with database.connection() as connection:
-        made = alert_rules.create_rule(connection, owner_id=caller.user_id, fields=fields)
+        made = rules_store.create_rule(connection, owner_id=caller.user_id, fields=fields)
     return ApiResponse(data=made)
 
 
@@ -79,9 +74,9 @@ def get_alert_rule(caller: Reader, rule_id: UUID) -> ApiResponse[AlertRuleDetail
     """A rule with its series: those that fire, wait or have resolved, and what each reads."""
     now = time.time()
     with database.connection() as connection:
-        rule = alert_rules.get_rule(connection, rule_id=rule_id)
-        states = alert_state.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
-        silences = alert_silences.active(connection, at=now)
+        rule = rules_store.get_rule(connection, rule_id=rule_id)
+        states = state_store.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
+        silences = silences_store.active(connection, at=now)
     current = alert_cache.get_current(rule_id)
     instances = [
         _instance(
@@ -144,14 +139,14 @@ def update_alert_rule(
     given = body.model_dump(exclude_unset=True, exclude={"version", "notification"})
     given = {name: value for name, value in given.items() if value is not None or name == "window"}
     with database.connection() as connection, connection.transaction():
-        alert_state.rules_changed(connection)
-        before = alert_rules.get_rule(connection, rule_id=rule_id)
+        state_store.rules_changed(connection)
+        before = rules_store.get_rule(connection, rule_id=rule_id)
         if body.version is not None and body.version != before.version:
             raise Conflict("Somebody else has changed this rule. Load it again.")
-        stored = alert_rules.stored_notification(connection, rule_id=rule_id)
+        stored = rules_store.stored_notification(connection, rule_id=rule_id)
         notification = stored
         if body.notification is not None:
-            channels = alert_channels.with_known_secrets(
+            channels = channels_store.with_known_secrets(
                 body.notification.channels, stored.channels
             )
             notification = body.notification.model_copy(update={"channels": channels})
@@ -162,8 +157,8 @@ def update_alert_rule(
             ending.end_all(connection, rule_id=rule_id, reason="the rule was disabled")
         elif before.query != fields.query:
             ending.end_all(connection, rule_id=rule_id, reason="the rule's query was changed")
-        alert_rules.put_rule(connection, rule_id=rule_id, version=before.version, fields=fields)
-        changed = alert_rules.get_rule(connection, rule_id=rule_id)
+        rules_store.put_rule(connection, rule_id=rule_id, version=before.version, fields=fields)
+        changed = rules_store.get_rule(connection, rule_id=rule_id)
     return ApiResponse(data=changed)
 
 
@@ -171,9 +166,9 @@ def update_alert_rule(
 def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
     """Remove a rule. What fires resolves, and its channels are told; its history stays."""
     with database.connection() as connection, connection.transaction():
-        alert_state.rules_changed(connection)
+        state_store.rules_changed(connection)
         ending.end_all(connection, rule_id=rule_id, reason="the rule was deleted")
-        alert_rules.delete_rule(connection, rule_id=rule_id)
+        rules_store.delete_rule(connection, rule_id=rule_id)
     return Response(status_code=204)
 
 
@@ -181,16 +176,16 @@ def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
 def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvaluation]:
     """What the rule reads now, and what a tick would make of it. Changes nothing."""
     # It brings numpy, an eighth of a cold start: lists and histories of alerts don't pay it.
-    from pulseboard.http import alert_reads
+    from pulseboard.alerts import inputs as alert_inputs
 
     at = float(tick_at(time.time()) * TICK)
     with database.connection() as connection:
-        live = alert_state.load_rule(connection, rule_id=rule_id)
+        live = state_store.load_rule(connection, rule_id=rule_id)
         if live is None:
             raise NotFound("There is no such alert rule.")
-        rule = alert_rules.get_rule(connection, rule_id=rule_id)
-        states = alert_state.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
-        observed = alert_reads.read(connection, [live], at=at).of(live)
+        rule = rules_store.get_rule(connection, rule_id=rule_id)
+        states = state_store.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
+        observed = alert_inputs.read(connection, [live], at=at).of(live)
     instances = []
     for series, tags, value in observed:
         known = states.get(series)
@@ -217,7 +212,7 @@ def get_alert_history(
 ) -> ApiResponse[list[AlertEvent]]:
     """Alerts that fired, newest first: of a rule or of all, in a range or ever."""
     with database.connection() as connection:
-        found, total = alert_rules.list_events(
+        found, total = rules_store.list_events(
             connection,
             rule_id=rule_id,
             status=status,
@@ -232,8 +227,8 @@ def get_alert_history(
 @router.post("/preview")
 def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[AlertPreview]:
     """When the rule would have fired and resolved: the live state machine over raw samples."""
-    from pulseboard.domain import backtest
-    from pulseboard.http import alert_reads
+    from pulseboard.alerts import backtest
+    from pulseboard.alerts import inputs as alert_inputs
 
     began = time.perf_counter()
     configured = settings()
@@ -253,7 +248,7 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
         delay=interval_seconds(body.rule.evaluation_delay),
     )
     ticks = backtest.tick_times(start.timestamp(), body.end.timestamp())
-    histories = alert_reads.read_history(rule, ticks)
+    histories = alert_inputs.read_history(rule, ticks)
     changes = [
         AlertChange(
             at=_moment(change.at),
@@ -286,9 +281,9 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
 
 def _check(fields: AlertRuleFields) -> None:
     """Refuse what no tick could evaluate. Raises InvalidRequest."""
-    from pulseboard.http import alert_reads
+    from pulseboard.alerts import inputs as alert_inputs
 
-    alert_reads.check_query(fields.query)
+    alert_inputs.check_query(fields.query)
     raw = settings().retention_raw
     for name in ("duration", "window", "keep_firing_for", "evaluation_delay"):
         text = getattr(fields, name)

@@ -9,6 +9,24 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from pulseboard import __version__
+from pulseboard.auth import (
+    api_key_cache,
+    api_keys,
+    login_tokens,
+    passwords,
+    rate_limits,
+    sessions,
+    users,
+)
+from pulseboard.auth.access import (
+    SESSION_COOKIE,
+    Admin,
+    Member,
+    Reader,
+    SignedIn,
+    check_origin,
+    client_address,
+)
 from pulseboard.contracts.api_keys import ApiKey, CreateApiKey, CreatedApiKey
 from pulseboard.contracts.auth import (
     ChangePassword,
@@ -21,29 +39,10 @@ from pulseboard.contracts.auth import (
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.contracts.status import ComponentStatus, Health, Status
-from pulseboard.exceptions import InvalidRequest, Unauthorized, Unavailable
-from pulseboard.http.access import (
-    SESSION_COOKIE,
-    Admin,
-    Member,
-    Reader,
-    SignedIn,
-    check_origin,
-    client_address,
-)
-from pulseboard.settings import settings
-from pulseboard.stores import (
-    api_keys,
-    database,
-    known_keys,
-    login_tokens,
-    passwords,
-    rate_limits,
-    sessions,
-    spill,
-    status,
-    users,
-)
+from pulseboard.core.exceptions import InvalidRequest, Unauthorized, Unavailable
+from pulseboard.core.settings import settings
+from pulseboard.db import database, status
+from pulseboard.ingest import spill
 
 router = APIRouter(prefix="/api/v1", tags=["auth"])
 
@@ -235,7 +234,7 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
             disabled=body.disabled,
             password_hash=passwords.hash_password(password) if password else None,
         )
-    known_keys.forget()
+    api_key_cache.reset()
     return ApiResponse(data=changed)
 
 
@@ -268,4 +267,4 @@ def revoke_api_key(caller: Member, key_id: UUID) -> None:
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
         hashed = api_keys.revoke_key(connection, key_id=key_id, owner_id=owner_id)
-    known_keys.revoked(hashed)
+    api_key_cache.revoked(hashed)

@@ -1,8 +1,10 @@
 """The Lambda function `dashboards`."""
 
-from functions import imported
-from functions.dashboards.routes import router
-from pulseboard.http.aws import lambda_handler
+from functions import bootstrap
 
-handler = lambda_handler([router])
-imported()
+bootstrap.before_imports()
+
+from functions.dashboards.routes import router
+
+handler = bootstrap.http_handler([router])
+bootstrap.after_imports()

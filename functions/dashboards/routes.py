@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 from fastapi import APIRouter, Query
 
+from pulseboard.auth.access import Principal, Reader, SignedIn, Writer
 from pulseboard.contracts.dashboards import (
     CopyPanel,
     CreateDashboard,
@@ -26,10 +27,12 @@ from pulseboard.contracts.dashboards import (
     UpdatePanel,
 )
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
-from pulseboard.domain import dashboard_document
-from pulseboard.exceptions import Conflict, Forbidden, NotFound
-from pulseboard.http.access import Principal, Reader, SignedIn, Writer
-from pulseboard.stores import dashboard_cache, dashboard_changes, dashboards, database
+from pulseboard.core.exceptions import Conflict, Forbidden, NotFound
+from pulseboard.dashboards import cache as dashboard_cache
+from pulseboard.dashboards import changes as dashboard_changes
+from pulseboard.dashboards import document as dashboard_document
+from pulseboard.dashboards import store as dashboards_store
+from pulseboard.db import database
 
 router = APIRouter(prefix="/api/v1/dashboards", tags=["dashboards"])
 
@@ -44,7 +47,7 @@ Expected = Annotated[
 
 
 def _read(connection: psycopg.Connection[Any], caller: Principal, dashboard_id: UUID) -> Dashboard:
-    found = dashboards.get_dashboard(connection, dashboard_id=dashboard_id)
+    found = dashboards_store.get_dashboard(connection, dashboard_id=dashboard_id)
     return _seen_by(caller, found)
 
 
@@ -92,7 +95,7 @@ def get_dashboards(
 ) -> ApiResponse[list[DashboardSummary]]:
     """One's own and public dashboards (all for an admin)."""
     with database.connection() as connection:
-        found, total = dashboards.list_dashboards(
+        found, total = dashboards_store.list_dashboards(
             connection,
             reader_id=caller.user_id,
             everything=caller.is_admin,
@@ -109,7 +112,7 @@ def get_dashboards(
 def create_dashboard(caller: Writer, body: CreateDashboard) -> ApiResponse[Dashboard]:
     """Make a dashboard, with or without panels."""
     with database.connection() as connection:
-        made = dashboards.create_dashboard(connection, owner_id=caller.user_id, body=body)
+        made = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=body)
     return _mine(made)
 
 
@@ -119,7 +122,7 @@ def import_dashboard(caller: Writer, body: ImportDashboard) -> ApiResponse[Impor
     document, report = dashboard_document.parse(body.document)
     wanted = dashboard_document.to_create(document, name=body.name)
     with database.connection() as connection:
-        made = dashboards.create_dashboard(
+        made = dashboards_store.create_dashboard(
             connection,
             owner_id=caller.user_id,
             body=wanted.model_copy(update={"is_public": body.is_public}),
@@ -135,7 +138,7 @@ def get_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[Dashboard]:
     if kept is not None:
         return ApiResponse(data=_seen_by(caller, kept))
     with database.connection() as connection:
-        found = dashboards.get_dashboard(connection, dashboard_id=dashboard_id)
+        found = dashboards_store.get_dashboard(connection, dashboard_id=dashboard_id)
     dashboard_cache.put(found)
     return ApiResponse(data=_seen_by(caller, found))
 
@@ -172,7 +175,7 @@ def duplicate_dashboard(
         copy = dashboard_document.to_create(
             dashboard_document.export(board), name=body.name or f"{board.name[:193]} (copy)"
         )
-        made = dashboards.create_dashboard(connection, owner_id=caller.user_id, body=copy)
+        made = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=copy)
     return _mine(made)
 
 
@@ -189,7 +192,7 @@ def set_favourite(caller: SignedIn, dashboard_id: UUID, body: SetFavourite) -> N
     """Mark a dashboard as a favourite of one's own, or no longer."""
     with database.connection() as connection:
         _read(connection, caller, dashboard_id)
-        dashboards.note_visit(
+        dashboards_store.note_visit(
             connection, user_id=caller.user_id, dashboard_id=dashboard_id, favourite=body.favourite
         )
 
@@ -199,7 +202,7 @@ def note_visit(caller: SignedIn, dashboard_id: UUID) -> None:
     """Remember that one has opened a dashboard, for the list of recent ones."""
     with database.connection() as connection:
         _read(connection, caller, dashboard_id)
-        dashboards.note_visit(connection, user_id=caller.user_id, dashboard_id=dashboard_id)
+        dashboards_store.note_visit(connection, user_id=caller.user_id, dashboard_id=dashboard_id)
 
 
 @router.get("/{dashboard_id}/versions")

@@ -4,17 +4,20 @@ The bucket alone says what waits; a message only says it sooner. So a message ab
 the database does not take now is done with, and the batch waits for the next minute.
 """
 
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-from functions import imported
 from functions.drain.work import Outcome, drain
-from pulseboard.domain.spilled import arrival_of
-from pulseboard.observability import logger, record
-from pulseboard.stores import spill
-from pulseboard.stores.own_metrics import note
+from pulseboard.core.observability import logger, record
+from pulseboard.ingest import spill
+from pulseboard.ingest.spill_file import arrival_of
+from pulseboard.ingest.telemetry_store import note
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -67,4 +70,4 @@ def _tell(outcome: Outcome) -> None:
     record(DrainedSamples=outcome.samples, DrainedBatches=outcome.batches)
 
 
-imported()
+bootstrap.after_imports()

@@ -11,13 +11,13 @@ from uuid import UUID
 
 import psycopg
 
-from pulseboard.domain.batch import Batch
-from pulseboard.domain.spilled import Finished, Spilled, Unreadable, arrival_of, decode, encode
-from pulseboard.exceptions import Unavailable
-from pulseboard.observability import logger
-from pulseboard.settings import settings
-from pulseboard.stores import samples
-from pulseboard.stores.spill import Place
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.observability import logger
+from pulseboard.core.settings import settings
+from pulseboard.ingest import samples_store
+from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.spill import Place
+from pulseboard.ingest.spill_file import Finished, Spilled, Unreadable, arrival_of, decode, encode
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ def _store(
         merged.values += batch.values
         merged.ends += batch.ends
         merged.descriptions |= batch.descriptions
-    samples.write_late(merged, key_id=key_id, before=before)
+    samples_store.write_late(merged, key_id=key_id, before=before)
     outcome.samples += merged.accepted
     if merged.rejected:
         _set_aside_refused(place, group, merged, outcome)

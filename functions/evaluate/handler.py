@@ -4,20 +4,24 @@
 {"action": "acknowledge", "results": […]}   what became of it, as `notify` answered
 """
 
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from functions import imported
 from functions.evaluate import tick
+from pulseboard.alerts import outbox
+from pulseboard.alerts.notifications import Sent
+from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.base import iso_utc
-from pulseboard.domain.alerting import TICK
-from pulseboard.domain.notifications import Sent
-from pulseboard.exceptions import Unavailable
-from pulseboard.observability import logger
-from pulseboard.stores import alert_outbox, database
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.observability import logger
+from pulseboard.db import database
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -36,7 +40,7 @@ def _acknowledge(event: dict[str, Any]) -> dict[str, Any]:
     results = [Sent.model_validate(result) for result in event.get("results", [])]
     if results:
         with database.connection() as connection:
-            alert_outbox.acknowledge(connection, results=results)
+            outbox.acknowledge(connection, results=results)
     return {"acknowledged": len(results)}
 
 
@@ -59,4 +63,4 @@ def _tick() -> dict[str, Any]:
     }
 
 
-imported()
+bootstrap.after_imports()

@@ -13,22 +13,19 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from pulseboard.domain.alert_changes import Live
-from pulseboard.domain.alert_index import RuleIndex
-from pulseboard.domain.alerting import TICK, tick_at
-from pulseboard.domain.notifications import Outgoing
-from pulseboard.http import alert_reads
-from pulseboard.http.alert_decision import Decision, decide
-from pulseboard.settings import settings
-from pulseboard.stores import (
-    alert_cache,
-    alert_outbox,
-    alert_silences,
-    alert_state,
-    database,
-)
-from pulseboard.stores.alert_state import Head
-from pulseboard.stores.own_metrics import note
+from pulseboard.alerts import cache as alert_cache
+from pulseboard.alerts import inputs as alert_inputs
+from pulseboard.alerts import outbox, silences_store, state_store
+from pulseboard.alerts.changes import Live
+from pulseboard.alerts.evaluate import Decision, decide
+from pulseboard.alerts.notifications import Outgoing
+from pulseboard.alerts.state_machine import TICK, tick_at
+from pulseboard.alerts.state_store import Head
+from pulseboard.alerts.threshold_index import RuleIndex
+from pulseboard.core.process_state import on_reset
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.ingest.telemetry_store import note
 
 GAP = 3
 """More missed ticks than this and we were away: data that is missing then says nothing."""
@@ -66,7 +63,8 @@ class Report:
 _memory: _Memory | None = None
 
 
-def forget() -> None:
+@on_reset
+def reset() -> None:
     """Know nothing, as a new process does."""
     global _memory
     _memory = None
@@ -85,8 +83,8 @@ def run(*, now: float | None = None) -> Report:
             _run_ticks(connection, report, runner, moment, began)
             report.lag = max(0.0, moment - report.tick * TICK)
             if report.tick % _PRUNE_EVERY == 0:
-                alert_state.prune(connection)
-        report.claims = alert_outbox.claim(connection, now=moment)
+                state_store.prune(connection)
+        report.claims = outbox.claim(connection, now=moment)
     report.seconds = time.perf_counter() - began
     if report.evaluated:
         _measure(report)
@@ -101,7 +99,7 @@ def _run_ticks(
     began: float,
 ) -> None:
     configured = settings()
-    head = alert_state.head(connection)
+    head = state_store.head(connection)
     known = head is not None and head.tick >= 0
     last = head.tick if head is not None and known else report.tick - 1
     away = not known or report.tick - last > GAP
@@ -126,13 +124,13 @@ def _run_tick(
     at = float(tick * TICK)
     for _ in range(_RETRIES):
         memory = _remember(connection, runner)
-        readings = alert_reads.read(connection, memory.index.examples, at=at)
+        readings = alert_inputs.read(connection, memory.index.examples, at=at)
         # A tick that is late is told now: what is silenced now is not told.
-        silences = alert_silences.active(connection, at=moment)
+        silences = silences_store.active(connection, at=moment)
         decision = decide(memory.index, memory.states, memory.told, readings, silences, at, steady)
         changes = decision.changes
         with connection.transaction():
-            mine = alert_state.begin_tick(
+            mine = state_store.begin_tick(
                 connection,
                 tick=tick,
                 runner=runner,
@@ -140,7 +138,7 @@ def _run_tick(
                 rules_stamp=memory.rules_stamp,
             )
             if mine:
-                alert_state.write(connection, changes=changes, tick=tick)
+                state_store.write(connection, changes=changes, tick=tick)
         if mine:
             memory.tick = tick
             _apply(memory, decision)
@@ -149,9 +147,9 @@ def _run_tick(
             report.failing = sum(rule.last_error is not None for rule in memory.index.watchful)
             report.changes += len(changes.started) + len(changes.ended)
             return True
-        head = alert_state.head(connection)
+        head = state_store.head(connection)
         if head is not None and head.tick >= tick:
-            forget()
+            reset()
             return False
     return False
 
@@ -159,7 +157,7 @@ def _run_tick(
 def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
     """Rules and states as they are now; of what is known only the rules that changed are read."""
     global _memory
-    head = alert_state.head(connection)
+    head = state_store.head(connection)
     ours = (
         _memory is not None
         and head is not None
@@ -177,7 +175,7 @@ def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
     with connection.transaction():
         # One snapshot: rules and states must belong to each other.
         connection.execute("set transaction isolation level repeatable read")
-        head = alert_state.head(connection)
+        head = state_store.head(connection)
         if before is not None and head is not None and head.tick == before.tick:
             _memory = _refresh(connection, before, head)
         else:
@@ -185,25 +183,25 @@ def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
                 runner=runner,
                 tick=head.tick if head else -1,
                 rules_stamp=head.rules_stamp if head else None,
-                index=RuleIndex(alert_state.load_rules(connection)),
-                states=alert_state.load_states(connection),
-                told=alert_state.load_told(connection),
+                index=RuleIndex(state_store.load_rules(connection)),
+                states=state_store.load_states(connection),
+                told=state_store.load_told(connection),
             )
     return _memory
 
 
 def _refresh(connection: psycopg.Connection[Any], before: _Memory, head: Head) -> _Memory:
     """What is remembered, with the rules that were made, changed or removed since."""
-    versions = alert_state.rule_versions(connection)
+    versions = state_store.rule_versions(connection)
     kept = {
         rule_id: rule
         for rule_id, rule in before.index.by_id.items()
         if versions.get(rule_id) == rule.version
     }
     changed = [rule_id for rule_id in versions if rule_id not in kept]
-    rules = alert_state.load_rules(connection, rule_ids=changed)
-    states = alert_state.load_states(connection, rule_ids=changed)
-    told = alert_state.load_told(connection, rule_ids=changed)
+    rules = state_store.load_rules(connection, rule_ids=changed)
+    states = state_store.load_states(connection, rule_ids=changed)
+    told = state_store.load_told(connection, rule_ids=changed)
     return _Memory(
         runner=before.runner,
         tick=before.tick,

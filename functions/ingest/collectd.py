@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Depends
 
+from pulseboard.auth.access import Pusher, refuse_keys_in_url
 from pulseboard.contracts.envelope import ApiResponse
 from pulseboard.contracts.ingest import IngestResult
-from pulseboard.domain.ingest import nothing_good
-from pulseboard.domain.protocols import collectd
-from pulseboard.http.accepting import limits, now, recognised, store
-from pulseboard.http.access import Pusher, refuse_keys_in_url
-from pulseboard.http.body import RawBody, inflate
-from pulseboard.settings import settings
+from pulseboard.core.settings import settings
+from pulseboard.ingest.decoders import collectd
+from pulseboard.ingest.decoders.json_points import nothing_good
+from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.web.body import RawBody, inflate
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
 
@@ -23,7 +23,7 @@ def ingest_collectd(caller: Pusher, body: RawBody) -> ApiResponse[IngestResult]:
         limits=limits(),
         recognised=recognised("collectd"),
     )
-    store(batch, caller=caller, protocol="collectd")
+    store(batch, key_id=caller.key_id, protocol="collectd")
     if batch.rejected and not batch.accepted:
         raise nothing_good(batch)
     return ApiResponse(

@@ -16,17 +16,17 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from pulseboard.domain.batch import Batch
-from pulseboard.domain.protocols.datadog.json_series import decode_json
-from pulseboard.domain.protocols.datadog.payloads import decode_series, decode_sketches
-from pulseboard.domain.protocols.datadog.version3 import decode_version3
-from pulseboard.exceptions import NotFound, PulseboardError
-from pulseboard.http.accepting import limits, now, recognised, store
-from pulseboard.http.access import Asker, Pusher, refuse_keys_in_url
-from pulseboard.http.body import RawBody, inflate_any
-from pulseboard.http.error_shapes import answering
-from pulseboard.http.media import media_type
-from pulseboard.settings import settings
+from pulseboard.auth.access import Asker, Pusher, refuse_keys_in_url
+from pulseboard.core.exceptions import NotFound, PulseboardError
+from pulseboard.core.settings import settings
+from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.decoders.datadog.json_series import decode_json
+from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
+from pulseboard.ingest.decoders.datadog.version3 import decode_version3
+from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.web.body import RawBody, inflate_any
+from pulseboard.web.content_type import media_type
+from pulseboard.web.error_formats import answering
 
 _NAMED = 10
 
@@ -76,7 +76,7 @@ def submit_version3(caller: Pusher, body: RawBody) -> JSONResponse:
     batch = decode_version3(
         _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
     )
-    store(batch, caller=caller, protocol="datadog")
+    store(batch, key_id=caller.key_id, protocol="datadog")
     return _answer(batch, {"errors": []})
 
 
@@ -86,7 +86,7 @@ def submit_sketches(caller: Pusher, body: RawBody) -> JSONResponse:
     batch = decode_sketches(
         _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
     )
-    store(batch, caller=caller, protocol="datadog")
+    store(batch, key_id=caller.key_id, protocol="datadog")
     return _answer(batch, {"status": "ok"})
 
 
@@ -119,7 +119,7 @@ def _series(caller: Pusher, request: Request, body: bytes) -> Batch:
     is_json = media_type(request)[0] == "application/json" or content.startswith(b"{")
     decode = decode_json if is_json else decode_series
     batch = decode(content, now=now(), limits=limits(), recognised=recognised("datadog"))
-    store(batch, caller=caller, protocol="datadog")
+    store(batch, key_id=caller.key_id, protocol="datadog")
     return batch
 
 

@@ -1,13 +1,15 @@
 """The Lambda function `ingest`."""
 
-from functions import imported
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
 from functions.ingest.otlp import router as otlp
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router
-from pulseboard.http.aws import lambda_handler
 
-handler = lambda_handler([router, remote_write, otlp, influx, datadog, collectd])
-imported()
+handler = bootstrap.http_handler([router, remote_write, otlp, influx, datadog, collectd])
+bootstrap.after_imports()

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from pulseboard import __version__
-from pulseboard.domain.batch import Batch
-from pulseboard.domain.protocols import influx
-from pulseboard.exceptions import InvalidRequest, PulseboardError
-from pulseboard.http.accepting import limits, now, recognised, store
-from pulseboard.http.access import Pusher, refuse_keys_in_url
-from pulseboard.http.body import RawBody, inflate
-from pulseboard.http.error_shapes import answering
-from pulseboard.settings import settings
+from pulseboard.auth.access import Pusher, refuse_keys_in_url
+from pulseboard.core.exceptions import InvalidRequest, PulseboardError
+from pulseboard.core.settings import settings
+from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.decoders import influx
+from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.web.body import RawBody, inflate
+from pulseboard.web.error_formats import answering
 
 _CODES = {
     401: "unauthorized",
@@ -66,7 +66,7 @@ def write_lines(caller: Pusher, body: RawBody, precision: str = Query(default="n
         precision=influx.Precision(precision),
         recognised=recognised("influx"),
     )
-    store(batch, caller=caller, protocol="influx")
+    store(batch, key_id=caller.key_id, protocol="influx")
     answer = _partial(batch) if batch.rejected else Response(status_code=204)
     if batch.skipped:
         answer.headers["X-Pulseboard-Skipped"] = str(batch.skipped)

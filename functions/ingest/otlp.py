@@ -18,15 +18,15 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
-from pulseboard.domain.protocols import otlp
-from pulseboard.domain.protocols.wire import encoded_text, encoded_varint
-from pulseboard.exceptions import NotFound, PulseboardError, UnsupportedMediaType
-from pulseboard.http.accepting import limits, now, recognised, store
-from pulseboard.http.access import Pusher
-from pulseboard.http.body import RawBody, inflate_any
-from pulseboard.http.errors import headers_of
-from pulseboard.http.media import check_encoding, media_type
-from pulseboard.settings import settings
+from pulseboard.auth.access import Pusher
+from pulseboard.core.exceptions import NotFound, PulseboardError, UnsupportedMediaType
+from pulseboard.core.settings import settings
+from pulseboard.ingest.decoders import otlp
+from pulseboard.ingest.decoders.protobuf_wire import encoded_text, encoded_varint
+from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.web.body import RawBody, inflate_any
+from pulseboard.web.content_type import check_encoding, media_type
+from pulseboard.web.errors import headers_of
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _DECODERS = {PROTOBUF: otlp.from_protobuf, JSON: otlp.from_json_text}
@@ -71,7 +71,7 @@ def export_metrics(caller: Pusher, request: Request, body: RawBody) -> Response:
         recognised=recognised("otlp"),
     )
     refused, points = batch.rejected, set(batch.places)
-    store(batch, caller=caller, protocol="otlp")
+    store(batch, key_id=caller.key_id, protocol="otlp")
     refused += len(points.difference(batch.places))
     return Response(
         _response(encoding, refused, "; ".join(_reasons(batch.issues))), media_type=encoding

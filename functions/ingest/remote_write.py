@@ -13,13 +13,13 @@ Never 429: Prometheus drops what is answered so. On 503 it sends again.
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from pulseboard.domain.protocols.remote_write import decode, refusals
-from pulseboard.exceptions import UnsupportedMediaType
-from pulseboard.http.accepting import limits, now, recognised, store
-from pulseboard.http.access import Pusher
-from pulseboard.http.body import RawBody
-from pulseboard.http.media import check_encoding, media_type
-from pulseboard.settings import settings
+from pulseboard.auth.access import Pusher
+from pulseboard.core.exceptions import UnsupportedMediaType
+from pulseboard.core.settings import settings
+from pulseboard.ingest.decoders.remote_write import decode, refusals
+from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.web.body import RawBody
+from pulseboard.web.content_type import check_encoding, media_type
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
 _TYPES = frozenset({"", "application/x-protobuf"})
@@ -37,7 +37,7 @@ def remote_write(caller: Pusher, request: Request, body: RawBody) -> Response:
         inflated=settings().ingest_max_inflated_bytes,
         recognised=recognised("remote write"),
     )
-    store(batch, caller=caller, protocol="remote_write")
+    store(batch, key_id=caller.key_id, protocol="remote_write")
     if batch.rejected:
         return PlainTextResponse(refusals(batch), status_code=400)
     return Response(status_code=204)

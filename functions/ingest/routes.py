@@ -4,15 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from pulseboard.auth.access import Ingester, Reader
+from pulseboard.catalogue import metrics
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.ingest import IngestResult
 from pulseboard.contracts.metrics import MetricInfo, TagInfo
-from pulseboard.domain import ingest
-from pulseboard.http.accepting import limits, now, store
-from pulseboard.http.access import Ingester, Reader
-from pulseboard.http.body import RawBody, inflate
-from pulseboard.settings import settings
-from pulseboard.stores import database, metrics
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.ingest.decoders import json_points
+from pulseboard.ingest.write_path import limits, now, store
+from pulseboard.web.body import RawBody, inflate
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
 
@@ -34,14 +35,14 @@ def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]
     Good points of a partly bad batch are stored, the bad ones named.
     """
     configured = settings()
-    batch = ingest.parse(
+    batch = json_points.parse(
         inflate(body, limit=configured.ingest_max_inflated_bytes),
         now=now(),
         limits=limits(),
     )
-    store(batch, caller=caller, protocol="json")
+    store(batch, key_id=caller.key_id, protocol="json")
     if batch.accepted == 0:
-        raise ingest.nothing_good(batch)
+        raise json_points.nothing_good(batch)
     return ApiResponse(
         data=IngestResult(accepted=batch.accepted, rejected=batch.rejected, errors=batch.issues)
     )

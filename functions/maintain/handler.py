@@ -1,13 +1,18 @@
 """Every minute: run the database's due jobs where it can't by itself, watch them everywhere, and
 remove the samples of deleted series and the ends of series that no sample is left for."""
 
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 from typing import Any
 
-from functions import imported
-from pulseboard.observability import logger, record
-from pulseboard.settings import settings
-from pulseboard.stores import database, deletion, jobs, series_ends, status
-from pulseboard.stores.own_metrics import note
+from pulseboard.catalogue import stale_markers
+from pulseboard.core.observability import logger, record
+from pulseboard.core.settings import settings
+from pulseboard.db import database, status, timescale_jobs
+from pulseboard.ingest.telemetry_store import note
+from pulseboard.usage import deletion
 
 PURGE_SECONDS = 15.0
 PRUNE_SECONDS = 5.0
@@ -20,15 +25,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     failed: list[str] = []
     ran: list[str] = []
     with database.connection() as connection:
-        if not jobs.server_runs_jobs(connection):
-            for job in jobs.claim_due(connection):
-                error = jobs.run(connection, job_id=job.id)
+        if not timescale_jobs.server_runs_jobs(connection):
+            for job in timescale_jobs.claim_due(connection):
+                error = timescale_jobs.run(connection, job_id=job.id)
                 ran.append(job.name)
                 if error:
                     failed.append(job.name)
                     logger().error("job failed", extra={"job": job.name, "reason": error})
         used = status.database_bytes(connection)
-        late = [job.name for job in jobs.statuses(connection) if job.late]
+        late = [job.name for job in timescale_jobs.statuses(connection) if job.late]
     if late:
         logger().warning("jobs are late", extra={"jobs": late})
     disk = settings().database_disk_bytes
@@ -41,8 +46,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     note({"pulseboard_database_bytes": used, "pulseboard_late_jobs": len(late)})
     with database.connection() as connection:
         purged = deletion.purge(connection, seconds=PURGE_SECONDS)
-        pruned = series_ends.prune(connection, seconds=PRUNE_SECONDS)
+        pruned = stale_markers.prune(connection, seconds=PRUNE_SECONDS)
     return {"ran": ran, "failed": failed, "late": late, "purged": purged, "pruned": pruned}
 
 
-imported()
+bootstrap.after_imports()

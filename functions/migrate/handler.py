@@ -1,12 +1,16 @@
 """Brings the database to this version's schema; a deploy calls it before new code serves."""
 
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 from typing import Any
 
-from functions import imported
-from pulseboard.exceptions import Conflict
-from pulseboard.migrate import migrate
-from pulseboard.observability import logger
-from pulseboard.stores import first_start, secrets
+from pulseboard import seed
+from pulseboard.core.exceptions import Conflict
+from pulseboard.core.observability import logger
+from pulseboard.db import database_url
+from pulseboard.db.migrate import migrate
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -16,15 +20,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     unless there is one, and gives a link's token to sign in once. Raises MigrationError, which
     fails the deploy.
     """
-    applied = migrate(secrets.database_url())
+    applied = migrate(database_url.database_url())
     logger().info("migrated", extra={"applied": applied})
     answer: dict[str, Any] = {"applied": applied}
     if event.get("admin"):
         try:
-            answer["first"] = first_start.begin(str(event["admin"]))
+            answer["first"] = seed.begin(str(event["admin"]))
         except Conflict:
             answer["first"] = None
     return answer
 
 
-imported()
+bootstrap.after_imports()

@@ -6,8 +6,8 @@ boto3 is part of Lambda's own runtime and is imported on the first mail.
 from collections.abc import Callable
 from typing import Any
 
-from pulseboard.domain.notifications import Outgoing, Sent
-from pulseboard.settings import Settings
+from pulseboard.alerts.notifications import Outgoing, Sent
+from pulseboard.core.settings import Settings
 
 
 def send(claim: Outgoing, *, configured: Settings) -> Sent:

@@ -3,14 +3,17 @@
 It runs outside the VPC: it reaches the internet and neither database nor cache.
 """
 
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from functions import imported
 from functions.notify import email, http
-from pulseboard.domain.notifications import Outgoing, Sent
-from pulseboard.observability import logger
-from pulseboard.settings import settings
+from pulseboard.alerts.notifications import Outgoing, Sent
+from pulseboard.core.observability import logger
+from pulseboard.core.settings import settings
 
 _AT_ONCE = 16
 
@@ -49,4 +52,4 @@ def _send(claim: Outgoing) -> Sent:
         return Sent(id=claim.id, ok=False, error=f"{type(error).__name__} while it was sent")
 
 
-imported()
+bootstrap.after_imports()

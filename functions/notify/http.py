@@ -13,7 +13,7 @@ import ssl
 import threading
 from urllib.parse import urlsplit
 
-from pulseboard.domain.notifications import Outgoing, Sent
+from pulseboard.alerts.notifications import Outgoing, Sent
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 _SHOWN = 200

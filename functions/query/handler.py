@@ -1,9 +1,11 @@
 """The Lambda function `query`."""
 
-from functions import imported
+from functions import bootstrap
+
+bootstrap.before_imports()
+
 from functions.query.routes import router
 from functions.query.usage import router as usage
-from pulseboard.http.aws import lambda_handler
 
-handler = lambda_handler([router, usage])
-imported()
+handler = bootstrap.http_handler([router, usage])
+bootstrap.after_imports()

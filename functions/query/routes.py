@@ -2,12 +2,14 @@
 
 from fastapi import APIRouter, Request, Response
 
+from pulseboard.auth.access import Reader
 from pulseboard.contracts.envelope import ApiResponse
 from pulseboard.contracts.queries import BatchAnswer, QueryBatch, QueryParams, QueryResult
-from pulseboard.http import queries, query_limits, query_wire
-from pulseboard.http.access import Reader
-from pulseboard.http.clock import Now
-from pulseboard.settings import settings
+from pulseboard.core.settings import settings
+from pulseboard.query import engine as query_engine
+from pulseboard.query import limits as query_limits
+from pulseboard.query import response
+from pulseboard.web.clock import Now
 
 router = APIRouter(prefix="/api/v1", tags=["query"])
 
@@ -15,7 +17,7 @@ router = APIRouter(prefix="/api/v1", tags=["query"])
 @router.post("/query", response_model=QueryResult)
 def execute_query(caller: Reader, body: QueryParams, request: Request, now: Now) -> Response:
     """Answer one question, columnar."""
-    return query_wire.single(request, queries.answer(body, now=now))
+    return response.single(request, query_engine.answer(body, now=now))
 
 
 @router.post("/query/batch", response_model=ApiResponse[list[BatchAnswer]])
@@ -34,5 +36,5 @@ def execute_query_batch(caller: Reader, body: QueryBatch, request: Request, now:
         )
         for query in body.queries
     ]
-    outcomes = queries.answer_all(questions, now=now)
-    return query_wire.batch(request, [query.id for query in body.queries], outcomes)
+    outcomes = query_engine.answer_all(questions, now=now)
+    return response.batch(request, [query.id for query in body.queries], outcomes)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from pulseboard.auth.access import Member, Reader
+from pulseboard.catalogue.selector import parse
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.usage import (
     DeletedSeries,
@@ -17,10 +19,10 @@ from pulseboard.contracts.usage import (
     TagUsage,
     UsageOverview,
 )
-from pulseboard.domain.selector import parse
-from pulseboard.http import usage_answers
-from pulseboard.http.access import Member, Reader
-from pulseboard.stores import database, deletion, received, usage
+from pulseboard.db import database
+from pulseboard.usage import deletion, received
+from pulseboard.usage import report as usage_report
+from pulseboard.usage import store as usage_store
 
 router = APIRouter(prefix="/api/v1/usage", tags=["usage"])
 
@@ -36,7 +38,7 @@ def get_usage(caller: Reader) -> ApiResponse[UsageOverview]:
     """All that is stored, by API key, with the limits. Up to a minute old."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
-        return ApiResponse(data=usage_answers.overview(connection, owner_id=owner_id))
+        return ApiResponse(data=usage_report.overview(connection, owner_id=owner_id))
 
 
 @router.get("/metrics")
@@ -49,8 +51,8 @@ def get_usage_by_metric(
 ) -> ApiResponse[list[MetricUsage]]:
     """Metrics whose name holds `search`, those that take the most first. Up to a minute old."""
     with database.connection() as connection:
-        _, parts = usage.parts(connection)
-    found = usage_answers.by_metric(parts, search=search, order=order)
+        _, parts = usage_store.parts(connection)
+    found = usage_report.by_metric(parts, search=search, order=order)
     begin = (page - 1) * page_size
     return ApiResponse(
         data=found[begin : begin + page_size],
@@ -62,16 +64,16 @@ def get_usage_by_metric(
 def get_usage_by_tag(caller: Reader) -> ApiResponse[list[TagUsage]]:
     """Tag keys of all metrics, those with the most values first. Up to a minute old."""
     with database.connection() as connection:
-        return ApiResponse(data=usage.tags(connection, metric=None))
+        return ApiResponse(data=usage_store.tags(connection, metric=None))
 
 
 @router.get("/metrics/{name}")
 def get_metric_usage(caller: Reader, name: str) -> ApiResponse[MetricDetail]:
     """One metric: its amounts, and its tags with their most used values. Up to a minute old."""
     with database.connection() as connection:
-        tags = usage.tags(connection, metric=name)
-        _, parts = usage.parts(connection)
-    return ApiResponse(data=MetricDetail(usage=usage_answers.metric(parts, name), tags=tags))
+        tags = usage_store.tags(connection, metric=name)
+        _, parts = usage_store.parts(connection)
+    return ApiResponse(data=MetricDetail(usage=usage_report.metric(parts, name), tags=tags))
 
 
 @router.get("/series")
@@ -84,7 +86,7 @@ def get_series_usage(
 ) -> ApiResponse[list[SeriesUsage]]:
     """Series that a selector means, the newest or those unseen for longest first."""
     with database.connection() as connection:
-        found, total = usage.list_series(
+        found, total = usage_store.list_series(
             connection, selector=parse(selector), order=order, page=page, page_size=page_size
         )
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))

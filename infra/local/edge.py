@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from infra.local.__main__ import interruptible
 from infra.routes import API_PATHS
-from pulseboard.http.headers import SPA_HEADERS
+from pulseboard.web.headers import SPA_HEADERS
 
 _OF_ONE_HOP = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}

@@ -12,8 +12,8 @@ import httpx
 from infra.local import services, state
 from infra.local.parts import Parts, check_ports
 from infra.local.services import Child, ServiceError
-from pulseboard.exceptions import Conflict
-from pulseboard.migrate import MigrationError, migrate
+from pulseboard.core.exceptions import Conflict
+from pulseboard.db.migrate import MigrationError, migrate
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "frontend" / "dist"
@@ -101,7 +101,7 @@ class Supervisor:
 
     def _seed(self, known: state.State) -> None:
         # Late, since these read the settings and the environment has just been set.
-        from pulseboard.stores.first_start import seed
+        from pulseboard.seed import seed
 
         with self.parts.step("admin and dashboard"):
             try:
@@ -138,7 +138,7 @@ class Supervisor:
     def _greet(self, known: state.State) -> None:
         lines = [f"Pulseboard is up after {time.monotonic() - self.parts.began:.0f} s: {self.url}"]
         if known.user_id:
-            from pulseboard.stores import login_tokens
+            from pulseboard.auth import login_tokens
 
             token = login_tokens.create(user_id=UUID(known.user_id))
             link = f"{self.url}{self.first_page or '/'}#token={token}"

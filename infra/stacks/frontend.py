@@ -11,7 +11,7 @@ from infra.config import Config
 from infra.nag import accept
 from infra.routes import API_PATHS
 from infra.stacks.api import ApiStack
-from pulseboard.http.headers import SPA_HEADERS
+from pulseboard.web.headers import SPA_HEADERS
 
 _FALLBACK = """\
 function handler(event) {

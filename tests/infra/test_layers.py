@@ -85,4 +85,4 @@ def test_no_handler_is_in_a_layer_so_that_changing_one_changes_none(layers: Path
 
 def test_our_layer_has_the_migrations(layers: Path) -> None:
     with zipfile.ZipFile(layers / "pulseboard.zip") as archive:
-        assert "python/pulseboard/migrations/0001_relational.sql" in archive.namelist()
+        assert "python/pulseboard/db/migrations/0001_relational.sql" in archive.namelist()

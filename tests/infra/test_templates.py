@@ -272,10 +272,10 @@ def test_roles_may_do_what_is_listed_and_nothing_more(production: Assembly) -> N
 
 # What a module that reaches out is called by, and what it reaches.
 _REACHES = {
-    "pulseboard.stores.database": {"database", "secretsmanager"},
-    "pulseboard.stores.cache": {"cache"},
-    "pulseboard.stores.spill": {"s3"},
-    "pulseboard.migrate": {"database"},
+    "pulseboard.db.database": {"database", "secretsmanager"},
+    "pulseboard.db.cache": {"cache"},
+    "pulseboard.ingest.spill": {"s3"},
+    "pulseboard.db.migrate": {"database"},
     "httpx": {"internet"},
     "urllib.request": {"internet"},
     "http.client": {"internet"},

@@ -23,7 +23,7 @@ from pulseboard.agent.cli import app
 from pulseboard.agent.queue import Queue
 from pulseboard.agent.run import Delivery, encode
 from pulseboard.agent.sender import Sender
-from pulseboard.stores import database
+from pulseboard.db import database
 
 pytestmark = pytest.mark.integration
 KEY = "pb_very_secret_key"

@@ -22,11 +22,11 @@ from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
 from functions.evaluate.tick import Report
 from functions.notify import handler as notify
+from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.alerts import AlertCondition
-from pulseboard.domain.alerting import TICK
-from pulseboard.exceptions import Unavailable
-from pulseboard.settings import settings
-from pulseboard.stores import cache, database
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.settings import settings
+from pulseboard.db import cache, database
 from tests.proxy import Proxy
 
 pytestmark = pytest.mark.integration
@@ -246,7 +246,7 @@ def test_a_tick_that_comes_twice_changes_nothing(world: World) -> None:
     world.beat(False, True)
     world.send(False, ago=0.1, host="a")
     for again in (world.now, world.now, world.now - TICK, world.now - 5 * TICK):
-        tick.forget()
+        tick.reset()
         # Without the lease in the cache the database's guard decides.
         cache.client().delete(f"alerts:tick:{int(again // TICK)}")
         assert tick.run(now=again).evaluated == []
@@ -309,7 +309,7 @@ def test_killed_between_transaction_and_send_loses_nothing(
         process.send_signal(signal.SIGKILL)
     assert len(claimed) == len(CONDITIONS)
     assert world.told() == each(FIRING)
-    tick.forget()
+    tick.reset()
     assert world.beat(True).claims == []
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("update alert_outbox set claimed_until = now() - interval '1 second'")
@@ -327,7 +327,7 @@ def test_a_flushed_cache_neither_fires_again_nor_resolves(world: World, redis_ur
         with redis.Redis.from_url(redis_url) as client:
             client.flushall()
         if forget:
-            tick.forget()
+            tick.reset()
         world.now += TICK
         # The samples stay away too: the session was in the cache.
         assert tick.run(now=world.now).evaluated

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from pulseboard.stores import alert_state
+from pulseboard.alerts import state_store
 
 _TICKS = """
 import sys, json
@@ -19,23 +19,23 @@ print(json.dumps([tick.run(now=float(now)).evaluated for now in sys.argv[1:]]))
 _CLAIMS = """
 import sys, time
 import psycopg
-from pulseboard.stores import alert_outbox
+from pulseboard.alerts import outbox
 with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as connection:
     for _ in range(40):
-        for claim in alert_outbox.claim(connection, now=time.time()):
+        for claim in outbox.claim(connection, now=time.time()):
             print(claim.idempotency_key)
 """
 _GUARD = """
 import sys
 from uuid import uuid4
 import psycopg
-from pulseboard.stores import alert_state
+from pulseboard.alerts import state_store
 runner = uuid4()
 with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as connection:
     for tick in range(1, 101):
-        stamp = alert_state.head(connection)
+        stamp = state_store.head(connection)
         with connection.transaction():
-            if alert_state.begin_tick(connection, tick=tick, runner=runner, steady_since=0.0,
+            if state_store.begin_tick(connection, tick=tick, runner=runner, steady_since=0.0,
                                       rules_stamp=stamp and stamp.rules_stamp):
                 print(tick)
 """
@@ -149,7 +149,7 @@ def test_two_processes_tick_on_a_server_of_many_and_each_condition_fires_once(
                     condition,
                     f"race_{condition}",
                     condition,
-                    alert_state.as_jsonb(
+                    state_store.as_jsonb(
                         {
                             "channels": [{"type": "webhook", "url": "http://127.0.0.1:9/"}],
                             "group_wait": "0s",
@@ -200,8 +200,8 @@ def test_each_notification_is_claimed_by_one_process(plain_database: str) -> Non
             select 'k' || n, 'g' || n, %s, %s from generate_series(1, 500) n
             """,
             (
-                alert_state.as_jsonb({"type": "webhook", "url": "http://127.0.0.1:9/"}),
-                alert_state.as_jsonb(payload),
+                state_store.as_jsonb({"type": "webhook", "url": "http://127.0.0.1:9/"}),
+                state_store.as_jsonb(payload),
             ),
         )
     first, second = both(_CLAIMS, plain_database)

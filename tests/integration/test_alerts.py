@@ -16,12 +16,12 @@ from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
 from functions.evaluate.tick import Report
 from functions.notify import handler as notify
+from pulseboard.alerts import inputs as alert_inputs
+from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.alerts import AlertCondition
-from pulseboard.domain.alerting import TICK
-from pulseboard.exceptions import Unavailable
-from pulseboard.http import alert_reads
-from pulseboard.settings import settings
-from pulseboard.stores import cache, database
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.settings import settings
+from pulseboard.db import cache, database
 
 pytestmark = pytest.mark.integration
 API = "/api/v1/alerts"
@@ -189,7 +189,7 @@ def test_a_tick_that_comes_again_changes_nothing(admin: TestClient, clock: Clock
     clock.beat(95, host="a")
     clock.send(10, ago=0.1, host="a")
     for _ in range(2):
-        tick.forget()
+        tick.reset()
         assert tick.run(now=clock.now).evaluated == []
         # Without the lease in the cache the database's guard decides.
         cache.client().delete(f"alerts:tick:{int(clock.now // TICK)}")
@@ -207,7 +207,7 @@ def test_a_wiped_cache_neither_fires_again_nor_resolves(
         session = {key: client.dump(key) for key in client.scan_iter("session*")}
         client.flushall()
         assert session is not None
-    tick.forget()
+    tick.reset()
     clock_http = clock.http
     login = {"email": "admin@example.com", "password": "correct horse battery"}
     clock_http.post("/api/v1/auth/login", json=login)
@@ -290,7 +290,7 @@ def test_a_failing_rule_is_marked_and_the_others_go_on(
     assert "2 series" in read(admin, f"/rules/{wide['id']}")["lastError"]
     monkeypatch.setenv("PULSEBOARD_ALERT_MAX_SERIES", "100")
     settings.cache_clear()
-    alert_reads.forget()
+    alert_inputs.reset()
     clock.tick()
     assert read(admin, f"/rules/{wide['id']}")["lastError"] is None
 
@@ -549,7 +549,7 @@ def test_a_process_killed_before_it_sent_loses_nothing(
 ) -> None:
     make(admin, notification=hook())
     first = clock.beat(95, host="a")
-    tick.forget()
+    tick.reset()
     assert clock.beat(95, host="a").claims == []
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("update alert_outbox set claimed_until = now() - interval '1 second'")

@@ -10,10 +10,11 @@ import redis
 from fastapi.testclient import TestClient
 
 from functions.dev import api
+from pulseboard.auth import login_tokens, passwords, users
 from pulseboard.contracts.vocabulary import Role
-from pulseboard.exceptions import Conflict
-from pulseboard.settings import settings
-from pulseboard.stores import cache, database, login_tokens, passwords, users
+from pulseboard.core.exceptions import Conflict
+from pulseboard.core.settings import settings
+from pulseboard.db import cache, database
 
 pytestmark = pytest.mark.integration
 
@@ -311,7 +312,7 @@ def test_nobody_is_changed_while_their_sessions_cannot_be_ended(
 ) -> None:
     made = new_user(admin, "editor")
     monkeypatch.setattr(
-        "pulseboard.stores.sessions.generation",
+        "pulseboard.auth.sessions.generation",
         lambda user_id: (
             (_ for _ in ()).throw(redis.ConnectionError("away"))
             if str(user_id) == made["id"]
@@ -362,7 +363,7 @@ def test_an_error_of_ours_tells_nothing_but_its_id(
     def broken(_: object) -> None:
         raise RuntimeError("postgresql://user:hunter2@host")
 
-    monkeypatch.setattr("pulseboard.stores.status.list_jobs", broken)
+    monkeypatch.setattr("pulseboard.db.status.list_jobs", broken)
     with TestClient(
         api(), base_url="http://testserver", raise_server_exceptions=False
     ) as unprepared:

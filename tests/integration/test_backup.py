@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from infra.local import services
 from pulseboard.agent.cli import app
-from pulseboard.migrate import migrate
-from pulseboard.stores.backup import RAW, TIERS, BackupError, backup, restore
+from pulseboard.db.backup import RAW, TIERS, BackupError, backup, restore
+from pulseboard.db.migrate import migrate
 
 pytestmark = pytest.mark.integration
 

@@ -4,9 +4,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
+from pulseboard.auth import passwords, users
 from pulseboard.contracts.dashboards import CreateDashboard
 from pulseboard.contracts.vocabulary import Role
-from pulseboard.stores import dashboards, database, passwords, users
+from pulseboard.dashboards import store as dashboards_store
+from pulseboard.db import database
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +32,7 @@ def test_own_public_and_others_boards(admin: TestClient) -> None:
             connection, email="other@example.com", password_hash="-", role=Role.EDITOR
         )
         made = {
-            name: dashboards.create_dashboard(
+            name: dashboards_store.create_dashboard(
                 connection,
                 owner_id=owner,
                 body=CreateDashboard.model_validate(

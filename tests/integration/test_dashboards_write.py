@@ -10,10 +10,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
+from pulseboard.auth import users
 from pulseboard.contracts.dashboards import CreateDashboard, UpdateDashboard
 from pulseboard.contracts.vocabulary import Role
-from pulseboard.exceptions import Conflict
-from pulseboard.stores import cache, dashboard_changes, dashboards, users
+from pulseboard.core.exceptions import Conflict
+from pulseboard.dashboards import changes as dashboard_changes
+from pulseboard.dashboards import store as dashboards_store
+from pulseboard.db import cache
 
 pytestmark = pytest.mark.integration
 ROOT = "/api/v1/dashboards"
@@ -210,7 +213,7 @@ def test_of_changes_at_once_one_wins_and_the_others_hear_of_it(plain_database: s
             connection, email=f"{uuid4()}@example.com", password_hash="-", role=Role.EDITOR
         )
         body = CreateDashboard(name="Board")
-        board = dashboards.create_dashboard(connection, owner_id=owner.id, body=body)
+        board = dashboards_store.create_dashboard(connection, owner_id=owner.id, body=body)
 
     def rename(name: str) -> UUID | None:
         with psycopg.connect(plain_database, autocommit=True) as connection:

@@ -8,8 +8,8 @@ import pytest
 from cramjam import zstd
 from fastapi.testclient import TestClient
 
-from pulseboard.settings import settings
-from pulseboard.stores import database
+from pulseboard.core.settings import settings
+from pulseboard.db import database
 from tests.datadog_columns import INTEGERS, SKETCH, Payload
 from tests.datadog_messages import payload, series, sketch
 from tests.pushing import lose_database, values

@@ -9,8 +9,8 @@ import pytest
 
 from infra.local import invoke, runtime_api
 from infra.local.runtime_api import FunctionError
-from pulseboard.http import aws
-from pulseboard.stores import database
+from pulseboard.db import database
+from pulseboard.web import lambda_adapter
 from tests.receiver import Received, receiving
 
 pytestmark = pytest.mark.integration
@@ -95,9 +95,9 @@ def test_connections_open_again_after_a_restore(stack: None) -> None:
     with database.connection() as connection:
         connection.execute("select 1")
     before = database.pool()
-    aws.before_snapshot()
+    lambda_adapter.before_snapshot()
     assert before.closed
-    aws.after_restore()
+    lambda_adapter.after_restore()
     with database.connection() as connection:
         row = connection.execute("select 1").fetchone()
     assert row is not None

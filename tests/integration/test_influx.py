@@ -6,7 +6,7 @@ import time
 import pytest
 from fastapi.testclient import TestClient
 
-from pulseboard.settings import settings
+from pulseboard.core.settings import settings
 from tests.pushing import lose_database, stored
 
 pytestmark = pytest.mark.integration

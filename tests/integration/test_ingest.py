@@ -11,10 +11,11 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from pulseboard.domain import ingest
-from pulseboard.domain.batch import Limits
-from pulseboard.settings import settings
-from pulseboard.stores import database, samples
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.ingest import samples_store
+from pulseboard.ingest.batch import Limits
+from pulseboard.ingest.decoders import json_points
 from tests.proxy import Proxy
 from tests.pushing import lose_database, now, rows
 
@@ -110,9 +111,9 @@ def test_threads_that_meet_new_series_make_each_once(agent: TestClient) -> None:
     limits = Limits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
     moment = now()
     body = json.dumps([point(tags={"n": str(n)}, timestamp=moment) for n in range(200)]).encode()
-    batch = ingest.parse(body, now=moment, limits=limits)
+    batch = json_points.parse(body, now=moment, limits=limits)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: samples.write(batch), range(8)))
+        list(threads.map(lambda _: samples_store.write(batch), range(8)))
     assert rows("select count(*) from metric_series") == [(200,)]
     assert rows("select count(*) from metrics_raw") == [(200,)]
 

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from functions.maintain.handler import handler as maintain
 from functions.migrate.handler import handler
 from infra.local import services
-from pulseboard.migrate import MigrationError, available, migrate
+from pulseboard.db.migrate import MigrationError, available, migrate
 
 pytestmark = pytest.mark.integration
 
@@ -95,7 +95,7 @@ def test_four_deploys_at_once_make_one_schema(plain_database: str) -> None:
     with psycopg.connect(plain_database, autocommit=True) as connection:
         connection.execute("create database fresh")
     url = make_conninfo(plain_database, dbname="fresh")
-    program = "import sys; from pulseboard.migrate import migrate; "
+    program = "import sys; from pulseboard.db.migrate import migrate; "
     program += "print(len(migrate(sys.argv[1], timeseries=False)))"
     try:
         running = [

@@ -20,14 +20,18 @@ from fastapi.testclient import TestClient
 from functions.dev import api
 from functions.drain import handler as drain
 from infra.local import services
+from pulseboard.auth import api_key_cache
+from pulseboard.auth.access import Principal
+from pulseboard.catalogue import series_ids
+from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.contracts.vocabulary import Role
-from pulseboard.domain.batch import Batch, SeriesKey
-from pulseboard.domain.spilled import Spilled, encode, name_of
-from pulseboard.http.accepting import store
-from pulseboard.http.access import Principal
-from pulseboard.migrate import migrate
-from pulseboard.settings import settings
-from pulseboard.stores import database, known_keys, series, spill
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.db.migrate import migrate
+from pulseboard.ingest import spill
+from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.spill_file import Spilled, encode, name_of
+from pulseboard.ingest.write_path import store
 from tests.proxy import Proxy
 
 pytestmark = pytest.mark.integration
@@ -43,9 +47,9 @@ def place(stack: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.1")
     settings.cache_clear()
     database.close()
-    spill.forget()
+    spill.reset()
     yield home
-    spill.forget()
+    spill.reset()
 
 
 @pytest.fixture
@@ -421,7 +425,7 @@ def test_only_keys_seen_lately_push_while_the_database_is_away(
     proxy.down()
     assert agent.post(URL, json=point).status_code == 200
     # A process that has just begun knows it by the cache.
-    known_keys.forget()
+    api_key_cache.reset()
     assert agent.post(URL, json=point).status_code == 200
     for unknown in (other, {"Authorization": "Bearer pb_nobody"}):
         assert agent.post(URL, json=point, headers=unknown).status_code == 503
@@ -453,7 +457,7 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PULSEBOARD_SPILL_DIR", str(tmp_path / "spill"))
     monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.2")
-    for forget in (settings.cache_clear, database.close, series.forget, spill.forget):
+    for forget in (settings.cache_clear, database.close, series_ids.reset, spill.reset):
         forget()
     start, sent, stop = now(), 0, threading.Event()
 
@@ -494,13 +498,13 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
     finally:
         database.close()
         child.stop()
-        for forget in (settings.cache_clear, series.forget, spill.forget):
+        for forget in (settings.cache_clear, series_ids.reset, spill.reset):
             forget()
 
 
 def _accept(batch: Batch) -> None:
     caller = Principal(user_id=uuid4(), role=Role.EDITOR, email="a@example.com")
-    store(batch, caller=caller, protocol="json")
+    store(batch, key_id=caller.key_id, protocol="json")
 
 
 def test_the_event_of_s3_names_a_batch_that_may_be_gone(place: Path) -> None:

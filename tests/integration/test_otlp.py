@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from pulseboard.settings import settings
+from pulseboard.core.settings import settings
 from tests import otlp_messages as make
 from tests.pushing import lose_database, now, rows
 

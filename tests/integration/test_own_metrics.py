@@ -9,10 +9,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard import own_metrics
-from pulseboard.settings import settings
-from pulseboard.stores import database
-from pulseboard.stores.own_metrics import note
+from pulseboard.core import telemetry
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.ingest.telemetry_store import note
 from tests import otlp_messages as make
 from tests.datadog_messages import payload, sketch
 from tests.prometheus_messages import write_request
@@ -26,9 +26,9 @@ def telling(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """Figures are kept, for longer than a test takes."""
     monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "3600")
     settings.cache_clear()
-    own_metrics.forget()
+    telemetry.reset()
     yield
-    own_metrics.forget()
+    telemetry.reset()
 
 
 def told() -> dict[str, float]:
@@ -74,7 +74,7 @@ def test_what_was_done_is_told(
     assert found['pulseboard_requests{"status": "2xx", "function": "ingest"}'] == 1
     assert found['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
     # Nothing has happened since: nothing is told again.
-    assert own_metrics.take(at_once=True) is None
+    assert telemetry.take(at_once=True) is None
 
 
 def test_each_protocol_is_counted_as_itself(
@@ -106,7 +106,7 @@ def test_the_request_that_finds_them_due_writes_them(
     admin: TestClient, ingest_key: str, telling: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work(admin, ingest_key)
-    monkeypatch.setattr(own_metrics, "_told", float("-inf"))
+    monkeypatch.setattr(telemetry, "_told", float("-inf"))
     assert admin.get("/api/v1/health").status_code == 200
     assert told()['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
 
@@ -136,11 +136,11 @@ def test_a_database_that_is_away_fails_no_request(
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "3600")
     settings.cache_clear()
-    own_metrics.forget()
+    telemetry.reset()
     proxy.down()
     with TestClient(api(), base_url="http://testserver") as anyone:
-        own_metrics.count("pulseboard_requests", function="x", status="2xx")
-        monkeypatch.setattr(own_metrics, "_told", float("-inf"))
+        telemetry.count("pulseboard_requests", function="x", status="2xx")
+        monkeypatch.setattr(telemetry, "_told", float("-inf"))
         answer: Any = anyone.get("/api/v1/health")
     assert answer.status_code == 200
-    own_metrics.forget()
+    telemetry.reset()

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 from infra.local import services
-from pulseboard.domain.promql import SeriesSamples, catalogue, evaluate, parse, selectors
-from pulseboard.exceptions import InvalidRequest
+from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.query.promql import SeriesSamples, evaluate, functions, parse, selectors
 
 pytestmark = pytest.mark.integration
 
@@ -219,7 +219,7 @@ def theirs(client: httpx.Client, text: str) -> dict[str, dict[int, float]]:
 
 WINDOWED = [
     f"{name}({'0.3, ' if name == 'quantile_over_time' else ''}{metric}[{window}])"
-    for name in catalogue.WINDOW_NEEDS
+    for name in functions.WINDOW_NEEDS
     for metric, window in (("requests", "1m"), ("cpu", "5m"), ("odd", "2m"), ("lonely", "10m"))
     # Prometheus 2.42 stretches to zero before it looks for gaps, 3 after: it shows near zero only.
     if metric == "requests" or name not in ("rate", "increase")
@@ -228,7 +228,7 @@ ELEMENTWISE = [
     f"{name}({metric}{extra})"
     for metric in ("cpu", "odd")
     for name, extra in (
-        *((name, "") for name in catalogue.ELEMENTWISE if not name.startswith("clamp")),
+        *((name, "") for name in functions.ELEMENTWISE if not name.startswith("clamp")),
         *(("round", ", 0.1"), ("round", ", 7"), ("clamp", ", -5, 20"), ("clamp", ", 20, -5")),
         *(("clamp_min", ", 10"), ("clamp_max", ", 10"), ("clamp", ", scalar(lonely), time()")),
     )
@@ -247,18 +247,18 @@ AGGREGATED = [
 ]
 BINARY = [
     *(f"cpu {operator} capacity" for operator in ("* on(host)", "/ ignoring(kind)")),
-    *(f"cpu {operator} on(host, zone) odd" for operator in catalogue.ARITHMETIC),
-    *(f"cpu {operator} on(host) odd" for operator in catalogue.COMPARISONS),
-    *(f"cpu {operator} ignoring(code) odd" for operator in catalogue.COMPARISONS),
-    *(f"cpu {operator} bool odd" for operator in catalogue.COMPARISONS),
-    *(f"odd {operator} 3" for operator in (*catalogue.ARITHMETIC, *catalogue.COMPARISONS)),
-    *(f"3 {operator} odd" for operator in (*catalogue.ARITHMETIC, *catalogue.COMPARISONS)),
-    *(f"3 {operator} bool odd" for operator in catalogue.COMPARISONS),
-    *(f"-7.5 {operator} 2" for operator in catalogue.ARITHMETIC),
-    *(f"time() {operator} bool 1700000100" for operator in catalogue.COMPARISONS),
-    *(f"cpu {operator} odd" for operator in catalogue.SETS),
-    *(f"requests {operator} on(host) (cpu > 30)" for operator in catalogue.SETS),
-    *(f"(cpu > 30) {operator} ignoring(kind) capacity" for operator in catalogue.SETS),
+    *(f"cpu {operator} on(host, zone) odd" for operator in functions.ARITHMETIC),
+    *(f"cpu {operator} on(host) odd" for operator in functions.COMPARISONS),
+    *(f"cpu {operator} ignoring(code) odd" for operator in functions.COMPARISONS),
+    *(f"cpu {operator} bool odd" for operator in functions.COMPARISONS),
+    *(f"odd {operator} 3" for operator in (*functions.ARITHMETIC, *functions.COMPARISONS)),
+    *(f"3 {operator} odd" for operator in (*functions.ARITHMETIC, *functions.COMPARISONS)),
+    *(f"3 {operator} bool odd" for operator in functions.COMPARISONS),
+    *(f"-7.5 {operator} 2" for operator in functions.ARITHMETIC),
+    *(f"time() {operator} bool 1700000100" for operator in functions.COMPARISONS),
+    *(f"cpu {operator} odd" for operator in functions.SETS),
+    *(f"requests {operator} on(host) (cpu > 30)" for operator in functions.SETS),
+    *(f"(cpu > 30) {operator} ignoring(kind) capacity" for operator in functions.SETS),
     "requests / on(host, zone) group_left() capacity",
     "requests / on(host) group_left(kind) capacity",
     "requests > on(host) group_left(kind) capacity",

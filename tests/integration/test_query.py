@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from pulseboard.settings import settings
-from pulseboard.stores import cache, database
+from pulseboard.core.settings import settings
+from pulseboard.db import cache, database
 
 pytestmark = pytest.mark.integration
 

@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from pulseboard.contracts.queries import QueryParams
-from pulseboard.http import clock, queries
-from pulseboard.stores import cache
+from pulseboard.db import cache
+from pulseboard.query import engine as query_engine
+from pulseboard.web import clock
 
 pytestmark = pytest.mark.integration
 
@@ -281,7 +282,7 @@ def test_identical_questions_of_many_run_once(admin: TestClient, now: int) -> No
     )
     moment = datetime.fromtimestamp(now / 1000, UTC)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: queries.answer(params, now=moment), range(4)))
+        answers = list(pool.map(lambda _: query_engine.answer(params, now=moment), range(4)))
     assert sorted(each.meta.cached for each in answers) == [False, True, True, True]
     assert {len(each.lines) for each in answers} == {50}
 

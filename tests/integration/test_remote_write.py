@@ -5,7 +5,7 @@ import math
 import pytest
 from fastapi.testclient import TestClient
 
-from pulseboard.settings import settings
+from pulseboard.core.settings import settings
 from tests.prometheus_messages import message, packed, series, write_request
 from tests.pushing import lose_database, now, rows, values
 

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.maintain.handler import handler as maintain
-from pulseboard.settings import settings
-from pulseboard.stores import database, series_ends
+from pulseboard.catalogue import stale_markers
+from pulseboard.core.settings import settings
+from pulseboard.db import database
 from tests.prometheus_messages import write_request
 from tests.pushing import now, rows
 
@@ -59,9 +60,9 @@ def test_the_longest_retention_counts(agent: TestClient, monkeypatch: pytest.Mon
 def test_marks_go_in_portions_the_oldest_first_until_the_time_is_over(agent: TestClient) -> None:
     end(agent, *(400 + day for day in range(5)))
     with database.connection() as connection:
-        assert series_ends.prune(connection, seconds=0, together=2) == 2
+        assert stale_markers.prune(connection, seconds=0, together=2) == 2
         assert left() == [402, 401, 400, 0]
-        assert series_ends.prune(connection, seconds=60, together=2) == 3
+        assert stale_markers.prune(connection, seconds=60, together=2) == 3
     assert left() == [0]
 
 

@@ -11,8 +11,9 @@ from moto import mock_aws
 
 from functions.drain import handler as drain
 from pulseboard.contracts.spill import SpillStatus
-from pulseboard.settings import settings
-from pulseboard.stores import cache, database, spill, spill_bucket
+from pulseboard.core.settings import settings
+from pulseboard.db import cache, database
+from pulseboard.ingest import spill, spill_bucket
 from tests.proxy import Proxy
 from tests.pushing import now, stored
 
@@ -32,7 +33,7 @@ def bucket(agent: TestClient, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.1")
     settings.cache_clear()
     database.close()
-    spill.forget()
+    spill.reset()
     spill_bucket.client.cache_clear()
     with mock_aws():
         s3 = boto3.client("s3")
@@ -40,7 +41,7 @@ def bucket(agent: TestClient, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> 
         assert agent.post(URL, json={"name": "first", "value": 1}).status_code == 200
         proxy.down()
         yield s3
-    spill.forget()
+    spill.reset()
     spill_bucket.client.cache_clear()
 
 
@@ -53,7 +54,7 @@ def use_cache(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
 def lose_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """And with it all that this process knows."""
     use_cache(monkeypatch, NOWHERE)
-    spill.forget()
+    spill.reset()
 
 
 def until_taken(agent: TestClient, value: int) -> None:

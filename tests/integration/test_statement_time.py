@@ -5,14 +5,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from pulseboard.stores import queries
+from pulseboard.query import sql_buckets
 
 pytestmark = pytest.mark.integration
 
 
 def sleep(connection: psycopg.Connection[Any], *, seconds: float) -> None:
     with connection.pipeline():
-        queries.limit_time(connection, seconds=seconds)
+        sql_buckets.limit_time(connection, seconds=seconds)
         connection.execute("select 1").fetchone()
         connection.execute("select pg_sleep(30)").fetchone()
 

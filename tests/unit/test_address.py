@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from fastapi import Request
 
-from pulseboard.http.access import client_address
-from pulseboard.settings import settings
+from pulseboard.auth.access import client_address
+from pulseboard.core.settings import settings
 
 
 @pytest.fixture(autouse=True)

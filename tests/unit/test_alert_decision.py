@@ -11,6 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from pulseboard.alerts.changes import Live, Queued
+from pulseboard.alerts.evaluate import Decision, decide
+from pulseboard.alerts.inputs import Line, Readings
+from pulseboard.alerts.state_machine import TICK, Limits, LiveRule
+from pulseboard.alerts.threshold_index import RuleIndex
+from pulseboard.catalogue.series_key import canonical_tags
 from pulseboard.contracts.alerts import (
     AlertCondition,
     AlertStatus,
@@ -19,12 +25,6 @@ from pulseboard.contracts.alerts import (
     Reducer,
     SilenceMatcher,
 )
-from pulseboard.domain.alert_changes import Live, Queued
-from pulseboard.domain.alert_index import RuleIndex
-from pulseboard.domain.alerting import TICK, Limits, LiveRule
-from pulseboard.domain.series import canonical_tags
-from pulseboard.http.alert_decision import Decision, decide
-from pulseboard.http.alert_reads import Line, Readings
 
 HOSTS = ("a", "b", "c")
 WINDOW = 60.0

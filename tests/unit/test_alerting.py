@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pulseboard.alerts import backtest
+from pulseboard.alerts.state_machine import NEW, TICK, Instance, Limits, appear, step, tick_at
 from pulseboard.contracts.alerts import AlertCondition, AlertStatus, NoDataPolicy, Reducer
-from pulseboard.domain import backtest
-from pulseboard.domain.alerting import NEW, TICK, Instance, Limits, appear, step, tick_at
 
 INACTIVE, PENDING = AlertStatus.INACTIVE, AlertStatus.PENDING
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED

@@ -2,7 +2,7 @@
 
 import struct
 
-from pulseboard.stores import binary
+from pulseboard.db import pg_arrays
 
 FLOAT8, INT4 = 701, 23
 
@@ -17,11 +17,11 @@ def _sent(oid: int, code: str, values: list[float]) -> bytes:
 
 
 def test_numbers_come_out_of_arrays() -> None:
-    assert binary.floats(_sent(FLOAT8, "d", [1.5, -0.0, 1e300])) == (1.5, 0.0, 1e300)
-    assert binary.integers(_sent(INT4, "i", [7, -1])) == (7, -1)
+    assert pg_arrays.floats(_sent(FLOAT8, "d", [1.5, -0.0, 1e300])) == (1.5, 0.0, 1e300)
+    assert pg_arrays.integers(_sent(INT4, "i", [7, -1])) == (7, -1)
 
 
 def test_an_empty_array_holds_none() -> None:
-    assert binary.length(_sent(INT4, "i", [])) == 0
-    assert binary.integers(_sent(INT4, "i", [])) == ()
-    assert binary.floats(_sent(FLOAT8, "d", [])) == ()
+    assert pg_arrays.length(_sent(INT4, "i", [])) == 0
+    assert pg_arrays.integers(_sent(INT4, "i", [])) == ()
+    assert pg_arrays.floats(_sent(FLOAT8, "d", [])) == ()

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseboard.contracts.vocabulary import MetricType
-from pulseboard.domain.batch import Batch, Limits
-from pulseboard.domain.protocols.collectd import decode
-from pulseboard.domain.protocols.recognised import Recognised
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders.collectd import decode
+from pulseboard.ingest.decoders.series_memo import Recognised
 
 NOW = 1_800_000_000_000
 LIMITS = Limits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from bench import bodies
 from pulseboard.contracts.vocabulary import MetricType
-from pulseboard.domain.batch import Batch, Limits
-from pulseboard.domain.protocols.datadog.payloads import decode_series, decode_sketches
-from pulseboard.domain.protocols.datadog.version3 import decode_version3
-from pulseboard.domain.protocols.recognised import Recognised
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.http.body import inflate_any
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
+from pulseboard.ingest.decoders.datadog.version3 import decode_version3
+from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.web.body import inflate_any
 from tests.datadog_columns import (
     DOUBLES,
     FLOATS,

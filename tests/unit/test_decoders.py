@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.http.body import inflate_any
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.web.body import inflate_any
 from tests.decoders import decoders, settled
 
 ROOT = Path(__file__).parents[2]

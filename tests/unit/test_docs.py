@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pulseboard.agent.cli import app
-from pulseboard.settings import Settings
+from pulseboard.core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])

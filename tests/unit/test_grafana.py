@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulseboard.contracts.dashboards import DashboardDocument, PanelType, VariableType
-from pulseboard.domain import dashboard_document, layout
-from pulseboard.exceptions import InvalidRequest
+from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.dashboards import document as dashboard_document
+from pulseboard.dashboards import layout
 
 
 def panel(kind: str = "timeseries", **fields: Any) -> dict[str, Any]:

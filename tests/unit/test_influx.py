@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.domain.batch import Batch, Limits
-from pulseboard.domain.protocols.influx import Precision, decode
-from pulseboard.domain.protocols.recognised import Recognised
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders.influx import Precision, decode
+from pulseboard.ingest.decoders.series_memo import Recognised
 
 NOW = 1_800_000_000_000
 NS = NOW * 1_000_000

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.domain.batch import Batch, Limits
-from pulseboard.domain.ingest import parse
-from pulseboard.domain.series import RecentIds, canonical_tags, identity
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.http.body import inflate
+from pulseboard.catalogue.series_key import RecentIds, canonical_tags, identity
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders.json_points import parse
+from pulseboard.web.body import inflate
 
 NOW = 1_800_000_000_000
 LIMITS = Limits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)

@@ -18,6 +18,18 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from functions.notify import email, http
 from functions.notify.handler import handler
+from pulseboard.alerts.notifications import (
+    MAX_ALERTS,
+    Notice,
+    NoticeAlert,
+    Outgoing,
+    describe,
+    fill,
+    notice_of,
+    render,
+    silenced,
+)
+from pulseboard.alerts.state_machine import Limits, LiveRule
 from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, SilenceMatcher
 from pulseboard.contracts.channels import (
     HIDDEN,
@@ -29,19 +41,7 @@ from pulseboard.contracts.channels import (
     SlackChannel,
     WebhookChannel,
 )
-from pulseboard.domain.alerting import Limits, LiveRule
-from pulseboard.domain.notifications import (
-    MAX_ALERTS,
-    Notice,
-    NoticeAlert,
-    Outgoing,
-    describe,
-    fill,
-    notice_of,
-    render,
-    silenced,
-)
-from pulseboard.settings import Settings, settings
+from pulseboard.core.settings import Settings, settings
 
 RULE = LiveRule(
     id=UUID(int=7),

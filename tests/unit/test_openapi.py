@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi.dependencies.models import Dependant
 
 from functions import dev
-from pulseboard.http.access import require, require_agent, require_asking_agent
+from pulseboard.auth.access import require, require_agent, require_asking_agent
 
 OPEN = {
     *("get_health", "get_influx_health", "get_ping", "login", "login_with_token"),

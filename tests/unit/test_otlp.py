@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseboard.catalogue.series_key import Description
 from pulseboard.contracts.vocabulary import MetricType
-from pulseboard.domain.batch import Batch, Description, Limits
-from pulseboard.domain.protocols import otlp
-from pulseboard.domain.protocols.otlp import Choice
-from pulseboard.domain.protocols.recognised import Recognised
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders import otlp
+from pulseboard.ingest.decoders.otlp import Choice
+from pulseboard.ingest.decoders.series_memo import Recognised
 from tests import otlp_messages as make
 
 NOW = 1_800_000_000_000

@@ -4,27 +4,27 @@ from collections.abc import Iterator
 
 import pytest
 
-from pulseboard import own_metrics
-from pulseboard.settings import settings
+from pulseboard.core import telemetry
+from pulseboard.core.settings import settings
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     settings.cache_clear()
-    own_metrics.forget()
+    telemetry.reset()
     yield
-    own_metrics.forget()
+    telemetry.reset()
     settings.cache_clear()
 
 
 def test_counts_add_up_and_are_told_once() -> None:
-    own_metrics.count("samples", 2, protocol="json")
-    own_metrics.count("samples", 3, protocol="json")
-    own_metrics.count("samples", 1, protocol="influx")
-    own_metrics.count("samples", 0, protocol="never")
-    own_metrics.highest("lag", 5)
-    own_metrics.highest("lag", 4)
-    told = own_metrics.take(at_once=True)
+    telemetry.count("samples", 2, protocol="json")
+    telemetry.count("samples", 3, protocol="json")
+    telemetry.count("samples", 1, protocol="influx")
+    telemetry.count("samples", 0, protocol="never")
+    telemetry.highest("lag", 5)
+    telemetry.highest("lag", 4)
+    told = telemetry.take(at_once=True)
     assert told is not None
     assert told.samples == {
         ("samples", (("protocol", "json"),)): 5,
@@ -33,13 +33,13 @@ def test_counts_add_up_and_are_told_once() -> None:
     }
     assert told.total("samples") == 6
     assert told.total("samples", protocol="influx") == 1
-    assert own_metrics.take(at_once=True) is None
+    assert telemetry.take(at_once=True) is None
 
 
 def test_times_are_sorted_into_classes_that_hold_the_smaller_ones() -> None:
     for seconds in (0.02, 0.2, 20):
-        own_metrics.timed("query", seconds)
-    told = own_metrics.take(at_once=True)
+        telemetry.timed("query", seconds)
+    told = telemetry.take(at_once=True)
     assert told is not None
     classes = {dict(tags)["le"]: value for (_, tags), value in told.samples.items()}
     assert classes == {
@@ -51,9 +51,9 @@ def test_times_are_sorted_into_classes_that_hold_the_smaller_ones() -> None:
 def test_nothing_is_told_before_it_is_time_or_when_turned_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    own_metrics.take(at_once=True)
-    own_metrics.count("samples")
-    assert own_metrics.take() is None
+    telemetry.take(at_once=True)
+    telemetry.count("samples")
+    assert telemetry.take() is None
     monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "0")
     settings.cache_clear()
-    assert own_metrics.take(at_once=True) is None
+    assert telemetry.take(at_once=True) is None

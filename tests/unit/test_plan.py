@@ -7,9 +7,9 @@ import pytest
 
 from pulseboard.contracts.queries import QueryParams
 from pulseboard.contracts.vocabulary import Tier
-from pulseboard.domain.expression import Expression, read_expression
-from pulseboard.domain.plan import Bucketed, Plan, plan
-from pulseboard.exceptions import InvalidRequest
+from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.query.expression import Expression, read_expression
+from pulseboard.query.plan import Bucketed, Plan, plan
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RETENTION = {Tier.RAW: 7 * 86_400, Tier.MINUTE: 30 * 86_400, Tier.HOUR: 365 * 86_400}

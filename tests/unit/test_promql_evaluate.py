@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.domain.promql import Buckets, Line, SeriesSamples, catalogue, evaluate, parse
-from pulseboard.domain.promql.parser import selectors
-from pulseboard.domain.promql.series import Stored
-from pulseboard.domain.promql.tree import Need, Read
-from pulseboard.exceptions import InvalidRequest
+from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.query.promql import Buckets, Line, SeriesSamples, evaluate, functions, parse
+from pulseboard.query.promql.ast import Need, Read
+from pulseboard.query.promql.parser import selectors
+from pulseboard.query.promql.series import Stored
 
 T0 = 1_700_000_000.0
 NAN, INF = math.nan, math.inf
@@ -308,7 +308,7 @@ def samples(draw: st.DrawFn) -> list[SeriesSamples]:
     return stored
 
 
-PUSHED = [name for name, need in catalogue.WINDOW_NEEDS.items() if need is not Need.SAMPLES]
+PUSHED = [name for name, need in functions.WINDOW_NEEDS.items() if need is not Need.SAMPLES]
 
 
 @given(

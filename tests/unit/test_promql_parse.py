@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.domain.promql import Need, Read, catalogue, parse, selectors
-from pulseboard.domain.promql.tree import Aggregate, Binary, Call, Cardinality, Negate, Select
-from pulseboard.domain.selector import Matcher
-from pulseboard.exceptions import InvalidRequest
+from pulseboard.catalogue.selector import Matcher
+from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.query.promql import Need, Read, functions, parse, selectors
+from pulseboard.query.promql.ast import Aggregate, Binary, Call, Cardinality, Negate, Select
 
 
 def test_an_expression_becomes_a_tree_with_positions() -> None:
@@ -41,11 +41,11 @@ def test_reads_say_what_is_enough_for_them() -> None:
     ]
 
 
-@pytest.mark.parametrize("function", catalogue.WINDOW_NEEDS)
+@pytest.mark.parametrize("function", functions.WINDOW_NEEDS)
 def test_each_function_of_a_range_has_its_need(function: str) -> None:
     first = "0.5, " if function == "quantile_over_time" else ""
     (read,) = selectors(parse(f"{function}({first}x[1m])"))
-    assert read.needs is catalogue.WINDOW_NEEDS[function]
+    assert read.needs is functions.WINDOW_NEEDS[function]
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_any_text_is_read_or_refused_at_a_place_inside_it(text: str) -> None:
 def test_the_editor_offers_what_there_is(repository: Path) -> None:
     source = repository / "frontend/src/features/dashboard/editor/functions.ts"
     offered = re.findall(r"^  (\w+): (?:\{|over|of|grouped)", source.read_text(), re.MULTILINE)
-    assert sorted(offered) == sorted((*catalogue.AGGREGATIONS, *catalogue.FUNCTIONS))
+    assert sorted(offered) == sorted((*functions.AGGREGATIONS, *functions.FUNCTIONS))

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from pulseboard.contracts.queries import QueryMeta, QueryParams
 from pulseboard.contracts.vocabulary import Tier
-from pulseboard.domain.plan import plan
-from pulseboard.http import query_wire
-from pulseboard.http.queries import Answer, Line
+from pulseboard.query import response
+from pulseboard.query.engine import Answer, Line
+from pulseboard.query.plan import plan
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -33,9 +33,9 @@ def _asked(encoding: str) -> Request:
 
 def test_gaps_and_numbers_that_json_has_not_are_null() -> None:
     values = array("d", [1.5, float("nan"), float("inf"), -0.1, 1e300])
-    (series,) = json.loads(query_wire.result(_answer([Line("cpu", {"host": "ü"}, values)])))[
-        "data"
-    ]["series"]
+    (series,) = json.loads(response.result(_answer([Line("cpu", {"host": "ü"}, values)])))["data"][
+        "series"
+    ]
     assert series == {
         "name": "cpu",
         "tags": {"host": "ü"},
@@ -47,8 +47,8 @@ def test_a_long_answer_is_gzipped_for_who_takes_it_and_the_same_inside() -> None
     answer = _answer(
         [Line("cpu", {"host": str(n)}, array("d", range(n, n + 360))) for n in range(20)]
     )
-    plain = query_wire.single(_asked("identity"), answer)
-    packed = query_wire.single(_asked("gzip, deflate, br"), answer)
+    plain = response.single(_asked("identity"), answer)
+    packed = response.single(_asked("gzip, deflate, br"), answer)
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert len(packed.body) < len(plain.body) / 2

@@ -5,11 +5,10 @@ import itertools
 import pytest
 
 from pulseboard.contracts.dashboards import DashboardDocument
-from pulseboard.domain import layout
-from pulseboard.domain.grafana.queries import unanswerable
-from pulseboard.stores import ready_made
+from pulseboard.dashboards import built_in, layout
+from pulseboard.dashboards.grafana.queries import unanswerable
 
-DOCUMENTS = ready_made.documents()
+DOCUMENTS = built_in.documents()
 
 
 def test_this_machine_comes_first() -> None:

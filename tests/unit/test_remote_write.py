@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseboard.catalogue.series_key import Description, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
-from pulseboard.domain.batch import Batch, Description, Limits, SeriesKey
-from pulseboard.domain.protocols.recognised import Recognised
-from pulseboard.domain.protocols.remote_write import decode, refusals
-from pulseboard.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders.remote_write import decode, refusals
+from pulseboard.ingest.decoders.series_memo import Recognised
 from tests.prometheus_messages import message, packed, series, write_request
 
 NOW = 1_800_000_000_000

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
+from pulseboard.alerts import rule_files
 from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, NoDataPolicy
-from pulseboard.domain import rule_files
 
 PROMETHEUS = """
 groups:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pulseboard.stores.secrets import with_password
+from pulseboard.db.database_url import with_password
 
 URL = "postgresql://pulseboard@database.internal:6432/pulseboard?sslmode=require"
 

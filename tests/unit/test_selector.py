@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.domain.selector import Matcher, parse
-from pulseboard.exceptions import InvalidRequest
+from pulseboard.catalogue.selector import Matcher, parse
+from pulseboard.core.exceptions import InvalidRequest
 
 
 def test_names_stand_bare_or_quoted() -> None:

@@ -5,7 +5,7 @@ from base64 import b64encode
 import pytest
 from fastapi import Request
 
-from pulseboard.http.access import shown_key
+from pulseboard.auth.access import shown_key
 
 KEY = "pb_example"
 

@@ -10,11 +10,12 @@ import pytest
 from moto import mock_aws
 
 from functions.drain import handler
-from pulseboard.domain.batch import Batch, SeriesKey
-from pulseboard.domain.spilled import Spilled, encode, name_of
-from pulseboard.exceptions import Unavailable
-from pulseboard.settings import settings
-from pulseboard.stores import samples, spill, spill_bucket
+from pulseboard.catalogue.series_key import SeriesKey
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.settings import settings
+from pulseboard.ingest import samples_store, spill, spill_bucket
+from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.spill_file import Spilled, encode, name_of
 
 EVENT = Path(__file__).parents[2] / "events" / "drain.json"
 
@@ -28,13 +29,13 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[spill_bucket.Bucket]:
     monkeypatch.setenv("PULSEBOARD_SPILL_BUCKET", "spilled")
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     settings.cache_clear()
-    spill.forget()
+    spill.reset()
     spill_bucket.client.cache_clear()
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket="spilled")
         yield spill_bucket.Bucket("spilled")
     settings.cache_clear()
-    spill.forget()
+    spill.reset()
     spill_bucket.client.cache_clear()
 
 
@@ -83,7 +84,7 @@ def test_events_name_their_batches_and_only_trouble_is_sent_again(
     bucket.put(names[0], good)
     bucket.put(names[1], b"noise")
     written: list[Batch] = []
-    monkeypatch.setattr(samples, "write_late", lambda batch, **_: written.append(batch))
+    monkeypatch.setattr(samples_store, "write_late", lambda batch, **_: written.append(batch))
     assert handler.handler(_event(*names), None) == {"batchItemFailures": []}
     assert [batch.values for batch in written] == [[1.0]]
     assert (bucket.waiting(), bucket.dead()) == ([], 1)

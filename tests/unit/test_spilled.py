@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pulseboard.catalogue.series_key import Description, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
-from pulseboard.domain.batch import Batch, Description, SeriesKey
-from pulseboard.domain.gate import Gate
-from pulseboard.domain.spilled import (
+from pulseboard.core.retry_gate import Gate
+from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.spill_file import (
     Finished,
     Spilled,
     Unreadable,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseboard.contracts.vocabulary import Tier
-from pulseboard.domain.tiers import RESOLUTIONS, Plan, choose
+from pulseboard.query.tiers import RESOLUTIONS, Plan, choose
 
 NOW = datetime(2026, 1, 31, 12, 0, 3, tzinfo=UTC)
 RETENTION = {Tier.RAW: 7 * 86_400, Tier.MINUTE: 30 * 86_400, Tier.HOUR: 365 * 86_400}

@@ -4,8 +4,8 @@ import pytest
 
 from infra import prices as p
 from infra.cost import COLUMN_ROW_BYTES, RAW_ROW_BYTES, ROLLUP_ROW_BYTES, Load, monthly
-from pulseboard.domain.usage import Counted, Prices, add_up
-from pulseboard.settings import Settings
+from pulseboard.core.settings import Settings
+from pulseboard.usage.cost_model import Counted, Prices, add_up
 
 GROWING = {"API Gateway", "Lambda", "CloudFront", "CloudWatch logs", "X-Ray"}
 """What is paid by the request; storage is apart, the rest is paid anyhow."""

@@ -145,8 +145,8 @@ def migrate(
     try:
         import psycopg
 
-        from pulseboard.migrate import MigrationError
-        from pulseboard.migrate import migrate as apply
+        from pulseboard.db.migrate import MigrationError
+        from pulseboard.db.migrate import migrate as apply
     except ImportError:
         _fail("this needs the server part: pip install 'pulseboard[server]'")
     try:
@@ -186,9 +186,9 @@ def _move(direction: str, file: Path, database_url: str) -> None:
     try:
         import psycopg
 
-        from pulseboard.migrate import MigrationError
-        from pulseboard.migrate import migrate as apply
-        from pulseboard.stores import backup as stored
+        from pulseboard.db import backup as stored
+        from pulseboard.db.migrate import MigrationError
+        from pulseboard.db.migrate import migrate as apply
     except ImportError:
         _fail("this needs the server part: pip install 'pulseboard[server]'")
     try:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 import httpx
 import typer
 
-from pulseboard.domain import rule_files
+from pulseboard.alerts import rule_files
 
 app = typer.Typer(help="Alert rules kept in files.", no_args_is_help=True)
 

@@ -1,6 +1,6 @@
 """Metrics on their way in, as the agent sends them and the API documents them.
 
-The functions read these bodies without building an object a point (domain/ingest.py).
+The functions read these bodies without building an object a point (ingest/decoders/json_points.py).
 """
 
 from pydantic import Field

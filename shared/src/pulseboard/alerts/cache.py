@@ -1,0 +1,64 @@
+"""What the evaluator keeps in Redis: the lease of a tick, and current values for people to see.
+
+Neither is needed to be right: without Redis the guard in the database decides, and pages show the
+values of the last change.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import redis
+from pydantic_core import to_json
+from redis.exceptions import RedisClusterException
+
+from pulseboard.core.observability import logger
+from pulseboard.db import cache
+
+_BUCKETS = 16
+_LEASE = 30
+_LIFE = 300
+
+Current = dict[str, tuple[float | None, bool, float | None]]
+"""By series: currentValue, firing, firstTriggered (seconds since 1970)."""
+
+
+def take_tick(tick: int, runner: UUID) -> bool:
+    """Whether this tick is ours: of two starts at once one gets it. True without Redis."""
+    try:
+        return bool(cache.client().set(f"alerts:tick:{tick}", runner.hex, nx=True, ex=_LEASE))
+    except (redis.RedisError, RedisClusterException) as error:
+        logger().warning("no lease from the cache; the database decides", exc_info=error)
+        return True
+
+
+def bucket_of(rule_id: UUID) -> int:
+    """Which of the few keys holds a rule's values."""
+    return rule_id.int % _BUCKETS
+
+
+def put_current(values: Mapping[UUID, Current]) -> None:
+    """Keep the values of all rules of this tick: one key a bucket, none spans slots."""
+    buckets: list[dict[str, Current]] = [{} for _ in range(_BUCKETS)]
+    for rule_id, current in values.items():
+        buckets[bucket_of(rule_id)][rule_id.hex] = current
+    try:
+        for number, bucket in enumerate(buckets):
+            packed = zlib.compress(to_json(bucket, inf_nan_mode="null"), 1)
+            cache.client().set(f"alerts:current:{number}", packed, ex=_LIFE)
+    except (redis.RedisError, RedisClusterException) as error:
+        logger().warning("current values are not in the cache", exc_info=error)
+
+
+def get_current(rule_id: UUID) -> Current:
+    """A rule's values at the last tick; empty when the cache has none."""
+    try:
+        found = cache.client().get(f"alerts:current:{bucket_of(rule_id)}")
+    except (redis.RedisError, RedisClusterException):
+        return {}
+    if not isinstance(found, bytes):
+        return {}
+    known: dict[str, Any] = json.loads(zlib.decompress(found))
+    return {series: tuple(row) for series, row in known.get(rule_id.hex, {}).items()}

@@ -1,0 +1,386 @@
+"""What is told to whom: notices of alerts, and the requests that carry them to receivers.
+
+The webhook body is that of Prometheus' Alertmanager, version 4
+(https://prometheus.io/docs/alerting/latest/configuration/#webhook_config), so that what reads
+those reads ours. Everything is rendered where the secrets are; what sends it knows none.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pulseboard.alerts.state_machine import LiveRule
+from pulseboard.catalogue.selector import Matcher
+from pulseboard.catalogue.series_key import canonical_tags
+from pulseboard.contracts.alerts import AlertSeverity, SilenceMatcher
+from pulseboard.contracts.base import Contract, iso_utc
+from pulseboard.contracts.channels import (
+    EmailChannel,
+    PagerDutyChannel,
+    Receiver,
+    SlackChannel,
+    WebhookChannel,
+)
+
+MAX_ALERTS = 20
+"""Alerts named in one notification; the rest are counted."""
+
+_NEVER = "0001-01-01T00:00:00Z"
+_PLACE = re.compile(r"\{\{\s*(?:\$labels\.)?\$?([\w.]+)\s*\}\}")
+_PAGERDUTY_SEVERITY = {
+    AlertSeverity.INFO: "info",
+    AlertSeverity.WARNING: "warning",
+    AlertSeverity.CRITICAL: "critical",
+}
+_SLACK_COLORS = {
+    AlertSeverity.INFO: "#2f8fc4",
+    AlertSeverity.WARNING: "#d9822b",
+    AlertSeverity.CRITICAL: "#c23030",
+}
+
+
+class NoticeAlert(Contract):
+    """One alert in a notice. Times are seconds since 1970."""
+
+    status: Literal["firing", "resolved"]
+    tags: dict[str, str]
+    value: float | None
+    reason: str
+    started: float
+    ended: float | None = None
+
+
+class Notice(Contract):
+    """What one notification says, whoever receives it."""
+
+    rule_id: str
+    rule_name: str
+    severity: AlertSeverity
+    threshold: float
+    labels: dict[str, str] = Field(default_factory=dict)
+    message: str = ""
+    runbook_url: str = ""
+    alerts: list[NoticeAlert]
+    more: int = Field(default=0, description="Alerts that are counted and not named.")
+    test: bool = False
+
+    @property
+    def firing(self) -> bool:
+        """Whether anything fires; else all have resolved."""
+        return any(alert.status == "firing" for alert in self.alerts)
+
+
+class Outgoing(Contract):
+    """A notification that is ready to be sent, without knowing what it means."""
+
+    id: str
+    kind: Literal["http", "email"]
+    idempotency_key: str
+    url: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str = ""
+    to: list[str] = Field(default_factory=list)
+    subject: str = ""
+
+
+class Sent(Contract):
+    """What became of an `Outgoing`. A permanent failure is not tried again."""
+
+    id: str
+    ok: bool
+    permanent: bool = False
+    error: str | None = None
+
+
+def labels_of(
+    rule_name: str, severity: str, labels: Mapping[str, str], tags: Mapping[str, str]
+) -> dict[str, str]:
+    """The labels of an alert: its tags, the rule's labels, alertname and severity."""
+    return {**tags, **labels, "alertname": rule_name, "severity": severity}
+
+
+def silenced(labels: Mapping[str, str], silences: Iterable[Iterable[SilenceMatcher]]) -> bool:
+    """Whether any of the silences, each a list of matchers, covers an alert of these labels."""
+    tags = dict(labels)
+    return any(
+        all(Matcher(m.label, m.operator.value, m.value).accepts(tags) for m in matchers)
+        for matchers in silences
+    )
+
+
+def notice_of(rule: LiveRule, alerts: list[NoticeAlert]) -> Notice:
+    """A notice of these alerts, firing ones first, as many as are named."""
+    ordered = sorted(alerts, key=lambda alert: (alert.status != "firing", -alert.started))
+    return Notice(
+        rule_id=str(rule.id),
+        rule_name=rule.name,
+        severity=rule.severity,
+        threshold=rule.limits.threshold,
+        labels=dict(rule.labels),
+        message=rule.message,
+        runbook_url=rule.runbook_url,
+        alerts=ordered[:MAX_ALERTS],
+        more=max(0, len(ordered) - MAX_ALERTS),
+    )
+
+
+def group_key(rule_id: str, channel: Mapping[str, Any]) -> str:
+    """What keeps notifications of one rule to one channel together and in order."""
+    text = json.dumps(channel, sort_keys=True)
+    return f"{rule_id}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def describe(channel: Mapping[str, Any]) -> str:
+    """A stored channel's kind and place, without its secrets."""
+    match channel.get("type"):
+        case "saved":
+            return str(channel["name"])
+        case "webhook":
+            return f"webhook {channel['url']}"
+        case "email":
+            return f"email {', '.join(channel['to'])}"
+        case kind:
+            return str(kind)
+
+
+def fill(template: str, notice: Notice, alert: NoticeAlert) -> str:
+    """The message with its places filled: value, threshold, labels; unknown ones stay.
+
+    `{{host}}` and `{{value}}`, or as Prometheus has them, `{{ $labels.host }}` and `{{ $value }}`.
+    """
+    known = {
+        "value": "no data" if alert.value is None else f"{alert.value:.6g}",
+        "threshold": f"{notice.threshold:.6g}",
+        "rule": notice.rule_name,
+        "reason": alert.reason,
+        **labels_of(notice.rule_name, notice.severity, notice.labels, alert.tags),
+    }
+    return _PLACE.sub(lambda place: known.get(place[1], place[0]), template)
+
+
+def render(
+    notice: Notice,
+    receiver: Receiver,
+    *,
+    outbox_id: str,
+    key: str,
+    group: str,
+    name: str,
+    now: float,
+    public_url: str,
+    pagerduty_url: str,
+) -> Outgoing:
+    """The request that tells `receiver`; `now` (seconds since 1970) is when it is signed."""
+    frame = _Frame(notice, group, name, now, public_url.rstrip("/"), pagerduty_url)
+    made = _RENDERERS[type(receiver)](frame, receiver)
+    return made.model_copy(update={"id": outbox_id, "idempotency_key": key})
+
+
+def sign(secret: str, body: str, now: float) -> str:
+    """`t=…,v1=…`: HMAC-SHA256 over the time, a dot and the body, so that none is replayed."""
+    signed = f"{int(now)}.{body}".encode()
+    return f"t={int(now)},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+class _Frame:
+    """What every rendering of one notice needs."""
+
+    def __init__(
+        self,
+        notice: Notice,
+        group: str,
+        name: str,
+        now: float,
+        public_url: str,
+        pagerduty_url: str,
+    ) -> None:
+        self.notice = notice
+        self.group = group
+        self.name = name
+        self.now = now
+        self.public_url = public_url
+        self.pagerduty_url = pagerduty_url
+
+    @property
+    def link(self) -> str:
+        return f"{self.public_url}/alerts/{self.notice.rule_id}" if self.public_url else ""
+
+    @property
+    def headline(self) -> str:
+        notice = self.notice
+        counts = [
+            f"{sum(a.status == status for a in notice.alerts)} {status}"
+            for status in ("firing", "resolved")
+            if any(a.status == status for a in notice.alerts)
+        ]
+        test = "[TEST] " if notice.test else ""
+        if len(notice.alerts) == 1 and not notice.more:
+            alert = notice.alerts[0]
+            tags = ", ".join(f"{k}={v}" for k, v in sorted(alert.tags.items()))
+            where = f" ({tags})" if tags else ""
+            return f"{test}[{alert.status.upper()}] {notice.rule_name}{where}"
+        more = f" and {notice.more} more" if notice.more else ""
+        return f"{test}[{', '.join(counts)}{more}] {notice.rule_name}"
+
+    def line(self, alert: NoticeAlert) -> str:
+        tags = ", ".join(f"{k}={v}" for k, v in sorted(alert.tags.items())) or "all"
+        filled = fill(self.notice.message, self.notice, alert)
+        return f"{alert.status.upper()}  {tags}: {alert.reason}" + (f"\n{filled}" if filled else "")
+
+
+def _iso(seconds: float) -> str:
+    return iso_utc(datetime.fromtimestamp(seconds, UTC))
+
+
+def _webhook(frame: _Frame, receiver: WebhookChannel) -> Outgoing:
+    notice = frame.notice
+    alerts = []
+    for alert in notice.alerts:
+        labels = labels_of(notice.rule_name, notice.severity, notice.labels, alert.tags)
+        annotations = {
+            "summary": fill(notice.message, notice, alert) or f"{notice.rule_name}: {alert.reason}",
+            "reason": alert.reason,
+            "value": "" if alert.value is None else f"{alert.value:.6g}",
+            "threshold": f"{notice.threshold:.6g}",
+        }
+        if notice.runbook_url:
+            annotations["runbook_url"] = notice.runbook_url
+        alerts.append(
+            {
+                "status": alert.status,
+                "labels": labels,
+                "annotations": annotations,
+                "startsAt": _iso(alert.started),
+                "endsAt": _NEVER if alert.ended is None else _iso(alert.ended),
+                "generatorURL": frame.link,
+                "fingerprint": hashlib.blake2b(canonical_tags(labels), digest_size=8).hexdigest(),
+            }
+        )
+    body = json.dumps(
+        {
+            "version": "4",
+            "groupKey": frame.group,
+            "truncatedAlerts": notice.more,
+            "status": "firing" if notice.firing else "resolved",
+            "receiver": frame.name,
+            "groupLabels": {"alertname": notice.rule_name},
+            "commonLabels": _common([alert["labels"] for alert in alerts]),
+            "commonAnnotations": _common([alert["annotations"] for alert in alerts]),
+            "externalURL": frame.public_url,
+            "alerts": alerts,
+        },
+        ensure_ascii=False,
+    )
+    headers = {"Content-Type": "application/json"}
+    if receiver.secret is not None:
+        headers["X-Pulseboard-Signature"] = sign(
+            receiver.secret.get_secret_value(), body, frame.now
+        )
+    return _http(str(receiver.url), body, headers)
+
+
+def _common(sets: list[Any]) -> dict[str, str]:
+    first, *rest = sets
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in rest)}
+
+
+def _slack(frame: _Frame, receiver: SlackChannel) -> Outgoing:
+    notice = frame.notice
+    color = _SLACK_COLORS[notice.severity] if notice.firing else "#2b8a5e"
+    text = "\n".join(frame.line(alert) for alert in notice.alerts)
+    if notice.runbook_url:
+        text += f"\nRunbook: {notice.runbook_url}"
+    attachment = {
+        "color": color,
+        "fallback": _escape(frame.headline),
+        "text": _escape(text),
+        "footer": "Pulseboard",
+        "ts": int(frame.now),
+    }
+    if frame.link:
+        attachment["title"] = _escape(notice.rule_name)
+        attachment["title_link"] = frame.link
+    body = json.dumps({"text": _escape(frame.headline), "attachments": [attachment]})
+    return _http(receiver.url.get_secret_value(), body)
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _pagerduty(frame: _Frame, receiver: PagerDutyChannel) -> Outgoing:
+    notice = frame.notice
+    event: dict[str, Any] = {
+        "routing_key": receiver.routing_key.get_secret_value(),
+        "event_action": "trigger" if notice.firing else "resolve",
+        "dedup_key": f"pulseboard/{notice.rule_id}",
+        "client": "Pulseboard",
+        "payload": {
+            "summary": frame.headline[:1024],
+            "source": next(
+                (
+                    a.tags[key]
+                    for a in notice.alerts
+                    for key in ("host", "instance")
+                    if key in a.tags
+                ),
+                "pulseboard",
+            ),
+            "severity": _PAGERDUTY_SEVERITY[notice.severity],
+            "timestamp": _iso(min(alert.started for alert in notice.alerts)),
+            "class": notice.rule_name,
+            "custom_details": {
+                "alerts": [frame.line(alert) for alert in notice.alerts],
+                "more": notice.more,
+            },
+        },
+    }
+    if frame.link:
+        event["client_url"] = frame.link
+    if notice.runbook_url:
+        event["links"] = [{"href": notice.runbook_url, "text": "Runbook"}]
+    return _http(frame.pagerduty_url, json.dumps(event))
+
+
+def _email(frame: _Frame, receiver: EmailChannel) -> Outgoing:
+    lines = [frame.line(alert) for alert in frame.notice.alerts]
+    if frame.notice.more:
+        lines.append(f"and {frame.notice.more} more")
+    if frame.notice.runbook_url:
+        lines.append(f"Runbook: {frame.notice.runbook_url}")
+    if frame.link:
+        lines.append(frame.link)
+    return Outgoing(
+        id="",
+        idempotency_key="",
+        kind="email",
+        to=receiver.to,
+        # A line break in a subject would begin another header.
+        subject=re.sub(r"\s+", " ", frame.headline)[:200],
+        body="\n\n".join(lines),
+    )
+
+
+def _http(url: str, body: str, headers: dict[str, str] | None = None) -> Outgoing:
+    return Outgoing(
+        id="",
+        idempotency_key="",
+        kind="http",
+        url=url,
+        headers=headers or {"Content-Type": "application/json"},
+        body=body,
+    )
+
+
+_RENDERERS: dict[type, Callable[[_Frame, Any], Outgoing]] = {
+    WebhookChannel: _webhook,
+    SlackChannel: _slack,
+    PagerDutyChannel: _pagerduty,
+    EmailChannel: _email,
+}

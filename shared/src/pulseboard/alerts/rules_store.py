@@ -1,0 +1,269 @@
+"""Alert rules as people see and change them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from pulseboard.alerts.state_machine import TICK
+from pulseboard.alerts.state_store import as_jsonb, rules_changed
+from pulseboard.contracts.alerts import AlertEvent, AlertRule, AlertRuleFields, AlertStatus
+from pulseboard.contracts.base import format_interval, interval_seconds
+from pulseboard.contracts.channels import REVEAL, Notification
+from pulseboard.core.exceptions import Conflict, InvalidRequest, NotFound
+from pulseboard.core.settings import settings
+
+# The states of a rule's series are counted with it; a rule is as urgent as its worst series.
+_SELECT = """
+    select r.id, r.name, r.owner_id, r.query, r.condition, r.threshold, r.duration,
+      r.eval_window, r.reducer, r.severity, r.enabled, r.no_data, r.keep_firing_for,
+      r.evaluation_delay, r.labels, r.message, r.runbook_url, r.notification,
+      r.version, r.last_error, r.last_evaluated_at, r.created_at, r.updated_at,
+      coalesce(s.firing, 0) as firing, coalesce(s.pending, 0) as pending,
+      coalesce(s.resolved, 0) as resolved, t.tick
+    from alert_rules r
+    left join alert_ticks t on true
+    left join lateral (
+      select count(*) filter (where status = 'firing') as firing,
+        count(*) filter (where status = 'pending') as pending,
+        count(*) filter (where status = 'resolved') as resolved
+      from alert_state where rule_id = r.id
+    ) s on true
+"""
+
+
+def _rule(row: dict[str, Any]) -> AlertRule:
+    resolved, tick = row.pop("resolved"), row.pop("tick")
+    window = row.pop("eval_window")
+    status = AlertStatus.INACTIVE
+    if row["firing"]:
+        status = AlertStatus.FIRING
+    elif row["pending"]:
+        status = AlertStatus.PENDING
+    elif resolved:
+        status = AlertStatus.RESOLVED
+    evaluated = row["last_evaluated_at"]
+    # A tick is not noted at each rule it evaluated without an error: they are too many.
+    if row["enabled"] and row["last_error"] is None and tick is not None and tick >= 0:
+        moment = datetime.fromtimestamp(tick * TICK, UTC)
+        evaluated = moment if moment >= row["created_at"] else evaluated
+    return AlertRule.model_validate(
+        {
+            **row,
+            "duration": format_interval(row["duration"]),
+            "window": None if window is None else format_interval(window),
+            "keep_firing_for": format_interval(row["keep_firing_for"]),
+            "evaluation_delay": format_interval(row["evaluation_delay"]),
+            "status": status,
+            "last_evaluated_at": evaluated,
+        }
+    )
+
+
+def _columns(fields: AlertRuleFields) -> dict[str, Any]:
+    return {
+        "name": fields.name,
+        "query": fields.query,
+        "condition": fields.condition,
+        "threshold": fields.threshold,
+        "duration": timedelta(seconds=interval_seconds(fields.duration)),
+        "eval_window": timedelta(seconds=interval_seconds(fields.window))
+        if fields.window
+        else None,
+        "reducer": fields.reducer,
+        "severity": fields.severity,
+        "enabled": fields.enabled,
+        "no_data": fields.no_data,
+        "keep_firing_for": timedelta(seconds=interval_seconds(fields.keep_firing_for)),
+        "evaluation_delay": timedelta(seconds=interval_seconds(fields.evaluation_delay)),
+        "labels": as_jsonb(fields.labels),
+        "message": fields.message,
+        "runbook_url": fields.runbook_url,
+        "notification": as_jsonb(fields.notification.model_dump(mode="json", context=REVEAL)),
+    }
+
+
+def get_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> AlertRule:
+    """A rule. Raises NotFound. Served by alert_rules_pkey and alert_state_pkey."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(f"{_SELECT} where r.id = %s", (rule_id,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such alert rule.")
+    return _rule(row)
+
+
+def list_rules(
+    connection: psycopg.Connection[Any],
+    *,
+    search: str,
+    status: AlertStatus | None,
+    page: int,
+    page_size: int,
+) -> tuple[list[AlertRule], int]:
+    """A page of rules, the most urgent first, and how many there are.
+
+    A scan of the rules; each one's states are served by alert_state_pkey.
+    """
+    pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    condition = "(r.name ilike %(pattern)s or r.query ilike %(pattern)s)"
+    if status in (AlertStatus.FIRING, AlertStatus.PENDING):
+        condition += f" and coalesce(s.{status.value}, 0) > 0"
+    wanted = {"pattern": f"%{pattern}%", "limit": page_size, "offset": (page - 1) * page_size}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            f"""
+            {_SELECT} where {condition}
+            order by (coalesce(s.firing, 0) > 0) desc, (r.last_error is not null) desc,
+              (coalesce(s.pending, 0) > 0) desc, lower(r.name), r.id
+            limit %(limit)s offset %(offset)s
+            """,
+            wanted,
+        ).fetchall()
+        total = cursor.execute(
+            f"select count(*) as total from ({_SELECT} where {condition}) as found", wanted
+        ).fetchone()
+    return [_rule(row) for row in rows], total["total"] if total else 0
+
+
+def count_firing(connection: psycopg.Connection[Any]) -> int:
+    """Rules of which at least one series fires."""
+    row = connection.execute(
+        "select count(distinct rule_id) from alert_state where status = 'firing'"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def create_rule(
+    connection: psycopg.Connection[Any], *, owner_id: UUID, fields: AlertRuleFields
+) -> AlertRule:
+    """Add a rule. Raises InvalidRequest when there are too many or a channel is unknown."""
+    with connection.transaction():
+        rules_changed(connection)
+        _check_channels(connection, fields.notification)
+        most = settings().alert_max_rules
+        row = connection.execute("select count(*) from alert_rules").fetchone()
+        if row is not None and row[0] >= most:
+            raise InvalidRequest(f"There are {row[0]} alert rules; {most} are allowed.")
+        made = connection.execute(
+            """
+            insert into alert_rules (owner_id, name, query, condition, threshold, duration,
+              eval_window, reducer, severity, enabled, no_data, keep_firing_for,
+              evaluation_delay, labels, message, runbook_url, notification)
+            values (%(owner)s, %(name)s, %(query)s, %(condition)s, %(threshold)s, %(duration)s,
+              %(eval_window)s, %(reducer)s, %(severity)s, %(enabled)s, %(no_data)s,
+              %(keep_firing_for)s, %(evaluation_delay)s, %(labels)s, %(message)s,
+              %(runbook_url)s, %(notification)s)
+            returning id
+            """,
+            {"owner": owner_id, **_columns(fields)},
+        ).fetchone()
+    assert made is not None, "an insert without a conflict clause returns its row"
+    return get_rule(connection, rule_id=made[0])
+
+
+def put_rule(
+    connection: psycopg.Connection[Any], *, rule_id: UUID, version: int, fields: AlertRuleFields
+) -> None:
+    """Write a rule over its `version`, after `rules_changed`. Raises Conflict, InvalidRequest.
+
+    Served by alert_rules_pkey.
+    """
+    _check_channels(connection, fields.notification)
+    row = connection.execute(
+        """
+        update alert_rules set name = %(name)s, query = %(query)s, condition = %(condition)s,
+          threshold = %(threshold)s, duration = %(duration)s, eval_window = %(eval_window)s,
+          reducer = %(reducer)s, severity = %(severity)s, enabled = %(enabled)s,
+          no_data = %(no_data)s, keep_firing_for = %(keep_firing_for)s,
+          evaluation_delay = %(evaluation_delay)s, labels = %(labels)s, message = %(message)s,
+          runbook_url = %(runbook_url)s,
+          notification = %(notification)s, version = version + 1, updated_at = now(),
+          last_error = null
+        where id = %(id)s and version = %(version)s
+        returning 1
+        """,
+        {"id": rule_id, "version": version, **_columns(fields)},
+    ).fetchone()
+    if row is None:
+        raise Conflict("Somebody else has changed this rule. Load it again.")
+
+
+def delete_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
+    """Remove a rule and its states, after `rules_changed`; its history stays. Raises NotFound."""
+    row = connection.execute(
+        "delete from alert_rules where id = %s returning 1", (rule_id,)
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such alert rule.")
+
+
+def stored_notification(connection: psycopg.Connection[Any], *, rule_id: UUID) -> Notification:
+    """A rule's channels with their secrets. Raises NotFound. Served by alert_rules_pkey."""
+    row = connection.execute(
+        "select notification from alert_rules where id = %s", (rule_id,)
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such alert rule.")
+    return Notification.model_validate(row[0])
+
+
+def _check_channels(connection: psycopg.Connection[Any], notification: Notification) -> None:
+    names = [channel.name for channel in notification.channels if channel.type == "saved"]
+    if not names:
+        return
+    # Served by alert_channels_name_key.
+    rows = connection.execute(
+        "select name from alert_channels where name = any(%s)", (names,)
+    ).fetchall()
+    unknown = sorted(set(names) - {row[0] for row in rows})
+    if unknown:
+        raise InvalidRequest(f'There is no channel named "{unknown[0]}". Make it first.')
+
+
+_EVENT = """
+    select id, rule_id, rule_name, severity, tags, status, value, reason, triggered_at,
+      resolved_at, resolved_value, resolved_reason
+    from alert_events
+"""
+
+
+def list_events(
+    connection: psycopg.Connection[Any],
+    *,
+    rule_id: UUID | None,
+    status: AlertStatus | None,
+    start: datetime | None,
+    end: datetime | None,
+    page: int,
+    page_size: int,
+) -> tuple[list[AlertEvent], int]:
+    """A page of alerts, newest first: of a rule, or all; those that were firing at any moment of
+    [start, end). Served by alert_events_rule and alert_events_time.
+    """
+    condition = """
+        (%(rule)s::uuid is null or rule_id = %(rule)s)
+        and (%(status)s::text is null or status = %(status)s)
+        and (%(end)s::timestamptz is null or triggered_at < %(end)s)
+        and (%(start)s::timestamptz is null or coalesce(resolved_at, 'infinity') >= %(start)s)
+    """
+    wanted: Mapping[str, Any] = {
+        "rule": rule_id,
+        "status": status,
+        "start": start,
+        "end": end,
+        "limit": page_size,
+        "offset": (page - 1) * page_size,
+    }
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows: Sequence[dict[str, Any]] = cursor.execute(
+            f"{_EVENT} where {condition} order by triggered_at desc, id"
+            " limit %(limit)s offset %(offset)s",
+            wanted,
+        ).fetchall()
+        total = cursor.execute(
+            f"select count(*) as total from alert_events where {condition}", wanted
+        ).fetchone()
+    return [AlertEvent.model_validate(row) for row in rows], total["total"] if total else 0

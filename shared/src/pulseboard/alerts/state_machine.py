@@ -1,0 +1,275 @@
+"""The state machine of an alert. Pure: the live evaluator and the backtest run this function.
+
+    inactive ──breach──▶ pending ──held for `duration`──▶ firing ──cleared──▶ resolved
+        ▲                   │                               ▲  │                  │
+        └────not breached───┘                               └──┴─keep_firing_for  └─breach─▶ pending
+
+Times are seconds since 1970, lengths are seconds. A value that is missing, or is not a number,
+is no data: what that means is the rule's no-data policy. With `keep_state` nothing changes while
+data is away, however long, until `forget_after`. The meaning of `duration` and `keep_firing_for`
+is that of Prometheus' `for` and `keep_firing_for`
+(https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/), apart from a gap in
+the data, which does not start `duration` anew.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from pulseboard.contracts.alerts import (
+    AlertCondition,
+    AlertRuleFields,
+    AlertSeverity,
+    AlertStatus,
+    NoDataPolicy,
+    Reducer,
+)
+from pulseboard.contracts.base import format_interval, interval_seconds
+
+TICK = 10
+"""Seconds between two evaluations. Tick n is the moment n × 10 s after 1970 began."""
+
+MIN_WINDOW = 60.0
+"""Seconds: the shortest window a rule gets that names none."""
+
+_COMPARE: dict[AlertCondition, Callable[[float, float], bool]] = {
+    AlertCondition.GT: operator.gt,
+    AlertCondition.GTE: operator.ge,
+    AlertCondition.LT: operator.lt,
+    AlertCondition.LTE: operator.le,
+    AlertCondition.EQ: operator.eq,
+    AlertCondition.NE: operator.ne,
+}
+SYMBOLS: Mapping[AlertCondition, str] = {
+    AlertCondition.GT: ">",
+    AlertCondition.GTE: "≥",
+    AlertCondition.LT: "<",
+    AlertCondition.LTE: "≤",
+    AlertCondition.EQ: "=",
+    AlertCondition.NE: "≠",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a rule says about when it fires."""
+
+    condition: AlertCondition
+    threshold: float
+    duration: float = 0.0
+    window: float = MIN_WINDOW
+    keep_firing_for: float = 0.0
+    no_data: NoDataPolicy = NoDataPolicy.KEEP_STATE
+    forget_after: float = 86_400.0
+
+    def breached_by(self, value: float) -> bool:
+        """Whether the condition is met."""
+        return _COMPARE[self.condition](value, self.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Where one series of a rule stands, since `since`.
+
+    `first_triggered` is when the condition was first met, `clear_since` when a firing one first
+    did not meet it any more, `no_data_since` the first tick without data. `value` and `reason`
+    belong to the last change of status.
+    """
+
+    status: AlertStatus = AlertStatus.INACTIVE
+    since: float = float("-inf")
+    value: float | None = None
+    reason: str = ""
+    first_triggered: float | None = None
+    clear_since: float | None = None
+    no_data_since: float | None = None
+
+    def due(self, limits: Limits, at: float) -> float:
+        """The next moment after `at` at which this can change though the input stays the same."""
+        moments = []
+        if self.status is AlertStatus.PENDING and self.first_triggered is not None:
+            moments.append(self.first_triggered + limits.duration)
+        if self.clear_since is not None:
+            moments.append(self.clear_since + limits.keep_firing_for)
+        if self.no_data_since is not None:
+            moments.append(self.no_data_since + limits.forget_after)
+        return min((moment for moment in moments if moment > at), default=float("inf"))
+
+    def worth_keeping(self, limits: Limits, at: float) -> bool:
+        """Whether a later tick would do otherwise without it.
+
+        An inactive one matters only where its silence would be an alert, and not for ever.
+        """
+        if self.status is AlertStatus.INACTIVE and limits.no_data is not NoDataPolicy.ALERT:
+            return False
+        busy = self.status in (AlertStatus.PENDING, AlertStatus.FIRING)
+        return busy or self.no_data_since is None or at - self.no_data_since < limits.forget_after
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A rule as the evaluator needs it. `channels` are as stored, secrets and all."""
+
+    id: UUID
+    name: str
+    query: str
+    limits: Limits
+    reducer: Reducer = Reducer.LAST
+    severity: AlertSeverity = AlertSeverity.WARNING
+    delay: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
+    runbook_url: str = ""
+    channels: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    group_wait: float = 0.0
+    group_interval: float = 0.0
+    repeat: float = 4 * 3600.0
+    last_error: str | None = None
+    version: int = 1
+
+
+NEW = Instance()
+
+_INACTIVE, _PENDING = AlertStatus.INACTIVE, AlertStatus.PENDING
+_FIRING, _RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
+
+
+def limits_of(rule: AlertRuleFields, *, forget_after: float) -> Limits:
+    """The machine's part of a rule."""
+    duration = interval_seconds(rule.duration)
+    return Limits(
+        condition=rule.condition,
+        threshold=rule.threshold,
+        duration=duration,
+        window=window_of(duration, interval_seconds(rule.window) if rule.window else None),
+        keep_firing_for=interval_seconds(rule.keep_firing_for),
+        no_data=rule.no_data,
+        forget_after=forget_after,
+    )
+
+
+def window_of(duration: float, window: float | None) -> float:
+    """Seconds that a rule looks back: what it says, or the larger of `duration` and a minute."""
+    return window if window is not None else max(duration, MIN_WINDOW)
+
+
+def tick_at(moment: float) -> int:
+    """The number of the newest tick at a moment (seconds since 1970)."""
+    return int(moment // TICK)
+
+
+def step(
+    limits: Limits,
+    before: Instance,
+    value: float | None,
+    at: float,
+    *,
+    judge_missing: bool = True,
+) -> Instance:
+    """The state after the tick at `at`; `before` itself when nothing changed.
+
+    A tick that was seen already, or is older than the last change, changes nothing. Without
+    `judge_missing` data that is away means nothing: we were away ourselves and can't tell.
+    """
+    if at <= before.since:
+        return before
+    if value is None or value != value:
+        return _missing(limits, before, at, judge_missing)
+    breached = _COMPARE[limits.condition](value, limits.threshold)
+    if before.status is _INACTIVE and not breached and before.no_data_since is None:
+        return before
+    if before.no_data_since is not None:
+        before = replace(before, no_data_since=None)
+    if breached:
+        return _breached(limits, before, value, at, _crossed)
+    return _cleared(limits, before, value, at, _receded)
+
+
+def _missing(limits: Limits, before: Instance, at: float, judge: bool) -> Instance:
+    if before.no_data_since is None:
+        before = replace(before, no_data_since=at)
+    since = before.no_data_since
+    if since is not None and at - since >= limits.forget_after:
+        if before.status in (_INACTIVE, _RESOLVED):
+            return before
+        return Instance(
+            status=_RESOLVED if before.status is _FIRING else _INACTIVE,
+            since=at,
+            reason=f"no data for {format_interval(limits.forget_after)}: forgotten",
+            no_data_since=since,
+        )
+    if not judge or limits.no_data is NoDataPolicy.KEEP_STATE:
+        return before
+    if limits.no_data is NoDataPolicy.ALERT:
+        return _breached(limits, before, None, at, _absent)
+    return _cleared(limits, before, None, at, _absent)
+
+
+def appear(before: Instance, at: float) -> Instance:
+    """The state of a rule's stand-in for "no series at all", once there is a series."""
+    if before.status not in (_PENDING, _FIRING) or at <= before.since:
+        return before
+    return Instance(
+        status=_RESOLVED if before.status is _FIRING else _INACTIVE,
+        since=at,
+        reason="data arrived",
+    )
+
+
+_Reason = Callable[[Limits, float | None], str]
+
+
+def _breached(
+    limits: Limits, before: Instance, value: float | None, at: float, reason: _Reason
+) -> Instance:
+    if before.status is _FIRING:
+        return before if before.clear_since is None else replace(before, clear_since=None)
+    first = before.first_triggered if before.status is _PENDING else at
+    assert first is not None, "what is pending knows since when"
+    held = at - first >= limits.duration
+    if before.status is _PENDING and not held:
+        return before
+    text = reason(limits, value)
+    if held and limits.duration:
+        text += f" for {format_interval(limits.duration)}"
+    return Instance(
+        status=_FIRING if held else _PENDING,
+        since=at,
+        value=value,
+        reason=text,
+        first_triggered=first,
+        no_data_since=before.no_data_since,
+    )
+
+
+def _cleared(
+    limits: Limits, before: Instance, value: float | None, at: float, reason: _Reason
+) -> Instance:
+    if before.status in (_INACTIVE, _RESOLVED):
+        return before
+    if before.status is _FIRING and limits.keep_firing_for:
+        if before.clear_since is None:
+            return replace(before, clear_since=at)
+        if at - before.clear_since < limits.keep_firing_for:
+            return before
+    return Instance(
+        status=_RESOLVED if before.status is _FIRING else _INACTIVE,
+        since=at,
+        value=value,
+        reason=reason(limits, value),
+        no_data_since=before.no_data_since,
+    )
+
+
+def _crossed(limits: Limits, value: float | None) -> str:
+    return f"{value:.6g} {SYMBOLS[limits.condition]} {limits.threshold:.6g}"
+
+
+def _receded(limits: Limits, value: float | None) -> str:
+    return f"{value:.6g} is not {SYMBOLS[limits.condition]} {limits.threshold:.6g}"
+
+
+def _absent(limits: Limits, value: float | None) -> str:
+    return f"no data in the last {format_interval(limits.window)}"

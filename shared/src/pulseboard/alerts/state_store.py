@@ -1,0 +1,388 @@
+"""What the evaluator keeps: the tick that was done, rules, the state of their series, events.
+
+`alert_ticks` has one row. Its lock is the guard of a tick: who finds the tick done, or the rules
+changed since they were read, writes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pydantic_core import to_json
+
+from pulseboard.alerts.changes import Changes, Live, Started, StateChange
+from pulseboard.alerts.state_machine import Instance, Limits, LiveRule, window_of
+from pulseboard.contracts.alerts import (
+    AlertCondition,
+    AlertSeverity,
+    AlertStatus,
+    NoDataPolicy,
+    Reducer,
+)
+from pulseboard.contracts.base import interval_seconds
+from pulseboard.core.settings import settings
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last tick, who ran it, since when there was no gap (seconds), the rules' stamp."""
+
+    tick: int
+    runner: UUID | None
+    steady_since: float
+    rules_stamp: UUID
+
+
+def head(connection: psycopg.Connection[Any]) -> Head | None:
+    """The row of `alert_ticks`; None before the first tick."""
+    row = connection.execute(
+        "select tick, runner, extract(epoch from steady_since)::float8, rules_stamp"
+        " from alert_ticks"
+    ).fetchone()
+    return None if row is None else Head(*row)
+
+
+def rules_changed(connection: psycopg.Connection[Any]) -> None:
+    """Lock out ticks until the transaction ends, and have the next one read the rules again.
+
+    The first statement of every transaction that changes rules: ticks lock in the same order.
+    """
+    connection.execute(
+        """
+        insert into alert_ticks (single) values (true)
+        on conflict (single) do update set rules_stamp = gen_random_uuid()
+        """
+    )
+
+
+def begin_tick(
+    connection: psycopg.Connection[Any],
+    *,
+    tick: int,
+    runner: UUID,
+    steady_since: float,
+    rules_stamp: UUID | None,
+) -> bool:
+    """Take a tick, within the transaction that writes it.
+
+    False when somebody else did it, or rules have changed since `rules_stamp` was read: then
+    nothing may be written.
+    """
+    row = connection.execute(
+        """
+        insert into alert_ticks as t (single, tick, runner, steady_since)
+        values (true, %(tick)s, %(runner)s, to_timestamp(%(steady)s))
+        on conflict (single) do update
+        set tick = excluded.tick, runner = excluded.runner, steady_since = excluded.steady_since
+        where t.tick < excluded.tick and t.rules_stamp is not distinct from %(stamp)s
+        returning 1
+        """,
+        {"tick": tick, "runner": runner, "steady": steady_since, "stamp": rules_stamp},
+    ).fetchone()
+    return row is not None
+
+
+_RULE = """
+    select id, name, query, condition, threshold,
+      extract(epoch from duration)::float8, extract(epoch from eval_window)::float8,
+      reducer, severity, no_data, extract(epoch from keep_firing_for)::float8,
+      extract(epoch from evaluation_delay)::float8, labels, message, notification, last_error,
+      version, runbook_url
+    from alert_rules
+"""
+
+
+def load_rules(
+    connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
+) -> list[LiveRule]:
+    """Enabled rules: all of them by a scan, or these, served by alert_rules_pkey."""
+    rows = connection.execute(
+        f"{_RULE} where enabled and (%(all)s or id = any(%(ids)s::uuid[]))",
+        {"all": rule_ids is None, "ids": list(rule_ids or ())},
+    ).fetchall()
+    return [_live_rule(row) for row in rows]
+
+
+def rule_versions(connection: psycopg.Connection[Any]) -> dict[UUID, int]:
+    """The version of each enabled rule. A scan."""
+    return dict(connection.execute("select id, version from alert_rules where enabled").fetchall())
+
+
+def load_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> LiveRule | None:
+    """One rule, enabled or not, as the evaluator sees it. Served by alert_rules_pkey."""
+    row = connection.execute(f"{_RULE} where id = %s", (rule_id,)).fetchone()
+    return None if row is None else _live_rule(row)
+
+
+def load_told(
+    connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
+) -> dict[UUID, float]:
+    """When the channels of rules were last told, seconds since 1970: of these rules, or of all.
+
+    Served by alert_groups_pkey.
+    """
+    rows = connection.execute(
+        """
+        select rule_id, extract(epoch from told_at)::float8 from alert_groups
+        where %(all)s or rule_id = any(%(ids)s::uuid[])
+        """,
+        {"all": rule_ids is None, "ids": list(rule_ids or ())},
+    ).fetchall()
+    return dict(rows)
+
+
+def forget_told(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
+    """Let what fires next be told as if nothing had been. Served by alert_groups_pkey."""
+    connection.execute("delete from alert_groups where rule_id = %s", (rule_id,))
+
+
+def _live_rule(row: Sequence[Any]) -> LiveRule:
+    notification = row[14]
+    configured = settings()
+    return LiveRule(
+        id=row[0],
+        name=row[1],
+        query=row[2],
+        limits=Limits(
+            condition=AlertCondition(row[3]),
+            threshold=row[4],
+            duration=row[5],
+            window=window_of(row[5], row[6]),
+            keep_firing_for=row[10],
+            no_data=NoDataPolicy(row[9]),
+            forget_after=float(configured.alert_forget_after),
+        ),
+        reducer=Reducer(row[7]),
+        severity=AlertSeverity(row[8]),
+        delay=row[11],
+        labels=row[12],
+        message=row[13],
+        channels=tuple(notification.get("channels", ())),
+        group_wait=_seconds(notification.get("group_wait"), configured.alert_group_wait),
+        group_interval=_seconds(
+            notification.get("group_interval"), configured.alert_group_interval
+        ),
+        repeat=interval_seconds(notification.get("repeat_interval", "4h")),
+        last_error=row[15],
+        version=row[16],
+        runbook_url=row[17],
+    )
+
+
+def _seconds(given: str | None, otherwise: int) -> float:
+    return float(otherwise) if given is None else interval_seconds(given)
+
+
+_STATE_COLUMNS = """
+    series, tags, status, value, reason, extract(epoch from since)::float8,
+    extract(epoch from first_triggered)::float8, extract(epoch from clear_since)::float8,
+    extract(epoch from no_data_since)::float8, event_id, extract(epoch from notified_at)::float8,
+    extract(epoch from fired_at)::float8
+"""
+
+
+def load_states(
+    connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
+) -> dict[UUID, dict[str, Live]]:
+    """Kept states by rule and series: of these rules, or of all. Served by alert_state_pkey."""
+    rows = connection.execute(
+        f"""
+        select rule_id, {_STATE_COLUMNS} from alert_state
+        where %(all)s or rule_id = any(%(ids)s::uuid[])
+        """,
+        {"all": rule_ids is None, "ids": list(rule_ids or ())},
+    ).fetchall()
+    states: dict[UUID, dict[str, Live]] = {}
+    for row in rows:
+        states.setdefault(row[0], {})[row[1]] = Live(
+            tags=row[2],
+            instance=Instance(
+                status=AlertStatus(row[3]),
+                value=row[4],
+                reason=row[5],
+                since=row[6] if row[6] is not None else float("-inf"),
+                first_triggered=row[7],
+                clear_since=row[8],
+                no_data_since=row[9],
+            ),
+            event_id=row[10],
+            notified_at=row[11],
+            fired_at=row[12],
+        )
+    return states
+
+
+def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -> None:
+    """Write changes, a handful of statements however many they are. In a transaction."""
+    kept = [change for change in changes.states if change.live is not None]
+    gone = [change for change in changes.states if change.live is None]
+    if kept:
+        _put_states(connection, kept, tick)
+    if gone:
+        # Served by alert_state_pkey.
+        connection.execute(
+            """
+            delete from alert_state s using unnest(%s::uuid[], %s::text[]) as w (rule_id, series)
+            where s.rule_id = w.rule_id and s.series = w.series
+            """,
+            ([change.rule_id for change in gone], [change.series for change in gone]),
+        )
+    if changes.started:
+        _put_started(connection, changes.started)
+    if changes.ended:
+        # Served by alert_events_pkey.
+        connection.execute(
+            """
+            update alert_events e
+            set status = 'resolved', resolved_at = to_timestamp(w.at),
+              resolved_value = w.value, resolved_reason = w.reason
+            from unnest(%s::uuid[], %s::float8[], %s::float8[], %s::text[])
+              as w (id, at, value, reason)
+            where e.id = w.id and e.status = 'firing'
+            """,
+            (
+                [ended.event_id for ended in changes.ended],
+                [ended.instance.since for ended in changes.ended],
+                [ended.instance.value for ended in changes.ended],
+                [ended.instance.reason for ended in changes.ended],
+            ),
+        )
+    if changes.queued:
+        # Conflicts are found by alert_outbox_idempotency_key_key.
+        connection.execute(
+            """
+            insert into alert_outbox (rule_id, idempotency_key, group_key, channel, payload)
+            select w.rule_id, w.key, w.group_key, w.channel::jsonb, w.payload::jsonb
+            from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[])
+              as w (rule_id, key, group_key, channel, payload)
+            on conflict (idempotency_key) do nothing
+            """,
+            (
+                [queued.rule_id for queued in changes.queued],
+                [queued.key for queued in changes.queued],
+                [queued.group for queued in changes.queued],
+                [to_json(queued.channel).decode() for queued in changes.queued],
+                [to_json(queued.payload).decode() for queued in changes.queued],
+            ),
+        )
+    if changes.told:
+        # Conflicts are found by alert_groups_pkey.
+        connection.execute(
+            """
+            insert into alert_groups (rule_id, told_at)
+            select w.rule_id, to_timestamp(w.at) from unnest(%s::uuid[], %s::float8[])
+              as w (rule_id, at)
+            on conflict (rule_id) do update set told_at = excluded.told_at
+            """,
+            (list(changes.told), list(changes.told.values())),
+        )
+    if changes.errors:
+        # Served by alert_rules_pkey.
+        connection.execute(
+            """
+            update alert_rules r set last_error = w.error, last_evaluated_at = to_timestamp(%s)
+            from unnest(%s::uuid[], %s::text[]) as w (id, error) where r.id = w.id
+            """,
+            (
+                tick * 10.0,
+                [rule_id for rule_id, _ in changes.errors],
+                [error for _, error in changes.errors],
+            ),
+        )
+
+
+def _put_states(
+    connection: psycopg.Connection[Any], changes: Sequence[StateChange], tick: int
+) -> None:
+    pairs = [(change, change.live) for change in changes if change.live is not None]
+    finite = float("-inf")
+    # Conflicts are found by alert_state_pkey. A rule that is gone takes no state.
+    connection.execute(
+        """
+        insert into alert_state (rule_id, series, tags, status, value, reason, since,
+          first_triggered, clear_since, no_data_since, event_id, notified_at, fired_at, tick)
+        select w.rule_id, w.series, w.tags::jsonb, w.status, w.value, w.reason,
+          to_timestamp(w.since), to_timestamp(w.first_triggered), to_timestamp(w.clear_since),
+          to_timestamp(w.no_data_since), w.event_id, to_timestamp(w.notified_at),
+          to_timestamp(w.fired_at), %s
+        from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::text[],
+          %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::uuid[], %s::float8[],
+          %s::float8[])
+          as w (rule_id, series, tags, status, value, reason, since, first_triggered,
+            clear_since, no_data_since, event_id, notified_at, fired_at)
+        on conflict (rule_id, series) do update set
+          status = excluded.status, value = excluded.value, reason = excluded.reason,
+          since = excluded.since, first_triggered = excluded.first_triggered,
+          clear_since = excluded.clear_since, no_data_since = excluded.no_data_since,
+          event_id = excluded.event_id, notified_at = excluded.notified_at,
+          fired_at = excluded.fired_at, tick = excluded.tick
+        """,
+        (
+            tick,
+            [change.rule_id for change, _ in pairs],
+            [change.series for change, _ in pairs],
+            [to_json(live.tags).decode() for _, live in pairs],
+            [live.instance.status.value for _, live in pairs],
+            [live.instance.value for _, live in pairs],
+            [live.instance.reason for _, live in pairs],
+            [live.instance.since if live.instance.since != finite else 0.0 for _, live in pairs],
+            [live.instance.first_triggered for _, live in pairs],
+            [live.instance.clear_since for _, live in pairs],
+            [live.instance.no_data_since for _, live in pairs],
+            [live.event_id for _, live in pairs],
+            [live.notified_at for _, live in pairs],
+            [live.fired_at for _, live in pairs],
+        ),
+    )
+
+
+def _put_started(connection: psycopg.Connection[Any], started: Sequence[Started]) -> None:
+    # Conflicts are found by alert_events_pkey: ids follow from rule, series and tick.
+    connection.execute(
+        """
+        insert into alert_events
+          (id, rule_id, rule_name, severity, series, tags, status, value, reason, triggered_at)
+        select w.id, w.rule_id, w.rule_name, w.severity, w.series, w.tags::jsonb, 'firing',
+          w.value, w.reason, to_timestamp(w.at)
+        from unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],
+          %s::float8[], %s::text[], %s::float8[])
+          as w (id, rule_id, rule_name, severity, series, tags, value, reason, at)
+        on conflict (id) do nothing
+        """,
+        (
+            [one.id for one in started],
+            [one.rule.id for one in started],
+            [one.rule.name for one in started],
+            [one.rule.severity.value for one in started],
+            [one.series for one in started],
+            [to_json(one.live.tags).decode() for one in started],
+            [one.live.instance.value for one in started],
+            [one.live.instance.reason for one in started],
+            [one.live.instance.since for one in started],
+        ),
+    )
+
+
+def prune(connection: psycopg.Connection[Any]) -> None:
+    """Remove what is old: sent notifications, dead letters, resolved alerts, past silences.
+
+    Served by alert_outbox_sent, alert_outbox_dead, alert_events_time and alert_silences_end.
+    """
+    outbox = timedelta(seconds=settings().alert_outbox_retention)
+    history = timedelta(seconds=settings().alert_history_retention)
+    connection.execute("delete from alert_outbox where sent_at < now() - %s", (outbox,))
+    connection.execute("delete from alert_outbox where dead_at < now() - 4 * %s", (outbox,))
+    connection.execute(
+        "delete from alert_events where triggered_at < now() - %s and status = 'resolved'",
+        (history,),
+    )
+    connection.execute("delete from alert_silences where ends_at < now() - %s", (history,))
+
+
+def as_jsonb(value: Any) -> Jsonb:
+    """A value for a jsonb column."""
+    return Jsonb(value, dumps=to_json)

@@ -1,0 +1,240 @@
+"""Who may call a route: every route takes one of these aliases as its first parameter.
+
+    Anyone      no check; health, sign-in
+    SignedIn    a person, by session cookie
+    Admin       a person who is an admin, by session cookie
+    Member      a person who is an editor or admin, by session cookie
+    Reader      any person, or a key with scope `read`
+    Writer      an editor or admin, or a key with scope `write`
+    Ingester    an editor or admin, or a key with scope `ingest`
+    Pusher      a key with scope `ingest`, shown in any way that agents of other makes show keys
+    Asker       the same, in the address too: of an agent that asks whether its key is good
+
+A session is tied to a browser, so unsafe methods by session are refused from foreign origins.
+"""
+
+from base64 import b64decode
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Request, Security
+from fastapi.security import SecurityScopes
+from starlette.concurrency import run_in_threadpool
+
+from pulseboard.auth import api_key_cache, api_keys, sessions
+from pulseboard.contracts.vocabulary import Role, Scope
+from pulseboard.core.exceptions import Forbidden, InvalidRequest, Unauthorized, Unavailable
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+
+SESSION_COOKIE = "pulseboard_session"
+_RANKS = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2}
+_SCOPES: dict[Role, frozenset[Scope]] = {
+    Role.VIEWER: frozenset({Scope.READ}),
+    Role.EDITOR: frozenset(Scope),
+    Role.ADMIN: frozenset(Scope),
+}
+_SECRET_PARAMETERS = frozenset({"u", "p", "token", "api_key", "application_key"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: a person by session, or a key on behalf of its owner."""
+
+    user_id: UUID
+    role: Role
+    email: str
+    key_id: UUID | None = None
+    scopes: frozenset[Scope] = frozenset()
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this is an admin in person; a key never is."""
+        return self.key_id is None and self.role is Role.ADMIN
+
+    @property
+    def can_write(self) -> bool:
+        """Whether this caller may change dashboards and rules of their own."""
+        if self.key_id is not None:
+            return Scope.WRITE in self.scopes
+        return _RANKS[self.role] >= _RANKS[Role.EDITOR]
+
+
+async def require(request: Request, needed: SecurityScopes) -> Principal:
+    """The caller, when they have what the route's alias names (`role:…`, `key:…`).
+
+    Raises Unauthorized without a valid session or key, Forbidden when it does not suffice.
+    """
+    secret = bearer(request)
+    if secret is not None:
+        return await _by_key(secret, needed)
+    roles = [Role(name[5:]) for name in needed.scopes if name.startswith("role:")]
+    return await run_in_threadpool(_by_session, request, roles)
+
+
+async def require_agent(request: Request, needed: SecurityScopes) -> Principal:
+    """The agent that pushes, by its key: see `shown_key`.
+
+    Raises Unauthorized without a valid key, Forbidden when it lacks the scope.
+    """
+    return await _by_shown(shown_key(request), needed)
+
+
+async def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
+    """The agent that asks whether its key is good; Datadog's can show it in the address alone.
+
+    Nobody may log that address: docs/adr/0063-key-in-an-address.md. Raises as `require_agent`.
+    """
+    in_address = request.query_params.get("api_key", "").strip()
+    return await _by_shown(shown_key(request) or in_address or None, needed)
+
+
+async def _by_shown(secret: str | None, needed: SecurityScopes) -> Principal:
+    if secret is None:
+        raise Unauthorized(
+            "Send an API key with the scope ingest: as Authorization: Bearer, Token or Basic (the "
+            "key as password), or as DD-API-KEY."
+        )
+    return await _by_key(secret, needed)
+
+
+def refuse_keys_in_url(request: Request) -> None:
+    """Raises InvalidRequest for a key among the query parameters: addresses end up in logs."""
+    if found := _SECRET_PARAMETERS.intersection(request.query_params):
+        raise InvalidRequest(
+            f"There is a secret in the address, in `{min(found)}`, where logs would keep it: send "
+            "the API key in a header (Authorization: Bearer, Token or Basic, or DD-API-KEY) and "
+            "replace this one."
+        )
+
+
+def shown_key(request: Request) -> str | None:
+    """The API key of a request by a foreign agent, or None. Never from the URL.
+
+    Prometheus sends Bearer or Basic, InfluxDB's clients `Token`, Datadog's `DD-API-KEY`.
+    """
+    if key := request.headers.get("dd-api-key"):
+        return key.strip()
+    scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() in {"bearer", "token"}:
+        # InfluxDB 1 clients send user:password as the token of a compatible server.
+        return secret.strip().rpartition(":")[2] or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = b64decode(secret.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    return pair.partition(":")[2].strip() or None
+
+
+def bearer(request: Request) -> str | None:
+    """The bearer secret of a request, or None. Never from the URL."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    return secret.strip()
+
+
+async def _by_key(secret: str, needed: SecurityScopes) -> Principal:
+    key_scopes = [Scope(name[4:]) for name in needed.scopes if name.startswith("key:")]
+    # What is remembered is found sooner than a thread that may wait for the database.
+    found = api_key_cache.fresh(secret) or await run_in_threadpool(
+        _find_key, secret, pushes=Scope.INGEST in key_scopes
+    )
+    if found is None:
+        raise Unauthorized("This API key is unknown, revoked, or its owner is disabled.")
+    if not key_scopes:
+        raise Forbidden("API keys can't be used here: sign in.")
+    # A key can do no more than its owner: it must not outlive a demotion.
+    scopes = _SCOPES[found.owner_role].intersection(found.scopes)
+    if not scopes.intersection(key_scopes):
+        raise Forbidden(f'This API key, or its owner, lacks the scope "{key_scopes[0]}".')
+    return Principal(
+        user_id=found.owner_id,
+        role=found.owner_role,
+        email=found.owner_email,
+        key_id=found.id,
+        scopes=scopes,
+    )
+
+
+def _find_key(secret: str, *, pushes: bool) -> api_keys.KnownKey | None:
+    """The key as the database knows it; for who pushes, as it was remembered while the database is
+    away, since its samples are spilled.
+    """
+    spilled = pushes and settings().spills
+    try:
+        with database.hurried() if spilled else database.connection() as connection:
+            found = api_keys.find_by_secret(connection, secret=secret)
+    except Unavailable:
+        remembered = api_key_cache.recall(secret) if spilled else None
+        if remembered is None:
+            raise
+        return remembered
+    if found is None:
+        api_key_cache.drop(secret)
+    else:
+        api_key_cache.remember(secret, found)
+    return found
+
+
+def _by_session(request: Request, roles: list[Role]) -> Principal:
+    token = request.cookies.get(SESSION_COOKIE)
+    session = sessions.find(token=token) if token else None
+    if session is None:
+        raise Unauthorized("Sign in first, or send an API key as a bearer token.")
+    if request.method not in _SAFE_METHODS:
+        check_origin(request)
+    if roles and _RANKS[session.role] < min(_RANKS[role] for role in roles):
+        raise Forbidden(f"This needs the role {roles[0]}.")
+    return Principal(user_id=session.user_id, role=session.role, email=session.email)
+
+
+def check_origin(request: Request) -> None:
+    """Refuse a browser's request that another site made (cross-site request forgery).
+
+    Browsers send `Origin` with every unsafe request; without one it is no browser.
+    Raises Forbidden.
+    """
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise Forbidden("This request came from another site.")
+    origin = request.headers.get("origin")
+    if origin is None:
+        return
+    public = settings().public_url
+    # CloudFront asks for the API by the API's own name and gives the browser's beside it. Another
+    # site's page can send that header only after a preflight, which nothing answers.
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
+    allowed = urlsplit(public).netloc if public else host
+    if urlsplit(origin).netloc != allowed:
+        raise Forbidden("This request came from another site.")
+
+
+def client_address(request: Request) -> str:
+    """The caller's address as API Gateway saw it, or the peer's.
+
+    Behind CloudFront these are the edge's: its own header is believed when the request shows the
+    secret that CloudFront and this function share, and no other header ever is.
+    """
+    shared, viewer = settings().edge_secret, request.headers.get("x-pulseboard-viewer")
+    shown = request.headers.get("x-pulseboard-edge", "")
+    if shared and viewer and compare_digest(shown.encode(), shared.get_secret_value().encode()):
+        return viewer
+    context = request.scope.get("aws.event", {}).get("requestContext", {})
+    seen = context.get("http", {}).get("sourceIp") or context.get("identity", {}).get("sourceIp")
+    return str(seen or (request.client.host if request.client else "unknown"))
+
+
+SignedIn = Annotated[Principal, Security(require, scopes=["role:viewer"])]
+Member = Annotated[Principal, Security(require, scopes=["role:editor"])]
+Admin = Annotated[Principal, Security(require, scopes=["role:admin"])]
+Reader = Annotated[Principal, Security(require, scopes=["role:viewer", "key:read"])]
+Writer = Annotated[Principal, Security(require, scopes=["role:editor", "key:write"])]
+Ingester = Annotated[Principal, Security(require, scopes=["role:editor", "key:ingest"])]
+Pusher = Annotated[Principal, Security(require_agent, scopes=["key:ingest"])]
+Asker = Annotated[Principal, Security(require_asking_agent, scopes=["key:ingest"])]

@@ -1,0 +1,82 @@
+"""Sessions: server-side in Redis, known to the browser by a random token only.
+
+`session:{sha256 of the token}` holds who it is and the generation of that person's sessions;
+`session-generation:{user}` counts up when all of a person's sessions must end (another password,
+another role, disabled). Each command touches one key: a cluster allows no more.
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from pulseboard.contracts.vocabulary import Role
+from pulseboard.core.settings import settings
+from pulseboard.db.cache import client
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is signed in."""
+
+    user_id: UUID
+    role: Role
+    email: str
+
+
+def _key(token: str) -> str:
+    return "session:" + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _generation_key(user_id: UUID) -> str:
+    return f"session-generation:{user_id}"
+
+
+def generation(user_id: UUID) -> int:
+    """The generation of a person's sessions; read it before looking at what signs them in."""
+    return int(client().get(_generation_key(user_id)) or 0)
+
+
+def create(session: Session, *, generation: int) -> str:
+    """Start a session and return its token, 256 random bits.
+
+    A `generation` from before the credentials were checked makes a session that a change of the
+    person in between has ended already.
+    """
+    token = secrets.token_urlsafe(32)
+    document = {
+        "user_id": str(session.user_id),
+        "role": str(session.role),
+        "email": session.email,
+        "generation": generation,
+    }
+    client().set(_key(token), json.dumps(document), ex=settings().session_lifetime)
+    return token
+
+
+def find(*, token: str) -> Session | None:
+    """The session of a token, its life prolonged; None when unknown or over."""
+    found = client().getex(_key(token), ex=settings().session_lifetime)
+    if found is None:
+        return None
+    document = json.loads(found)
+    user_id = UUID(document["user_id"])
+    if document["generation"] != generation(user_id):
+        end(token=token)
+        return None
+    return Session(user_id=user_id, role=Role(document["role"]), email=document["email"])
+
+
+def end(*, token: str) -> None:
+    """End one session; an unknown one is no error."""
+    client().delete(_key(token))
+
+
+def end_all(*, user_id: UUID) -> None:
+    """End every session of a person.
+
+    The counter outlives every session that was made under it.
+    """
+    client().incr(_generation_key(user_id))
+    client().expire(_generation_key(user_id), settings().session_lifetime * 2)

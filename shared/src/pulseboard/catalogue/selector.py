@@ -1,0 +1,167 @@
+"""Reads a query text: a metric name, optionally with tag matchers.
+
+    cpu_usage            system.load.1            cpu{host="a", env!="dev"}
+    {"system.cpu", host=~"web-.*"}
+
+Operators and their meaning are those of Prometheus selectors
+(https://prometheus.io/docs/prometheus/latest/querying/basics/): a missing tag equals the empty
+text, and regular expressions match the whole value.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.core.exceptions import InvalidRequest
+
+Operator = Literal["=", "!=", "=~", "!~"]
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:.]*")
+_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+_OPERATOR = re.compile(r"=~|!~|!=|=")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'')
+_SPACE = re.compile(r"\s*")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+_PLAIN = re.compile(r"(?:\\[^a-zA-Z0-9]|[^\\^$.*+?()[\]{}])+")
+"""Of a pattern: text that stands for itself, and the bars between alternatives."""
+_MOST_OPERATORS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A condition on one tag."""
+
+    key: str
+    operator: Operator
+    value: str
+
+    def accepts(self, tags: dict[str, str]) -> bool:
+        """Whether a series with these tags is meant."""
+        actual = tags.get(self.key, "")
+        if self.operator in ("=", "!="):
+            return (actual == self.value) == (self.operator == "=")
+        return bool(re.fullmatch(self.value, actual)) == (self.operator == "=~")
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A metric, and conditions on its series' tags."""
+
+    name: str
+    matchers: tuple[Matcher, ...] = ()
+
+    def normalised(self) -> str:
+        """The same text for the same meaning, whatever its spaces and order."""
+        inside = ",".join(sorted(f"{m.key}{m.operator}{_quote(m.value)}" for m in self.matchers))
+        return f"{self.name}{{{inside}}}"
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def parse(text: str) -> Selector:
+    """Read a query text. Raises InvalidRequest with the position of what is wrong."""
+    return _Reader(text).selector()
+
+
+def check_pattern(pattern: str) -> str | None:
+    """What is wrong with a regular expression of a matcher, or None."""
+    # However many hosts somebody chose: an alternation of plain texts costs next to nothing.
+    shape = _PLAIN.sub("x", pattern)
+    if len(shape.replace("x", "")) > _MOST_OPERATORS:
+        return f"the pattern has more than {_MOST_OPERATORS} operators; texts and | don't count"
+    # Nested repetition can take exponential time in a backtracking matcher.
+    if re.search(r"[*+}]\)?[*+{]|\([^)]*[*+][^)]*\)[*+{]", shape):
+        return "the pattern repeats a repetition; write it without (…*)*"
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"the pattern is not valid: {error.msg}"
+    return None
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def selector(self) -> Selector:
+        self._take(_SPACE)
+        name = self._take(_NAME)
+        matchers: list[Matcher] = []
+        self._take(_SPACE)
+        if self.text.startswith("{", self.at):
+            self.at += 1
+            name, matchers = self._inside(name)
+        self._take(_SPACE)
+        if self.at < len(self.text):
+            raise self._refuse(
+                "nothing can follow here",
+                'a query is a metric name, optionally with tags: cpu_usage{host="web-1"}',
+            )
+        if not name:
+            raise self._refuse("a metric name is missing", 'such as cpu_usage or {"system.cpu"}')
+        return Selector(name=name, matchers=tuple(matchers))
+
+    def _inside(self, name: str | None) -> tuple[str | None, list[Matcher]]:
+        matchers: list[Matcher] = []
+        while True:
+            self._take(_SPACE)
+            if self.text.startswith("}", self.at):
+                self.at += 1
+                return name, matchers
+            if self.text[self.at : self.at + 1] in ('"', "'"):
+                if name:
+                    raise self._refuse("the metric has a name already", "leave out the second")
+                name = self._quoted()
+            else:
+                matchers.append(self._matcher())
+            self._take(_SPACE)
+            if self.text.startswith(",", self.at):
+                self.at += 1
+            elif not self.text.startswith("}", self.at):
+                raise self._refuse("a comma or } is missing", 'such as {host="a", env="b"}')
+
+    def _matcher(self) -> Matcher:
+        key = self._take(_KEY)
+        if not key:
+            raise self._refuse("a tag key is missing", 'such as {host="web-1"}')
+        self._take(_SPACE)
+        operator = self._take(_OPERATOR)
+        if not operator:
+            raise self._refuse("an operator is missing", "one of = != =~ !~")
+        self._take(_SPACE)
+        began = self.at
+        value = self._quoted()
+        if operator in ("=~", "!~"):
+            self._check_pattern(value, began)
+        return Matcher(key=key, operator=cast("Operator", operator), value=value)
+
+    def _check_pattern(self, pattern: str, began: int) -> None:
+        problem = check_pattern(pattern)
+        if problem:
+            self.at = began
+            raise self._refuse(problem, "such as web-.*")
+
+    def _quoted(self) -> str:
+        match = _QUOTED.match(self.text, self.at)
+        if not match:
+            raise self._refuse("a quoted text is missing", 'such as "web-1"')
+        self.at = match.end()
+        inner = match[1] if match[1] is not None else match[2]
+        return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), inner)
+
+    def _take(self, pattern: re.Pattern[str]) -> str | None:
+        match = pattern.match(self.text, self.at)
+        if not match:
+            return None
+        self.at = match.end()
+        return match[0]
+
+    def _refuse(self, message: str, hint: str) -> InvalidRequest:
+        return InvalidRequest(
+            f"The query can't be read at character {self.at + 1}: {message}.",
+            details=[ErrorDetail(field="query", message=message, hint=hint, position=self.at)],
+        )

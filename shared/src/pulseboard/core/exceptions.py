@@ -1,0 +1,102 @@
+"""Everything that goes wrong on purpose.
+
+    PulseboardError
+    ├── InvalidRequest          400  what was asked makes no sense; `details` say where
+    ├── Unauthorized            401  nobody is signed in, or the key is unknown
+    ├── Forbidden               403  somebody is, but may not
+    ├── NotFound                404
+    ├── Conflict                409  somebody else changed it first, or it is there already
+    ├── PayloadTooLarge         413
+    ├── UnsupportedMediaType    415
+    ├── RateLimited             429  carries `retry_after`
+    └── Unavailable             503  carries `retry_after`; the client should try again
+
+`pulseboard.web.errors` turns them into HTTP; nothing else does.
+"""
+
+from collections.abc import Sequence
+
+from pulseboard.contracts.errors import ErrorCode, ErrorDetail
+
+
+class PulseboardError(Exception):
+    """An error with a code and a sentence that may be shown to the caller."""
+
+    code: ErrorCode = ErrorCode.INTERNAL_ERROR
+    status: int = 500
+
+    def __init__(self, message: str, *, details: Sequence[ErrorDetail] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = list(details) if details else None
+
+
+class InvalidRequest(PulseboardError):
+    """The request makes no sense."""
+
+    code = ErrorCode.VALIDATION_ERROR
+    status = 400
+
+
+class Unauthorized(PulseboardError):
+    """Nobody is signed in."""
+
+    code = ErrorCode.UNAUTHORIZED
+    status = 401
+
+
+class Forbidden(PulseboardError):
+    """The caller may not do this."""
+
+    code = ErrorCode.FORBIDDEN
+    status = 403
+
+
+class NotFound(PulseboardError):
+    """It is not there, or the caller may not know that it is."""
+
+    code = ErrorCode.NOT_FOUND
+    status = 404
+
+
+class Conflict(PulseboardError):
+    """Somebody else changed it first, or it is there already."""
+
+    code = ErrorCode.CONFLICT
+    status = 409
+
+
+class PayloadTooLarge(PulseboardError):
+    """The body is larger than a limit."""
+
+    code = ErrorCode.PAYLOAD_TOO_LARGE
+    status = 413
+
+
+class UnsupportedMediaType(PulseboardError):
+    """The body is of a type that the route does not read."""
+
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
+    status = 415
+
+
+class RateLimited(PulseboardError):
+    """Too many tries; `retry_after` is in seconds."""
+
+    code = ErrorCode.RATE_LIMITED
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(PulseboardError):
+    """A part that is needed does not answer; `retry_after` is in seconds."""
+
+    code = ErrorCode.UNAVAILABLE
+    status = 503
+
+    def __init__(self, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -1,0 +1,87 @@
+"""A dashboard as a file: stable, without ids and times, so that a diff shows what was meant."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from pulseboard.contracts.dashboards import (
+    CreateDashboard,
+    CreatePanel,
+    Dashboard,
+    DashboardDocument,
+    ImportNote,
+    Panel,
+)
+from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.core.exceptions import InvalidRequest
+
+FORMAT = "pulseboard/dashboard/1"
+
+
+def export(board: Dashboard) -> DashboardDocument:
+    """The file of a dashboard, its panels from top to bottom and left to right."""
+    ordered = sorted(
+        board.panels, key=lambda kept: (kept.position.y, kept.position.x, kept.title, str(kept.id))
+    )
+    return DashboardDocument(
+        name=board.name,
+        description=board.description,
+        settings=board.settings,
+        panels=[panel(kept) for kept in ordered],
+    )
+
+
+def panel(kept: Panel) -> CreatePanel:
+    """A panel as it would be made anew."""
+    return CreatePanel(
+        title=kept.title,
+        type=kept.type,
+        queries=kept.queries,
+        options=kept.options,
+        position=kept.position,
+    )
+
+
+def to_create(document: DashboardDocument, *, name: str | None = None) -> CreateDashboard:
+    """What makes the dashboard of a file, under another name if one is given."""
+    return CreateDashboard(
+        name=name or document.name,
+        description=document.description,
+        settings=document.settings,
+        panels=document.panels,
+    )
+
+
+def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]]:
+    """A file read, and what was not taken as it was.
+
+    Raises InvalidRequest that names each wrong place, as `document.…`.
+    """
+    if document.get("format") != FORMAT:
+        # It brings the grammar of PromQL, and few requests bring a dashboard of Grafana.
+        from pulseboard.dashboards.grafana import board as grafana
+
+        if grafana.is_grafana(document):
+            return grafana.parse(document)
+        raise InvalidRequest(
+            "This is no dashboard file that can be read.",
+            details=[
+                ErrorDetail(
+                    field="document",
+                    message=f'its "format" is not "{FORMAT}", nor is it a dashboard of Grafana',
+                )
+            ],
+        )
+    try:
+        return DashboardDocument.model_validate(document), []
+    except ValidationError as error:
+        raise InvalidRequest(
+            "This dashboard file has mistakes.",
+            details=[
+                ErrorDetail(
+                    field=".".join(["document", *(str(part) for part in problem["loc"])]),
+                    message=problem["msg"].removeprefix("Value error, "),
+                )
+                for problem in error.errors(include_url=False)[:100]
+            ],
+        ) from None

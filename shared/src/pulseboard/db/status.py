@@ -1,0 +1,59 @@
+"""How the database, the cache and the background jobs are doing."""
+
+import time
+from typing import Any
+
+import psycopg
+import redis
+from redis.exceptions import RedisClusterException
+
+from pulseboard.contracts.status import ComponentStatus, JobStatus
+from pulseboard.db import cache, database, timescale_jobs
+
+
+def check_cache() -> ComponentStatus:
+    """Ask the cache for a key."""
+    began = time.perf_counter()
+    try:
+        cache.client().get("status")
+    except (redis.RedisError, RedisClusterException):
+        return ComponentStatus(name="cache", ok=False, message="The cache is not answering.")
+    return ComponentStatus(name="cache", ok=True, latency_ms=_milliseconds_since(began))
+
+
+def check_database(connection: psycopg.Connection[Any]) -> ComponentStatus:
+    """Ask the database for nothing."""
+    began = time.perf_counter()
+    connection.execute("select 1")
+    return ComponentStatus(name="database", ok=True, latency_ms=_milliseconds_since(began))
+
+
+def _milliseconds_since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 2)
+
+
+def list_jobs(connection: psycopg.Connection[Any]) -> list[JobStatus]:
+    """The jobs of TimescaleDB; none on a PostgreSQL without it."""
+    try:
+        return timescale_jobs.statuses(connection)
+    except psycopg.errors.UndefinedTable:
+        return []
+
+
+def count_metrics(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    """Metrics and series."""
+    row = connection.execute(
+        "select (select count(*) from metric_definitions), (select count(*) from metric_series)"
+    ).fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def database_bytes(connection: psycopg.Connection[Any]) -> int:
+    """What the database holds on disk. Reads the sizes of its files: once a minute, not more."""
+    row = connection.execute("select pg_database_size(current_database())").fetchone()
+    return int(row[0]) if row else 0
+
+
+def breaker_state() -> str:
+    """`closed`, `open` or `half-open`."""
+    return str(database.breaker().current_state)

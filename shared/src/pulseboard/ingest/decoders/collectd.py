@@ -1,0 +1,134 @@
+"""What collectd's plugin write_http sends as JSON: from a request's body to a batch.
+
+https://www.collectd.org/documentation/manpages/collectd.conf.html#plugin-write_http. A value list
+
+    {"host": "web-1", "plugin": "interface", "plugin_instance": "eth0", "type": "if_octets",
+     "type_instance": "", "time": 1700000000.1, "interval": 10, "dstypes": ["derive", "derive"],
+     "dsnames": ["rx", "tx"], "values": [1, 2]}
+
+has the data sources of its type (types.db): each becomes a sample of the metric
+`{plugin}_{type}_{data source}`, here `interface_if_octets_rx`; what says nothing new is left out
+(a type called as its plugin, a source called "value"). Host and instances are tags.
+"""
+
+from typing import Any
+
+from pydantic_core import to_json
+
+from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.contracts.vocabulary import MetricType
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.decoders.json_body import check_structure, finite, milliseconds, parse_json
+from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from, value_problem
+from pulseboard.ingest.decoders.series_memo import Recognised
+
+_IDENTITY = ("host", "plugin", "plugin_instance", "type", "type_instance")
+_TAGS = ("host", "plugin_instance", "type_instance")
+_KINDS = {
+    "counter": Description(MetricType.COUNTER),
+    "derive": Description(MetricType.COUNTER),
+    "gauge": Description(MetricType.GAUGE),
+    "absolute": Description(
+        MetricType.GAUGE, text="A count since the last reading, as collectd sends it: add it up."
+    ),
+}
+_SHOWN = 100
+
+
+class _Bad(ValueError):
+    """Why a value list can't be taken."""
+
+
+def decode(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> Batch:
+    """The samples of a body, not compressed. `now` in milliseconds since 1970.
+
+    Values that are null (NaN in collectd) are skipped. Issues name value lists by their place.
+    Raises InvalidRequest, PayloadTooLarge.
+    """
+    check_structure(body, limits)
+    lists = parse_json(body)
+    if not isinstance(lists, list):
+        raise InvalidRequest("The body must be an array of value lists, as write_http sends it.")
+    batch, window = Batch(), Window(now, limits)
+    for place, one in enumerate(lists):
+        try:
+            _take(one, place, batch, window, limits, recognised)
+        except _Bad as bad:
+            batch.refuse(limits, place, [("valueList", str(bad))])
+        if len(batch.values) > limits.points:
+            raise PayloadTooLarge(
+                f"The body has more than the {limits.points} values that are accepted at once: "
+                "a smaller BufferSize helps."
+            )
+    return batch
+
+
+def _take(
+    one: Any, place: int, batch: Batch, window: Window, limits: Limits, recognised: Recognised
+) -> None:
+    if not isinstance(one, dict):
+        raise _Bad("must be an object")
+    identity = [one.get(name, "") for name in _IDENTITY]
+    if not all(isinstance(part, str) for part in identity):
+        raise _Bad(f"must have texts as {', '.join(_IDENTITY)}")
+    values, names, kinds = (one.get(name) for name in ("values", "dsnames", "dstypes"))
+    if not (isinstance(values, list) and isinstance(names, list) and isinstance(kinds, list)):
+        raise _Bad("must have arrays as values, dsnames and dstypes")
+    if not len(values) == len(names) == len(kinds):
+        raise _Bad("must have as many values as dsnames and dstypes")
+    time = _milliseconds(one.get("time"))
+    if time not in window:
+        raise _Bad(f"has a time that {window.why_not(time)}")
+    found: list[tuple[SeriesKey, float]] = []
+    skipped = 0
+    for value, name, kind in zip(values, names, kinds, strict=True):
+        if value is None:
+            skipped += 1
+            continue
+        number = finite(value)
+        if number is None:
+            raise _Bad("must have finite numbers as values")
+        if not isinstance(name, str):
+            raise _Bad("must have texts as dsnames")
+        key = _key(identity, name, limits, recognised)
+        described = _KINDS.get(kind) if isinstance(kind, str) else None
+        if described is not None and key.name not in batch.descriptions:
+            batch.descriptions[key.name] = described
+        found.append((key, number))
+    batch.skipped += skipped
+    for key, number in found:
+        batch.series.append(key)
+        batch.times.append(time)
+        batch.values.append(number)
+        batch.places.append(place)
+
+
+def _key(identity: list[str], source: str, limits: Limits, recognised: Recognised) -> SeriesKey:
+    raw = to_json([*identity, source])
+    key = recognised.find(raw)
+    if key is None:
+        said = dict(zip(_IDENTITY, identity, strict=True))
+        plugin, kind = said["plugin"], said["type"]
+        if not plugin or not kind:
+            raise _Bad("has no plugin or no type")
+        parts = [plugin, "" if kind == plugin else kind, "" if source == "value" else source]
+        name = "_".join(part for part in parts if part)
+        if len(name) >= MAX_NAME:
+            raise _Bad(f"makes a name of {len(name)} characters; {MAX_NAME} are allowed")
+        for tag in _TAGS:
+            if problem := value_problem(tag, said[tag]):
+                raise _Bad(problem)
+        tags = tags_from((tag, said[tag]) for tag in _TAGS if said[tag])
+        if len(tags) > limits.tags:
+            raise _Bad(f"has {len(tags)} tags; a point may have at most {limits.tags}")
+        key = SeriesKey.of(metric_name(name), tags)
+        recognised.remember(raw, key)
+    return key
+
+
+def _milliseconds(seconds: Any) -> int:
+    time = milliseconds(seconds)
+    if time is None:
+        raise _Bad("has no time in seconds")
+    return round(time)

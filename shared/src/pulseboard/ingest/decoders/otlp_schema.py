@@ -1,0 +1,70 @@
+"""The messages of OTLP metrics that we read, by field numbers and JSON names.
+
+https://github.com/open-telemetry/opentelemetry-proto, metrics/v1. Points stay bytes until they
+are taken one by one, so that a body never becomes a tree larger than one metric's point.
+"""
+
+from pulseboard.ingest.decoders.protobuf_wire import Field, Schema
+
+_SCALARS: Schema = {
+    1: Field("stringValue", "text"),
+    2: Field("boolValue", "bool"),
+    3: Field("intValue", "int"),
+    4: Field("doubleValue", "double"),
+}
+_VALUE: Schema = {
+    **_SCALARS,
+    5: Field("arrayValue", "message", of={1: Field("values", "message", True, _SCALARS)}),
+}
+_ATTRIBUTE: Schema = {1: Field("key", "text"), 2: Field("value", "message", of=_VALUE)}
+
+RESOURCE: Schema = {1: Field("attributes", "message", True, _ATTRIBUTE)}
+SCOPE: Schema = {1: Field("name", "text"), 2: Field("version", "text")}
+
+_POINTS: Schema = {
+    1: Field("dataPoints", "bytes", True),
+    2: Field("aggregationTemporality", "uint"),
+    3: Field("isMonotonic", "bool"),
+}
+METRIC: Schema = {
+    1: Field("name", "text"),
+    2: Field("description", "text"),
+    3: Field("unit", "text"),
+    5: Field("gauge", "message", of=_POINTS),
+    7: Field("sum", "message", of=_POINTS),
+    9: Field("histogram", "message", of=_POINTS),
+    10: Field("exponentialHistogram", "message", of=_POINTS),
+    11: Field("summary", "message", of=_POINTS),
+}
+
+NUMBER_ATTRIBUTES = 7
+NUMBER: Schema = {
+    3: Field("timeUnixNano", "fixed64"),
+    4: Field("asDouble", "double"),
+    6: Field("asInt", "sfixed64"),
+    NUMBER_ATTRIBUTES: Field("attributes", "message", True, _ATTRIBUTE),
+    8: Field("flags", "uint"),
+}
+HISTOGRAM: Schema = {
+    3: Field("timeUnixNano", "fixed64"),
+    4: Field("count", "fixed64"),
+    5: Field("sum", "double"),
+    6: Field("bucketCounts", "fixed64", True),
+    7: Field("explicitBounds", "double", True),
+    9: Field("attributes", "message", True, _ATTRIBUTE),
+    10: Field("flags", "uint"),
+}
+SUMMARY: Schema = {
+    3: Field("timeUnixNano", "fixed64"),
+    4: Field("count", "fixed64"),
+    5: Field("sum", "double"),
+    6: Field(
+        "quantileValues",
+        "message",
+        True,
+        {1: Field("quantile", "double"), 2: Field("value", "double")},
+    ),
+    7: Field("attributes", "message", True, _ATTRIBUTE),
+    8: Field("flags", "uint"),
+}
+EXPONENTIAL: Schema = {3: Field("timeUnixNano", "fixed64")}

@@ -1,0 +1,314 @@
+"""Prometheus remote write 1.0: from a request's body to a batch.
+
+https://prometheus.io/docs/specs/prw/remote_write_spec/. A snappy block holds a WriteRequest:
+
+    WriteRequest  1 timeseries*  3 metadata*
+    TimeSeries    1 labels*      2 samples*   3 exemplars*  4 histograms*
+    Label         1 name         2 value
+    Sample        1 value        2 timestamp
+    Metadata      1 type         2 family     4 help        5 unit
+
+What Prometheus itself sends (one sample a series, in eighteen bytes at the series' end) is read
+without looking at the labels when their bytes are known; everything else by the general reader.
+"""
+
+from math import isfinite
+from struct import Struct
+
+from cramjam import DecompressionError, snappy
+
+from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.contracts.vocabulary import MetricType
+from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.decoders.names import key_problem, name_problem, tag_value, value_problem
+from pulseboard.ingest.decoders.protobuf_wire import (
+    BYTES,
+    FIXED64,
+    VARINT,
+    Field,
+    WireError,
+    double,
+    fields,
+    message,
+    signed,
+    varint,
+)
+from pulseboard.ingest.decoders.series_memo import Recognised
+
+# A sample field of 16 bytes with a value and then a timestamp of six bytes (1971 to 2109): the
+# three bytes before the value, the value, the timestamp with the byte before it. A value of zero
+# is left out.
+_SAMPLE = Struct("<3sd7s")
+_SAMPLE_SIZE = _SAMPLE.size
+_BEFORE_VALUE = b"\x12\x10\x09"
+_ZERO_SIZE = 9
+_BEFORE_TIME = b"\x12\x07"
+_TIMESERIES = _LABEL = 0x0A
+_MORE = 0x80
+_SHOWN = 200
+_REASONS = 3
+
+_LABEL_FIELDS = {1: Field("name", "text"), 2: Field("value", "text")}
+_METADATA_FIELDS = {
+    1: Field("type", "int"),
+    2: Field("family", "text"),
+    4: Field("help", "text"),
+    5: Field("unit", "text"),
+}
+_TYPES = {
+    1: MetricType.COUNTER,
+    2: MetricType.GAUGE,
+    3: MetricType.HISTOGRAM,
+    5: MetricType.SUMMARY,
+    6: MetricType.GAUGE,
+    7: MetricType.GAUGE,
+}
+_SUFFIXES = {
+    MetricType.COUNTER: {"": MetricType.COUNTER, "_total": MetricType.COUNTER},
+    MetricType.HISTOGRAM: {
+        "_bucket": MetricType.HISTOGRAM,
+        "_sum": MetricType.COUNTER,
+        "_count": MetricType.COUNTER,
+    },
+    MetricType.SUMMARY: {
+        "": MetricType.SUMMARY,
+        "_sum": MetricType.COUNTER,
+        "_count": MetricType.COUNTER,
+    },
+}
+
+
+def decode(
+    body: bytes, *, now: int, limits: Limits, inflated: int, recognised: Recognised
+) -> Batch:
+    """The samples of a body. `now` is in milliseconds since 1970, `inflated` a bound in bytes.
+
+    A NaN, stale marker or not, ends its series until its next sample. Raises InvalidRequest for
+    what is not a WriteRequest, PayloadTooLarge for more than the limits allow.
+    """
+    try:
+        reader = _Reader(_inflate(body, inflated), now, limits, recognised)
+        reader.read()
+    except WireError as error:
+        raise InvalidRequest(
+            f"The body is not a WriteRequest of remote write 1.0: {error}."
+        ) from None
+    _sort_out(reader.batch, limits)
+    return reader.batch
+
+
+def _inflate(body: bytes, limit: int) -> bytes:
+    try:
+        size = snappy.decompress_raw_len(body)
+        if size > limit:
+            raise PayloadTooLarge(f"The body inflates to {size} bytes; {limit} are accepted.")
+        return bytes(snappy.decompress_raw(body))
+    except DecompressionError as error:
+        raise InvalidRequest(f"The body is not a snappy block: {error}.") from None
+
+
+def refusals(batch: Batch) -> str:
+    """What was not stored and why, in the one line that Prometheus logs."""
+    whole = batch.rejected + batch.accepted
+    reasons = list(dict.fromkeys(issue.message for issue in batch.issues))
+    text = "; ".join(reasons[:_REASONS])
+    more = f"; and {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
+    return f"{batch.rejected} of {whole} samples were not stored, the others were: {text}{more}\n"
+
+
+class _Reader:
+    """One WriteRequest on its way into columns."""
+
+    def __init__(self, data: bytes, now: int, limits: Limits, recognised: Recognised) -> None:
+        self.batch = Batch()
+        self._data = data
+        self._limits = limits
+        self._window = Window(now, limits)
+        self._recognised = recognised
+        self._moments: dict[bytes, int] = {}
+
+    def read(self) -> None:
+        """All entries. Raises WireError and PayloadTooLarge."""
+        data, stop, position = self._data, len(self._data), 0
+        known, moment, unpack = self._recognised.young.get, self._moments.get, _SAMPLE.unpack_from
+        add_series = self.batch.series.append
+        add_time, add_value = self.batch.times.append, self.batch.values.append
+        for _ in range(self._limits.points):
+            if position >= stop:
+                return
+            if data[position] != _TIMESERIES:
+                position = self._other(position)
+                continue
+            # A length of two bytes is the usual one.
+            if position + 2 < stop and (length := data[position + 1]) < _MORE:
+                begin = position + 2
+            elif position + 2 < stop and (high := data[position + 2]) < _MORE:
+                length, begin = length - _MORE + high * _MORE, position + 3
+            else:
+                length, begin = varint(data, position + 1)
+            position = begin + length
+            if position > stop:
+                raise WireError(f"a series of {length} bytes at byte {begin} passes the end")
+            if length > _SAMPLE_SIZE:
+                before, value, stamp = unpack(data, position - _SAMPLE_SIZE)
+                time = moment(stamp)
+                if time is not None:
+                    if before == _BEFORE_VALUE:
+                        key = known(data[begin : position - _SAMPLE_SIZE])
+                    elif data[position - _ZERO_SIZE : position - 7] == _BEFORE_TIME:
+                        key, value = known(data[begin : position - _ZERO_SIZE]), 0.0
+                    else:
+                        key = None
+                    if key is not None:
+                        add_series(key)
+                        add_time(time)
+                        add_value(value)
+                        continue
+            self._series(begin, position)
+        if position < stop:
+            self._too_many()
+
+    def _too_many(self) -> None:
+        raise PayloadTooLarge(
+            f"The body holds more than the {self._limits.points} samples that fit in one request: "
+            "lower max_samples_per_send."
+        )
+
+    def _other(self, position: int) -> int:
+        """An entry that is no series; the position after it."""
+        data = self._data
+        key, after = varint(data, position)
+        kind = key & 7
+        if kind == VARINT:
+            return varint(data, after)[1]
+        if kind == BYTES:
+            length, after = varint(data, after)
+        else:
+            length = 8 if kind == FIXED64 else 4
+        # Checks the kind and the end.
+        for number, _, value in fields(data, position, min(after + length, len(data))):
+            if number == 3 and kind == BYTES:
+                self._describe(*value)
+        return after + length
+
+    def _describe(self, begin: int, end: int) -> None:
+        said = message(self._data, begin, end, _METADATA_FIELDS)
+        family = said.get("family", "")
+        kind = _TYPES.get(said.get("type", 0), MetricType.UNKNOWN)
+        unit, text = tag_value(said.get("unit", "")), tag_value(said.get("help", ""))
+        for suffix, part in _SUFFIXES.get(kind, {"": kind}).items():
+            if name_problem(family + suffix) is None:
+                self.batch.descriptions[family + suffix] = Description(part, unit, text)
+
+    def _series(self, begin: int, end: int) -> None:
+        data, position = self._data, begin
+        while position < end and data[position] == _LABEL:
+            length, position = varint(data, position + 1)
+            position += length
+        if position > end:
+            raise WireError(f"the labels of a series at byte {begin} pass its end")
+        key = self._key(data[begin:position])
+        batch, limits = self.batch, self._limits
+        for number, kind, value in fields(data, position, end):
+            if number == 2 and kind == BYTES:
+                self._sample(key, *value)
+            elif number == 4 and kind == BYTES:
+                why = "is a native histogram, which is not stored: send classic buckets"
+                batch.refuse(limits, len(batch.times), [("histograms", f"{_shown(key)} {why}")])
+            elif number == 1:
+                raise WireError(f"labels come after the samples of a series at byte {begin}")
+            if len(batch.times) + batch.rejected > limits.points:
+                self._too_many()
+
+    def _key(self, raw: bytes) -> "SeriesKey | _Refused":
+        key = self._recognised.find(raw)
+        if key is None:
+            made = _series_key(raw, self._limits)
+            if isinstance(made, _Refused):
+                return made
+            key = made
+            self._recognised.remember(raw, key)
+        return key
+
+    def _sample(self, key: "SeriesKey | _Refused", begin: int, end: int) -> None:
+        data, value, time = self._data, 0.0, 0
+        for number, kind, found in fields(data, begin, end):
+            if number == 1 and kind == FIXED64:
+                value = double(data, found[0])
+            elif number == 2 and kind == VARINT:
+                time = signed(found)
+        batch = self.batch
+        if isinstance(key, _Refused):
+            batch.refuse(self._limits, len(batch.times), [("labels", _shown(key))])
+        elif time not in self._window:
+            why = f"{_shown(key)} at {time} {self._window.why_not(time, seconds_likely=True)}"
+            batch.refuse(self._limits, len(batch.times), [("timestamp", why)])
+        else:
+            batch.series.append(key)
+            batch.times.append(time)
+            batch.values.append(value)
+            stamp = data[end - 7 : end]
+            if stamp == _stamp(time):
+                self._moments[stamp] = time
+
+
+class _Refused(str):
+    """Why a series can't be stored, with what it is."""
+
+    __slots__ = ()
+
+
+def _series_key(raw: bytes, limits: Limits) -> SeriesKey | _Refused:
+    name = ""
+    tags: dict[str, str] = {}
+    count = 0
+    problem: str | None = None
+    for _, _, (begin, end) in fields(raw, 0, len(raw)):
+        label = message(raw, begin, end, _LABEL_FIELDS)
+        key, value = label.get("name", ""), label.get("value", "")
+        if key == "__name__":
+            name = value
+        elif key in tags:
+            problem = f'has the label "{key[:_SHOWN]}" twice'
+        elif value:
+            problem = problem or key_problem(key) or value_problem(key, value)
+            tags[key] = value
+            count += 1
+            if count > limits.tags:
+                problem = f"has more than the {limits.tags} labels that are allowed"
+                break
+    problem = name_problem(name) or problem
+    if problem is None:
+        return SeriesKey.of(name, tags)
+    return _Refused(f"{name[:_SHOWN] or 'a series'} {problem}")
+
+
+def _stamp(time: int) -> bytes:
+    """A timestamp of six bytes as a field; times that take fewer are made longer, and are none."""
+    low = [time >> shift & 0x7F | 0x80 for shift in (0, 7, 14, 21, 28)]
+    return bytes([0x10, *low, time >> 35 & 0x7F])
+
+
+def _shown(key: SeriesKey | _Refused) -> str:
+    if isinstance(key, _Refused):
+        return key
+    return f"{key.name}{key.tags.decode()}"[:_SHOWN]
+
+
+def _sort_out(batch: Batch, limits: Limits) -> None:
+    """Make ends of NaNs, and refuse infinities."""
+    if isfinite(sum(batch.values)):
+        return
+    keep = []
+    for position, value in enumerate(batch.values):
+        if isfinite(value):
+            keep.append(position)
+        elif value != value:
+            batch.ends.append((batch.series[position], batch.times[position]))
+        else:
+            why = f"{_shown(batch.series[position])} is {value}; only finite values are stored"
+            batch.refuse(limits, position, [("value", why)])
+    batch.series = [batch.series[position] for position in keep]
+    batch.times = [batch.times[position] for position in keep]
+    batch.values = [batch.values[position] for position in keep]

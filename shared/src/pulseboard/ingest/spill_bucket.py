@@ -1,0 +1,75 @@
+"""Spilled batches as objects of an S3 bucket, reached through the VPC's gateway endpoint."""
+
+from functools import lru_cache
+from typing import Any
+
+from pulseboard.core.process_state import on_snapshot
+from pulseboard.core.settings import settings
+from pulseboard.ingest.spill_file import arrival_of
+
+WAITING, DEAD, REASON = "waiting/", "dead/", ".reason.txt"
+
+
+@lru_cache(maxsize=1)
+def client() -> Any:
+    """S3's client; made before a snapshot, since importing and making it take their time."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3", config=Config(connect_timeout=1, read_timeout=4, retries={"max_attempts": 3})
+    )
+
+
+@on_snapshot
+def _prepare_client() -> None:
+    if settings().spill_bucket is not None:
+        client()
+
+
+class Bucket:
+    """The same as a directory of two folders; an object is durable once S3 has answered."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"<Bucket {self._name}>"
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a batch. Raises botocore's errors."""
+        client().put_object(Bucket=self._name, Key=WAITING + name, Body=data)
+
+    def waiting(self) -> list[tuple[str, int]]:
+        """Name and size of each batch, in no order."""
+        return self._list(WAITING)
+
+    def dead(self) -> int:
+        """How many batches were set aside."""
+        return len(self._list(DEAD))
+
+    def read(self, name: str) -> bytes | None:
+        """A batch, or None when it is gone."""
+        try:
+            answer = client().get_object(Bucket=self._name, Key=WAITING + name)
+        except client().exceptions.NoSuchKey:
+            return None
+        return bytes(answer["Body"].read())
+
+    def remove(self, name: str) -> None:
+        """Forget a batch; that it is gone already is no error."""
+        client().delete_object(Bucket=self._name, Key=WAITING + name)
+
+    def bury(self, name: str, data: bytes, reason: str) -> None:
+        """Keep a batch, or what is left of it, among the dead."""
+        client().put_object(Bucket=self._name, Key=f"{DEAD}{name}{REASON}", Body=reason.encode())
+        client().put_object(Bucket=self._name, Key=DEAD + name, Body=data)
+
+    def _list(self, prefix: str) -> list[tuple[str, int]]:
+        pages = client().get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
+        return [
+            (name, int(entry["Size"]))
+            for page in pages
+            for entry in page.get("Contents", ())
+            if arrival_of(name := str(entry["Key"]).removeprefix(prefix)) is not None
+        ]

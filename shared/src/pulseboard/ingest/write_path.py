@@ -1,0 +1,70 @@
+"""The one way in for samples, whatever protocol they came by."""
+
+from functools import cache
+from time import time
+from uuid import UUID
+
+from pulseboard.core import telemetry
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.observability import logger
+from pulseboard.core.process_state import on_reset
+from pulseboard.core.settings import settings
+from pulseboard.ingest import samples_store, spill
+from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.decoders.series_memo import Recognised
+
+
+def limits() -> Limits:
+    """The bounds of one request, from the settings."""
+    configured = settings()
+    return Limits(
+        points=configured.ingest_max_points,
+        tags=configured.ingest_max_tags,
+        errors=configured.ingest_max_errors,
+        max_age=configured.ingest_max_age,
+        max_ahead=configured.ingest_max_ahead,
+    )
+
+
+@cache
+def recognised(protocol: str) -> Recognised:
+    """The series of a protocol that this process knows by their bytes."""
+    return Recognised(settings().series_recognised_bytes)
+
+
+on_reset(recognised.cache_clear)
+
+
+def now() -> int:
+    """The time of arrival, in milliseconds since 1970."""
+    return int(time() * 1000)
+
+
+def store(batch: Batch, *, key_id: UUID | None, protocol: str) -> None:
+    """Store a decoded batch. Series beyond the limits are moved to the batch's refusals.
+
+    When this returns, the samples that the batch still counts as accepted will not be lost.
+    They are in the database, or spilled on a durable place when it does not take them in time.
+    Raises Unavailable, which agents answer by sending again, when there is no such place either.
+    """
+    newest = max(batch.times, default=None)
+    if newest is not None:
+        late = max(0.0, time() - newest / 1000)
+        telemetry.highest("pulseboard_ingest_lag_seconds", late)
+    _write(batch, key_id=key_id)
+    telemetry.count("pulseboard_samples_accepted", batch.accepted, protocol=protocol)
+    telemetry.count("pulseboard_samples_refused", batch.rejected, protocol=protocol)
+
+
+def _write(batch: Batch, *, key_id: UUID | None) -> None:
+    if spill.place() is None:
+        samples_store.write(batch, key_id=key_id)
+        return
+    arrived = now()
+    try:
+        samples_store.write_or_fail_fast(batch, key_id=key_id)
+    except Unavailable as error:
+        if batch.accepted == 0:
+            raise
+        logger().warning("batch spilled", extra={"why": error.message, "samples": batch.accepted})
+        spill.keep(batch, key_id=key_id, arrived=arrived, before=samples_store.finished())

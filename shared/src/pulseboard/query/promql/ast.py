@@ -1,0 +1,142 @@
+"""The tree of a parsed expression, and what each leaf asks of the store.
+
+Nodes compare by meaning: `position` (character offset in the text, from 0) takes no part, so
+`repr(expr)` is the same for texts that differ in spaces only and can serve as a cache key.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pulseboard.catalogue.selector import Matcher
+
+NAME = "__name__"
+
+
+class Need(StrEnum):
+    """Which statistics of a bucket are enough to answer a read exactly.
+
+    The names in brackets are the fields of `Buckets` that are then looked at.
+    """
+
+    LAST = "last"
+    """The newest sample (last_time, last)."""
+    COUNT = "count"
+    """How many samples (count)."""
+    SUM = "sum"
+    """Their sum (sum)."""
+    AVG = "avg"
+    """Their mean (sum, count)."""
+    MIN = "min"
+    """The smallest (min)."""
+    MAX = "max"
+    """The largest (max)."""
+    COUNTER = "counter"
+    """count, first_time, first, last_time, last, increase_by_resets."""
+    SAMPLES = "samples"
+    """Every sample: buckets don't do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What one selector asks of the store.
+
+    Evaluated at t it needs the samples in (t - offset - w, t - offset], where w is `window`
+    seconds, or the lookback for an instant selector (`window` is None). `name` is None when the
+    metric is chosen by matchers on `__name__` only.
+    """
+
+    name: str | None
+    matchers: tuple[Matcher, ...]
+    offset: float
+    window: float | None
+    needs: Need
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number: the same at every step."""
+
+    value: float
+    position: int = field(default=0, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A quoted text: only an argument."""
+
+    value: str
+    position: int = field(default=0, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Series by name and matchers, `offset` seconds back; with `window` seconds, a range."""
+
+    name: str | None
+    matchers: tuple[Matcher, ...]
+    offset: float = 0.0
+    window: float | None = None
+    position: int = field(default=0, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of PromQL."""
+
+    function: str
+    args: tuple["Expr", ...]
+    position: int = field(default=0, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregation over series; `labels` are kept (`without` false) or dropped (true)."""
+
+    operator: str
+    expr: "Expr"
+    param: "Expr | None" = None
+    without: bool = False
+    labels: tuple[str, ...] = ()
+    position: int = field(default=0, compare=False, repr=False)
+
+
+class Cardinality(StrEnum):
+    """How many series of either side may meet in one match."""
+
+    ONE_TO_ONE = "one-to-one"
+    MANY_TO_ONE = "many-to-one"
+    ONE_TO_MANY = "one-to-many"
+    MANY_TO_MANY = "many-to-many"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How series of two sides find each other: by `labels` (`on`), or by all the others."""
+
+    cardinality: Cardinality = Cardinality.ONE_TO_ONE
+    on: bool = False
+    labels: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Two operands; `as_bool` makes a comparison answer 0 or 1 instead of filtering."""
+
+    operator: str
+    left: "Expr"
+    right: "Expr"
+    matching: Matching = Matching()
+    as_bool: bool = False
+    position: int = field(default=0, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    """The unary minus."""
+
+    expr: "Expr"
+    position: int = field(default=0, compare=False, repr=False)
+
+
+Expr = Number | Text | Select | Call | Aggregate | Binary | Negate

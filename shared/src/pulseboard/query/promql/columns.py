@@ -1,0 +1,102 @@
+"""All series of a read in one set of columns, and which entries of them each step looks at.
+
+Samples are buckets of one sample: both take the same path from here on. Times are whole
+microseconds (the store's resolution) inside, so that comparing them is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pulseboard.query.promql.array_types import Bools, Floats, Indices, Micros
+from pulseboard.query.promql.series import Buckets, Labels, SeriesSamples, Stored
+
+MICRO = 1_000_000
+_TIMES = ("ends", "first_time", "last_time")
+_VALUES = ("sum", "min", "max", "first", "last")
+
+
+def micros(seconds: Floats) -> Micros:
+    """Seconds to whole microseconds."""
+    return np.rint(np.asarray(seconds, dtype=np.float64) * MICRO).astype(np.int64)
+
+
+class Packed:
+    """Entries (samples or buckets) of all series, one series after the other."""
+
+    def __init__(self, stored: Sequence[Stored]) -> None:
+        self.stored = stored
+        self.labels: list[Labels] = [each.labels for each in stored]
+        self._samples = {type(each) for each in stored} == {SeriesSamples}
+        self._joined: dict[str, Floats] = {}
+        lengths = [len(_ends(each)) for each in stored]
+        self.starts: Indices = np.concatenate([[0], np.cumsum(lengths, dtype=np.intp)])
+        self.series: Indices = np.repeat(np.arange(len(stored)), lengths)
+        self.ends = micros(self.column("ends"))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def column(self, name: str) -> Floats:
+        """A statistic of every entry."""
+        if not self.stored:
+            return np.zeros(0)
+        # Several columns of samples are the same one.
+        name = _same(name) if self._samples else name
+        if name not in self._joined:
+            self._joined[name] = np.concatenate([_column(each, name) for each in self.stored])
+        return self._joined[name]
+
+    def upto(self, times: Micros) -> Indices:
+        """How far each series has come at each time: the index behind its last entry by then."""
+        steps = len(times)
+        width = int(times[1] - times[0]) if steps > 1 else 1
+        if steps > 2 and not (np.diff(times) == width).all():
+            found = [
+                start + np.searchsorted(self.ends[start:end], times, side="right")
+                for start, end in zip(self.starts[:-1], self.starts[1:], strict=True)
+            ]
+            return np.array(found, dtype=np.intp).reshape(len(self.stored), steps)
+        # Counting entries by step takes one pass; a binary search would take one a step.
+        step = np.clip(-((int(times[0]) - self.ends) // width), 0, steps) if steps else self.ends
+        counts = np.bincount(
+            self.series * (steps + 1) + step, minlength=len(self.stored) * (steps + 1)
+        )
+        counts = counts.reshape(len(self.stored), steps + 1)[:, :steps]
+        return self.starts[:-1, None] + np.cumsum(counts, axis=1)
+
+    def ended(self, times: Micros, last_times: Micros) -> Bools:
+        """Where a stale marker stands behind the newest sample; both of shape (series, steps)."""
+        gone = np.zeros(last_times.shape, dtype=np.bool_)
+        for row, each in enumerate(self.stored):
+            marks = each.ends if isinstance(each, SeriesSamples) else each.stale
+            if marks:
+                markers = np.sort(micros(np.asarray(marks)))
+                before = np.searchsorted(markers, times, side="right")
+                newest = markers[np.maximum(before - 1, 0)]
+                gone[row] = (before > 0) & (newest > last_times[row])
+        return gone
+
+
+def _same(name: str) -> str:
+    return "ends" if name in _TIMES else "last" if name in _VALUES else name
+
+
+def _ends(stored: Stored) -> Floats:
+    return stored.times if isinstance(stored, SeriesSamples) else stored.ends
+
+
+def _column(stored: Stored, name: str) -> Floats:
+    if isinstance(stored, Buckets):
+        found: Floats | None = getattr(stored, name)
+        if found is None:
+            raise ValueError(f"buckets of {stored.labels} were read without {name}")
+        return np.asarray(found, dtype=np.float64)
+    if name in _TIMES:
+        return np.asarray(stored.times, dtype=np.float64)
+    if name in _VALUES:
+        return np.asarray(stored.values, dtype=np.float64)
+    fill = 1.0 if name == "count" else 0.0
+    return np.full(len(stored.times), fill)

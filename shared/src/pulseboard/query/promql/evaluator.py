@@ -1,0 +1,248 @@
+"""Evaluates a tree: each node for all steps at once."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from pulseboard.query.promql import vector_matching
+from pulseboard.query.promql.aggregation import aggregate
+from pulseboard.query.promql.array_types import Bools, Floats
+from pulseboard.query.promql.ast import (
+    NAME,
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    Negate,
+    Number,
+    Read,
+    Select,
+    Text,
+)
+from pulseboard.query.promql.histogram import histogram_quantile
+from pulseboard.query.promql.parser import read_of
+from pulseboard.query.promql.range_functions import instant, over_range
+from pulseboard.query.promql.series import Labels, Line, Stored
+from pulseboard.query.promql.vector import Value, Vector, distinct, empty, nameless, unmatchable
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+_REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
+_KEEP_NAME = ("last_over_time",)
+
+_ELEMENTWISE: dict[str, Callable[..., Floats]] = {
+    "abs": np.abs,
+    "ceil": np.ceil,
+    "floor": np.floor,
+    "ln": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "clamp_min": np.maximum,
+    "clamp_max": np.minimum,
+    "clamp": lambda values, low, high: np.maximum(low, np.minimum(high, values)),
+    # Halves go up, and dividing by the inverse is exact for 0.1 and the like.
+    "round": lambda values, to=1.0: np.floor(values * (1 / to) + 0.5) / (1 / to),
+}
+
+
+def evaluate(
+    expr: Expr,
+    *,
+    times: Floats,
+    data: Mapping[Read, Sequence[Stored]],
+    lookback: float = 300.0,
+) -> list[Line]:
+    """See `pulseboard.query.promql.evaluate`."""
+    at = np.asarray(times, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        value = _Evaluator(at, data, lookback).value(expr)
+    if not isinstance(value, Vector):
+        everywhere = np.ones(len(at), dtype=np.bool_)
+        return [Line({}, np.broadcast_to(_number(value), at.shape).copy(), everywhere)]
+    values = np.where(value.present, value.values, math.nan)
+    there: Bools = np.any(value.present, axis=1)
+    rows = [row for row in _order(expr, value) if there[row]]
+    return [Line(value.labels[row], values[row], value.present[row]) for row in rows]
+
+
+def _order(expr: Expr, vector: Vector) -> list[int]:
+    """By labels; topk and bottomk by rank at the last step, as they would be listed."""
+    # Labels of one origin have their keys in one order: nothing to sort inside them.
+    rows = sorted(range(len(vector.labels)), key=lambda row: tuple(vector.labels[row].items()))
+    if isinstance(expr, Aggregate) and expr.operator in ("topk", "bottomk") and rows:
+        sign = -1.0 if expr.operator == "topk" else 1.0
+        last = np.where(vector.present[:, -1], sign * vector.values[:, -1], math.nan)
+        rows.sort(key=lambda row: (math.isnan(last[row]), last[row]))
+    return rows
+
+
+def _number(value: Value) -> Floats:
+    if isinstance(value, np.ndarray):
+        return value
+    raise TypeError("the parser lets nothing but scalars through here")
+
+
+def _vector(value: Value) -> Vector:
+    if isinstance(value, Vector):
+        return value
+    raise TypeError("the parser lets nothing but vectors through here")
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError("the parser lets nothing but texts through here")
+
+
+class _Evaluator:
+    def __init__(
+        self, times: Floats, data: Mapping[Read, Sequence[Stored]], lookback: float
+    ) -> None:
+        self.times = times
+        self.data = data
+        self.lookback = lookback
+
+    def value(self, expr: Expr) -> Value:
+        match expr:
+            case Number():
+                return np.full(len(self.times), expr.value)
+            case Text():
+                return expr.value
+            case Select():
+                read = read_of(expr, "")
+                return instant(self.data[read], self.times - expr.offset, self.lookback)
+            case Negate():
+                inner = self.value(expr.expr)
+                if not isinstance(inner, Vector):
+                    return -_number(inner)
+                labels = [nameless(each) for each in inner.labels]
+                return distinct(Vector(labels, -inner.values, inner.present), expr.position)
+            case Aggregate():
+                param = None if expr.param is None else _number(self.value(expr.param))
+                return aggregate(expr, _vector(self.value(expr.expr)), param)
+            case Binary():
+                return self._binary(expr)
+            case Call():
+                return self._call(expr)
+
+    def _binary(self, node: Binary) -> Value:
+        left, right = self.value(node.left), self.value(node.right)
+        if isinstance(left, Vector):
+            if isinstance(right, Vector):
+                return vector_matching.vectors(node, left, right)
+            return vector_matching.with_scalar(node, left, _number(right), scalar_first=False)
+        if isinstance(right, Vector):
+            return vector_matching.with_scalar(node, right, _number(left), scalar_first=True)
+        return vector_matching.scalars(node, _number(left), _number(right))
+
+    def _call(self, call: Call) -> Value:
+        selects = [arg for arg in call.args if isinstance(arg, Select) and arg.window is not None]
+        if selects:
+            return self._over_range(call, selects[0])
+        if call.function in _ELEMENTWISE:
+            return self._elementwise(call)
+        args = [self.value(arg) for arg in call.args]
+        match call.function:
+            case "time":
+                return self.times
+            case "scalar":
+                return _scalar(_vector(args[0]))
+            case "vector":
+                everywhere = np.ones((1, len(self.times)), dtype=np.bool_)
+                return Vector([{}], _number(args[0])[None, :], everywhere)
+            case "absent":
+                return self._absent(call.args[0], _vector(args[0]))
+            case "histogram_quantile":
+                return histogram_quantile(_number(args[0]), _vector(args[1]))
+            case "label_replace":
+                return _label_replace(
+                    _vector(args[0]), [_text(arg) for arg in args[1:]], call.position
+                )
+        raise TypeError(f"the parser lets no function {call.function} through")
+
+    def _over_range(self, call: Call, select: Select) -> Vector:
+        level = None
+        if call.function == "quantile_over_time":
+            level = _number(self.value(call.args[0]))
+        stored = self.data[read_of(select, call.function)]
+        times = self.times - select.offset
+        found = over_range(call.function, stored, times, select.window or 0.0, level)
+        if call.function == "absent_over_time":
+            return self._absent(select, found)
+        if call.function in _KEEP_NAME:
+            return found
+        labels = [nameless(each) for each in found.labels]
+        return distinct(Vector(labels, found.values, found.present), call.position)
+
+    def _elementwise(self, call: Call) -> Vector:
+        vector = _vector(self.value(call.args[0]))
+        extra = [_number(self.value(arg)) for arg in call.args[1:]]
+        present = vector.present
+        if call.function == "clamp":
+            present = present & ~(extra[1] < extra[0])
+        values = _ELEMENTWISE[call.function](vector.values, *extra)
+        labels = [nameless(each) for each in vector.labels]
+        return distinct(Vector(labels, values, present), call.position)
+
+    def _absent(self, argument: Expr, vector: Vector) -> Vector:
+        missing = np.logical_not(vector.present.any(axis=0, keepdims=True))
+        if not missing.any():
+            return empty(len(self.times))
+        return Vector([_certain(argument)], np.ones(missing.shape), missing)
+
+
+def _scalar(vector: Vector) -> Floats:
+    """The value of the only series there is at a step, else NaN."""
+    alone = vector.present.sum(axis=0) == 1
+    if not vector.labels:
+        return np.full(len(alone), math.nan)
+    chosen = vector.values[vector.present.argmax(axis=0), np.arange(len(alone))]
+    return np.where(alone, chosen, math.nan)
+
+
+def _certain(argument: Expr) -> Labels:
+    """Labels that a missing series would have for certain: those that one = gives."""
+    labels: Labels = {}
+    if not isinstance(argument, Select):
+        return labels
+    keys = [matcher.key for matcher in argument.matchers]
+    for matcher in argument.matchers:
+        alone = keys.count(matcher.key) == 1
+        if matcher.operator == "=" and alone and matcher.value and matcher.key != NAME:
+            labels[matcher.key] = matcher.value
+    return labels
+
+
+def _label_replace(vector: Vector, texts: list[str], position: int) -> Vector:
+    target, replacement, source, pattern = texts
+    if not _LABEL.fullmatch(target):
+        raise unmatchable(position, f"{target!r} is no tag key", "use letters, digits and _")
+    compiled = re.compile(pattern)
+    labels = []
+    for each in vector.labels:
+        matched = compiled.fullmatch(each.get(source, ""))
+        replaced = dict(each)
+        if matched:
+            replaced.pop(target, None)
+            if value := _expanded(replacement, matched):
+                replaced[target] = value
+        labels.append(replaced)
+    return distinct(Vector(labels, vector.values, vector.present), position)
+
+
+def _expanded(template: str, matched: re.Match[str]) -> str:
+    """`$1`, `${1}` and `${name}` replaced by what the group holds; an unknown group is empty."""
+
+    def group(reference: re.Match[str]) -> str:
+        name = reference[1] or reference[2]
+        if name is None:
+            return "$"
+        known = int(name) <= matched.re.groups if name.isdigit() else name in matched.re.groupindex
+        return (matched[int(name) if name.isdigit() else name] or "") if known else ""
+
+    return _REFERENCE.sub(group, template)

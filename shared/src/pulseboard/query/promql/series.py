@@ -1,0 +1,68 @@
+"""What goes into an evaluation and what comes out: columns of numbers with their labels.
+
+Times are seconds since 1970 as float64. numpy is imported for the type checker only: importing it
+takes about 0.2 s, which a plain panel must not pay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pulseboard.query.promql.array_types import Bools, Floats
+
+Labels = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesSamples:
+    """Every sample of a series: `times` ascending; labels include `__name__`.
+
+    `ends` are the times of stale markers: a series is gone from there until its next sample.
+    """
+
+    labels: Labels
+    times: Floats
+    values: Floats
+    ends: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets:
+    """A series in buckets of `step` seconds, each over (end - step, end]; empty ones left out.
+
+    `ends` are the buckets' end times, ascending. Of the other columns only those that the read's
+    `Need` names have to be there. `increase_by_resets` is what counter resets inside the bucket
+    add to last - first: the sum of the values before each drop. `stale` are the times of stale
+    markers.
+    """
+
+    labels: Labels
+    ends: Floats
+    step: float
+    count: Floats | None = None
+    sum: Floats | None = None
+    min: Floats | None = None
+    max: Floats | None = None
+    first_time: Floats | None = None
+    first: Floats | None = None
+    last_time: Floats | None = None
+    last: Floats | None = None
+    increase_by_resets: Floats | None = None
+    stale: tuple[float, ...] = ()
+
+
+Stored = SeriesSamples | Buckets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One series of an answer; where `present` is false there is no sample and the value is NaN.
+
+    A sample that is itself NaN is present.
+    """
+
+    labels: Labels
+    values: Floats
+    present: Bools

@@ -1,1 +1,0 @@
-"""Dashboards that come with Pulseboard, as files in its own format."""

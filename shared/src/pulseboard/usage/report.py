@@ -1,0 +1,135 @@
+"""Adds usage up by metric and by key, with what it is likely to cost."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from pulseboard.auth import api_keys
+from pulseboard.contracts.usage import (
+    Amounts,
+    KeyUsage,
+    MetricOrder,
+    MetricUsage,
+    UsageLimits,
+    UsageOverview,
+    UsagePrices,
+)
+from pulseboard.core.settings import settings
+from pulseboard.usage import deletion, store
+from pulseboard.usage.cost_model import Counted, Prices, add_up
+from pulseboard.usage.store import Parts
+
+_ORDERS: dict[MetricOrder, Callable[[MetricUsage], Any]] = {
+    MetricOrder.SERIES: lambda metric: -metric.series_count,
+    MetricOrder.NEW_HOUR: lambda metric: -metric.new_last_hour,
+    MetricOrder.NEW_DAY: lambda metric: -metric.new_last_day,
+    MetricOrder.SAMPLES: lambda metric: -(metric.samples_per_second or 0),
+    MetricOrder.COST: lambda metric: -metric.monthly_dollars,
+    MetricOrder.NAME: attrgetter("name"),
+    # Those that nobody sends any more first.
+    MetricOrder.LAST_SEEN: lambda metric: metric.last_seen or datetime.min.replace(tzinfo=UTC),
+}
+
+
+def _prices() -> Prices:
+    configured = settings()
+    return Prices(
+        million_samples=configured.usage_million_samples,
+        thousand_series=configured.usage_thousand_series,
+    )
+
+
+def _amounts(counted: Counted) -> dict[str, Any]:
+    return {
+        "series_count": counted.series,
+        "new_last_hour": counted.new_hour,
+        "new_last_day": counted.new_day,
+        "samples_per_second": counted.rate,
+        "monthly_dollars": _prices().monthly(
+            series=counted.series, samples_per_second=counted.rate
+        ),
+    }
+
+
+def _metric(name: str, counted: Counted) -> MetricUsage:
+    seen = counted.last_seen
+    return MetricUsage(
+        name=name,
+        last_seen=datetime.fromtimestamp(seen, UTC) if seen else None,
+        **_amounts(counted),
+    )
+
+
+def metric(parts: Parts, name: str) -> MetricUsage:
+    """One metric's amounts; none of it when it is younger than the count."""
+    return _metric(name, add_up(counted for each, _, counted in parts if each == name))
+
+
+def by_metric(parts: Parts, *, search: str, order: MetricOrder) -> list[MetricUsage]:
+    """Metrics whose name holds `search` in any case, in an order."""
+    wanted = search.casefold()
+    grouped: dict[str, list[Counted]] = defaultdict(list)
+    for name, _, counted in parts:
+        if wanted in name.casefold():
+            grouped[name].append(counted)
+    found = [_metric(name, add_up(each)) for name, each in sorted(grouped.items())]
+    return sorted(found, key=_ORDERS[order])
+
+
+def overview(connection: psycopg.Connection[Any], *, owner_id: UUID | None) -> UsageOverview:
+    """All amounts. The keys of others than this owner are one entry; None: each is named."""
+    as_of, parts = store.parts(connection)
+    grouped: dict[UUID | None, list[Counted]] = defaultdict(list)
+    for _, key_id, counted in parts:
+        if counted.series:
+            grouped[key_id].append(counted)
+    configured, prices = settings(), _prices()
+    return UsageOverview(
+        total=Amounts(**_amounts(add_up(counted for _, _, counted in parts))),
+        metrics_count=len({name for name, _, _ in parts}),
+        keys=_keys(connection, grouped, owner_id),
+        limits=UsageLimits(
+            per_metric=configured.series_max_per_metric,
+            per_key=configured.series_max_per_key,
+            new_per_minute=configured.series_max_new_per_minute,
+        ),
+        prices=UsagePrices(
+            million_samples=prices.million_samples, thousand_series=prices.thousand_series
+        ),
+        deleting=deletion.waiting(connection),
+        as_of=as_of,
+    )
+
+
+def _keys(
+    connection: psycopg.Connection[Any],
+    grouped: dict[UUID | None, list[Counted]],
+    owner_id: UUID | None,
+) -> list[KeyUsage]:
+    known = api_keys.find_by_ids(connection, ids=[key for key in grouped if key is not None])
+    entries: list[KeyUsage] = []
+    others: list[Counted] = []
+    for key_id, each in grouped.items():
+        counted = add_up(each)
+        key = known.get(key_id) if key_id else None
+        if key_id is None:
+            entries.append(_key("Pulseboard itself, and people", counted))
+        elif key is None:
+            entries.append(_key("Keys that are gone", counted))
+        elif owner_id is None or key.owner_id == owner_id:
+            revoked = key.revoked_at is not None
+            entries.append(_key(key.name, counted, id=key_id, revoked=revoked))
+        else:
+            others.append(counted)
+    if others:
+        entries.append(_key("Keys of others", add_up(others)))
+    return sorted(entries, key=lambda entry: (-entry.series_count, entry.name))
+
+
+def _key(name: str, counted: Counted, **more: Any) -> KeyUsage:
+    return KeyUsage(name=name, new_last_minute=counted.new_minute, **_amounts(counted), **more)

@@ -1,0 +1,249 @@
+"""How many series and samples there are, by metric, API key and tag.
+
+What reads every series is kept in the cache for a minute: at 100,000 series it takes a moment.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import redis
+from psycopg import sql
+from psycopg.rows import class_row, dict_row
+from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
+from redis.exceptions import RedisClusterException
+
+from pulseboard.catalogue.selector import Selector
+from pulseboard.contracts.usage import SeriesOrder, SeriesUsage, TagUsage
+from pulseboard.core.exceptions import NotFound
+from pulseboard.core.observability import logger
+from pulseboard.db import cache
+from pulseboard.usage.cost_model import Counted
+
+KEPT = 60
+TOP_VALUES = 10
+_WINDOW = timedelta(minutes=5)
+_OLDEST_WINDOW = timedelta(minutes=15)
+_PREFIX = "cache:usage:"
+_NUMBER = f"{_PREFIX}generation"
+
+Parts = list[tuple[str, UUID | None, Counted]]
+"""Usage by metric name and API key; None: a writer without a key."""
+_PARTS = TypeAdapter(tuple[datetime, Parts])
+_TAGS = TypeAdapter(list[TagUsage])
+
+
+def _kept(name: str, kind: TypeAdapter[Any], read: Callable[[], Any]) -> Any:
+    """What `read` gives, at most a minute old; without the cache always new."""
+    try:
+        number = cache.client().get(_NUMBER) or b"0"
+        place = f"{_PREFIX}{number.decode()}:{name}" if isinstance(number, bytes) else ""
+        found = cache.client().get(place)
+        if isinstance(found, bytes):
+            return kind.validate_json(found)
+    except (redis.RedisError, RedisClusterException):
+        return read()
+    answer = read()
+    try:
+        cache.client().set(place, kind.dump_json(answer), ex=KEPT)
+    except (redis.RedisError, RedisClusterException) as error:
+        logger().warning("usage not cached", exc_info=error)
+    return answer
+
+
+def forget() -> None:
+    """Count anew: series were deleted."""
+    try:
+        cache.client().incr(_NUMBER)
+    except (redis.RedisError, RedisClusterException) as error:
+        logger().warning("usage cache not cleared", exc_info=error)
+
+
+def parts(connection: psycopg.Connection[Any]) -> tuple[datetime, Parts]:
+    """Usage by metric and key, and when it was counted. Metrics without series are there too."""
+    found: tuple[datetime, Parts] = _kept("parts", _PARTS, lambda: _read_parts(connection))
+    return found
+
+
+def _read_parts(connection: psycopg.Connection[Any]) -> tuple[datetime, Parts]:
+    now = datetime.now(UTC)
+    minutes, first, last = _rolled_up(connection, now)
+    seconds = (last - first).total_seconds() + 60 if first and last else None
+    # Reads each series once, and the minutes of the window by the bucket index of the
+    # materialised rows: the view over them would read all raw samples that are not rolled up yet.
+    rows = connection.execute(
+        sql.SQL(
+            """
+            select d.name, s.key_id,
+              count(s.id),
+              count(s.id) filter (where s.created_at > now() - interval '1 minute'),
+              count(s.id) filter (where s.created_at > now() - interval '1 hour'),
+              count(s.id) filter (where s.created_at > now() - interval '1 day'),
+              coalesce(sum(r.samples), 0)::float8,
+              coalesce(date_part('epoch', max(s.last_seen)), 0)
+            from metric_definitions d
+            left join metric_series s on s.metric_id = d.id
+            left join (
+              select series_id, sum(sample_count) as samples from {minutes}
+              where bucket between %s and %s group by series_id
+            ) r on r.series_id = s.id
+            group by d.name, s.key_id
+            """
+        ).format(minutes=minutes),
+        (first, last),
+    ).fetchall()
+    return now, [
+        (
+            name,
+            key_id,
+            Counted(
+                series=series,
+                new_minute=new_minute,
+                new_hour=new_hour,
+                new_day=new_day,
+                rate=samples / seconds if seconds else None,
+                last_seen=last_seen,
+            ),
+        )
+        for name, key_id, series, new_minute, new_hour, new_day, samples, last_seen in rows
+    ]
+
+
+def materialised(connection: psycopg.Connection[Any], view: str) -> sql.Identifier:
+    """The table behind a continuous aggregate. One of two rows."""
+    row = connection.execute(
+        """
+        select materialization_hypertable_schema, materialization_hypertable_name
+        from timescaledb_information.continuous_aggregates where view_name = %s
+        """,
+        (view,),
+    ).fetchone()
+    assert row is not None, "the migrations make it"
+    return sql.Identifier(*row)
+
+
+def _rolled_up(
+    connection: psycopg.Connection[Any], now: datetime
+) -> tuple[sql.Identifier, datetime | None, datetime | None]:
+    """The table of minutes, and its first and last minute of the newest window; none when that
+    is too long ago to speak of a rate."""
+    minutes = materialised(connection, "metrics_1min")
+    # Both ends by the bucket index.
+    row = connection.execute(
+        sql.SQL(
+            """
+            select
+              (select min(bucket) from {minutes} where bucket > newest - %(window)s::interval),
+              newest
+            from (
+              select max(bucket) as newest from {minutes}
+              where bucket > %(now)s - %(oldest)s::interval
+            ) as last
+            """
+        ).format(minutes=minutes),
+        {"now": now, "window": _WINDOW, "oldest": _OLDEST_WINDOW},
+    ).fetchone()
+    return (minutes, *row) if row else (minutes, None, None)
+
+
+def tags(connection: psycopg.Connection[Any], *, metric: str | None) -> list[TagUsage]:
+    """Tag keys of a metric (None: of all), those with the most values first.
+
+    Raises NotFound for a metric that was never seen.
+    """
+    metric_id = None if metric is None else find_metric(connection, metric)
+    name = "tags" if metric_id is None else f"tags:{metric_id}"
+    found: list[TagUsage] = _kept(name, _TAGS, lambda: _read_tags(connection, metric_id))
+    return found
+
+
+def find_metric(connection: psycopg.Connection[Any], name: str) -> int:
+    """Raises NotFound for a metric that was never seen. Served by metric_definitions_name_key."""
+    row = (
+        None
+        if "\0" in name
+        else connection.execute(
+            "select id from metric_definitions where name = %s", (name,)
+        ).fetchone()
+    )
+    if row is None:
+        raise NotFound(f'There is no metric "{name[:200]}".')
+    return int(row[0])
+
+
+def _read_tags(connection: psycopg.Connection[Any], metric_id: int | None) -> list[TagUsage]:
+    # Of one metric served by metric_series_metric_id_tags_hash_key; of all it reads each series.
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            """
+            with counted as (
+              select key, value, count(*) as n
+              from metric_series s cross join lateral jsonb_each_text(s.tags) as t (key, value)
+              where %(metric)s::integer is null or s.metric_id = %(metric)s
+              group by key, value
+            )
+            select k.key, k.value_count, k.series_count, v.values
+            from (
+              select key, count(*) as value_count, sum(n)::bigint as series_count
+              from counted group by key
+            ) k
+            cross join lateral (
+              select jsonb_agg(jsonb_build_object('value', value, 'series_count', n)
+                order by n desc, value) as values
+              from (
+                select value, n from counted where key = k.key order by n desc, value limit %(top)s
+              ) best
+            ) v
+            order by k.value_count desc, k.key collate "C"
+            """,
+            {"metric": metric_id, "top": TOP_VALUES},
+        ).fetchall()
+    return [TagUsage.model_validate(row) for row in rows]
+
+
+def list_series(
+    connection: psycopg.Connection[Any],
+    *,
+    selector: Selector,
+    order: SeriesOrder,
+    page: int,
+    page_size: int,
+) -> tuple[list[SeriesUsage], int]:
+    """A page (from 1) of the series that a selector means, and how many there are.
+
+    Raises NotFound for a metric that was never seen. Served by the unique index on (metric_id,
+    tags_hash) and, for plain equality, the GIN index on tags.
+    """
+    metric_id = find_metric(connection, selector.name)
+    equal = {m.key: m.value for m in selector.matchers if m.operator == "=" and m.value}
+    others = [m for m in selector.matchers if not (m.operator == "=" and m.value)]
+    wanted = {"metric": metric_id, "tags": Jsonb(equal)}
+    with connection.cursor(row_factory=class_row(SeriesUsage)) as cursor:
+        cursor.execute(
+            sql.SQL(
+                """
+                select tags, created_at, last_seen from metric_series
+                where metric_id = %(metric)s and tags @> %(tags)s
+                order by {order}, id
+                {page}
+                """
+            ).format(
+                order=sql.SQL("created_at desc" if order is SeriesOrder.NEWEST else "last_seen"),
+                page=sql.SQL("" if others else "limit %(limit)s offset %(offset)s"),
+            ),
+            {**wanted, "limit": page_size, "offset": (page - 1) * page_size},
+        )
+        if not others:
+            found = cursor.fetchall()
+            row = connection.execute(
+                "select count(*) from metric_series"
+                " where metric_id = %(metric)s and tags @> %(tags)s",
+                wanted,
+            ).fetchone()
+            return found, int(row[0]) if row else 0
+        matching = [series for series in cursor if all(m.accepts(series.tags) for m in others)]
+    begin = (page - 1) * page_size
+    return matching[begin : begin + page_size], len(matching)

@@ -1,0 +1,55 @@
+"""The app factory: every function, and the local server, is some routers in one of these."""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from pulseboard import __version__
+from pulseboard.contracts.errors import ApiError
+from pulseboard.core import telemetry
+from pulseboard.web import errors, headers
+from pulseboard.web.telemetry_middleware import TelemetryMiddleware
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The SDK's method name: the route function's name in camelCase."""
+    first, *rest = route.name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def create_app(
+    routers: Sequence[APIRouter],
+    *,
+    write_telemetry: Callable[[telemetry.Told], None],
+    title: str = "Pulseboard",
+) -> FastAPI:
+    """An ASGI app of these routers, with errors, request ids and headers as everywhere.
+
+    `write_telemetry` stores Pulseboard's own metrics when they are due.
+    Needs no environment: settings are read when the first request comes.
+    """
+    app = FastAPI(
+        title=title,
+        version=__version__,
+        description="Metrics monitoring with no server to run.",
+        generate_unique_id_function=_operation_id,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses={
+            status: {"model": ApiError, "description": description}
+            for status, description in {
+                400: "The request makes no sense; `details` say where.",
+                401: "Nobody is signed in, or the key is unknown.",
+                403: "The caller may not do this.",
+                503: "A part that is needed does not answer; see Retry-After.",
+            }.items()
+        },
+    )
+    errors.install(app)
+    headers.install(app)
+    app.add_middleware(TelemetryMiddleware, write=write_telemetry)
+    for router in routers:
+        app.include_router(router)
+    return app

@@ -1,0 +1,30 @@
+"""Errors in the shapes that foreign agents read, for the routes of their protocols."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from pulseboard.core.exceptions import PulseboardError
+from pulseboard.web.errors import headers_of
+
+
+def answering(shape: Callable[[PulseboardError], Response]) -> type[APIRoute]:
+    """A route class (`APIRouter(route_class=…)`) whose errors have this shape."""
+
+    class Shaped(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def shaped(request: Request) -> Response:
+                try:
+                    return await handle(request)
+                except PulseboardError as error:
+                    answer = shape(error)
+                    answer.headers.update(headers_of(error))
+                    return answer
+
+            return shaped
+
+    return Shaped

@@ -1,0 +1,143 @@
+"""Exceptions become HTTP here and nowhere else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import redis
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisClusterException
+from starlette.exceptions import HTTPException
+
+from pulseboard.contracts.errors import ApiError, ErrorCode, ErrorDetail
+from pulseboard.core.exceptions import InvalidRequest, PulseboardError, RateLimited, Unavailable
+from pulseboard.core.observability import logger
+from pulseboard.web.request_id import request_id
+
+MAX_DETAILS = 100
+_CODES = {
+    400: ErrorCode.VALIDATION_ERROR,
+    401: ErrorCode.UNAUTHORIZED,
+    403: ErrorCode.FORBIDDEN,
+    404: ErrorCode.NOT_FOUND,
+    405: ErrorCode.NOT_FOUND,
+    413: ErrorCode.PAYLOAD_TOO_LARGE,
+    415: ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+}
+
+
+def error_body(error: PulseboardError, request: Request | None = None) -> ApiError:
+    """The wire form of an error."""
+    return ApiError(
+        error=error.message,
+        code=error.code,
+        details=error.details,
+        request_id=request_id(request) if request else None,
+    )
+
+
+def respond(status: int, body: ApiError, *, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An error as a response."""
+    return JSONResponse(
+        body.model_dump(mode="json", by_alias=True, exclude_none=True),
+        status_code=status,
+        headers=headers,
+    )
+
+
+def headers_of(error: PulseboardError) -> dict[str, str]:
+    """What an error says in headers."""
+    headers = {}
+    if isinstance(error, RateLimited | Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+def _detail(problem: Mapping[str, Any]) -> ErrorDetail:
+    place = [str(part) for part in problem["loc"]]
+    if problem["type"] == "json_invalid":
+        reason = problem["ctx"]["error"]
+        position = int(problem["loc"][-1])
+        return ErrorDetail(
+            field="body",
+            message=f"this is not JSON from character {position + 1} on: {reason}",
+            position=position,
+        )
+    return ErrorDetail(
+        field=".".join(place[1:]) or place[0],
+        message=str(problem["msg"]).removeprefix("Value error, "),
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers on an app."""
+
+    @app.exception_handler(PulseboardError)
+    def _known(request: Request, error: PulseboardError) -> JSONResponse:
+        return respond(error.status, error_body(error, request), headers=headers_of(error))
+
+    @app.exception_handler(RedisClusterException)
+    @app.exception_handler(redis.RedisError)
+    def _no_cache(request: Request, error: Exception) -> JSONResponse:
+        logger().warning("cache unavailable", exc_info=error)
+        return _known(request, Unavailable("The cache is not answering. Try again in a moment."))
+
+    @app.exception_handler(psycopg.DataError)
+    def _unstorable(request: Request, error: psycopg.DataError) -> JSONResponse:
+        # A NUL in a text, a page beyond 64 bits: no contract forbids each of them in each place.
+        logger().warning("the database refused a value", exc_info=error)
+        return _known(
+            request,
+            InvalidRequest(
+                "A value of this request can't be kept or looked up: "
+                "a text with a NUL character, or a number that is too large."
+            ),
+        )
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        details = [_detail(problem) for problem in error.errors()[:MAX_DETAILS]]
+        first = details[0] if details else None
+        sentence = f"{first.field}: {first.message}" if first else "The request makes no sense."
+        return respond(
+            400,
+            ApiError(
+                error=sentence,
+                code=ErrorCode.VALIDATION_ERROR,
+                details=details,
+                request_id=request_id(request),
+            ),
+        )
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, ErrorCode.INTERNAL_ERROR)
+        sentence = {
+            404: f"There is nothing at {request.method} {request.url.path}.",
+            405: f"{request.method} is not possible at {request.url.path}.",
+        }.get(error.status_code, str(error.detail))
+        return respond(
+            error.status_code,
+            ApiError(error=sentence, code=code, request_id=request_id(request)),
+            headers=dict(error.headers) if error.headers else None,
+        )
+
+    @app.exception_handler(Exception)
+    def _unknown(request: Request, error: Exception) -> JSONResponse:
+        logger().error(
+            "unhandled error",
+            exc_info=error,
+            extra={"request_id": request_id(request), "path": request.url.path},
+        )
+        return respond(
+            500,
+            ApiError(
+                error="Something went wrong on our side. The request id names it in the logs.",
+                code=ErrorCode.INTERNAL_ERROR,
+                request_id=request_id(request),
+            ),
+        )
