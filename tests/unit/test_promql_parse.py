@@ -156,6 +156,6 @@ def test_any_text_is_read_or_refused_at_a_place_inside_it(text: str) -> None:
 
 
 def test_the_editor_offers_what_there_is(repository: Path) -> None:
-    source = repository / "frontend/src/features/dashboard/editor/functions.ts"
+    source = repository / "frontend/src/features/dashboard/panel-editor/functions.ts"
     offered = re.findall(r"^  (\w+): (?:\{|over|of|grouped)", source.read_text(), re.MULTILINE)
     assert sorted(offered) == sorted((*functions.AGGREGATIONS, *functions.FUNCTIONS))

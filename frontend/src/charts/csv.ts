@@ -1,4 +1,4 @@
-import type { Line } from './data'
+import type { Line } from './chart-data'
 
 /** A text as one cell: quoted where it must be, and never taken for a formula by a spreadsheet. */
 function cell(text: string): string {

@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
-import { bitByBit, leaveUndone } from '@/lib/bit-by-bit'
+import { bitByBit, leaveUndone } from '@/lib/frame-queue'
 import { timeZoneOf, useZone } from '@/lib/zone'
-import { type ChartStyle, chartOptions } from './options'
+import { type ChartStyle, chartOptions } from './chart-options'
 
 type Props = {
   /** Milliseconds. */

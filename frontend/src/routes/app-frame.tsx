@@ -2,7 +2,7 @@ import { Outlet, useNavigate, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import type { User } from '@/api/generated/types.gen'
 import { Shell } from '@/components/shell'
-import { ShortcutsDialog } from '@/components/shortcuts'
+import { ShortcutsDialog } from '@/components/shortcuts-dialog'
 import { useShortcutKeys, useShortcuts } from '@/lib/shortcuts'
 import { useTheme } from '@/lib/theme'
 

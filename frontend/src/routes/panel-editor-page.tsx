@@ -1,5 +1,5 @@
 import { getRouteApi } from '@tanstack/react-router'
-import { PanelEditor } from '@/features/dashboard/editor/panel-editor'
+import { PanelEditor } from '@/features/dashboard/panel-editor/panel-editor'
 
 const route = getRouteApi('/app/dashboards/$id/panels/$panel/edit')
 

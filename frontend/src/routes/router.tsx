@@ -16,7 +16,7 @@ import { readAlertsSearch, readNewRuleSearch } from '@/features/alerts/alerts-se
 import { SignIn } from '@/features/auth/sign-in'
 import { readBoardSearch } from '@/features/dashboard/board-search'
 import { readExploreSearch } from '@/features/dashboard/explore/explore-search'
-import { DashboardList } from '@/features/dashboards/dashboard-list'
+import { DashboardList } from '@/features/dashboard-list/dashboard-list'
 import { readMetricUsageSearch, readUsageSearch } from '@/features/usage/usage-search'
 import { isSignedOut, messageOf } from '@/lib/errors'
 import { oneText, parseSearch, stringifySearch } from '@/lib/search-params'
@@ -181,7 +181,7 @@ const keys = createRoute({
 const users = createRoute({
   getParentRoute: () => app,
   path: '/users',
-  component: lazyRouteComponent(() => import('@/features/users/users'), 'UsersPage'),
+  component: lazyRouteComponent(() => import('@/features/users/users-page'), 'UsersPage'),
 })
 
 const status = createRoute({

@@ -1,5 +1,5 @@
 import { getRouteApi } from '@tanstack/react-router'
-import { MetricUsagePage as Metric } from '@/features/usage/metric-usage'
+import { MetricUsagePage as Metric } from '@/features/usage/metric-usage-page'
 import { UsagePage as Usage } from '@/features/usage/usage-page'
 
 const all = getRouteApi('/app/usage')

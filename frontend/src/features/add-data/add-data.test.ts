@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { secondsAgo } from '@/lib/seconds-ago'
+import { secondsAgo } from '@/lib/time-ago'
 import { readAddDataSearch } from './add-data-search'
 import { AGENTS, fill } from './agents'
 

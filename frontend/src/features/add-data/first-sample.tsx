@@ -4,7 +4,7 @@ import { CircleCheck, CircleDashed, TriangleAlert } from 'lucide-react'
 import { getKeyReceivedOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { KeyReceived } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
-import { secondsAgo } from '@/lib/seconds-ago'
+import { secondsAgo } from '@/lib/time-ago'
 
 const EVERY = 2_000
 const SHOWN = 6

@@ -1,6 +1,6 @@
 import type { AlertRule, AlertSeverity } from '@/api/generated/types.gen'
 import { oneText } from '@/lib/search-params'
-import { SEVERITIES, tagsText } from './words'
+import { SEVERITIES, tagsText } from './labels'
 
 export const TABS = ['rules', 'history', 'silences', 'channels', 'notifications'] as const
 export const STATES = [

@@ -1,6 +1,6 @@
 import type { AlertPreview } from '@/api/generated/types.gen'
 import { Card } from '@/components/ui/controls'
-import { tagsText } from './words'
+import { tagsText } from './labels'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 

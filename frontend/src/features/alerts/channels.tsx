@@ -14,7 +14,7 @@ import type { AlertChannel, CreateAlertChannel } from '@/api/generated/types.gen
 import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
-import { Headings, Loaded } from './loading'
+import { Headings, Loaded } from './loaded'
 
 type Receiver = CreateAlertChannel['receiver']
 const KINDS = { webhook: 'Webhook', slack: 'Slack', pagerduty: 'PagerDuty', email: 'E-mail' }

@@ -6,8 +6,8 @@ import {
   resendAlertDeliveryMutation,
 } from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Check, Empty } from '@/components/ui/controls'
-import { Headings, Loaded } from './loading'
-import { POLL } from './words'
+import { POLL } from './labels'
+import { Headings, Loaded } from './loaded'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 const WORDS = { waiting: 'On its way', sent: 'Sent', dead: 'Given up' }

@@ -1,5 +1,5 @@
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
-import { readLabels, tagsText } from './words'
+import { readLabels, tagsText } from './labels'
 
 /** A rule while it is being written: numbers and labels are still texts. */
 export type RuleDraft = Required<

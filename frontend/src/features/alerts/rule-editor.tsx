@@ -12,15 +12,15 @@ import type { AlertRule } from '@/api/generated/types.gen'
 import { zCreateAlertRule } from '@/api/generated/zod.gen'
 import { Button, Card, Choice, Failure, Field, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { detailsOf, problemsOf } from '@/lib/problems'
 import { intervalMs } from '@/lib/time-range'
+import { detailsOf, problemsOf } from '@/lib/validation-errors'
 import type { NewRuleSearch } from './alerts-search'
 import { BacktestResult } from './backtest-result'
+import { CONDITIONS, readLabels, SEVERITIES } from './labels'
 import { bodyOf, draftOf, EMPTY_DRAFT, type RuleDraft } from './rule-draft'
-import { RuleNotice } from './rule-notice'
+import { RuleNotice } from './rule-notification'
 import { ThresholdChart } from './threshold-chart'
 import { useSaveRule } from './use-save-rule'
-import { CONDITIONS, readLabels, SEVERITIES } from './words'
 
 const REDUCERS = ['last', 'avg', 'min', 'max', 'sum'] as const
 const NO_DATA = [

@@ -6,10 +6,10 @@ import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
 import { type AlertsSearch, filterRules, STATES } from './alerts-search'
-import { Loaded, Names } from './loading'
+import { describeRule, SEVERITIES, tagsText } from './labels'
+import { Loaded, Names } from './loaded'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
 import { useComingRules, useRuleChanges, useRules } from './use-rules'
-import { describeRule, SEVERITIES, tagsText } from './words'
 
 type Props = {
   canEdit: boolean

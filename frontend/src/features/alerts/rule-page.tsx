@@ -9,12 +9,12 @@ import {
 import type { AlertInstance } from '@/api/generated/types.gen'
 import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { History } from './history'
-import { Headings } from './loading'
+import { History } from './alert-history'
+import { describeRule, formatAlertValue, POLL, tagsText } from './labels'
+import { Headings } from './loaded'
 import { SilenceMenu } from './silence-menu'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
 import { ThresholdChart } from './threshold-chart'
-import { describeRule, formatAlertValue, POLL, tagsText } from './words'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 

@@ -4,7 +4,7 @@ import { toast } from 'sonner'
 import { createAlertSilenceMutation } from '@/api/generated/@tanstack/react-query.gen'
 import { Button } from '@/components/ui/controls'
 import { Menu, MenuItem } from '@/components/ui/menu'
-import { LENGTHS, tagsText } from './words'
+import { LENGTHS, tagsText } from './labels'
 
 type Props = { rule: string; tags: Record<string, string> }
 

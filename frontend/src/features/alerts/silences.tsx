@@ -10,9 +10,9 @@ import type { MatchOperator } from '@/api/generated/types.gen'
 import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
-import { Headings, Loaded } from './loading'
+import { LENGTHS, POLL } from './labels'
+import { Headings, Loaded } from './loaded'
 import { QuietBadge } from './state-badge'
-import { LENGTHS, POLL } from './words'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 const OPERATORS: MatchOperator[] = ['=', '!=', '=~', '!~']

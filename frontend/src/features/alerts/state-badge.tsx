@@ -1,7 +1,7 @@
 import clsx from 'clsx'
 import { CircleCheck, CircleDot, Clock, Flame } from 'lucide-react'
 import type { AlertSeverity, AlertStatus } from '@/api/generated/types.gen'
-import { STATUS_WORDS } from './words'
+import { STATUS_WORDS } from './labels'
 
 const LOOKS = {
   firing: { icon: Flame, look: 'border-danger/40 bg-danger/10 text-danger' },

@@ -2,13 +2,13 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import { executeQuery } from '@/api/generated/sdk.gen'
 import type { AlertChange } from '@/api/generated/types.gen'
-import { joinAnswers } from '@/charts/data'
+import { joinAnswers } from '@/charts/chart-data'
 import { colorOf, resolveColor } from '@/charts/palette'
 import { TimeChart } from '@/charts/time-chart'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { useTheme } from '@/lib/theme'
-import { formatNumber } from './words'
+import { formatNumber } from './labels'
 
 const LIVE = 10_000
 const SHOWN = 20

@@ -7,7 +7,7 @@ import {
   updateAlertRuleMutation,
 } from '@/api/generated/@tanstack/react-query.gen'
 import type { AlertRule, CreateAlertRule, CreateAlertRuleData } from '@/api/generated/types.gen'
-import { POLL } from './words'
+import { POLL } from './labels'
 
 const all = getAlertRulesOptions({ query: { pageSize: 1000 } })
 const CREATE = ['createAlertRule']

@@ -2,7 +2,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { toast } from 'sonner'
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
-import { detailsOf } from '@/lib/problems'
+import { detailsOf } from '@/lib/validation-errors'
 import type { RuleDraft } from './rule-draft'
 import { useRuleChanges } from './use-rules'
 

@@ -1,13 +1,13 @@
 import { Download } from 'lucide-react'
 import type { BatchAnswer, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { csvOf } from '@/charts/csv'
-import { dress } from '@/charts/looks'
+import { dress } from '@/charts/series-style'
 import { Button } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { download } from '@/lib/download'
 import { formatValue } from '@/lib/units'
 import { timeZoneOf, useZone } from '@/lib/zone'
-import { answersOf, tableOf } from './panel-table'
+import { answersOf, tableOf } from './panel/panel-results'
 import type { BoardData } from './use-board-data'
 
 type Props = { panel: Panel; data: BoardData | undefined; onClose: () => void }

@@ -8,7 +8,7 @@ import type { TimeRange } from '@/lib/time-range'
 import { ZoneContext } from '@/lib/zone'
 import type { BoardSearch } from './board-search'
 import { BoardToolbar } from './board-toolbar'
-import { PanelView } from './panel-view'
+import { PanelView } from './panel/panel-view'
 import { useBoardData } from './use-board-data'
 
 type Props = { name: string; search: BoardSearch; onSearch: (change: BoardSearch) => void }

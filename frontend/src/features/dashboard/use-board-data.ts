@@ -8,11 +8,11 @@ import {
 import { useMemo } from 'react'
 import { executeQueryBatch } from '@/api/generated/sdk.gen'
 import type { BatchAnswer, BatchQuery, Panel } from '@/api/generated/types.gen'
+import { chunk } from '@/lib/chunk'
 import { isApiError, messageOf } from '@/lib/errors'
 import { intervalMs, isLive, resolveRange, type TimeRange } from '@/lib/time-range'
 import { fillAsked, timeScope } from '@/lib/variables'
 import type { Zone } from '@/lib/zone'
-import { chunk } from './chunk'
 
 export type BoardData = { start: number; end: number; answers: Map<string, BatchAnswer> }
 

@@ -2,9 +2,9 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { ChartLine, CornerDownLeft, LayoutDashboard, Search } from 'lucide-react'
 import { type KeyboardEvent, useDeferredValue, useEffect, useId, useRef, useState } from 'react'
 import { getDashboardsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
-import { Keys } from '@/components/shortcuts'
+import { Keys } from '@/components/shortcuts-dialog'
 import { useShortcutTable } from '@/lib/shortcuts'
-import { type Action, actionsFor, move } from './results'
+import { type Action, actionsFor, move } from './palette-actions'
 
 type Props = {
   actions: Action[]

@@ -1,5 +1,5 @@
 import clsx from 'clsx'
-import { secondsAgo } from '@/lib/seconds-ago'
+import { secondsAgo } from '@/lib/time-ago'
 import { formatValue } from '@/lib/units'
 
 const NEAR = 0.8

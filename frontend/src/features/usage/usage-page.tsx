@@ -17,8 +17,8 @@ import { Card, Empty, Failure, FIELD, Page, Select, Skeleton } from '@/component
 import { Tabs } from '@/components/ui/tabs'
 import { messageOf } from '@/lib/errors'
 import { count, dollars, LimitBar, price, rate, seen, Tile } from './amounts'
-import { Pager, UsageTable } from './table'
 import { ORDERS, type UsageSearch } from './usage-search'
+import { Pager, UsageTable } from './usage-table'
 
 const PAGE_SIZE = 50
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { NEW_QUERY } from '../editor/new-query'
+import { NEW_QUERY } from '../panel-editor/new-query'
 import { readExploreSearch, readQueries, writeQueries } from './explore-search'
 
 test('queries come back from the address as they went', () => {

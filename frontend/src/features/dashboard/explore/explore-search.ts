@@ -1,7 +1,7 @@
 import type { PanelQuery } from '@/api/generated/types.gen'
 import { oneText } from '@/lib/search-params'
 import type { Zone } from '@/lib/zone'
-import { NEW_QUERY } from '../editor/new-query'
+import { NEW_QUERY } from '../panel-editor/new-query'
 
 export const CHART_TYPES = ['line', 'area', 'bar', 'stat', 'gauge'] as const
 export type ChartType = (typeof CHART_TYPES)[number]

@@ -3,7 +3,7 @@ import { resolveColor } from '@/charts/palette'
 import { TimeChart } from '@/charts/time-chart'
 import { useTheme } from '@/lib/theme'
 import { formatValue } from '@/lib/units'
-import type { BoardData } from './use-board-data'
+import type { BoardData } from '../use-board-data'
 
 type Props = {
   panel: Panel

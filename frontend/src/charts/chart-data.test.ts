@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { calculate, joinAnswers, labelSeries, stack } from './data'
+import { calculate, joinAnswers, labelSeries, stack } from './chart-data'
 
 const line = (tags: Record<string, string>, values: (number | null)[] = []) => ({
   name: 'cpu',

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { bitByBit, leaveUndone } from './bit-by-bit'
+import { bitByBit, leaveUndone } from './frame-queue'
 
 test('jobs are done in tasks of their own, each owner once', async () => {
   const done: string[] = []

@@ -5,7 +5,7 @@ import { createDashboard } from '@/api/generated/sdk.gen'
 import { zCreateDashboard } from '@/api/generated/zod.gen'
 import { Area, Button, Check, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
-import { problemsOf } from '@/lib/problems'
+import { problemsOf } from '@/lib/validation-errors'
 
 export default function CreateDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('')

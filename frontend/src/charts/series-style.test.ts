@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { dress, matches, overrideOf, showValue, thresholdColor } from './looks'
 import { colorOf, PALETTES } from './palette'
+import { dress, matches, overrideOf, showValue, thresholdColor } from './series-style'
 
 const override = { color: null, label: null, unit: null, hidden: null, negative: null }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { actionsFor, move } from './results'
+import { actionsFor, move } from './palette-actions'
 
 const run = () => {}
 const actions = [

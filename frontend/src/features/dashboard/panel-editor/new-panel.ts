@@ -1,5 +1,5 @@
 import type { Dashboard, Panel, PanelOptions } from '@/api/generated/types.gen'
-import { freePlace } from '../edit/layout'
+import { freePlace } from '../edit-mode/layout'
 import { NEW_QUERY } from './new-query'
 
 const OPTIONS: PanelOptions = {

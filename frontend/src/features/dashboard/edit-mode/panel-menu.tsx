@@ -3,8 +3,8 @@ import { Copy, CopyPlus, EllipsisVertical, Move, Pencil, Scaling, Trash2 } from 
 import { type ReactNode, useRef, useState } from 'react'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
-import { CopyPanelDialog } from './copy-panel'
-import type { HandMode } from './hand'
+import { CopyPanelDialog } from './copy-panel-dialog'
+import type { HandMode } from './keyboard-move'
 
 type Props = {
   board: Dashboard

@@ -2,8 +2,8 @@ import { Plus, Upload } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { Button } from '@/components/ui/controls'
 
-const CreateDialog = lazy(() => import('./create-dashboard'))
-const ImportDialog = lazy(() => import('./import-dashboard'))
+const CreateDialog = lazy(() => import('./create-dashboard-dialog'))
+const ImportDialog = lazy(() => import('./import-dashboard-dialog'))
 
 /** Makes a dashboard, by hand or from a file. */
 export function NewDashboard() {

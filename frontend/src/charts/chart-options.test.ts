@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { chartOptions, clockText, valueRange } from './options'
+import { chartOptions, clockText, valueRange } from './chart-options'
 
 const style = {
   kind: 'line' as const,

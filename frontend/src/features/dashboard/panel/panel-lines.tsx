@@ -1,14 +1,14 @@
 import { useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
-import { stack, type Table } from '@/charts/data'
-import { dress, showValue } from '@/charts/looks'
+import { stack, type Table } from '@/charts/chart-data'
 import { colorOf, resolveColor } from '@/charts/palette'
+import { dress, showValue } from '@/charts/series-style'
 import { TimeChart } from '@/charts/time-chart'
 import { useTheme } from '@/lib/theme'
 import { formatValue } from '@/lib/units'
-import { useAlertMarks } from './alert-marks'
+import { useAlertMarks } from '../alert-marks'
+import type { BoardData } from '../use-board-data'
 import { PanelLegend } from './panel-legend'
-import type { BoardData } from './use-board-data'
 
 type Props = {
   panel: Panel

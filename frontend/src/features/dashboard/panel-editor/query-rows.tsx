@@ -3,8 +3,8 @@ import { useId, useState } from 'react'
 import type { ApiError, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { Button, Choice, Field } from '@/components/ui/controls'
 import { NEW_QUERY } from './new-query'
+import { QueryProblem } from './query-error'
 import { QueryInput } from './query-input'
-import { QueryProblem } from './query-problem'
 
 type Props = {
   panel: Panel

@@ -21,8 +21,8 @@ import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
 import { download } from '@/lib/download'
 import { boardKey, type Editing } from './use-draft'
 
-const HistoryDialog = lazy(() => import('./history'))
-const SettingsDialog = lazy(() => import('./settings'))
+const HistoryDialog = lazy(() => import('./history-dialog'))
+const SettingsDialog = lazy(() => import('./settings-dialog'))
 
 type Props = { board: Dashboard; editing: Editing | undefined; onEdit: () => void }
 

@@ -4,7 +4,7 @@ import type { Panel, PanelOptions, Variable } from '@/api/generated/types.gen'
 import { colorOf, PALETTES } from '@/charts/palette'
 import { Area, Check, Choice, Field } from '@/components/ui/controls'
 import { ColorField, NumberField } from './fields'
-import { RowOptions, Section, UnitChoice } from './row-options'
+import { RowOptions, Section, UnitChoice } from './list-options'
 
 type Props = {
   panel: Panel

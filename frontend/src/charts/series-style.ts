@@ -1,6 +1,6 @@
 import type { PanelOptions, SeriesOverride } from '@/api/generated/types.gen'
 import { formatValue } from '@/lib/units'
-import type { Line, Table } from './data'
+import type { Line, Table } from './chart-data'
 import { colorOf } from './palette'
 
 /** A line with the looks that a panel's options give it. */

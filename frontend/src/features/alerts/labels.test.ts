@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { describeRule, formatAlertValue, lasted, readLabels, tagsText } from './words'
+import { describeRule, formatAlertValue, lasted, readLabels, tagsText } from './labels'
 
 describe('words of alerts', () => {
   it('says a rule in short', () => {

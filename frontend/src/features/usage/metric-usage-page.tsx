@@ -10,12 +10,12 @@ import {
 import type { SeriesUsage, TagUsage } from '@/api/generated/types.gen'
 import { Button, Card, Empty, Failure, FIELD, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { secondsAgo } from '@/lib/seconds-ago'
-import { useRested } from '@/lib/use-rested'
+import { secondsAgo } from '@/lib/time-ago'
+import { useRested } from '@/lib/use-debounced'
 import { count, dollars, rate, seen, Tile } from './amounts'
 import { DeleteSeries } from './delete-series'
-import { Pager, UsageTable } from './table'
 import { addCondition, type MetricUsageSearch, selectorOf } from './usage-search'
+import { Pager, UsageTable } from './usage-table'
 
 const PAGE_SIZE = 50
 

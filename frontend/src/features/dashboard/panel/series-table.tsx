@@ -2,8 +2,8 @@ import clsx from 'clsx'
 import { ArrowDown, ArrowUp } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
 import type { PanelOptions } from '@/api/generated/types.gen'
-import { calculate } from '@/charts/data'
-import { inkOf, type Look, showValue } from '@/charts/looks'
+import { calculate } from '@/charts/chart-data'
+import { inkOf, type Look, showValue } from '@/charts/series-style'
 
 const COLUMNS = ['last', 'min', 'max', 'avg'] as const
 

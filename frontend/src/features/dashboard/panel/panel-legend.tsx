@@ -1,7 +1,7 @@
 import clsx from 'clsx'
 import type { PanelOptions } from '@/api/generated/types.gen'
-import { calculate } from '@/charts/data'
-import { type Look, showValue } from '@/charts/looks'
+import { calculate } from '@/charts/chart-data'
+import { type Look, showValue } from '@/charts/series-style'
 import { SeriesTable } from './series-table'
 
 type Props = {

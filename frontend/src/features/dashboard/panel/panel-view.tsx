@@ -9,15 +9,15 @@ import {
   useRef,
 } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
-import type { Table } from '@/charts/data'
+import type { Table } from '@/charts/chart-data'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
-import { NearContext } from './near-panels'
+import type { BoardData } from '../use-board-data'
+import { NearContext } from '../visible-panels'
 import { NoData } from './no-data'
 import { PanelHeader } from './panel-header'
 import { PanelLines } from './panel-lines'
-import { answersOf, tableOf } from './panel-table'
+import { answersOf, tableOf } from './panel-results'
 import { Gauge, Stat, ValueTable } from './panel-values'
-import type { BoardData } from './use-board-data'
 
 type Props = {
   panel: Panel

@@ -4,10 +4,10 @@ import clsx from 'clsx'
 import { useState } from 'react'
 import { getAlertHistoryOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Empty } from '@/components/ui/controls'
-import { Headings, Loaded } from './loading'
+import { formatAlertValue, lasted, POLL, tagsText } from './labels'
+import { Headings, Loaded } from './loaded'
 import { SilenceMenu } from './silence-menu'
 import { Severity, StateBadge } from './state-badge'
-import { formatAlertValue, lasted, POLL, tagsText } from './words'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 const PAGE = 50

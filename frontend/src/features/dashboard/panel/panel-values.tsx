@@ -1,8 +1,8 @@
 import clsx from 'clsx'
 import { lazy, Suspense } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
-import { calculate, type Table } from '@/charts/data'
-import { dress, inkOf, showValue } from '@/charts/looks'
+import { calculate, type Table } from '@/charts/chart-data'
+import { dress, inkOf, showValue } from '@/charts/series-style'
 import { SeriesTable } from './series-table'
 
 const GaugeChart = lazy(() => import('@/charts/gauge-chart'))

@@ -4,7 +4,7 @@ import type { Panel } from '@/api/generated/types.gen'
 import { ErrorBoundary } from '@/components/error-boundary'
 import { Card, Empty } from '@/components/ui/controls'
 import { useShortcuts } from '@/lib/shortcuts'
-import { PanelView } from './panel-view'
+import { PanelView } from './panel/panel-view'
 import type { BoardData } from './use-board-data'
 
 type Props = {

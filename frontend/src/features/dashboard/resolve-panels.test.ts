@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Panel } from '@/api/generated/types.gen'
 import { type Scope, single } from '@/lib/variables'
-import { resolvePanels } from './board-panels'
+import { resolvePanels } from './resolve-panels'
 
 const panel = (id: string, place: [number, number, number, number], repeat?: string) =>
   ({

@@ -1,6 +1,6 @@
 import type { BatchAnswer, Panel, PanelQuery } from '@/api/generated/types.gen'
-import { joinAnswers, type Table } from '@/charts/data'
-import { answerId, type BoardData } from './use-board-data'
+import { joinAnswers, type Table } from '@/charts/chart-data'
+import { answerId, type BoardData } from '../use-board-data'
 
 export type Answered = { query: PanelQuery; answer: BatchAnswer | undefined }
 
