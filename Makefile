@@ -199,7 +199,7 @@ FUZZED = remote_write otlp otlp_json influx datadog datadog_sketches datadog_ver
 
 fuzz: .venv-fuzz/.synced ## Fuzz each decoder for SECONDS=30, guided by coverage
 	@for name in $(FUZZED); do echo "· $$name"; \
-	  .venv-fuzz/bin/python -m tests.fuzz $$name -max_total_time=$(or $(SECONDS),30) -rss_limit_mb=1500 -timeout=10 -verbosity=0 -print_final_stats=1; done
+	  .venv-fuzz/bin/python -m tests.support.fuzz $$name -max_total_time=$(or $(SECONDS),30) -rss_limit_mb=1500 -timeout=10 -verbosity=0 -print_final_stats=1; done
 
 clean: ## Remove what was installed and built; keeps the data in .local/
 	rm -rf .venv .venv-fuzz .uv cdk.out layers/build infra/node_modules infra/local/node_modules frontend/node_modules frontend/dist

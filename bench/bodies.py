@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import cramjam
 
-from tests.datadog_columns import Payload
+from tests.support.datadog_columns import Payload
 
 Row = tuple[str, Mapping[str, str], int, float]
 """Metric, tags, milliseconds since 1970, value."""

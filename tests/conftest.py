@@ -29,8 +29,8 @@ from pulseboard.core import process_state
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.migrate import migrate
-from tests.proxy import Proxy
-from tests.workers import ByGroup
+from tests.support.proxy import Proxy
+from tests.support.workers import ByGroup
 
 # Set in many containers; each of the many processes would compile all that it imports again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.receiver import Received, receiving, wait
+from tests.support.receiver import Received, receiving, wait
 
 pytestmark = pytest.mark.e2e
 

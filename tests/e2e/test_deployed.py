@@ -20,7 +20,7 @@ from infra import deploy
 from infra.local import emulator, services, trial
 from infra.local.deployed import Deployed
 from layers import build
-from tests.receiver import Received, receiving, wait
+from tests.support.receiver import Received, receiving, wait
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"HOME": "home", "TMPDIR": "tmp"}

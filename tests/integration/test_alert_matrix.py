@@ -27,7 +27,7 @@ from pulseboard.contracts.alerts import AlertCondition
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.db import cache, database
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 API = "/api/v1/alerts"

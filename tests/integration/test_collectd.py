@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.live import client_seconds, serving, wait_until
-from tests.pushing import rows, stored
+from tests.support.live import client_seconds, serving, wait_until
+from tests.support.pushing import rows, stored
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/collectd"

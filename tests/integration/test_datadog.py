@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 
 from pulseboard.core.settings import settings
 from pulseboard.db import database
-from tests.datadog_columns import INTEGERS, SKETCH, Payload
-from tests.datadog_messages import payload, series, sketch
-from tests.pushing import lose_database, values
+from tests.support.datadog_columns import INTEGERS, SKETCH, Payload
+from tests.support.datadog_messages import payload, series, sketch
+from tests.support.pushing import lose_database, values
 
 pytestmark = pytest.mark.integration
 V1, V2 = "/api/v1/series", "/api/v2/series"

@@ -11,7 +11,7 @@ from infra.local import invoke, runtime_api
 from infra.local.runtime_api import FunctionError
 from pulseboard.db import database
 from pulseboard.web import lambda_adapter
-from tests.receiver import Received, receiving
+from tests.support.receiver import Received, receiving
 
 pytestmark = pytest.mark.integration
 

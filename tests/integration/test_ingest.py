@@ -16,8 +16,8 @@ from pulseboard.db import database
 from pulseboard.ingest import samples_store
 from pulseboard.ingest.batch import Limits
 from pulseboard.ingest.decoders import json_points
-from tests.proxy import Proxy
-from tests.pushing import lose_database, now, rows
+from tests.support.proxy import Proxy
+from tests.support.pushing import lose_database, now, rows
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/metrics"

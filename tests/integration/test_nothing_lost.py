@@ -32,7 +32,7 @@ from pulseboard.ingest import spill
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_file import Spilled, encode, name_of
 from pulseboard.ingest.write_path import store
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

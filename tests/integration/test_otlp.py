@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from pulseboard.core.settings import settings
-from tests import otlp_messages as make
-from tests.pushing import lose_database, now, rows
+from tests.support import otlp_messages as make
+from tests.support.pushing import lose_database, now, rows
 
 pytestmark = pytest.mark.integration
 URL = "/v1/metrics"

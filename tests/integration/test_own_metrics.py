@@ -13,10 +13,10 @@ from pulseboard.core import telemetry
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.ingest.telemetry_store import note
-from tests import otlp_messages as make
-from tests.datadog_messages import payload, sketch
-from tests.prometheus_messages import write_request
-from tests.proxy import Proxy
+from tests.support import otlp_messages as make
+from tests.support.datadog_messages import payload, sketch
+from tests.support.prometheus_messages import write_request
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.integration
 

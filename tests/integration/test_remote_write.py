@@ -6,8 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pulseboard.core.settings import settings
-from tests.prometheus_messages import message, packed, series, write_request
-from tests.pushing import lose_database, now, rows, values
+from tests.support.prometheus_messages import message, packed, series, write_request
+from tests.support.pushing import lose_database, now, rows, values
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/write"

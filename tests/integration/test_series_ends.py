@@ -10,8 +10,8 @@ from functions.maintain.handler import handler as maintain
 from pulseboard.catalogue import stale_markers
 from pulseboard.core.settings import settings
 from pulseboard.db import database
-from tests.prometheus_messages import write_request
-from tests.pushing import now, rows
+from tests.support.prometheus_messages import write_request
+from tests.support.pushing import now, rows
 
 pytestmark = pytest.mark.integration
 

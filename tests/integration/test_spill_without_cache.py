@@ -14,8 +14,8 @@ from pulseboard.contracts.spill import SpillStatus
 from pulseboard.core.settings import settings
 from pulseboard.db import cache, database
 from pulseboard.ingest import spill, spill_bucket
-from tests.proxy import Proxy
-from tests.pushing import now, stored
+from tests.support.proxy import Proxy
+from tests.support.pushing import now, stored
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/metrics"

@@ -17,7 +17,7 @@ from pulseboard.ingest.decoders.datadog.json_series import decode_json
 from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
 from pulseboard.ingest.decoders.series_memo import Recognised
 from pulseboard.web.body import inflate_any
-from tests.datadog_messages import field, payload, series, sketch
+from tests.support.datadog_messages import field, payload, series, sketch
 
 NOW = 1_800_000_000_000
 S = NOW // 1000

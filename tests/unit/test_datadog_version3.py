@@ -16,7 +16,7 @@ from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sk
 from pulseboard.ingest.decoders.datadog.version3 import decode_version3
 from pulseboard.ingest.decoders.series_memo import Recognised
 from pulseboard.web.body import inflate_any
-from tests.datadog_columns import (
+from tests.support.datadog_columns import (
     DOUBLES,
     FLOATS,
     INTEGERS,
@@ -27,7 +27,7 @@ from tests.datadog_columns import (
     packed,
     signed,
 )
-from tests.datadog_messages import field, payload, series, sketch
+from tests.support.datadog_messages import field, payload, series, sketch
 
 NOW = 1_800_000_000_000
 S = NOW // 1000

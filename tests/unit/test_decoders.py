@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.web.body import inflate_any
-from tests.decoders import decoders, settled
+from tests.support.decoders import decoders, settled
 
 ROOT = Path(__file__).parents[2]
 DECODERS = decoders()

@@ -15,7 +15,7 @@ from pulseboard.ingest.batch import Batch, Limits
 from pulseboard.ingest.decoders import otlp
 from pulseboard.ingest.decoders.otlp import Choice
 from pulseboard.ingest.decoders.series_memo import Recognised
-from tests import otlp_messages as make
+from tests.support import otlp_messages as make
 
 NOW = 1_800_000_000_000
 LIMITS = Limits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)

@@ -15,7 +15,7 @@ from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, Limits
 from pulseboard.ingest.decoders.remote_write import decode, refusals
 from pulseboard.ingest.decoders.series_memo import Recognised
-from tests.prometheus_messages import message, packed, series, write_request
+from tests.support.prometheus_messages import message, packed, series, write_request
 
 NOW = 1_800_000_000_000
 LIMITS = Limits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)

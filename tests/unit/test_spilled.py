@@ -21,7 +21,7 @@ from pulseboard.ingest.spill_file import (
     encode,
     name_of,
 )
-from tests.decoders import decoders, settled
+from tests.support.decoders import decoders, settled
 
 _KEYS = st.builds(
     SeriesKey.of,

@@ -23,7 +23,7 @@ from pulseboard.ingest.batch import Batch, Limits
 from pulseboard.ingest.decoders import collectd, influx, json_points, otlp, remote_write
 from pulseboard.ingest.decoders.datadog import json_series, protobuf, version3
 from pulseboard.ingest.decoders.series_memo import Recognised
-from tests import datadog_columns, datadog_messages
+from tests.support import datadog_columns, datadog_messages
 
 NOW = 1_800_000_000_000
 _SECONDS = NOW // 1000

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from struct import pack
 from typing import Any
 
-from tests.datadog_messages import field, varint
+from tests.support.datadog_messages import field, varint
 
 Point = tuple[int, Any]
 """Seconds, and a value or a sketch's (count, sum, min, max)."""

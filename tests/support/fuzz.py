@@ -1,7 +1,8 @@
-"""Coverage-guided fuzzing of every decoder: `make fuzz`, or `python -m tests.fuzz NAME [options]`.
+"""Coverage-guided fuzzing of every decoder.
 
-Options are libFuzzer's, as -max_total_time=60. A body that breaks what `tests/decoders.py` asks of
-a decoder is left as a file `crash-…`, which can be given as an argument to see it again.
+`make fuzz`, or `python -m tests.support.fuzz NAME [options]`. The options are libFuzzer's, for
+example -max_total_time=60. A body that breaks a rule of `tests/support/decoders.py` is written to
+a file `crash-…`; give that file as an argument to run the body again.
 """
 
 import sys
@@ -11,14 +12,14 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["pulseboard.ingest"]):
-    from tests.decoders import decoders, settled
+    from tests.support.decoders import decoders, settled
 
 
 def main() -> None:
     """Fuzz the decoder that is named; libFuzzer ends the process."""
     known = decoders()
     if len(sys.argv) < 2 or sys.argv[1] not in known:
-        raise SystemExit(f"usage: python -m tests.fuzz {{{'|'.join(known)}}} [options]")
+        raise SystemExit(f"usage: python -m tests.support.fuzz {{{'|'.join(known)}}} [options]")
     decoder = known[sys.argv.pop(1)]
 
     def once(body: bytes) -> None:
