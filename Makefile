@@ -23,7 +23,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
+.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui structure fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -185,6 +185,9 @@ pipeline-role: .venv/.synced infra/node_modules/.synced ## The roles of GitHub A
 
 bench: install ## Measure, where benchmarks are there
 	$(VENV)/python -m bench
+
+structure: .venv/.synced ## Count imports across folders, circles, lines by folder, and the files of each flow
+	@$(VENV)/python -m bench structure
 
 bench-ui: install frontend chromium ## Measure the web app in Chromium
 	$(VENV)/python -m bench.ui

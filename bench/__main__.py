@@ -1,15 +1,18 @@
 """Runs the benchmarks, on the embedded services unless DATABASE_URL and REDIS_URL are set.
 
 python -m bench [--quick] [ingest|protocols|spill|query|alerts|storage|sizes …]
+python -m bench structure [--root CHECKOUT]     counts imports, needs no services
 """
 
 import argparse
 import os
+import sys
 import tempfile
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
+from bench import structure
 from infra.local import services
 from pulseboard.db.migrate import migrate
 
@@ -18,6 +21,9 @@ BENCHMARKS = ("ingest", "protocols", "spill", "query", "alerts", "storage", "siz
 
 def main() -> None:
     """Start what is needed, run, stop."""
+    if sys.argv[1:2] == ["structure"]:
+        structure.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description="Measure Pulseboard.")
     parser.add_argument("--quick", action="store_true", help="little data, to try it out")
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS)}")
