@@ -40,7 +40,7 @@ def _series() -> list[tuple[dict[str, str], list[Sample], list[int]]]:
 
     def add(name: str, values: Iterator[float], *, gaps: float = 0.05, **labels: str) -> None:
         points: list[Sample] = []
-        ends: list[int] = []
+        stale_markers: list[int] = []
         away = 0.0
         for second in range(0, LENGTH, 15):
             value = next(values)
@@ -51,10 +51,10 @@ def _series() -> list[tuple[dict[str, str], list[Sample], list[int]]]:
             if chance.random() < gaps:
                 away = second + chance.choice([30, 90, 400])
                 if points and chance.random() < 0.5:
-                    ends.append(at)
+                    stale_markers.append(at)
                 continue
             points.append((at, value))
-        found.append(({"__name__": name, **labels}, points, ends))
+        found.append(({"__name__": name, **labels}, points, stale_markers))
 
     def counter(step: float, *, restart: float = 0.0) -> Iterator[float]:
         value = chance.uniform(5_000, 9_000)
@@ -104,14 +104,14 @@ def _remote_write(
 ) -> bytes:
     """A WriteRequest, as snappy that compresses nothing."""
     body = b""
-    for labels, points, ends in stored:
+    for labels, points, stale_markers in stored:
         series = b"".join(
             _field(1, _field(1, key.encode()) + _field(2, value.encode()))
             for key, value in sorted(labels.items())
         )
-        for at, value in sorted([*points, *((end, STALE) for end in ends)]):
+        for at, value in sorted([*points, *((marker, STALE) for marker in stale_markers)]):
             bits = struct.pack("<d", value)
-            if math.isnan(value) and at in ends:
+            if math.isnan(value) and at in stale_markers:
                 bits = struct.pack("<Q", 0x7FF0000000000002)
             series += _field(2, b"\x09" + bits + b"\x10" + _varint(at))
         body += _field(1, series)
@@ -175,9 +175,9 @@ STORED = [
         labels,
         np.array([at for at, _ in points]) / 1000,
         np.array([value for _, value in points]),
-        tuple(at / 1000 for at in ends),
+        tuple(at / 1000 for at in stale_markers),
     )
-    for labels, points, ends in _series()
+    for labels, points, stale_markers in _series()
 ]
 TIMES = float(T0) + STEP * np.arange(1 + LENGTH // STEP, dtype=np.float64)
 
@@ -323,7 +323,7 @@ def _difference(client: httpx.Client, text: str) -> str:
 
 
 def test_the_samples_are_worth_comparing(prometheus: httpx.Client) -> None:
-    assert sum(len(each.ends) for each in STORED) > 20
+    assert sum(len(each.stale_markers) for each in STORED) > 20
     assert sum(int(np.isnan(each.values).sum()) for each in STORED) > 5
     assert len(theirs(prometheus, "rate(requests[1m])")) == 9
 

@@ -17,7 +17,7 @@ T0 = 1_700_000_000.0
 NAN, INF = math.nan, math.inf
 
 
-def series(labels: str, text: str, ends: tuple[float, ...] = ()) -> SeriesSamples:
+def series(labels: str, text: str, stale_markers: tuple[float, ...] = ()) -> SeriesSamples:
     """`name k=v …` and one value a minute, five seconds before it; `_` is a missing one."""
     name, *pairs = labels.split()
     points = [
@@ -29,7 +29,7 @@ def series(labels: str, text: str, ends: tuple[float, ...] = ()) -> SeriesSample
         {"__name__": name, **dict(pair.split("=") for pair in pairs)},
         np.array([time for time, _ in points]),
         np.array([value for _, value in points]),
-        tuple(T0 + each for each in ends),
+        tuple(T0 + each for each in stale_markers),
     )
 
 
@@ -208,7 +208,7 @@ def test_a_rate_is_stretched_to_the_window_but_not_below_zero() -> None:
 
 
 def test_a_stale_marker_ends_a_series_until_its_next_sample() -> None:
-    stored = [series("up host=a", "1 1 _ _ 1", ends=(70,))]
+    stored = [series("up host=a", "1 1 _ _ 1", stale_markers=(70,))]
     (line,) = evaluate(
         parse("up"),
         times=T0 + 30.0 * np.arange(9, dtype=np.float64),
@@ -274,7 +274,7 @@ def bucketed(stored: SeriesSamples, width: float) -> Buckets:
 
     return Buckets(
         stored.labels,
-        ends=T0 + np.unique(numbers) * width,
+        bucket_ends=T0 + np.unique(numbers) * width,
         step=width,
         count=column(len),
         sum=column(np.sum),
@@ -285,7 +285,7 @@ def bucketed(stored: SeriesSamples, width: float) -> Buckets:
         first_time=np.array([time[0] for time in times]),
         last_time=np.array([time[-1] for time in times]),
         increase_by_resets=column(lambda part: part[:-1][part[1:] < part[:-1]].sum()),
-        stale=stored.ends,
+        stale_markers=stored.stale_markers,
     )
 
 
@@ -296,13 +296,13 @@ def samples(draw: st.DrawFn) -> list[SeriesSamples]:
         offsets = draw(st.sets(st.integers(-300_000, 600_000), max_size=40))
         count = len(offsets)
         values = draw(st.lists(st.integers(0, 1000), min_size=count, max_size=count))
-        ends = draw(st.sets(st.integers(-300, 600), max_size=2))
+        stale_markers = draw(st.sets(st.integers(-300, 600), max_size=2))
         stored.append(
             SeriesSamples(
                 {"__name__": "x", "number": str(number)},
                 T0 + np.array(sorted(offsets), dtype=np.float64) / 1000,
                 np.array(values, dtype=np.float64),
-                tuple(T0 + end + 0.5 for end in ends),
+                tuple(T0 + marker + 0.5 for marker in stale_markers),
             )
         )
     return stored

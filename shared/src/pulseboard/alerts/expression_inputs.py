@@ -103,7 +103,7 @@ def _samples(
     start = float(times[0]) - read.offset - (read.window or LOOKBACK)
     end = float(times[-1]) - read.offset
     ids = list(labels)
-    ends = input_queries.read_ends(connection, series_ids=ids, start=start, end=end)
+    stale_markers = input_queries.read_ends(connection, series_ids=ids, start=start, end=end)
     rows = input_queries.read_samples(connection, series_ids=ids, start=start, end=end)
     ordered = {series_id: input_queries.in_order(*columns) for series_id, columns in rows.items()}
     return [
@@ -111,7 +111,7 @@ def _samples(
             labels=labels[series_id],
             times=moments,
             values=values,
-            ends=tuple(ends.get(series_id, ())),
+            stale_markers=tuple(stale_markers.get(series_id, ())),
         )
         for series_id, (moments, values) in ordered.items()
     ]

@@ -22,6 +22,7 @@ from pulseboard.core.exceptions import InvalidRequest, PulseboardError
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.db import database
+from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import promql
 
 CATALOGUE_LIFE = 60.0
@@ -140,7 +141,7 @@ def _evaluate(
     times = expression_inputs.moments(at - rule.delay, rule.limits.window, rule.reducer)
     try:
         with connection.transaction():
-            _limit_time(connection)
+            set_statement_timeout(connection, seconds=settings().query_timeout)
             return expression_inputs.evaluate(connection, expr, times)
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the expression's samples took too long: narrow it.")
@@ -155,17 +156,10 @@ def _window(
         return {}
     try:
         with connection.transaction():
-            _limit_time(connection)
+            set_statement_timeout(connection, seconds=settings().query_timeout)
             return input_queries.read_windows(connection, series_ids=ids, start=start, end=end)
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the window took too long: shorten it or narrow the query.")
-
-
-def _limit_time(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(
-        "select set_config('statement_timeout', %s, true)",
-        (f"{settings().query_timeout * 1000:.0f}",),
-    )
 
 
 def _resolve(
@@ -265,7 +259,7 @@ def read_history(rule: LiveRule, ticks: backtest.Floats) -> list[History]:
             return []
         try:
             with connection.transaction():
-                _limit_time(connection)
+                set_statement_timeout(connection, seconds=settings().query_timeout)
                 found = input_queries.read_samples(
                     connection,
                     series_ids=[line.id for line in lines],
@@ -304,7 +298,7 @@ def _expression_history(
         times = np.concatenate([lead, ends])
     try:
         with connection.transaction():
-            _limit_time(connection)
+            set_statement_timeout(connection, seconds=settings().query_timeout)
             lines = expression_inputs.evaluate(connection, expr, times)
     except psycopg.errors.QueryCanceled as error:
         raise InvalidRequest(

@@ -17,7 +17,7 @@ from pulseboard.query import limits, promql, sql_samples
 from pulseboard.query.parts import Part
 from pulseboard.query.promql.ast import Need, Read, Select
 from pulseboard.query.promql.series import Stored
-from pulseboard.query.sql_samples import Ends, Found, Window
+from pulseboard.query.sql_samples import Found, StaleMarkers, Window
 from pulseboard.query.tiers import RESOLUTIONS
 
 if TYPE_CHECKING:
@@ -75,9 +75,11 @@ def _newest(reading: Reading, plan: Plan, expression: Expression, span: range) -
     }
     if newest.ended:
         times = dict(zip(newest.ids, newest.times, strict=True))
-        stale = sql_samples.ask_ends(reading.connection, series=series, window=window)
-        for series_id, ends in stale.all().items():
-            if series_id in times and any(end > times[series_id] for end in ends):
+        stale_markers = sql_samples.request_stale_markers(
+            reading.connection, series=series, window=window
+        )
+        for series_id, markers in stale_markers.all().items():
+            if series_id in times and any(marker > times[series_id] for marker in markers):
                 del lines[keys[series_id]]
     limits.check_lines(0, len(lines), len(plan.span))
     return Part(lines, len(newest.ids), notes)
@@ -137,14 +139,16 @@ def _read(
     grid: int,
 ) -> Found:
     connection = reading.connection
-    stale = Ends()
+    stale_markers = StaleMarkers()
     if read.window is None:
-        stale = sql_samples.ask_ends(connection, series=series, window=window)
+        stale_markers = sql_samples.request_stale_markers(connection, series=series, window=window)
     length = window.end - window.start
     each = RESOLUTIONS[tier] if tier is not Tier.RAW else FINE
     samples = len(series) * length / each
     if read.needs is Need.LAST and grid == length and tier is Tier.RAW:
-        return sql_samples.newest_samples(connection, series=series, window=window, stale=stale)
+        return sql_samples.newest_samples(
+            connection, series=series, window=window, stale_markers=stale_markers
+        )
     if tier is Tier.RAW:
         whole = read.needs is Need.SAMPLES or grid < FINE or grid == 0
         whole = whole or grid == FINE or (read.needs is Need.COUNTER and samples < MANY)
@@ -156,7 +160,7 @@ def _read(
     if whole:
         limits.check_samples(samples)
         return sql_samples.read_samples(
-            connection, tier=tier, series=series, window=window, stale=stale
+            connection, tier=tier, series=series, window=window, stale_markers=stale_markers
         )
     limits.check_samples(len(series) * length / grid)
     return sql_samples.read_statistics(
@@ -164,7 +168,7 @@ def _read(
         tier=tier,
         series=series,
         window=window,
-        stale=stale,
+        stale_markers=stale_markers,
         step=grid,
         needs=read.needs,
     )

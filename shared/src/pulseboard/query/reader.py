@@ -15,6 +15,7 @@ from pulseboard.catalogue.series_lookup import Series
 from pulseboard.contracts.vocabulary import Aggregation
 from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.settings import settings
+from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import limits, sql_buckets
 from pulseboard.query.expression import Pushed
 from pulseboard.query.parts import Part
@@ -54,7 +55,7 @@ class Reading:
             # One implicit transaction up to the pipeline's end; statements without an answer ride
             # along with the next one's round trip.
             with self.connection.pipeline():
-                sql_buckets.limit_time(self.connection, seconds=seconds)
+                set_statement_timeout(self.connection, seconds=seconds)
                 part = self._at_a_guess(plan, span)
                 return part if part is not None else self._part(plan, span)
         except psycopg.errors.QueryCanceled as error:

@@ -80,13 +80,6 @@ def chosen(count: int, tier: Tier) -> str:
     return f"series_id = any({'array(select unnest(%(ids)s::int[]))' if few else '%(ids)s::int[]'})"
 
 
-def limit_time(connection: psycopg.Connection[Any], *, seconds: float) -> None:
-    """Bound each further statement of this transaction."""
-    connection.execute(
-        "select set_config('statement_timeout', %s, true)", (f"{max(1, seconds * 1000):.0f}",)
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Columns:
     """A line's points: their numbers counted from the span's start, and its values by `Value`."""

@@ -67,7 +67,7 @@ class Found:
     rows: int
 
 
-class Ends:
+class StaleMarkers:
     """Stale markers, asked for at once and taken in when they are needed: in a pipeline they come
     along with what is asked next.
     """
@@ -105,11 +105,11 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def ask_ends(
+def request_stale_markers(
     connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window
-) -> Ends:
+) -> StaleMarkers:
     """Stale markers of the window. Served by series_end_pkey."""
-    return Ends(
+    return StaleMarkers(
         connection.execute(
             """
             select series_id, array_agg(date_part('epoch', time) order by time) from series_end
@@ -131,7 +131,7 @@ def read_samples(
     tier: Tier,
     series: Sequence[Series],
     window: Window,
-    stale: Ends,
+    stale_markers: StaleMarkers,
 ) -> Found:
     """Every sample of the window; from a rollup, the newest value of each bucket at its end.
 
@@ -161,7 +161,9 @@ def read_samples(
         if len(times) > 1 and not (np.diff(times) > 0).all():
             order = np.argsort(times, kind="stable")
             times, numbers = times[order], numbers[order]
-        stored.append(SeriesSamples(by_id[series_id].labels, times, numbers, stale.of(series_id)))
+        stored.append(
+            SeriesSamples(by_id[series_id].labels, times, numbers, stale_markers.of(series_id))
+        )
     return Found(stored, total)
 
 
@@ -214,7 +216,11 @@ def read_newest(
 
 
 def newest_samples(
-    connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window, stale: Ends
+    connection: psycopg.Connection[Any],
+    *,
+    series: Sequence[Series],
+    window: Window,
+    stale_markers: StaleMarkers,
 ) -> Found:
     """`read_newest` for an expression to go on with."""
     newest = read_newest(connection, series=series, window=window)
@@ -222,7 +228,10 @@ def newest_samples(
     times, values = newest.times, np.array(newest.values)
     stored: list[Stored] = [
         SeriesSamples(
-            by_id[series_id].labels, times[at : at + 1], values[at : at + 1], stale.of(series_id)
+            by_id[series_id].labels,
+            times[at : at + 1],
+            values[at : at + 1],
+            stale_markers.of(series_id),
         )
         for at, series_id in enumerate(newest.ids)
     ]
@@ -235,7 +244,7 @@ def read_statistics(
     tier: Tier,
     series: Sequence[Series],
     window: Window,
-    stale: Ends,
+    stale_markers: StaleMarkers,
     step: int,
     needs: Need,
 ) -> Found:
@@ -285,8 +294,8 @@ def read_statistics(
     by_id = {each.id: each for each in series}
     stored: list[Stored] = []
     for series_id, _, slots, *arrays in rows:
-        ends = _seconds(slots) + step
-        order = np.argsort(ends, kind="stable")
+        bucket_ends = _seconds(slots) + step
+        order = np.argsort(bucket_ends, kind="stable")
         columns = {
             name: (_seconds(data) if name in _MOMENTS else _floats(data))[order]
             for name, data in zip(wanted, arrays, strict=True)
@@ -294,9 +303,9 @@ def read_statistics(
         stored.append(
             Buckets(
                 by_id[series_id].labels,
-                ends=ends[order],
+                bucket_ends=bucket_ends[order],
                 step=float(step),
-                stale=stale.of(series_id),
+                stale_markers=stale_markers.of(series_id),
                 **columns,
             )
         )

@@ -14,7 +14,7 @@ from pulseboard.query.promql.array_types import Bools, Floats, Indices, Micros
 from pulseboard.query.promql.series import Buckets, Labels, SeriesSamples, Stored
 
 MICRO = 1_000_000
-_TIMES = ("ends", "first_time", "last_time")
+_TIMES = ("bucket_ends", "first_time", "last_time")
 _VALUES = ("sum", "min", "max", "first", "last")
 
 
@@ -31,13 +31,13 @@ class Packed:
         self.labels: list[Labels] = [each.labels for each in stored]
         self._samples = {type(each) for each in stored} == {SeriesSamples}
         self._joined: dict[str, Floats] = {}
-        lengths = [len(_ends(each)) for each in stored]
+        lengths = [len(_bucket_ends(each)) for each in stored]
         self.starts: Indices = np.concatenate([[0], np.cumsum(lengths, dtype=np.intp)])
         self.series: Indices = np.repeat(np.arange(len(stored)), lengths)
-        self.ends = micros(self.column("ends"))
+        self.bucket_ends = micros(self.column("bucket_ends"))
 
     def __len__(self) -> int:
-        return len(self.ends)
+        return len(self.bucket_ends)
 
     def column(self, name: str) -> Floats:
         """A statistic of every entry."""
@@ -55,25 +55,28 @@ class Packed:
         width = int(times[1] - times[0]) if steps > 1 else 1
         if steps > 2 and not (np.diff(times) == width).all():
             found = [
-                start + np.searchsorted(self.ends[start:end], times, side="right")
+                start + np.searchsorted(self.bucket_ends[start:end], times, side="right")
                 for start, end in zip(self.starts[:-1], self.starts[1:], strict=True)
             ]
             return np.array(found, dtype=np.intp).reshape(len(self.stored), steps)
         # Counting entries by step takes one pass; a binary search would take one a step.
-        step = np.clip(-((int(times[0]) - self.ends) // width), 0, steps) if steps else self.ends
+        step = (
+            np.clip(-((int(times[0]) - self.bucket_ends) // width), 0, steps)
+            if steps
+            else self.bucket_ends
+        )
         counts = np.bincount(
             self.series * (steps + 1) + step, minlength=len(self.stored) * (steps + 1)
         )
         counts = counts.reshape(len(self.stored), steps + 1)[:, :steps]
         return self.starts[:-1, None] + np.cumsum(counts, axis=1)
 
-    def ended(self, times: Micros, last_times: Micros) -> Bools:
+    def stale(self, times: Micros, last_times: Micros) -> Bools:
         """Where a stale marker stands behind the newest sample; both of shape (series, steps)."""
         gone = np.zeros(last_times.shape, dtype=np.bool_)
         for row, each in enumerate(self.stored):
-            marks = each.ends if isinstance(each, SeriesSamples) else each.stale
-            if marks:
-                markers = np.sort(micros(np.asarray(marks)))
+            if each.stale_markers:
+                markers = np.sort(micros(np.asarray(each.stale_markers)))
                 before = np.searchsorted(markers, times, side="right")
                 newest = markers[np.maximum(before - 1, 0)]
                 gone[row] = (before > 0) & (newest > last_times[row])
@@ -81,11 +84,11 @@ class Packed:
 
 
 def _same(name: str) -> str:
-    return "ends" if name in _TIMES else "last" if name in _VALUES else name
+    return "bucket_ends" if name in _TIMES else "last" if name in _VALUES else name
 
 
-def _ends(stored: Stored) -> Floats:
-    return stored.times if isinstance(stored, SeriesSamples) else stored.ends
+def _bucket_ends(stored: Stored) -> Floats:
+    return stored.times if isinstance(stored, SeriesSamples) else stored.bucket_ends
 
 
 def _column(stored: Stored, name: str) -> Floats:

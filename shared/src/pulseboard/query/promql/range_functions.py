@@ -34,7 +34,7 @@ def instant(stored: Sequence[Stored], times: Floats, lookback: float) -> Vector:
     entry = np.maximum(newest, 0)
     last_times = micros(packed.column("last_time"))[entry]
     present = found & (last_times > at[None, :] - round(lookback * MICRO))
-    present &= ~packed.ended(at, last_times)
+    present &= ~packed.stale(at, last_times)
     return Vector(packed.labels, packed.column("last")[entry], present)
 
 
@@ -175,7 +175,7 @@ def _resets(windows: Windows) -> Floats:
 def _instant_rate(windows: Windows) -> tuple[Floats, Bools]:
     present = windows.high - windows.low >= 2
     last = np.where(present, windows.high - 1, 1 if len(windows.packed) > 1 else 0)
-    values, times = windows.packed.column("last"), windows.packed.ends
+    values, times = windows.packed.column("last"), windows.packed.bucket_ends
     before = last - 1
     grown = np.where(values[last] < values[before], values[last], values[last] - values[before])
     return grown / ((times[last] - times[before]) / MICRO), present
@@ -185,7 +185,7 @@ def _deriv(windows: Windows) -> tuple[Floats, Bools]:
     """The slope of the least-squares line; centred, since squares of times lose digits."""
     present = windows.high - windows.low >= 2
     slopes = np.zeros(windows.low.shape)
-    values, times = windows.packed.column("last"), windows.packed.ends
+    values, times = windows.packed.column("last"), windows.packed.bucket_ends
     for flat, entries, window, starts in windows.expanded():
         size = np.diff(np.append(starts, len(entries)))
         y = values[entries]

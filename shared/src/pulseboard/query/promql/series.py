@@ -19,27 +19,27 @@ Labels = dict[str, str]
 class SeriesSamples:
     """Every sample of a series: `times` ascending; labels include `__name__`.
 
-    `ends` are the times of stale markers: a series is gone from there until its next sample.
+    `stale_markers` are times: a series is gone from there until its next sample.
     """
 
     labels: Labels
     times: Floats
     values: Floats
-    ends: tuple[float, ...] = ()
+    stale_markers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buckets:
     """A series in buckets of `step` seconds, each over (end - step, end]; empty ones left out.
 
-    `ends` are the buckets' end times, ascending. Of the other columns only those that the read's
-    `Need` names have to be there. `increase_by_resets` is what counter resets inside the bucket
-    add to last - first: the sum of the values before each drop. `stale` are the times of stale
-    markers.
+    `bucket_ends` are the buckets' end times, ascending. Of the other columns only those have to
+    be there that the read's `Need` names. `increase_by_resets` is what counter resets inside the
+    bucket add to last - first: the sum of the values before each drop. `stale_markers` are times,
+    as in `SeriesSamples`.
     """
 
     labels: Labels
-    ends: Floats
+    bucket_ends: Floats
     step: float
     count: Floats | None = None
     sum: Floats | None = None
@@ -50,7 +50,7 @@ class Buckets:
     last_time: Floats | None = None
     last: Floats | None = None
     increase_by_resets: Floats | None = None
-    stale: tuple[float, ...] = ()
+    stale_markers: tuple[float, ...] = ()
 
 
 Stored = SeriesSamples | Buckets

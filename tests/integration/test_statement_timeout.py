@@ -5,14 +5,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from pulseboard.query import sql_buckets
+from pulseboard.db.statement_timeout import set_statement_timeout
 
 pytestmark = pytest.mark.integration
 
 
 def sleep(connection: psycopg.Connection[Any], *, seconds: float) -> None:
     with connection.pipeline():
-        sql_buckets.limit_time(connection, seconds=seconds)
+        set_statement_timeout(connection, seconds=seconds)
         connection.execute("select 1").fetchone()
         connection.execute("select pg_sleep(30)").fetchone()
 

@@ -1,0 +1,16 @@
+"""The one place that bounds how long a statement may run."""
+
+from typing import Any
+
+import psycopg
+
+
+def set_statement_timeout(connection: psycopg.Connection[Any], *, seconds: float) -> None:
+    """Bound each further statement of the current transaction; at least one millisecond.
+
+    A statement that takes longer raises psycopg.errors.QueryCanceled. The setting ends with the
+    transaction, so the next user of the connection does not inherit it.
+    """
+    connection.execute(
+        "select set_config('statement_timeout', %s, true)", (f"{max(1, seconds * 1000):.0f}",)
+    )
