@@ -18,7 +18,7 @@ import redis
 from fastapi import FastAPI
 
 from bench import asgi, fleet, keys
-from functions import bootstrap
+from functions.http_app import http_app
 from functions.query.routes import router
 from functions.query.usage import router as usage
 from pulseboard.contracts.vocabulary import Scope
@@ -200,7 +200,7 @@ async def _run(
 ) -> None:
     moment = {"now": float(end)}
     # What the Lambda function `query` serves.
-    app = bootstrap.app([router, usage])
+    app = http_app([router, usage])
 
     async def now() -> datetime:
         return datetime.fromtimestamp(moment["now"], tz=UTC)

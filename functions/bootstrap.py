@@ -4,22 +4,18 @@ from functions import bootstrap
 
 bootstrap.before_imports()
 
+from functions.http_app import http_app
 from functions.query.routes import router
+from pulseboard.web.lambda_adapter import lambda_handler
 
-handler = bootstrap.http_handler([router])
+handler = lambda_handler(http_app([router]))
 bootstrap.after_imports()
 """
 
 import gc
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pulseboard.core import lazy_imports
-
-if TYPE_CHECKING:
-    from fastapi import APIRouter, FastAPI
-    from mangum import Mangum
 
 
 def before_imports() -> None:
@@ -40,18 +36,3 @@ def after_imports() -> None:
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def app(routers: "Sequence[APIRouter]") -> "FastAPI":
-    """These routers in one app that writes Pulseboard's own metrics to its database."""
-    from pulseboard.ingest import telemetry_store
-    from pulseboard.web.app import create_app
-
-    return create_app(routers, write_telemetry=telemetry_store.write)
-
-
-def http_handler(routers: "Sequence[APIRouter]") -> "Mangum":
-    """The Lambda handler of a function that answers HTTP requests."""
-    from pulseboard.web.lambda_adapter import lambda_handler
-
-    return lambda_handler(app(routers))

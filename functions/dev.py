@@ -18,6 +18,7 @@ from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
+from functions.http_app import http_app
 from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
 from functions.ingest.influx import router as influx
@@ -40,7 +41,7 @@ _ALSO_PUBLISHED: dict[str, Any] = {
 
 def api() -> FastAPI:
     """The whole API."""
-    return bootstrap.app(
+    return http_app(
         [
             auth,
             ingest,

@@ -34,6 +34,13 @@ def folders(function: str) -> list[str]:
     return sorted(name for name in names if (ROOT / "functions" / name).is_dir())
 
 
+def files(function: str) -> list[str]:
+    """The modules that stand in `functions/` itself which a function needs."""
+    found = modules(f"functions.{function}.handler")
+    names = {f"{name.split('.')[1]}.py" for name in found if name.startswith("functions.")}
+    return ["__init__.py", *sorted(name for name in names if (ROOT / "functions" / name).is_file())]
+
+
 def _source(module: str) -> Path | None:
     if not module.startswith(("functions", "pulseboard")):
         return None

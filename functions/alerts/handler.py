@@ -6,6 +6,8 @@ bootstrap.before_imports()
 
 from functions.alerts.channels import router as channels
 from functions.alerts.routes import router as rules
+from functions.http_app import http_app
+from pulseboard.web.lambda_adapter import lambda_handler
 
-handler = bootstrap.http_handler([rules, channels])
+handler = lambda_handler(http_app([rules, channels]))
 bootstrap.after_imports()

@@ -5,6 +5,8 @@ from functions import bootstrap
 bootstrap.before_imports()
 
 from functions.dashboards.routes import router
+from functions.http_app import http_app
+from pulseboard.web.lambda_adapter import lambda_handler
 
-handler = bootstrap.http_handler([router])
+handler = lambda_handler(http_app([router]))
 bootstrap.after_imports()

@@ -4,8 +4,10 @@ from functions import bootstrap
 
 bootstrap.before_imports()
 
+from functions.http_app import http_app
 from functions.query.routes import router
 from functions.query.usage import router as usage
+from pulseboard.web.lambda_adapter import lambda_handler
 
-handler = bootstrap.http_handler([router, usage])
+handler = lambda_handler(http_app([router, usage]))
 bootstrap.after_imports()

@@ -15,7 +15,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.config import ROOT, Config
-from infra.imports import folders
+from infra.imports import files, folders
 from infra.nag import accept
 
 FUNCTIONS = ROOT / "functions"
@@ -96,7 +96,8 @@ def _code(name: str, config: Config) -> lambda_.Code:
         return lambda_.Code.from_asset(str(config.layers / "everything.zip"))
     return lambda_.Code.from_asset(
         str(ROOT),
-        exclude=["*", "!functions", "functions/*", "!functions/__init__.py",
+        exclude=["*", "!functions", "functions/*",
+                 *(f"!functions/{file}" for file in files(name)),
                  *(part for folder in folders(name)
                    for part in (f"!functions/{folder}", f"!functions/{folder}/**")),
                  "**/__pycache__"],

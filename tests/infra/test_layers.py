@@ -47,7 +47,7 @@ def test_bytecode_goes_along_and_names_no_path_of_this_machine(local: Path) -> N
             # Four bytes of magic, then flags: checked by hash (1), but never (bit 2 unset).
             assert archive.read(name)[4:8] == b"\x01\x00\x00\x00"
             assert str(local).encode() not in archive.read(name)
-        assert b"/opt/python/pulseboard/settings.py" in archive.read(
+        assert b"/opt/python/pulseboard/core/settings.py" in archive.read(
             next(name for name in compiled if "/settings." in name)
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.config import DATABASE_CLIENTS
-from infra.imports import folders, modules
+from infra.imports import files, folders, modules
 from infra.routes import API_PATHS, routes
 from tests.infra.conftest import ROOT, Assembly, Synthesise
 
@@ -308,6 +308,7 @@ def test_a_functions_asset_holds_all_it_imports_and_no_other_function(
         asset = production.directory / f"asset.{function['Code']['S3Key'].removesuffix('.zip')}"
         held = {path.name for path in (asset / "functions").iterdir() if path.is_dir()}
         assert held == set(folders(name))
+        assert {path.name for path in (asset / "functions").glob("*.py")} == set(files(name))
         assert (asset / "functions" / name / "handler.py").is_file()
         assert {path.name for path in asset.iterdir()} == {"functions"}
 
