@@ -18,7 +18,7 @@ import psycopg
 from functions.evaluate import tick
 from pulseboard.alerts import backtest, state_store
 from pulseboard.alerts import inputs as alert_inputs
-from pulseboard.alerts.state_machine import TICK, LiveRule, limits_of
+from pulseboard.alerts.state_machine import TICK, RuleSnapshot, condition_of
 from pulseboard.alerts.state_store import as_jsonb
 from pulseboard.auth import users
 from pulseboard.contracts.alerts import AlertCondition, CreateAlertRule
@@ -191,11 +191,11 @@ def _backtest(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         threshold=90,
         duration="1m",
     )
-    rule = LiveRule(
+    rule = RuleSnapshot(
         id=uuid4(),
         name=fields.name,
         query=fields.query,
-        limits=limits_of(fields, forget_after=86_400),
+        condition=condition_of(fields, forget_after=86_400),
     )
     taken = []
     fired = 0
@@ -204,7 +204,7 @@ def _backtest(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         ticks = backtest.tick_times(start, end)
         histories = alert_inputs.read_history(rule, ticks)
         fired = sum(
-            backtest.fired(backtest.run(rule.limits, ticks, one.values)) for one in histories
+            backtest.fired(backtest.run(rule.condition, ticks, one.values)) for one in histories
         )
         taken.append(time.perf_counter() - began)
     assert len(histories) == BACKTEST_SERIES

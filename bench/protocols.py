@@ -18,7 +18,7 @@ import psycopg
 
 from bench import bodies, keys
 from functions.dev import api
-from pulseboard.catalogue import series_ids
+from pulseboard.catalogue import series_store
 from pulseboard.contracts.vocabulary import Scope
 from pulseboard.ingest import samples_store
 from pulseboard.ingest.batch import Batch
@@ -203,9 +203,9 @@ def _split(
     began = time.perf_counter()
     batch = protocol.decode(body, now)
     decoded = time.perf_counter()
-    recalled = series_ids.recall()
+    recalled = series_store.cached()
     if recalled is None or samples_store.ids_of(batch.series, recalled) is None:
-        series_ids.resolve(connection, keys=batch.series)
+        series_store.resolve(connection, keys=batch.series)
     measured.resolve.append(time.perf_counter() - decoded)
     measured.decode.append(decoded - began)
     batch.times = [moment + 500 for moment in batch.times]

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from functions.alerts.routes import Page, PageSize
-from pulseboard.alerts import channels_store, outbox, silences_store
+from pulseboard.alerts import channels_store, outbox_store, silences_store
 from pulseboard.alerts.notifications import Notice, NoticeAlert
 from pulseboard.auth.access import Reader, Writer
 from pulseboard.catalogue.selector import check_pattern
@@ -72,7 +72,9 @@ def test_alert_receiver(caller: Writer, body: Receiver) -> ApiResponse[AlertDeli
     """
     with database.connection() as connection:
         channel = body.model_dump(mode="json", context=REVEAL)
-        made = outbox.queue_test(connection, channel=channel, notice=_test_notice(caller.email))
+        made = outbox_store.queue_test(
+            connection, channel=channel, notice=_test_notice(caller.email)
+        )
     return ApiResponse(data=made)
 
 
@@ -81,7 +83,7 @@ def test_alert_channel(caller: Writer, channel_id: UUID) -> ApiResponse[AlertDel
     """Send a test notification to a channel, the way that real ones go, within ten seconds."""
     with database.connection() as connection:
         found = channels_store.get_channel(connection, channel_id=channel_id)
-        made = outbox.queue_test(
+        made = outbox_store.queue_test(
             connection,
             channel={"type": "saved", "name": found.name},
             notice=_test_notice(caller.email),
@@ -118,7 +120,7 @@ def get_alert_deliveries(
 ) -> ApiResponse[list[AlertDelivery]]:
     """Notifications, newest first; `status=dead` are those that were given up."""
     with database.connection() as connection:
-        found, total = outbox.list_deliveries(
+        found, total = outbox_store.list_deliveries(
             connection, status=status, page=page, page_size=page_size
         )
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
@@ -128,14 +130,14 @@ def get_alert_deliveries(
 def get_alert_delivery(caller: Reader, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
     """What became of a notification."""
     with database.connection() as connection:
-        return ApiResponse(data=outbox.get_delivery(connection, delivery_id=delivery_id))
+        return ApiResponse(data=outbox_store.get_delivery(connection, delivery_id=delivery_id))
 
 
 @router.post("/deliveries/{delivery_id}/resend")
 def resend_alert_delivery(caller: Writer, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
     """Send a dead letter again, with the same idempotency key. 404 when it is not dead."""
     with database.connection() as connection:
-        return ApiResponse(data=outbox.resend(connection, delivery_id=delivery_id))
+        return ApiResponse(data=outbox_store.resend(connection, delivery_id=delivery_id))
 
 
 @router.get("/silences")

@@ -11,7 +11,15 @@ from functions.alerts import ending
 from pulseboard.alerts import cache as alert_cache
 from pulseboard.alerts import channels_store, rules_store, silences_store, state_store
 from pulseboard.alerts.notifications import labels_of, silenced
-from pulseboard.alerts.state_machine import NEW, TICK, Instance, LiveRule, limits_of, step, tick_at
+from pulseboard.alerts.state_machine import (
+    NEW,
+    TICK,
+    Instance,
+    RuleSnapshot,
+    condition_of,
+    step,
+    tick_at,
+)
 from pulseboard.auth.access import Reader, Writer
 from pulseboard.contracts.alerts import (
     AlertChange,
@@ -192,7 +200,7 @@ def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvalu
         if known is None and value is None:
             continue
         before = known.instance if known else NEW
-        after = step(live.limits, before, value, at)
+        after = step(live.condition, before, value, at)
         instances.append(_instance(rule, tags, after, value=value))
     notes = [] if instances else ["The query reads no data in its window."]
     if not rule.enabled:
@@ -239,11 +247,11 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
     if start < oldest:
         start = oldest
         notes.append(f"Raw samples reach back {format_interval(configured.retention_raw)}.")
-    rule = LiveRule(
+    rule = RuleSnapshot(
         id=uuid4(),
         name=body.rule.name,
         query=body.rule.query,
-        limits=limits_of(body.rule, forget_after=configured.alert_forget_after),
+        condition=condition_of(body.rule, forget_after=configured.alert_forget_after),
         reducer=body.rule.reducer,
         delay=interval_seconds(body.rule.evaluation_delay),
     )
@@ -258,7 +266,7 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
             reason=change.instance.reason,
         )
         for history in histories
-        for change in backtest.run(rule.limits, ticks, history.values)
+        for change in backtest.run(rule.condition, ticks, history.values)
     ]
     changes.sort(key=lambda change: change.at)
     fired = sum(change.status is AlertStatus.FIRING for change in changes)

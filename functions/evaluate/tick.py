@@ -15,8 +15,8 @@ import psycopg
 
 from pulseboard.alerts import cache as alert_cache
 from pulseboard.alerts import inputs as alert_inputs
-from pulseboard.alerts import outbox, silences_store, state_store
-from pulseboard.alerts.changes import Live
+from pulseboard.alerts import outbox_store, silences_store, state_store
+from pulseboard.alerts.changes import InstanceRecord
 from pulseboard.alerts.evaluate import Decision, decide
 from pulseboard.alerts.notifications import Outgoing
 from pulseboard.alerts.state_machine import TICK, tick_at
@@ -42,7 +42,7 @@ class _Memory:
     tick: int
     rules_stamp: UUID | None
     index: RuleIndex
-    states: dict[UUID, dict[str, Live]]
+    states: dict[UUID, dict[str, InstanceRecord]]
     told: dict[UUID, float]
 
 
@@ -84,7 +84,7 @@ def run(*, now: float | None = None) -> Report:
             report.lag = max(0.0, moment - report.tick * TICK)
             if report.tick % _PRUNE_EVERY == 0:
                 state_store.prune(connection)
-        report.claims = outbox.claim(connection, now=moment)
+        report.claims = outbox_store.claim(connection, now=moment)
     report.seconds = time.perf_counter() - began
     if report.evaluated:
         _measure(report)
@@ -103,7 +103,7 @@ def _run_ticks(
     known = head is not None and head.tick >= 0
     last = head.tick if head is not None and known else report.tick - 1
     away = not known or report.tick - last > GAP
-    steady = float(report.tick * TICK) if away or head is None else head.steady_since
+    steady = float(report.tick * TICK) if away or head is None else head.stable_since
     for tick in range(max(last + 1, report.tick - configured.alert_catch_up + 1), report.tick + 1):
         if not _run_tick(connection, tick, runner, steady, moment, report):
             return
@@ -134,7 +134,7 @@ def _run_tick(
                 connection,
                 tick=tick,
                 runner=runner,
-                steady_since=steady,
+                stable_since=steady,
                 rules_stamp=memory.rules_stamp,
             )
             if mine:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from pulseboard.auth.access import Ingester, Reader
-from pulseboard.catalogue import metrics
+from pulseboard.catalogue import metrics_store
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.ingest import IngestResult
 from pulseboard.contracts.metrics import MetricInfo, TagInfo
@@ -57,7 +57,7 @@ def list_metrics(
 ) -> ApiResponse[list[MetricInfo]]:
     """Metrics whose name begins with `prefix`, by name."""
     with database.connection() as connection:
-        found, total = metrics.find(connection, prefix=prefix, page=page, page_size=page_size)
+        found, total = metrics_store.find(connection, prefix=prefix, page=page, page_size=page_size)
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
@@ -69,5 +69,5 @@ def get_metric_tags(
 ) -> ApiResponse[list[TagInfo]]:
     """Tag keys of a metric with their values and series counts."""
     with database.connection() as connection:
-        found = metrics.tags(connection, name=name, limit=limit)
+        found = metrics_store.tags(connection, name=name, limit=limit)
     return ApiResponse(data=found)

@@ -7,7 +7,7 @@ bootstrap.before_imports()
 
 from typing import Any
 
-from pulseboard.catalogue import stale_markers
+from pulseboard.catalogue import stale_markers_store
 from pulseboard.core.observability import logger, record
 from pulseboard.core.settings import settings
 from pulseboard.db import database, status, timescale_jobs
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     note({"pulseboard_database_bytes": used, "pulseboard_late_jobs": len(late)})
     with database.connection() as connection:
         purged = deletion.purge(connection, seconds=PURGE_SECONDS)
-        pruned = stale_markers.prune(connection, seconds=PRUNE_SECONDS)
+        pruned = stale_markers_store.prune(connection, seconds=PRUNE_SECONDS)
     return {"ran": ran, "failed": failed, "late": late, "purged": purged, "pruned": pruned}
 
 

@@ -19,10 +19,10 @@ print(json.dumps([tick.run(now=float(now)).evaluated for now in sys.argv[1:]]))
 _CLAIMS = """
 import sys, time
 import psycopg
-from pulseboard.alerts import outbox
+from pulseboard.alerts import outbox_store
 with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as connection:
     for _ in range(40):
-        for claim in outbox.claim(connection, now=time.time()):
+        for claim in outbox_store.claim(connection, now=time.time()):
             print(claim.idempotency_key)
 """
 _GUARD = """

@@ -185,8 +185,8 @@ def test_the_map_of_ids_is_bounded_and_keeps_what_is_used() -> None:
     ids = RecentIds(100)
     keys = [b"%d" % number for number in range(1000)]
     for number, key in enumerate(keys):
-        ids.remember({key: number})
+        ids.put({key: number})
         assert ids.find({keys[0]: None}) == {keys[0]: 0}
     assert len(ids) <= 100
-    ids.forget({keys[0]})
+    ids.invalidate({keys[0]})
     assert ids.find({keys[0]: None}) == {}

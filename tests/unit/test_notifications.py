@@ -29,7 +29,7 @@ from pulseboard.alerts.notifications import (
     render,
     silenced,
 )
-from pulseboard.alerts.state_machine import Limits, LiveRule
+from pulseboard.alerts.state_machine import Condition, RuleSnapshot
 from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, SilenceMatcher
 from pulseboard.contracts.channels import (
     HIDDEN,
@@ -43,11 +43,11 @@ from pulseboard.contracts.channels import (
 )
 from pulseboard.core.settings import Settings, settings
 
-RULE = LiveRule(
+RULE = RuleSnapshot(
     id=UUID(int=7),
     name="High CPU",
     query="cpu",
-    limits=Limits(condition=AlertCondition.GT, threshold=90),
+    condition=Condition(operator=AlertCondition.GT, threshold=90),
     severity=AlertSeverity.CRITICAL,
     labels={"team": "ops"},
     runbook_url="https://wiki.example.com/cpu",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.catalogue.series_key import Description
+from pulseboard.catalogue.series_key import MetricMetadata
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, Limits
@@ -67,7 +67,7 @@ def test_gauges_and_sums_with_the_chosen_attributes(take: Callable[..., Batch]) 
         'http_requests{"service.name":"shop"}': 2.0**40,
         'http_requests{"c":"2","service.name":"shop"}': 7.0,
     }
-    assert batch.descriptions["http_requests"] == Description(MetricType.COUNTER, "1", "All.")
+    assert batch.descriptions["http_requests"] == MetricMetadata(MetricType.COUNTER, "1", "All.")
     assert batch.descriptions["temp.now"].type == MetricType.GAUGE
     assert batch.places == [0, 1, 2, 3]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, Limits
@@ -163,10 +163,10 @@ def test_metadata_describes_each_metric_of_a_family() -> None:
     )
     assert batch.accepted == batch.rejected == 0
     assert batch.descriptions == {
-        "lat_bucket": Description(MetricType.HISTOGRAM, "s", "H"),
-        "lat_sum": Description(MetricType.COUNTER, "s", "H"),
-        "lat_count": Description(MetricType.COUNTER, "s", "H"),
-        "temp": Description(MetricType.GAUGE, "s", "H"),
+        "lat_bucket": MetricMetadata(MetricType.HISTOGRAM, "s", "H"),
+        "lat_sum": MetricMetadata(MetricType.COUNTER, "s", "H"),
+        "lat_count": MetricMetadata(MetricType.COUNTER, "s", "H"),
+        "temp": MetricMetadata(MetricType.GAUGE, "s", "H"),
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pulseboard.auth import api_key_cache
-from pulseboard.catalogue import metadata, series_ids, series_key
+from pulseboard.catalogue import metadata_store, series_key, series_store
 from pulseboard.core.settings import settings
 from pulseboard.db import cache, database, database_url
 from pulseboard.web import lambda_adapter
@@ -20,13 +20,13 @@ def test_before_a_snapshot_nothing_is_open_or_remembered() -> None:
     settings.cache_clear()
     database_url._known = (0.0, "old")
     api_key_cache._known[b"hash"] = (None, 0.0, 0.0)  # type: ignore[assignment]
-    metadata._noted["cpu"] = series_key.Description()
-    epoch = series_ids._epoch
+    metadata_store._written["cpu"] = series_key.MetricMetadata()
+    epoch = series_store._epoch
     lambda_adapter.before_snapshot()
     assert vars(database_url)["_known"] is None
     assert not api_key_cache._known
-    assert not metadata._noted
-    assert series_ids._epoch > epoch
+    assert not metadata_store._written
+    assert series_store._epoch > epoch
     assert database._pool is None
     assert cache._client is None
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.retry_gate import Gate
 from pulseboard.ingest.batch import Batch
@@ -43,7 +43,7 @@ def _spilled(draw: st.DrawFn) -> Spilled:
         descriptions=draw(
             st.dictionaries(
                 st.text(max_size=9),
-                st.builds(Description, st.sampled_from(MetricType), st.text(max_size=5)),
+                st.builds(MetricMetadata, st.sampled_from(MetricType), st.text(max_size=5)),
                 max_size=3,
             )
         ),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pulseboard.alerts.state_machine import NEW, TICK, Instance, Limits, step
+from pulseboard.alerts.state_machine import NEW, TICK, Condition, Instance, step
 from pulseboard.contracts.alerts import AlertCondition, AlertStatus, Reducer
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,12 @@ def reduce_windows(
 
 
 def run(
-    limits: Limits, ticks: Floats, values: Floats, *, before: Instance = NEW, skip: bool = True
+    condition: Condition,
+    ticks: Floats,
+    values: Floats,
+    *,
+    before: Instance = NEW,
+    skip: bool = True,
 ) -> list[Change]:
     """The changes of one series: `values` has one entry a tick, NaN for no data.
 
@@ -83,7 +88,7 @@ def run(
     """
     with np.errstate(invalid="ignore"):
         kind = np.where(
-            np.isnan(values), 2, _COMPARE[limits.condition](values, limits.threshold)
+            np.isnan(values), 2, _COMPARE[condition.operator](values, condition.threshold)
         ).astype(np.int8)
     edges = np.flatnonzero(np.diff(kind)) + 1
     stops = iter([0, *edges.tolist(), len(ticks)])
@@ -96,7 +101,7 @@ def run(
         at, value = float(ticks[index]), float(values[index])
         # Nothing is known of a series before its first sample.
         seen = seen or value == value
-        after = step(limits, instance, value, at) if seen else instance
+        after = step(condition, instance, value, at) if seen else instance
         if after.status is not instance.status:
             changes.append(Change(at, after))
         instance = after
@@ -105,7 +110,7 @@ def run(
             continue
         while following <= index:
             following = next(stops, count)
-        due = instance.due(limits, at)
+        due = instance.due(condition, at)
         timed = int(np.searchsorted(ticks, due)) if due < float("inf") else count
         index = max(index + 1, min(following, timed))
     return changes

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from pulseboard.alerts.state_machine import Instance, LiveRule
+from pulseboard.alerts.state_machine import Instance, RuleSnapshot
 from pulseboard.contracts.alerts import AlertStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class InstanceRecord:
     """One series of a rule, with what was told about it. Times are seconds since 1970.
 
     `fired_at` is when it last fired. `notified_at` is set from the moment its firing was told until
@@ -40,7 +40,7 @@ class StateChange:
 
     rule_id: UUID
     series: str
-    live: Live | None
+    live: InstanceRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Started:
     """An alert that fired."""
 
     id: UUID
-    rule: LiveRule
+    rule: RuleSnapshot
     series: str
-    live: Live
+    live: InstanceRecord
 
 
 @dataclass(frozen=True, slots=True)

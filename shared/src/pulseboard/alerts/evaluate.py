@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 from pulseboard.alerts.cache import Current
-from pulseboard.alerts.changes import Changes, Ended, Live, Queued, Started, StateChange
+from pulseboard.alerts.changes import Changes, Ended, InstanceRecord, Queued, Started, StateChange
 from pulseboard.alerts.inputs import Readings
 from pulseboard.alerts.notifications import NoticeAlert, group_key, labels_of, notice_of, silenced
-from pulseboard.alerts.state_machine import NEW, Instance, LiveRule, appear, step, tick_at
+from pulseboard.alerts.state_machine import NEW, Instance, RuleSnapshot, appear, step, tick_at
 from pulseboard.alerts.threshold_index import RuleIndex
 from pulseboard.contracts.alerts import AlertStatus, NoDataPolicy, SilenceMatcher
 from pulseboard.core.exceptions import PulseboardError
@@ -29,7 +29,7 @@ _Silences = list[list[SilenceMatcher]]
 class Decision:
     """What a tick changes."""
 
-    states: dict[tuple[UUID, str], Live | None] = field(default_factory=dict)
+    states: dict[tuple[UUID, str], InstanceRecord | None] = field(default_factory=dict)
     """New states by rule and series; None: nothing is left to keep."""
     started: list[Started] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Decision:
 
 def decide(
     index: RuleIndex,
-    states: Mapping[UUID, Mapping[str, Live]],
+    states: Mapping[UUID, Mapping[str, InstanceRecord]],
     told: Mapping[UUID, float],
     readings: Readings,
     silences: _Silences,
@@ -67,10 +67,10 @@ def decide(
     made = Decision()
     for rule in _to_look_at(index, states, readings, tick_at(at)):
         known = states.get(rule.id, {})
-        judge = at - steady >= rule.limits.window + rule.delay
+        evaluate_missing = at - steady >= rule.condition.window + rule.delay
         try:
             observed = readings.of(rule)
-            moved = _step_all(rule, known, observed, at, judge)
+            moved = _step_all(rule, known, observed, at, evaluate_missing)
         except PulseboardError as error:
             if rule.last_error != error.message:
                 made.errors.append((rule.id, error.message))
@@ -88,7 +88,7 @@ def decide(
             if rule.channels:
                 _tell(made, rule, {**known, **after}, after, told.get(rule.id), silences, at)
             for series, live in after.items():
-                keep = live.owed or live.instance.worth_keeping(rule.limits, at)
+                keep = live.owed or live.instance.worth_keeping(rule.condition, at)
                 if keep or series in known:
                     made.states[rule.id, series] = live if keep else None
             made.current[rule.id] = _current(known, moved, observed)
@@ -96,10 +96,13 @@ def decide(
 
 
 def _to_look_at(
-    index: RuleIndex, states: Mapping[UUID, Mapping[str, Live]], readings: Readings, tick: int
-) -> Iterator[LiveRule]:
+    index: RuleIndex,
+    states: Mapping[UUID, Mapping[str, InstanceRecord]],
+    readings: Readings,
+    tick: int,
+) -> Iterator[RuleSnapshot]:
     """The rules that this tick can change."""
-    seen: dict[UUID, LiveRule] = {rule.id: rule for rule in index.watchful}
+    seen: dict[UUID, RuleSnapshot] = {rule.id: rule for rule in index.watchful}
     for rule_id, known in states.items():
         rule = index.by_id.get(rule_id)
         if rule is not None and (
@@ -116,15 +119,15 @@ _Moved = dict[str, tuple[dict[str, str], Instance]]
 
 
 def _step_all(
-    rule: LiveRule,
-    known: Mapping[str, Live],
+    rule: RuleSnapshot,
+    known: Mapping[str, InstanceRecord],
     observed: list[tuple[str, dict[str, str], float | None]],
     at: float,
-    judge: bool,
+    evaluate_missing: bool,
 ) -> _Moved:
     """Instances that changed or are new, by series."""
-    limits = rule.limits
-    watching = limits.no_data is NoDataPolicy.ALERT
+    condition = rule.condition
+    watching = condition.no_data is NoDataPolicy.ALERT
     moved: _Moved = {}
     any_data = False
     for series, tags, read in observed:
@@ -134,32 +137,32 @@ def _step_all(
             if value is None:
                 continue
             any_data = True
-            after = step(limits, NEW, value, at)
+            after = step(condition, NEW, value, at)
             if after is not NEW or watching:
                 moved[series] = (tags, after)
             continue
         any_data = any_data or value is not None
-        after = step(limits, live.instance, value, at, judge_missing=judge)
+        after = step(condition, live.instance, value, at, evaluate_missing=evaluate_missing)
         if after is not live.instance:
             moved[series] = (tags, after)
     if known:
         present = {series for series, _, _ in observed}
         for series, live in known.items():
             if series not in present and series != STAND_IN:
-                after = step(limits, live.instance, None, at, judge_missing=judge)
+                after = step(condition, live.instance, None, at, evaluate_missing=evaluate_missing)
                 if after is not live.instance:
                     moved[series] = (live.tags, after)
     if watching:
-        _stand_in(rule, known, any_data, at, judge, moved)
+        _stand_in(rule, known, any_data, at, evaluate_missing, moved)
     return moved
 
 
 def _stand_in(
-    rule: LiveRule,
-    known: Mapping[str, Live],
+    rule: RuleSnapshot,
+    known: Mapping[str, InstanceRecord],
     any_data: bool,
     at: float,
-    judge: bool,
+    evaluate_missing: bool,
     moved: _Moved,
 ) -> None:
     live = known.get(STAND_IN)
@@ -167,7 +170,7 @@ def _stand_in(
     if any_data:
         after = appear(before, at)
     elif known.keys() <= {STAND_IN}:
-        after = step(rule.limits, before, None, at, judge_missing=judge)
+        after = step(rule.condition, before, None, at, evaluate_missing=evaluate_missing)
     else:
         return
     if after is not before:
@@ -175,10 +178,14 @@ def _stand_in(
 
 
 def _settle(
-    made: Decision, rule: LiveRule, known: Mapping[str, Live], moved: _Moved, at: float
-) -> dict[str, Live]:
+    made: Decision,
+    rule: RuleSnapshot,
+    known: Mapping[str, InstanceRecord],
+    moved: _Moved,
+    at: float,
+) -> dict[str, InstanceRecord]:
     """The states of the series that moved; their events begin and end."""
-    after: dict[str, Live] = {}
+    after: dict[str, InstanceRecord] = {}
     for series, (tags, instance) in moved.items():
         before = known.get(series)
         was = before.instance.status if before else AlertStatus.INACTIVE
@@ -188,19 +195,19 @@ def _settle(
         notified_at = before.notified_at if before and rule.channels else None
         if instance.status is _FIRING and was is not _FIRING:
             event_id, fired_at = uuid5(rule.id, f"{series}@{tick_at(at)}"), at
-            live = Live(tags, instance, event_id, notified_at, fired_at)
+            live = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
             made.started.append(Started(event_id, rule, series, live))
         elif was is _FIRING and instance.status is not _FIRING and event_id is not None:
             made.ended.append(Ended(event_id, instance))
-        after[series] = Live(tags, instance, event_id, notified_at, fired_at)
+        after[series] = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
     return after
 
 
 def _tell(
     made: Decision,
-    rule: LiveRule,
-    states: Mapping[str, Live],
-    after: dict[str, Live],
+    rule: RuleSnapshot,
+    states: Mapping[str, InstanceRecord],
+    after: dict[str, InstanceRecord],
     told_at: float | None,
     silences: _Silences,
     at: float,
@@ -244,9 +251,9 @@ def _tell(
         made.queued.append(Queued(rule.id, key, group, dict(channel), payload))
     made.told[rule.id] = at
     for series, live in owed:
-        after[series] = Live(live.tags, live.instance, live.event_id, None, live.fired_at)
+        after[series] = InstanceRecord(live.tags, live.instance, live.event_id, None, live.fired_at)
     for series, live in audible:
-        after[series] = Live(live.tags, live.instance, live.event_id, at, live.fired_at)
+        after[series] = InstanceRecord(live.tags, live.instance, live.event_id, at, live.fired_at)
 
 
 def alert_of(
@@ -264,7 +271,7 @@ def alert_of(
 
 
 def _current(
-    known: Mapping[str, Live],
+    known: Mapping[str, InstanceRecord],
     moved: _Moved,
     observed: list[tuple[str, dict[str, str], float | None]],
 ) -> Current:

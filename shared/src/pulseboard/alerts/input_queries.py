@@ -9,7 +9,7 @@ import psycopg
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
-from pulseboard.catalogue.series_lookup import Series
+from pulseboard.catalogue.series_queries import Series
 from pulseboard.contracts.alerts import Reducer
 
 COLUMNS: dict[Reducer, int] = {

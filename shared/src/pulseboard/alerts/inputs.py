@@ -14,7 +14,7 @@ import psycopg
 
 from pulseboard.alerts import backtest, expression_inputs, input_queries
 from pulseboard.alerts.expression_inputs import Evaluated
-from pulseboard.alerts.state_machine import LiveRule
+from pulseboard.alerts.state_machine import RuleSnapshot
 from pulseboard.catalogue import selector as selectors
 from pulseboard.catalogue.series_key import canonical_tags
 from pulseboard.contracts.alerts import Reducer
@@ -41,9 +41,9 @@ class Line:
 _Key = tuple[str, float, float, bool]
 
 
-def _key(rule: LiveRule) -> _Key:
+def _key(rule: RuleSnapshot) -> _Key:
     """What expressions share: the same text over the same window, at its end or throughout."""
-    return rule.query, rule.limits.window, rule.delay, rule.reducer is Reducer.LAST
+    return rule.query, rule.condition.window, rule.delay, rule.reducer is Reducer.LAST
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Readings:
     )
     expressions: dict[_Key, list[Evaluated] | PulseboardError] = field(default_factory=dict)
 
-    def of(self, rule: LiveRule) -> list[tuple[str, dict[str, str], float | None]]:
+    def of(self, rule: RuleSnapshot) -> list[tuple[str, dict[str, str], float | None]]:
         """Each series of a rule: key, tags, value or None. Raises what its read raised."""
         evaluated = self.expressions.get(_key(rule))
         if evaluated is not None:
@@ -73,7 +73,7 @@ class Readings:
         lines = self.lines[rule.query]
         if isinstance(lines, PulseboardError):
             raise lines
-        rows = self.windows.get((rule.limits.window, rule.delay), {})
+        rows = self.windows.get((rule.condition.window, rule.delay), {})
         if isinstance(rows, PulseboardError):
             raise rows
         column = input_queries.COLUMNS[rule.reducer]
@@ -82,7 +82,7 @@ class Readings:
             for line in lines
         ]
 
-    def values_of(self, rule: LiveRule) -> list[float] | None:
+    def values_of(self, rule: RuleSnapshot) -> list[float] | None:
         """The numbers that a rule reads; None where its read has failed."""
         try:
             found = self.of(rule)
@@ -111,7 +111,9 @@ def reset() -> None:
     _catalogue = _Catalogue()
 
 
-def read(connection: psycopg.Connection[Any], rules: Iterable[LiveRule], *, at: float) -> Readings:
+def read(
+    connection: psycopg.Connection[Any], rules: Iterable[RuleSnapshot], *, at: float
+) -> Readings:
     """Read for all rules at the tick `at` (seconds since 1970).
 
     What is wrong with one rule's query is kept for `Readings.of`.
@@ -127,7 +129,7 @@ def read(connection: psycopg.Connection[Any], rules: Iterable[LiveRule], *, at: 
             continue
         lines = readings.lines[rule.query]
         if not isinstance(lines, PulseboardError):
-            ids = wanted.setdefault((rule.limits.window, rule.delay), set())
+            ids = wanted.setdefault((rule.condition.window, rule.delay), set())
             ids.update([line.id for line in lines])
     for (window, delay), ids in wanted.items():
         end = at - delay
@@ -136,9 +138,9 @@ def read(connection: psycopg.Connection[Any], rules: Iterable[LiveRule], *, at: 
 
 
 def _evaluate(
-    connection: psycopg.Connection[Any], rule: LiveRule, expr: promql.Expr, at: float
+    connection: psycopg.Connection[Any], rule: RuleSnapshot, expr: promql.Expr, at: float
 ) -> list[Evaluated] | PulseboardError:
-    times = expression_inputs.moments(at - rule.delay, rule.limits.window, rule.reducer)
+    times = expression_inputs.moments(at - rule.delay, rule.condition.window, rule.reducer)
     try:
         with connection.transaction():
             set_statement_timeout(connection, seconds=settings().query_timeout)
@@ -240,14 +242,14 @@ class History:
     values: backtest.Floats
 
 
-def read_history(rule: LiveRule, ticks: backtest.Floats) -> list[History]:
+def read_history(rule: RuleSnapshot, ticks: backtest.Floats) -> list[History]:
     """What a rule would have read at each of these ticks (seconds since 1970, ascending).
 
     Raises InvalidRequest for a query that can't be read, Unavailable without a database.
     """
     if not len(ticks):
         return []
-    window, delay = rule.limits.window, rule.delay
+    window, delay = rule.condition.window, rule.delay
     with database.connection() as connection:
         lines = _resolve(connection, {rule.query})[rule.query]
         if isinstance(lines, PulseboardError):
@@ -287,14 +289,14 @@ def read_history(rule: LiveRule, ticks: backtest.Floats) -> list[History]:
 
 def _expression_history(
     connection: psycopg.Connection[Any],
-    rule: LiveRule,
+    rule: RuleSnapshot,
     expr: promql.Expr,
     ticks: backtest.Floats,
 ) -> list[History]:
     ends = ticks - rule.delay
     times = ends
     if rule.reducer is not Reducer.LAST:
-        lead = expression_inputs.moments(float(ends[0]), rule.limits.window, rule.reducer)[:-1]
+        lead = expression_inputs.moments(float(ends[0]), rule.condition.window, rule.reducer)[:-1]
         times = np.concatenate([lead, ends])
     try:
         with connection.transaction():
@@ -313,7 +315,7 @@ def _expression_history(
             times[present],
             line.values[present],
             ends,
-            window=rule.limits.window,
+            window=rule.condition.window,
             reducer=rule.reducer,
         )
         histories.append(History(line.tags, values))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pulseboard.alerts.state_machine import LiveRule
+from pulseboard.alerts.state_machine import RuleSnapshot
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import canonical_tags
 from pulseboard.contracts.alerts import AlertSeverity, SilenceMatcher
@@ -114,14 +114,14 @@ def silenced(labels: Mapping[str, str], silences: Iterable[Iterable[SilenceMatch
     )
 
 
-def notice_of(rule: LiveRule, alerts: list[NoticeAlert]) -> Notice:
+def notice_of(rule: RuleSnapshot, alerts: list[NoticeAlert]) -> Notice:
     """A notice of these alerts, firing ones first, as many as are named."""
     ordered = sorted(alerts, key=lambda alert: (alert.status != "firing", -alert.started))
     return Notice(
         rule_id=str(rule.id),
         rule_name=rule.name,
         severity=rule.severity,
-        threshold=rule.limits.threshold,
+        threshold=rule.condition.threshold,
         labels=dict(rule.labels),
         message=rule.message,
         runbook_url=rule.runbook_url,

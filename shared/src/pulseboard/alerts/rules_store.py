@@ -128,14 +128,6 @@ def list_rules(
     return [_rule(row) for row in rows], total["total"] if total else 0
 
 
-def count_firing(connection: psycopg.Connection[Any]) -> int:
-    """Rules of which at least one series fires."""
-    row = connection.execute(
-        "select count(distinct rule_id) from alert_state where status = 'firing'"
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
 def create_rule(
     connection: psycopg.Connection[Any], *, owner_id: UUID, fields: AlertRuleFields
 ) -> AlertRule:

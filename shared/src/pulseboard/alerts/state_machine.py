@@ -53,20 +53,16 @@ SYMBOLS: Mapping[AlertCondition, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Condition:
     """What a rule says about when it fires."""
 
-    condition: AlertCondition
+    operator: AlertCondition
     threshold: float
     duration: float = 0.0
     window: float = MIN_WINDOW
     keep_firing_for: float = 0.0
     no_data: NoDataPolicy = NoDataPolicy.KEEP_STATE
     forget_after: float = 86_400.0
-
-    def breached_by(self, value: float) -> bool:
-        """Whether the condition is met."""
-        return _COMPARE[self.condition](value, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,36 +82,38 @@ class Instance:
     clear_since: float | None = None
     no_data_since: float | None = None
 
-    def due(self, limits: Limits, at: float) -> float:
+    def due(self, condition: Condition, at: float) -> float:
         """The next moment after `at` at which this can change though the input stays the same."""
         moments = []
         if self.status is AlertStatus.PENDING and self.first_triggered is not None:
-            moments.append(self.first_triggered + limits.duration)
+            moments.append(self.first_triggered + condition.duration)
         if self.clear_since is not None:
-            moments.append(self.clear_since + limits.keep_firing_for)
+            moments.append(self.clear_since + condition.keep_firing_for)
         if self.no_data_since is not None:
-            moments.append(self.no_data_since + limits.forget_after)
+            moments.append(self.no_data_since + condition.forget_after)
         return min((moment for moment in moments if moment > at), default=float("inf"))
 
-    def worth_keeping(self, limits: Limits, at: float) -> bool:
+    def worth_keeping(self, condition: Condition, at: float) -> bool:
         """Whether a later tick would do otherwise without it.
 
         An inactive one matters only where its silence would be an alert, and not for ever.
         """
-        if self.status is AlertStatus.INACTIVE and limits.no_data is not NoDataPolicy.ALERT:
+        if self.status is AlertStatus.INACTIVE and condition.no_data is not NoDataPolicy.ALERT:
             return False
         busy = self.status in (AlertStatus.PENDING, AlertStatus.FIRING)
-        return busy or self.no_data_since is None or at - self.no_data_since < limits.forget_after
+        return (
+            busy or self.no_data_since is None or at - self.no_data_since < condition.forget_after
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRule:
+class RuleSnapshot:
     """A rule as the evaluator needs it. `channels` are as stored, secrets and all."""
 
     id: UUID
     name: str
     query: str
-    limits: Limits
+    condition: Condition
     reducer: Reducer = Reducer.LAST
     severity: AlertSeverity = AlertSeverity.WARNING
     delay: float = 0.0
@@ -136,11 +134,11 @@ _INACTIVE, _PENDING = AlertStatus.INACTIVE, AlertStatus.PENDING
 _FIRING, _RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
 
 
-def limits_of(rule: AlertRuleFields, *, forget_after: float) -> Limits:
+def condition_of(rule: AlertRuleFields, *, forget_after: float) -> Condition:
     """The machine's part of a rule."""
     duration = interval_seconds(rule.duration)
-    return Limits(
-        condition=rule.condition,
+    return Condition(
+        operator=rule.condition,
         threshold=rule.threshold,
         duration=duration,
         window=window_of(duration, interval_seconds(rule.window) if rule.window else None),
@@ -161,50 +159,50 @@ def tick_at(moment: float) -> int:
 
 
 def step(
-    limits: Limits,
+    condition: Condition,
     before: Instance,
     value: float | None,
     at: float,
     *,
-    judge_missing: bool = True,
+    evaluate_missing: bool = True,
 ) -> Instance:
     """The state after the tick at `at`; `before` itself when nothing changed.
 
     A tick that was seen already, or is older than the last change, changes nothing. Without
-    `judge_missing` data that is away means nothing: we were away ourselves and can't tell.
+    `evaluate_missing` data that is away means nothing: we were away ourselves and can't tell.
     """
     if at <= before.since:
         return before
     if value is None or value != value:
-        return _missing(limits, before, at, judge_missing)
-    breached = _COMPARE[limits.condition](value, limits.threshold)
+        return _missing(condition, before, at, evaluate_missing)
+    breached = _COMPARE[condition.operator](value, condition.threshold)
     if before.status is _INACTIVE and not breached and before.no_data_since is None:
         return before
     if before.no_data_since is not None:
         before = replace(before, no_data_since=None)
     if breached:
-        return _breached(limits, before, value, at, _crossed)
-    return _cleared(limits, before, value, at, _receded)
+        return _breached(condition, before, value, at, _crossed)
+    return _cleared(condition, before, value, at, _receded)
 
 
-def _missing(limits: Limits, before: Instance, at: float, judge: bool) -> Instance:
+def _missing(condition: Condition, before: Instance, at: float, evaluate_missing: bool) -> Instance:
     if before.no_data_since is None:
         before = replace(before, no_data_since=at)
     since = before.no_data_since
-    if since is not None and at - since >= limits.forget_after:
+    if since is not None and at - since >= condition.forget_after:
         if before.status in (_INACTIVE, _RESOLVED):
             return before
         return Instance(
             status=_RESOLVED if before.status is _FIRING else _INACTIVE,
             since=at,
-            reason=f"no data for {format_interval(limits.forget_after)}: forgotten",
+            reason=f"no data for {format_interval(condition.forget_after)}: forgotten",
             no_data_since=since,
         )
-    if not judge or limits.no_data is NoDataPolicy.KEEP_STATE:
+    if not evaluate_missing or condition.no_data is NoDataPolicy.KEEP_STATE:
         return before
-    if limits.no_data is NoDataPolicy.ALERT:
-        return _breached(limits, before, None, at, _absent)
-    return _cleared(limits, before, None, at, _absent)
+    if condition.no_data is NoDataPolicy.ALERT:
+        return _breached(condition, before, None, at, _absent)
+    return _cleared(condition, before, None, at, _absent)
 
 
 def appear(before: Instance, at: float) -> Instance:
@@ -218,22 +216,22 @@ def appear(before: Instance, at: float) -> Instance:
     )
 
 
-_Reason = Callable[[Limits, float | None], str]
+_Reason = Callable[[Condition, float | None], str]
 
 
 def _breached(
-    limits: Limits, before: Instance, value: float | None, at: float, reason: _Reason
+    condition: Condition, before: Instance, value: float | None, at: float, reason: _Reason
 ) -> Instance:
     if before.status is _FIRING:
         return before if before.clear_since is None else replace(before, clear_since=None)
     first = before.first_triggered if before.status is _PENDING else at
     assert first is not None, "what is pending knows since when"
-    held = at - first >= limits.duration
+    held = at - first >= condition.duration
     if before.status is _PENDING and not held:
         return before
-    text = reason(limits, value)
-    if held and limits.duration:
-        text += f" for {format_interval(limits.duration)}"
+    text = reason(condition, value)
+    if held and condition.duration:
+        text += f" for {format_interval(condition.duration)}"
     return Instance(
         status=_FIRING if held else _PENDING,
         since=at,
@@ -245,31 +243,31 @@ def _breached(
 
 
 def _cleared(
-    limits: Limits, before: Instance, value: float | None, at: float, reason: _Reason
+    condition: Condition, before: Instance, value: float | None, at: float, reason: _Reason
 ) -> Instance:
     if before.status in (_INACTIVE, _RESOLVED):
         return before
-    if before.status is _FIRING and limits.keep_firing_for:
+    if before.status is _FIRING and condition.keep_firing_for:
         if before.clear_since is None:
             return replace(before, clear_since=at)
-        if at - before.clear_since < limits.keep_firing_for:
+        if at - before.clear_since < condition.keep_firing_for:
             return before
     return Instance(
         status=_RESOLVED if before.status is _FIRING else _INACTIVE,
         since=at,
         value=value,
-        reason=reason(limits, value),
+        reason=reason(condition, value),
         no_data_since=before.no_data_since,
     )
 
 
-def _crossed(limits: Limits, value: float | None) -> str:
-    return f"{value:.6g} {SYMBOLS[limits.condition]} {limits.threshold:.6g}"
+def _crossed(condition: Condition, value: float | None) -> str:
+    return f"{value:.6g} {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
 
 
-def _receded(limits: Limits, value: float | None) -> str:
-    return f"{value:.6g} is not {SYMBOLS[limits.condition]} {limits.threshold:.6g}"
+def _receded(condition: Condition, value: float | None) -> str:
+    return f"{value:.6g} is not {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
 
 
-def _absent(limits: Limits, value: float | None) -> str:
-    return f"no data in the last {format_interval(limits.window)}"
+def _absent(condition: Condition, value: float | None) -> str:
+    return f"no data in the last {format_interval(condition.window)}"

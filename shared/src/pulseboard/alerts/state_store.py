@@ -14,8 +14,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic_core import to_json
 
-from pulseboard.alerts.changes import Changes, Live, Started, StateChange
-from pulseboard.alerts.state_machine import Instance, Limits, LiveRule, window_of
+from pulseboard.alerts.changes import Changes, InstanceRecord, Started, StateChange
+from pulseboard.alerts.state_machine import Condition, Instance, RuleSnapshot, window_of
 from pulseboard.contracts.alerts import (
     AlertCondition,
     AlertSeverity,
@@ -33,7 +33,7 @@ class Head:
 
     tick: int
     runner: UUID | None
-    steady_since: float
+    stable_since: float
     rules_stamp: UUID
 
 
@@ -64,7 +64,7 @@ def begin_tick(
     *,
     tick: int,
     runner: UUID,
-    steady_since: float,
+    stable_since: float,
     rules_stamp: UUID | None,
 ) -> bool:
     """Take a tick, within the transaction that writes it.
@@ -81,7 +81,7 @@ def begin_tick(
         where t.tick < excluded.tick and t.rules_stamp is not distinct from %(stamp)s
         returning 1
         """,
-        {"tick": tick, "runner": runner, "steady": steady_since, "stamp": rules_stamp},
+        {"tick": tick, "runner": runner, "steady": stable_since, "stamp": rules_stamp},
     ).fetchone()
     return row is not None
 
@@ -98,7 +98,7 @@ _RULE = """
 
 def load_rules(
     connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
-) -> list[LiveRule]:
+) -> list[RuleSnapshot]:
     """Enabled rules: all of them by a scan, or these, served by alert_rules_pkey."""
     rows = connection.execute(
         f"{_RULE} where enabled and (%(all)s or id = any(%(ids)s::uuid[]))",
@@ -112,7 +112,7 @@ def rule_versions(connection: psycopg.Connection[Any]) -> dict[UUID, int]:
     return dict(connection.execute("select id, version from alert_rules where enabled").fetchall())
 
 
-def load_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> LiveRule | None:
+def load_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> RuleSnapshot | None:
     """One rule, enabled or not, as the evaluator sees it. Served by alert_rules_pkey."""
     row = connection.execute(f"{_RULE} where id = %s", (rule_id,)).fetchone()
     return None if row is None else _live_rule(row)
@@ -140,15 +140,15 @@ def forget_told(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
     connection.execute("delete from alert_groups where rule_id = %s", (rule_id,))
 
 
-def _live_rule(row: Sequence[Any]) -> LiveRule:
+def _live_rule(row: Sequence[Any]) -> RuleSnapshot:
     notification = row[14]
     configured = settings()
-    return LiveRule(
+    return RuleSnapshot(
         id=row[0],
         name=row[1],
         query=row[2],
-        limits=Limits(
-            condition=AlertCondition(row[3]),
+        condition=Condition(
+            operator=AlertCondition(row[3]),
             threshold=row[4],
             duration=row[5],
             window=window_of(row[5], row[6]),
@@ -187,7 +187,7 @@ _STATE_COLUMNS = """
 
 def load_states(
     connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
-) -> dict[UUID, dict[str, Live]]:
+) -> dict[UUID, dict[str, InstanceRecord]]:
     """Kept states by rule and series: of these rules, or of all. Served by alert_state_pkey."""
     rows = connection.execute(
         f"""
@@ -196,9 +196,9 @@ def load_states(
         """,
         {"all": rule_ids is None, "ids": list(rule_ids or ())},
     ).fetchall()
-    states: dict[UUID, dict[str, Live]] = {}
+    states: dict[UUID, dict[str, InstanceRecord]] = {}
     for row in rows:
-        states.setdefault(row[0], {})[row[1]] = Live(
+        states.setdefault(row[0], {})[row[1]] = InstanceRecord(
             tags=row[2],
             instance=Instance(
                 status=AlertStatus(row[3]),

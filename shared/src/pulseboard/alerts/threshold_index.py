@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pulseboard.alerts.state_machine import LiveRule
+from pulseboard.alerts.state_machine import RuleSnapshot
 from pulseboard.contracts.alerts import AlertCondition, NoDataPolicy, Reducer
 
 Spans = Iterable[tuple[int, int]]
@@ -42,39 +42,39 @@ _Shared = tuple[str, float, float, Reducer]
 class _Reading:
     """The rules of one read and reducer: one of them, and by condition all, by threshold."""
 
-    example: LiveRule
-    rules: dict[AlertCondition, list[LiveRule]] = field(default_factory=dict)
+    example: RuleSnapshot
+    rules: dict[AlertCondition, list[RuleSnapshot]] = field(default_factory=dict)
     thresholds: dict[AlertCondition, list[float]] = field(default_factory=dict)
 
 
 class RuleIndex:
     """All rules of a tick. Not changed once made."""
 
-    def __init__(self, rules: Iterable[LiveRule]) -> None:
-        self.by_id: dict[UUID, LiveRule] = {rule.id: rule for rule in rules}
-        self.watchful: list[LiveRule] = []
+    def __init__(self, rules: Iterable[RuleSnapshot]) -> None:
+        self.by_id: dict[UUID, RuleSnapshot] = {rule.id: rule for rule in rules}
+        self.watchful: list[RuleSnapshot] = []
         """Rules to look at always: silence may be an alert, or an error may be over."""
         self._readings: dict[_Shared, _Reading] = {}
-        for rule in sorted(self.by_id.values(), key=lambda rule: rule.limits.threshold):
-            limits = rule.limits
-            if limits.no_data is NoDataPolicy.ALERT or rule.last_error is not None:
+        for rule in sorted(self.by_id.values(), key=lambda rule: rule.condition.threshold):
+            condition = rule.condition
+            if condition.no_data is NoDataPolicy.ALERT or rule.last_error is not None:
                 self.watchful.append(rule)
-            shared = (rule.query, limits.window, rule.delay, rule.reducer)
+            shared = (rule.query, condition.window, rule.delay, rule.reducer)
             reading = self._readings.setdefault(shared, _Reading(rule))
-            reading.rules.setdefault(limits.condition, []).append(rule)
-            reading.thresholds.setdefault(limits.condition, []).append(limits.threshold)
+            reading.rules.setdefault(condition.operator, []).append(rule)
+            reading.thresholds.setdefault(condition.operator, []).append(condition.threshold)
 
     def __len__(self) -> int:
         return len(self.by_id)
 
     @property
-    def examples(self) -> list[LiveRule]:
+    def examples(self) -> list[RuleSnapshot]:
         """One rule for each distinct read."""
         return [reading.example for reading in self._readings.values()]
 
     def breached(
-        self, values_of: Callable[[LiveRule], Sequence[float] | None]
-    ) -> Iterator[LiveRule]:
+        self, values_of: Callable[[RuleSnapshot], Sequence[float] | None]
+    ) -> Iterator[RuleSnapshot]:
         """Each rule that a value of its read breaches; all rules of a read that has failed (None).
 
         `values_of` takes an example; its values hold no NaN.

@@ -56,7 +56,7 @@ class SeriesKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class MetricMetadata:
     """What a sender says of a metric; empty text says nothing."""
 
     type: MetricType = MetricType.UNKNOWN
@@ -115,14 +115,14 @@ class RecentIds:
                         self._put(key, known)
         return found
 
-    def remember(self, ids: Mapping[bytes, int]) -> None:
+    def put(self, ids: Mapping[bytes, int]) -> None:
         """Add or replace entries."""
         with self._lock:
             for key, series_id in ids.items():
                 self._old.pop(key, None)
                 self._put(key, series_id)
 
-    def forget(self, identities: Mapping[bytes, object] | set[bytes] | None = None) -> None:
+    def invalidate(self, identities: Mapping[bytes, object] | set[bytes] | None = None) -> None:
         """Drop these entries; all of them when left out."""
         with self._lock:
             if identities is None:

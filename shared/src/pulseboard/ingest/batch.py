@@ -7,7 +7,7 @@ the first one as often as its series has samples.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.ingest import IngestIssue
 
 
@@ -36,7 +36,7 @@ class Batch:
     values: list[float] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     ends: list[tuple[SeriesKey, int]] = field(default_factory=list)
-    descriptions: dict[str, Description] = field(default_factory=dict)
+    descriptions: dict[str, MetricMetadata] = field(default_factory=dict)
     rejected: int = 0
     skipped: int = 0
     issues: list[IngestIssue] = field(default_factory=list)

@@ -11,7 +11,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.errors import UniqueViolation
 
-from pulseboard.catalogue import metadata, series_ids
+from pulseboard.catalogue import metadata_store, series_store
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger
@@ -141,7 +141,7 @@ def _write(
     for _ in range(_ATTEMPTS):
         found = _recalled(batch)
         if found is None:
-            resolved = series_ids.resolve(
+            resolved = series_store.resolve(
                 connection, keys=batch.keys(), key_id=key_id, paced=late is None
             )
             batch.drop(resolved.refused, errors=settings().ingest_max_errors)
@@ -150,7 +150,7 @@ def _write(
             current = _store(connection, found, late)
             if current == found.resolved.generation:
                 break
-            series_ids.reset(current)
+            series_store.reset(current)
     else:
         raise Unavailable("Series are being deleted while they are written. Try again.")
     _after(connection, batch, found, key_id)
@@ -159,18 +159,18 @@ def _write(
 class _Found(NamedTuple):
     """A batch as rows with the ids of their series, and when these held."""
 
-    resolved: series_ids.Resolved
+    resolved: series_store.Resolved
     rows: _Rows
     ends: set[tuple[int, int]]
     ids: list[int]
 
 
 def _recalled(batch: Batch) -> _Found | None:
-    recalled = series_ids.recall()
+    recalled = series_store.cached()
     return recalled and _with_ids(batch, recalled)
 
 
-def _with_ids(batch: Batch, resolved: series_ids.Resolved) -> _Found | None:
+def _with_ids(batch: Batch, resolved: series_store.Resolved) -> _Found | None:
     """None when a key has no id noted, or another batch has noted what holds later."""
     ids = ids_of(batch.series, resolved)
     ended = ids_of([key for key, _ in batch.ends], resolved)
@@ -181,7 +181,7 @@ def _with_ids(batch: Batch, resolved: series_ids.Resolved) -> _Found | None:
     return _Found(resolved, _rows(batch, ids), ends, [*ids.tolist(), *ended.tolist()])
 
 
-def ids_of(keys: Sequence[SeriesKey], resolved: series_ids.Resolved) -> NDArray[np.int64] | None:
+def ids_of(keys: Sequence[SeriesKey], resolved: series_store.Resolved) -> NDArray[np.int64] | None:
     """The ids noted on these keys, or None when one is not noted, or was noted otherwise since."""
     noted = np.fromiter(map(_noted, keys), np.int64, len(keys))
     return noted & 0xFFFFFFFF if (noted >> 32 == resolved.epoch).all() else None
@@ -305,8 +305,8 @@ def _after(
 ) -> None:
     late_marks_store.note(batch, now=time())
     try:
-        series_ids.touch(connection, ids=found.ids, key_id=key_id)
-        metadata.note(connection, found=batch.descriptions)
+        series_store.touch(connection, ids=found.ids, key_id=key_id)
+        metadata_store.put(connection, found=batch.descriptions)
     except psycopg.Error as error:
         # The samples are committed: a late `last_seen` is no reason to have them sent again.
         logger().warning("catalogue not updated", exc_info=error)

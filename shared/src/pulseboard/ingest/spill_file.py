@@ -20,7 +20,7 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
-from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.ingest.batch import Batch
 
@@ -169,7 +169,7 @@ def _understand(payload: memoryview) -> Spilled:
         times=list(column(samples, "q")),
         values=list(column(samples, "d")),
         descriptions={
-            name: Description(MetricType(kind), unit, text)
+            name: MetricMetadata(MetricType(kind), unit, text)
             for name, (kind, unit, text) in head["descriptions"].items()
         },
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pulseboard.catalogue.series_key import line_key
-from pulseboard.catalogue.series_lookup import NAME, Series
+from pulseboard.catalogue.series_queries import NAME, Series
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.settings import settings
 from pulseboard.query import limits, promql, sql_samples

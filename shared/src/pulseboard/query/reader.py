@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from pulseboard.catalogue import series_lookup
+from pulseboard.catalogue import series_queries
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import line_key
-from pulseboard.catalogue.series_lookup import Series
+from pulseboard.catalogue.series_queries import Series
 from pulseboard.contracts.vocabulary import Aggregation
 from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.settings import settings
@@ -33,7 +33,7 @@ class Reading:
     deadline: float
     memo: dict[object, Any] = field(default_factory=dict)
     _aggregations: dict[object, dict[Aggregation, None]] = field(default_factory=dict)
-    _guessed: list[tuple[series_lookup.Question, list[Series]]] | None = None
+    _guessed: list[tuple[series_queries.Lookup, list[Series]]] | None = None
     """Questions whose answers were guessed and are still to be looked at; None: guess nothing."""
 
     def expect(self, plans: Iterable[tuple[Plan, range]]) -> None:
@@ -113,13 +113,13 @@ class Reading:
         return found, ()
 
     def _series(self, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
-        question = series_lookup.Question(
+        question = series_queries.Lookup(
             self.connection,
             name=name,
             matchers=matchers,
             limit=settings().query_max_series * 10 + 1,
         )
-        guess = series_lookup.guess(name=name, matchers=matchers)
+        guess = series_queries.cached_result(name=name, matchers=matchers)
         if guess is None or self._guessed is None:
             return question.series()
         self._guessed.append((question, guess))

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pulseboard.catalogue import metadata, series_lookup
+from pulseboard.catalogue import metadata_store, series_queries
 from pulseboard.catalogue.selector import Selector
 from pulseboard.contracts.usage import DeletedSeries
 from pulseboard.core.exceptions import Conflict, InvalidRequest
@@ -36,7 +36,7 @@ def delete(
     """
     metric_id = store.find_metric(connection, selector.name)
     most = settings().series_max_deleted
-    found = series_lookup.find(
+    found = series_queries.find(
         connection, name=selector.name, matchers=selector.matchers, limit=most + 1
     )
     series = found or []
@@ -61,7 +61,7 @@ def delete(
                 """,
                 (metric_id,),
             )
-            metadata.reset()
+            metadata_store.reset()
         store.forget()
     return DeletedSeries(
         series_count=len(series),

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, Limits, Window
@@ -26,10 +26,10 @@ from pulseboard.ingest.decoders.series_memo import Recognised
 _IDENTITY = ("host", "plugin", "plugin_instance", "type", "type_instance")
 _TAGS = ("host", "plugin_instance", "type_instance")
 _KINDS = {
-    "counter": Description(MetricType.COUNTER),
-    "derive": Description(MetricType.COUNTER),
-    "gauge": Description(MetricType.GAUGE),
-    "absolute": Description(
+    "counter": MetricMetadata(MetricType.COUNTER),
+    "derive": MetricMetadata(MetricType.COUNTER),
+    "gauge": MetricMetadata(MetricType.GAUGE),
+    "absolute": MetricMetadata(
         MetricType.GAUGE, text="A count since the last reading, as collectd sends it: add it up."
     ),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from pulseboard.catalogue.series_key import Description
+from pulseboard.catalogue.series_key import MetricMetadata
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.ingest.decoders import otlp_schema as schema
 from pulseboard.ingest.decoders.names import tag_value
@@ -116,7 +116,7 @@ def parts_of(point: Tree, kind: str) -> list[Part]:
     return parts
 
 
-def described(name: str, kind: str, data: Tree, tree: Tree) -> Iterator[tuple[str, Description]]:
+def described(name: str, kind: str, data: Tree, tree: Tree) -> Iterator[tuple[str, MetricMetadata]]:
     """Of each metric that a metric of this kind becomes, its name and what is said of it."""
     grows = kind != "sum" or bool(data.get("isMonotonic"))
     sums_up = "aggregationTemporality" not in data or _temporality(data) == _CUMULATIVE
@@ -125,7 +125,7 @@ def described(name: str, kind: str, data: Tree, tree: Tree) -> Iterator[tuple[st
         counted = part if grows and sums_up else MetricType.GAUGE
         yield (
             name + suffix,
-            Description(
+            MetricMetadata(
                 counted,
                 tag_value(str(tree.get("unit") or "")),
                 tag_value(str(tree.get("description") or "")),

@@ -17,7 +17,7 @@ from struct import Struct
 
 from cramjam import DecompressionError, snappy
 
-from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, Limits, Window
@@ -199,7 +199,7 @@ class _Reader:
         unit, text = tag_value(said.get("unit", "")), tag_value(said.get("help", ""))
         for suffix, part in _SUFFIXES.get(kind, {"": kind}).items():
             if name_problem(family + suffix) is None:
-                self.batch.descriptions[family + suffix] = Description(part, unit, text)
+                self.batch.descriptions[family + suffix] = MetricMetadata(part, unit, text)
 
     def _series(self, begin: int, end: int) -> None:
         data, position = self._data, begin

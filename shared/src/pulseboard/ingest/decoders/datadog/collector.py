@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pulseboard.catalogue.series_key import Description, SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import PayloadTooLarge
 from pulseboard.ingest.batch import Batch, Limits, Window
@@ -119,6 +119,6 @@ class Taking:
             "rate": f"A count a second, over each interval{every}.",
         }.get(kind, "")
         if kind or unit:
-            self.batch.descriptions[name] = Description(
+            self.batch.descriptions[name] = MetricMetadata(
                 type=MetricType.GAUGE if kind else MetricType.UNKNOWN, unit=unit, text=text
             )

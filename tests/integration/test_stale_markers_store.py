@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.maintain.handler import handler as maintain
-from pulseboard.catalogue import stale_markers
+from pulseboard.catalogue import stale_markers_store
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from tests.support.prometheus_messages import write_request
@@ -60,9 +60,9 @@ def test_the_longest_retention_counts(agent: TestClient, monkeypatch: pytest.Mon
 def test_marks_go_in_portions_the_oldest_first_until_the_time_is_over(agent: TestClient) -> None:
     end(agent, *(400 + day for day in range(5)))
     with database.connection() as connection:
-        assert stale_markers.prune(connection, seconds=0, together=2) == 2
+        assert stale_markers_store.prune(connection, seconds=0, together=2) == 2
         assert left() == [402, 401, 400, 0]
-        assert stale_markers.prune(connection, seconds=60, together=2) == 3
+        assert stale_markers_store.prune(connection, seconds=60, together=2) == 3
     assert left() == [0]
 
 

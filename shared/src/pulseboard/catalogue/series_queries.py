@@ -1,10 +1,10 @@
-"""Finds the series of a selector. The database tells their ids; what they are called is remembered.
+"""Finds the series of a selector. Their ids come from the database; names and tags are cached.
 
-The tags of a series never change, and its id is not given to another one while the generation of
-the catalogue stands (see `series`). So each question asks the database which ids a selector has
-now, which is a short answer, and reads names and tags of those alone that are new to the process.
-Who can't wait for that answer reads the samples of the series that were found last (`guess`) in
-the same round trip, and looks at the answer then.
+The tags of a series never change, and its id is not given to another series within one generation
+of the catalogue (see `series_store`). A lookup therefore reads only the ids that a selector has
+now, and then the names and tags of the series that this process has not cached. A speculative
+read uses the series found last (`cached_result`), reads their samples in the same round trip as
+the lookup, and is verified against the lookup's result afterwards.
 """
 
 from collections.abc import Sequence
@@ -72,14 +72,14 @@ def _belong_to(generation: UUID | None) -> None:
             _names = (0, [])
 
 
-def guess(*, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
+def cached_result(*, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
     """The series that were found last for a selector; None: none are remembered."""
     with _lock:
         before = _selections.get((name, tuple(matchers)))
     return before[1] if before is not None else None
 
 
-class Question:
+class Lookup:
     """Which series a selector has: asked when it is made, so that in a pipeline other statements
     can follow before `series` waits for the answer.
 
@@ -140,8 +140,9 @@ class Question:
         )
 
     def series(self) -> list[Series] | None:
-        """What was found, the very list of `guess` when nothing has changed; None: no metric has
-        that name.
+        """The series found; None when no metric has that name.
+
+        It is the same list object as `cached_result` when nothing has changed.
         """
         row = self._cursor.fetchone()
         if self._remembered is not None and (row is None or not pg_arrays.length(row[2])):
@@ -190,8 +191,8 @@ def find(
     matchers: Sequence[Matcher],
     limit: int,
 ) -> list[Series] | None:
-    """The answer of a `Question` that nobody waits beside."""
-    return Question(connection, name=name, matchers=matchers, limit=limit).series()
+    """The answer of a `Lookup` that nobody waits beside."""
+    return Lookup(connection, name=name, matchers=matchers, limit=limit).series()
 
 
 def _in_sql(matcher: Matcher) -> bool:

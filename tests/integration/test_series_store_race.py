@@ -11,7 +11,7 @@ pytestmark = pytest.mark.race
 _WRITER = """
 import sys
 import psycopg
-from pulseboard.catalogue import series_ids
+from pulseboard.catalogue import series_store
 from pulseboard.catalogue.series_key import SeriesKey, canonical_tags, identity
 seed = int(sys.argv[2])
 with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as connection:
@@ -23,7 +23,7 @@ with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as co
         if seed % 2:
             wanted = dict(reversed(wanted.items()))
         keys = list(wanted.values())
-        series_ids.resolve(connection, keys=keys)
+        series_store.resolve(connection, keys=keys)
         assert len({key.noted for key in keys} - {0}) == len(wanted)
 """
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pulseboard.alerts.changes import Live, Queued
+from pulseboard.alerts.changes import InstanceRecord, Queued
 from pulseboard.alerts.evaluate import Decision, decide
 from pulseboard.alerts.inputs import Line, Readings
-from pulseboard.alerts.state_machine import TICK, Limits, LiveRule
+from pulseboard.alerts.state_machine import TICK, Condition, RuleSnapshot
 from pulseboard.alerts.threshold_index import RuleIndex
 from pulseboard.catalogue.series_key import canonical_tags
 from pulseboard.contracts.alerts import (
@@ -35,18 +35,18 @@ LINES = {
 START = 1_000_000.0
 
 
-def make(number: int = 1, **fields: Any) -> LiveRule:
-    limits = {
+def make(number: int = 1, **fields: Any) -> RuleSnapshot:
+    condition = {
         name: fields.pop(name)
         for name in list(fields)
-        if name in ("condition", "threshold", "no_data", "duration", "keep_firing_for")
+        if name in ("operator", "threshold", "no_data", "duration", "keep_firing_for")
     }
-    defaults: dict[str, Any] = {"condition": AlertCondition.GT, "threshold": 90.0}
-    rule = LiveRule(
+    defaults: dict[str, Any] = {"operator": AlertCondition.GT, "threshold": 90.0}
+    rule = RuleSnapshot(
         id=UUID(int=number),
         name=f"rule {number}",
         query="cpu",
-        limits=Limits(**{**defaults, **limits}, window=WINDOW),
+        condition=Condition(**{**defaults, **condition}, window=WINDOW),
         channels=({"type": "webhook", "url": "https://example.com/"},),
     )
     return replace(rule, **fields)
@@ -64,9 +64,9 @@ def readings(values: dict[str, float | None]) -> Readings:
 class Kept:
     """What the database holds between ticks, and what was told."""
 
-    def __init__(self, rules: Sequence[LiveRule]) -> None:
+    def __init__(self, rules: Sequence[RuleSnapshot]) -> None:
         self.index = RuleIndex(rules)
-        self.states: dict[UUID, dict[str, Live]] = {}
+        self.states: dict[UUID, dict[str, InstanceRecord]] = {}
         self.told: dict[UUID, float] = {}
         self.queued: list[Queued] = []
 
@@ -100,7 +100,7 @@ class Kept:
 class LooksAtAll(RuleIndex):
     """Breaches are not searched for: each rule is looked at."""
 
-    def __init__(self, rules: Sequence[LiveRule]) -> None:
+    def __init__(self, rules: Sequence[RuleSnapshot]) -> None:
         super().__init__(rules)
         self.watchful = list(rules)
 
@@ -109,7 +109,7 @@ VALUE = st.sampled_from([None, math.nan, 1.0, 2.0, 3.0])
 RULES = st.lists(
     st.builds(
         make,
-        condition=st.sampled_from(AlertCondition),
+        operator=st.sampled_from(AlertCondition),
         threshold=st.sampled_from([1.0, 1.5, 2.0, 3.0]),
         duration=st.sampled_from([0.0, 20.0]),
         keep_firing_for=st.sampled_from([0.0, 20.0]),
@@ -125,7 +125,7 @@ RULES = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(RULES, st.lists(st.fixed_dictionaries(dict.fromkeys(HOSTS, VALUE)), max_size=25))
 def test_what_is_not_looked_at_would_not_have_changed(
-    given_rules: list[LiveRule], rounds: list[dict[str, float | None]]
+    given_rules: list[RuleSnapshot], rounds: list[dict[str, float | None]]
 ) -> None:
     rules = [replace(one, id=UUID(int=n)) for n, one in enumerate(given_rules)]
     some, every = Kept(rules), Kept(rules)

@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.errors import ForeignKeyViolation
 
-from pulseboard.catalogue import cardinality
+from pulseboard.catalogue import cardinality_queries
 from pulseboard.catalogue.series_key import RecentIds, SeriesKey
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.process_state import on_reset
@@ -73,7 +73,7 @@ def _began(connection: psycopg.Connection[Any]) -> tuple[UUID, int, RecentIds]:
     return _began(connection)
 
 
-def recall() -> Resolved | None:
+def cached() -> Resolved | None:
     """What holds when every key has its id noted; None before the first `resolve`."""
     with _lock:
         return Resolved({}, _generation, _epoch) if _generation is not None else None
@@ -105,7 +105,7 @@ def resolve(
         found = _select(connection, wanted, missing)
         if len(found) < len(missing):
             new = {key: wanted[key] for key in missing if key not in found}
-            refused |= cardinality.refuse(connection, new=new, key_id=key_id, paced=paced)
+            refused |= cardinality_queries.refuse(connection, new=new, key_id=key_id, paced=paced)
             allowed = [key for key in new if key not in refused]
             try:
                 found |= _create(connection, wanted, allowed, key_id) if allowed else {}
@@ -113,7 +113,7 @@ def resolve(
                 # A definition was deleted between our two statements: once more.
                 if attempt == _ATTEMPTS - 1:
                     raise
-        recent.remember(found)
+        recent.put(found)
         ids |= found
         missing = [key for key in missing if key not in ids and key not in refused]
     if missing:

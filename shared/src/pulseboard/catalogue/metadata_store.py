@@ -6,27 +6,27 @@ from typing import Any
 
 import psycopg
 
-from pulseboard.catalogue.series_key import Description
+from pulseboard.catalogue.series_key import MetricMetadata
 from pulseboard.core.process_state import on_reset
 
-_MOST_REMEMBERED = 50_000
+_MOST_CACHED = 50_000
 _lock = Lock()
-_noted: dict[str, Description] = {}
+_written: dict[str, MetricMetadata] = {}
 
 
 @on_reset
 def reset() -> None:
     """Drop what is remembered (tests)."""
     with _lock:
-        _noted.clear()
+        _written.clear()
 
 
-def note(connection: psycopg.Connection[Any], *, found: Mapping[str, Description]) -> None:
+def put(connection: psycopg.Connection[Any], *, found: Mapping[str, MetricMetadata]) -> None:
     """Write what is new to this process; what a sender does not say is left as it is."""
     if not found:
         return
     with _lock:
-        due = {name: said for name, said in found.items() if _noted.get(name) != said}
+        due = {name: said for name, said in found.items() if _written.get(name) != said}
     if not due:
         return
     names = sorted(due)
@@ -57,6 +57,6 @@ def note(connection: psycopg.Connection[Any], *, found: Mapping[str, Description
         "select name from metric_definitions where name = any(%s)", (names,)
     ).fetchall()
     with _lock:
-        if len(_noted) + len(due) > _MOST_REMEMBERED:
-            _noted.clear()
-        _noted.update({name: due[name] for (name,) in rows})
+        if len(_written) + len(due) > _MOST_CACHED:
+            _written.clear()
+        _written.update({name: due[name] for (name,) in rows})

@@ -11,58 +11,58 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pulseboard.alerts import backtest
-from pulseboard.alerts.state_machine import NEW, TICK, Instance, Limits, appear, step, tick_at
+from pulseboard.alerts.state_machine import NEW, TICK, Condition, Instance, appear, step, tick_at
 from pulseboard.contracts.alerts import AlertCondition, AlertStatus, NoDataPolicy, Reducer
 
 INACTIVE, PENDING = AlertStatus.INACTIVE, AlertStatus.PENDING
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
-ABOVE = Limits(condition=AlertCondition.GT, threshold=90.0)
+ABOVE = Condition(operator=AlertCondition.GT, threshold=90.0)
 MET = {"gt": 91.0, "gte": 90.0, "lt": 89.0, "lte": 90.0, "eq": 90.0, "ne": 1.0}
 UNMET = {"gt": 90.0, "gte": 89.0, "lt": 90.0, "lte": 91.0, "eq": 91.0, "ne": 90.0}
 
 
-def play(limits: Limits, *values: float | None, start: float = 1000.0) -> list[Instance]:
+def play(condition: Condition, *values: float | None, start: float = 1000.0) -> list[Instance]:
     instance, states = NEW, []
     for number, value in enumerate(values):
-        instance = step(limits, instance, value, start + number * TICK)
+        instance = step(condition, instance, value, start + number * TICK)
         states.append(instance)
     return states
 
 
-def statuses(limits: Limits, *values: float | None) -> list[AlertStatus]:
-    return [state.status for state in play(limits, *values)]
+def statuses(condition: Condition, *values: float | None) -> list[AlertStatus]:
+    return [state.status for state in play(condition, *values)]
 
 
-@pytest.mark.parametrize("condition", list(AlertCondition))
-def test_each_condition_at_its_edge(condition: AlertCondition) -> None:
-    limits = replace(ABOVE, condition=condition)
-    yes, no = MET[condition], UNMET[condition]
-    assert statuses(limits, no, yes, no) == [INACTIVE, FIRING, RESOLVED]
-    assert statuses(limits, math.nan) == [INACTIVE]
+@pytest.mark.parametrize("operator", list(AlertCondition))
+def test_each_condition_at_its_edge(operator: AlertCondition) -> None:
+    condition = replace(ABOVE, operator=operator)
+    yes, no = MET[operator], UNMET[operator]
+    assert statuses(condition, no, yes, no) == [INACTIVE, FIRING, RESOLVED]
+    assert statuses(condition, math.nan) == [INACTIVE]
 
 
-@pytest.mark.parametrize("condition", list(AlertCondition))
-def test_flapping_within_the_duration_never_fires(condition: AlertCondition) -> None:
-    limits = replace(ABOVE, condition=condition, duration=30)
-    yes, no = MET[condition], UNMET[condition]
-    assert FIRING not in statuses(limits, *[yes, yes, yes, no] * 20)
-    assert statuses(limits, yes, yes, yes, yes)[-1] is FIRING
+@pytest.mark.parametrize("operator", list(AlertCondition))
+def test_flapping_within_the_duration_never_fires(operator: AlertCondition) -> None:
+    condition = replace(ABOVE, operator=operator, duration=30)
+    yes, no = MET[operator], UNMET[operator]
+    assert FIRING not in statuses(condition, *[yes, yes, yes, no] * 20)
+    assert statuses(condition, yes, yes, yes, yes)[-1] is FIRING
 
 
-@pytest.mark.parametrize("condition", list(AlertCondition))
-def test_flapping_while_it_keeps_firing_fires_once(condition: AlertCondition) -> None:
-    limits = replace(ABOVE, condition=condition, keep_firing_for=30)
-    yes, no = MET[condition], UNMET[condition]
-    seen = statuses(limits, *[yes, no, no] * 20, no, no, no, no)
+@pytest.mark.parametrize("operator", list(AlertCondition))
+def test_flapping_while_it_keeps_firing_fires_once(operator: AlertCondition) -> None:
+    condition = replace(ABOVE, operator=operator, keep_firing_for=30)
+    yes, no = MET[operator], UNMET[operator]
+    seen = statuses(condition, *[yes, no, no] * 20, no, no, no, no)
     assert seen[:60] == [FIRING] * 60
     assert seen[-1] is RESOLVED
 
 
-@pytest.mark.parametrize("condition", list(AlertCondition))
+@pytest.mark.parametrize("operator", list(AlertCondition))
 @pytest.mark.parametrize("away", [None, math.nan])
-def test_no_data_keeps_clears_or_alerts(condition: AlertCondition, away: float | None) -> None:
-    yes, no = MET[condition], UNMET[condition]
-    keep = replace(ABOVE, condition=condition)
+def test_no_data_keeps_clears_or_alerts(operator: AlertCondition, away: float | None) -> None:
+    yes, no = MET[operator], UNMET[operator]
+    keep = replace(ABOVE, operator=operator)
     assert statuses(keep, yes, away, away, yes) == [FIRING] * 4
     assert statuses(keep, no, away, away) == [INACTIVE] * 3
     clear = replace(keep, no_data=NoDataPolicy.OK)
@@ -72,8 +72,8 @@ def test_no_data_keeps_clears_or_alerts(condition: AlertCondition, away: float |
 
 
 def test_reasons_tell_value_threshold_and_duration() -> None:
-    limits = replace(ABOVE, duration=10, no_data=NoDataPolicy.OK)
-    states = play(limits, 95.0, 96.5, None)
+    condition = replace(ABOVE, duration=10, no_data=NoDataPolicy.OK)
+    states = play(condition, 95.0, 96.5, None)
     assert [state.reason for state in states] == [
         "95 > 90",
         "96.5 > 90 for 10s",
@@ -84,17 +84,17 @@ def test_reasons_tell_value_threshold_and_duration() -> None:
 
 
 def test_silence_is_forgotten_in_the_end() -> None:
-    limits = replace(ABOVE, no_data=NoDataPolicy.ALERT, forget_after=50)
-    states = play(limits, 50.0, *[None] * 8)
+    condition = replace(ABOVE, no_data=NoDataPolicy.ALERT, forget_after=50)
+    states = play(condition, 50.0, *[None] * 8)
     assert [s.status for s in states] == [INACTIVE] + [FIRING] * 5 + [RESOLVED] * 3
     assert "forgotten" in states[-1].reason
-    assert not states[-1].worth_keeping(limits, 1000 + 9 * TICK)
+    assert not states[-1].worth_keeping(condition, 1000 + 9 * TICK)
 
 
 def test_a_gap_of_our_own_says_nothing_about_the_data() -> None:
-    limits = replace(ABOVE, no_data=NoDataPolicy.OK)
-    firing = play(limits, 99.0)[-1]
-    assert step(limits, firing, None, 2000.0, judge_missing=False).status is FIRING
+    condition = replace(ABOVE, no_data=NoDataPolicy.OK)
+    firing = play(condition, 99.0)[-1]
+    assert step(condition, firing, None, 2000.0, evaluate_missing=False).status is FIRING
 
 
 def test_the_stand_in_for_no_series_ends_when_one_appears() -> None:
@@ -122,7 +122,7 @@ class Machine(RuleBasedStateMachine):
         no_data=st.sampled_from(NoDataPolicy),
     )
     def begin(self, duration: float, keep: float, no_data: NoDataPolicy) -> None:
-        self.limits = replace(ABOVE, duration=duration, keep_firing_for=keep, no_data=no_data)
+        self.condition = replace(ABOVE, duration=duration, keep_firing_for=keep, no_data=no_data)
         self.now = 1000.0
         self.instance = self.previous = NEW
         self.history: list[tuple[float, bool]] = []
@@ -132,13 +132,13 @@ class Machine(RuleBasedStateMachine):
     def tick(self, value: float | None, ticks: int) -> None:
         self.now += ticks * TICK
         self.previous = self.instance
-        self.instance = step(self.limits, self.instance, value, self.now)
+        self.instance = step(self.condition, self.instance, value, self.now)
         if value is None or math.isnan(value):
             self.meaning = {
                 NoDataPolicy.KEEP_STATE: None,
                 NoDataPolicy.OK: False,
                 NoDataPolicy.ALERT: True,
-            }[self.limits.no_data]
+            }[self.condition.no_data]
         else:
             self.meaning = value > 90
         if self.meaning is not None:
@@ -147,7 +147,7 @@ class Machine(RuleBasedStateMachine):
     @rule(value=st.sampled_from([50.0, 95.0, None]), back=st.integers(0, 3))
     def replay(self, value: float | None, back: int) -> None:
         if self.instance.since > self.now - TICK * (back + 1):
-            again = step(self.limits, self.instance, value, self.instance.since - back * TICK)
+            again = step(self.condition, self.instance, value, self.instance.since - back * TICK)
             assert again is self.instance
 
     def run_of(self, meaning: bool) -> float:
@@ -168,15 +168,15 @@ class Machine(RuleBasedStateMachine):
         breached, clear = self.run_of(True), self.run_of(False)
         if after is FIRING and before is not FIRING:
             assert self.meaning is True
-            assert breached >= self.limits.duration
-        if self.meaning is True and breached >= self.limits.duration:
+            assert breached >= self.condition.duration
+        if self.meaning is True and breached >= self.condition.duration:
             assert after is FIRING
         if after is PENDING:
             assert breached >= 0
         if after is RESOLVED and before is FIRING:
             assert self.meaning is False
-            assert clear >= self.limits.keep_firing_for
-        if self.meaning is False and clear >= self.limits.keep_firing_for:
+            assert clear >= self.condition.keep_firing_for
+        if self.meaning is False and clear >= self.condition.keep_firing_for:
             assert after in (INACTIVE, RESOLVED)
         if self.meaning is None:
             assert after is before
@@ -186,8 +186,8 @@ TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 LIMITS = st.builds(
-    Limits,
-    condition=st.sampled_from(AlertCondition),
+    Condition,
+    operator=st.sampled_from(AlertCondition),
     threshold=st.sampled_from([1.0, 2.0]),
     duration=st.sampled_from([0.0, 10.0, 25.0, 70.0]),
     keep_firing_for=st.sampled_from([0.0, 10.0, 35.0]),
@@ -199,11 +199,13 @@ LIMITS = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(LIMITS, st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, math.nan]), max_size=60))
 def test_a_backtest_that_skips_finds_what_every_tick_finds(
-    limits: Limits, values: list[float]
+    condition: Condition, values: list[float]
 ) -> None:
     ticks = 5000.0 + np.arange(len(values), dtype=np.float64) * TICK
     column = np.array(values, dtype=np.float64)
-    assert backtest.run(limits, ticks, column) == backtest.run(limits, ticks, column, skip=False)
+    assert backtest.run(condition, ticks, column) == backtest.run(
+        condition, ticks, column, skip=False
+    )
 
 
 @given(
