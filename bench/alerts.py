@@ -20,7 +20,7 @@ from pulseboard.alerts import backtest, state_store
 from pulseboard.alerts import inputs as alert_inputs
 from pulseboard.alerts.state_machine import TICK, RuleSnapshot, condition_of
 from pulseboard.alerts.state_store import as_jsonb
-from pulseboard.auth import users
+from pulseboard.auth import users_store
 from pulseboard.contracts.alerts import AlertCondition, CreateAlertRule
 from pulseboard.contracts.vocabulary import Role
 from pulseboard.db import database
@@ -80,7 +80,7 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
 
 def _owner(connection: psycopg.Connection[tuple[object, ...]]) -> UUID:
     email = f"bench-{uuid4()}@example.com"
-    return users.create_user(connection, email=email, password_hash="x", role=Role.EDITOR).id
+    return users_store.create_user(connection, email=email, password_hash="x", role=Role.EDITOR).id
 
 
 def _series(connection: psycopg.Connection[tuple[object, ...]], name: str, count: int) -> list[int]:

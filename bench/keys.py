@@ -5,14 +5,14 @@ from uuid import uuid4
 
 import psycopg
 
-from pulseboard.auth import api_keys, users
+from pulseboard.auth import api_keys_store, users_store
 from pulseboard.contracts.vocabulary import Role, Scope
 
 
 def make(connection: psycopg.Connection[Any], *scopes: Scope) -> str:
     """The secret of a new key with these scopes, of a new editor who can't sign in."""
-    owner = users.create_user(
+    owner = users_store.create_user(
         connection, email=f"bench-{uuid4()}@example.com", password_hash="!", role=Role.EDITOR
     )
-    made = api_keys.create_key(connection, owner_id=owner.id, name="bench", scopes=scopes)
+    made = api_keys_store.create_key(connection, owner_id=owner.id, name="bench", scopes=scopes)
     return made.key

@@ -216,10 +216,10 @@ def _password_hash() -> str:
 def admin(stack: None) -> Iterator[TestClient]:
     """The admin, signed in by a link: passwords are slow on purpose, and tested elsewhere."""
     from functions.dev import api
-    from pulseboard.auth import login_tokens, users
+    from pulseboard.auth import login_tokens, users_store
 
     with database.connection() as connection:
-        made = users.create_user(
+        made = users_store.create_user(
             connection, email=ADMIN_EMAIL, password_hash=_password_hash(), role=Role.ADMIN
         )
     with TestClient(api(), base_url="http://testserver") as signed_in:

@@ -11,17 +11,17 @@ from fastapi import APIRouter, Query, Request, Response
 from pulseboard import __version__
 from pulseboard.auth import (
     api_key_cache,
-    api_keys,
+    api_keys_store,
     login_tokens,
     passwords,
     rate_limits,
     sessions,
-    users,
+    users_store,
 )
 from pulseboard.auth.access import (
     SESSION_COOKIE,
     Admin,
-    Member,
+    Editor,
     Reader,
     SignedIn,
     check_origin,
@@ -56,7 +56,7 @@ def _start_session(request: Request, response: Response, user_id: UUID, generati
     if old:
         sessions.end(token=old)
     with database.connection() as connection:
-        user = users.note_login(connection, user_id=user_id)
+        user = users_store.record_login(connection, user_id=user_id)
     token = sessions.create(
         sessions.Session(user_id=user.id, role=user.role, email=user.email),
         generation=generation,
@@ -128,10 +128,10 @@ def login(body: Login, request: Request, response: Response) -> ApiResponse[User
         name="login", subject=subject, limit=limits.login_attempts, window=limits.login_window
     )
     with database.connection() as connection:
-        found = users.find_credentials(connection, email=body.email)
+        found = users_store.find_credentials(connection, email=body.email)
         # Read again under the generation: a change after this ends the session that is made.
         generation = sessions.generation(found.id) if found else 0
-        known = users.find_credentials(connection, user_id=found.id) if found else None
+        known = users_store.find_credentials(connection, user_id=found.id) if found else None
     # Without a connection: hashing takes long enough for others to want it.
     matches = passwords.verify(
         body.password.get_secret_value(), known.password_hash if known else None
@@ -151,7 +151,7 @@ def login_with_token(body: TokenLogin, request: Request, response: Response) -> 
         raise Unauthorized("This sign-in link was used already, or it is too old.")
     generation = sessions.generation(user_id)
     with database.connection() as connection:
-        known = users.find_credentials(connection, user_id=user_id)
+        known = users_store.find_credentials(connection, user_id=user_id)
     if known is None or known.disabled:
         raise Unauthorized("This account is disabled.")
     return ApiResponse(data=_start_session(request, response, user_id, generation))
@@ -170,7 +170,7 @@ def logout(caller: SignedIn, request: Request, response: Response) -> None:
 def get_me(caller: SignedIn) -> ApiResponse[User]:
     """Who is signed in."""
     with database.connection() as connection:
-        return ApiResponse(data=users.get_user(connection, user_id=caller.user_id))
+        return ApiResponse(data=users_store.get_user(connection, user_id=caller.user_id))
 
 
 @router.post("/auth/password", status_code=204)
@@ -184,14 +184,14 @@ def change_password(
         name="password", subject=subject, limit=limits.login_attempts, window=limits.login_window
     )
     with database.connection() as connection, _ending_sessions(caller.user_id):
-        known = users.find_credentials(connection, user_id=caller.user_id)
+        known = users_store.find_credentials(connection, user_id=caller.user_id)
         current = body.current_password.get_secret_value()
         if not passwords.verify(current, known.password_hash if known else None):
             raise InvalidRequest(
                 "The current password is wrong.",
                 details=[ErrorDetail(field="currentPassword", message="Not your password.")],
             )
-        users.set_password(
+        users_store.set_password(
             connection,
             user_id=caller.user_id,
             password_hash=passwords.hash_password(body.new_password.get_secret_value()),
@@ -204,7 +204,7 @@ def change_password(
 def get_users(caller: Admin, page: Page = 1, page_size: PageSize = 50) -> ApiResponse[list[User]]:
     """All people, newest first."""
     with database.connection() as connection:
-        found, total = users.list_users(connection, page=page, page_size=page_size)
+        found, total = users_store.list_users(connection, page=page, page_size=page_size)
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
@@ -213,7 +213,7 @@ def create_user(caller: Admin, body: CreateUser) -> ApiResponse[User]:
     """Add a person. 409 when the e-mail is taken."""
     password_hash = passwords.hash_password(body.password.get_secret_value())
     with database.connection() as connection:
-        made = users.create_user(
+        made = users_store.create_user(
             connection, email=body.email, password_hash=password_hash, role=body.role
         )
     return ApiResponse(data=made)
@@ -227,7 +227,7 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
     """
     password = body.password.get_secret_value() if body.password else None
     with database.connection() as connection, _ending_sessions(user_id):
-        changed = users.update_user(
+        changed = users_store.update_user(
             connection,
             user_id=user_id,
             role=body.role,
@@ -240,31 +240,31 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
 
 @router.get("/api-keys")
 def get_api_keys(
-    caller: Member, page: Page = 1, page_size: PageSize = 50
+    caller: Editor, page: Page = 1, page_size: PageSize = 50
 ) -> ApiResponse[list[ApiKey]]:
     """One's own keys; all keys for an admin."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
-        found, total = api_keys.list_keys(
+        found, total = api_keys_store.list_keys(
             connection, owner_id=owner_id, page=page, page_size=page_size
         )
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
 @router.post("/api-keys", status_code=201)
-def create_api_key(caller: Member, body: CreateApiKey) -> ApiResponse[CreatedApiKey]:
+def create_api_key(caller: Editor, body: CreateApiKey) -> ApiResponse[CreatedApiKey]:
     """Make a key. The secret is shown this once."""
     with database.connection() as connection:
-        made = api_keys.create_key(
+        made = api_keys_store.create_key(
             connection, owner_id=caller.user_id, name=body.name, scopes=body.scopes
         )
     return ApiResponse(data=made)
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)
-def revoke_api_key(caller: Member, key_id: UUID) -> None:
+def revoke_api_key(caller: Editor, key_id: UUID) -> None:
     """Revoke a key of one's own; any key for an admin."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
-        hashed = api_keys.revoke_key(connection, key_id=key_id, owner_id=owner_id)
-    api_key_cache.revoked(hashed)
+        hashed = api_keys_store.revoke_key(connection, key_id=key_id, owner_id=owner_id)
+    api_key_cache.invalidate_everywhere(hashed)

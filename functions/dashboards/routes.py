@@ -29,7 +29,7 @@ from pulseboard.contracts.dashboards import (
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.core.exceptions import Conflict, Forbidden, NotFound
 from pulseboard.dashboards import cache as dashboard_cache
-from pulseboard.dashboards import changes as dashboard_changes
+from pulseboard.dashboards import changes_store
 from pulseboard.dashboards import document as dashboard_document
 from pulseboard.dashboards import store as dashboards_store
 from pulseboard.db import database
@@ -70,9 +70,9 @@ def _changing(caller: Principal, dashboard_id: UUID) -> Iterator[psycopg.Connect
             yield connection
     except Conflict:
         # Whoever has read an old state from the cache must not be given it again.
-        dashboard_cache.forget(dashboard_id)
+        dashboard_cache.invalidate(dashboard_id)
         raise
-    dashboard_cache.forget(dashboard_id)
+    dashboard_cache.invalidate(dashboard_id)
 
 
 def _mine(saved: Dashboard) -> ApiResponse[Dashboard]:
@@ -152,7 +152,7 @@ def update_dashboard(
     409 when `version` is not the newest.
     """
     with _changing(caller, dashboard_id) as connection:
-        saved = dashboard_changes.update(
+        saved = changes_store.update(
             connection, dashboard_id=dashboard_id, author_id=caller.user_id, body=body
         )
     return _mine(saved)
@@ -162,7 +162,7 @@ def update_dashboard(
 def delete_dashboard(caller: Writer, dashboard_id: UUID) -> None:
     """Remove a dashboard with its panels and its history."""
     with _changing(caller, dashboard_id) as connection:
-        dashboard_changes.delete(connection, dashboard_id=dashboard_id)
+        changes_store.delete(connection, dashboard_id=dashboard_id)
 
 
 @router.post("/{dashboard_id}/duplicate", status_code=201)
@@ -212,7 +212,7 @@ def get_dashboard_versions(
     """What was changed, when and by whom, newest first."""
     with database.connection() as connection:
         _read(connection, caller, dashboard_id)
-        found = dashboard_changes.list_versions(connection, dashboard_id=dashboard_id)
+        found = changes_store.list_versions(connection, dashboard_id=dashboard_id)
     return ApiResponse(data=found)
 
 
@@ -223,9 +223,7 @@ def get_dashboard_version(
     """A former state of a dashboard."""
     with database.connection() as connection:
         _read(connection, caller, dashboard_id)
-        found = dashboard_changes.get_version(
-            connection, dashboard_id=dashboard_id, version=version
-        )
+        found = changes_store.get_version(connection, dashboard_id=dashboard_id, version=version)
     return ApiResponse(data=found)
 
 
@@ -235,7 +233,7 @@ def restore_dashboard_version(
 ) -> ApiResponse[Dashboard]:
     """Make a former state the newest; nothing of the history is lost."""
     with _changing(caller, dashboard_id) as connection:
-        saved = dashboard_changes.restore(
+        saved = changes_store.restore(
             connection,
             dashboard_id=dashboard_id,
             version=restored,
@@ -251,7 +249,7 @@ def add_panel(
 ) -> ApiResponse[SavedPanel]:
     """Add a panel; where its place is taken, it stands below all others."""
     with _changing(caller, dashboard_id) as connection:
-        saved, panel_id = dashboard_changes.add_panel(
+        saved, panel_id = changes_store.add_panel(
             connection,
             dashboard_id=dashboard_id,
             author_id=caller.user_id,
@@ -271,7 +269,7 @@ def update_panel(
 ) -> ApiResponse[SavedPanel]:
     """Change what is given of a panel."""
     with _changing(caller, dashboard_id) as connection:
-        saved = dashboard_changes.update_panel(
+        saved = changes_store.update_panel(
             connection,
             dashboard_id=dashboard_id,
             panel_id=panel_id,
@@ -288,7 +286,7 @@ def delete_panel(
 ) -> ApiResponse[Dashboard]:
     """Remove a panel; answers the dashboard without it."""
     with _changing(caller, dashboard_id) as connection:
-        saved = dashboard_changes.delete_panel(
+        saved = changes_store.delete_panel(
             connection,
             dashboard_id=dashboard_id,
             panel_id=panel_id,
@@ -309,7 +307,7 @@ def copy_panel(
         if panel is None:
             raise NotFound("There is no such panel on this dashboard.")
         copy = dashboard_document.panel(panel)
-        saved, made = dashboard_changes.add_panel(
+        saved, made = changes_store.add_panel(
             connection,
             dashboard_id=body.dashboard_id,
             author_id=caller.user_id,

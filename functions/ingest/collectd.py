@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends
 
-from pulseboard.auth.access import Pusher, refuse_keys_in_url
+from pulseboard.auth.access import AgentWriter, refuse_keys_in_url
 from pulseboard.contracts.envelope import ApiResponse
 from pulseboard.contracts.ingest import IngestResult
 from pulseboard.core.settings import settings
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api/v1", tags=["metrics"])
 
 
 @router.post("/collectd", dependencies=[Depends(refuse_keys_in_url)], include_in_schema=False)
-def ingest_collectd(caller: Pusher, body: RawBody) -> ApiResponse[IngestResult]:
+def ingest_collectd(caller: AgentWriter, body: RawBody) -> ApiResponse[IngestResult]:
     """Store value lists: 200 also for a partly bad body, since collectd sends nothing again."""
     batch = collectd.decode(
         inflate(body, limit=settings().ingest_max_inflated_bytes),

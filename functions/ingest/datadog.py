@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from pulseboard.auth.access import Asker, Pusher, refuse_keys_in_url
+from pulseboard.auth.access import AgentWriter, KeyChecker, refuse_keys_in_url
 from pulseboard.core.exceptions import NotFound, PulseboardError
 from pulseboard.core.settings import settings
 from pulseboard.ingest.batch import Batch
@@ -26,7 +26,7 @@ from pulseboard.ingest.decoders.datadog.version3 import decode_version3
 from pulseboard.ingest.write_path import limits, now, recognised, store
 from pulseboard.web.body import RawBody, inflate_any
 from pulseboard.web.content_type import media_type
-from pulseboard.web.error_formats import answering
+from pulseboard.web.error_formats import error_format_route
 
 _NAMED = 10
 
@@ -37,29 +37,31 @@ def _shape(error: PulseboardError) -> Response:
     return JSONResponse({"errors": [error.message], "error": error.message}, status_code=status)
 
 
-router = APIRouter(tags=["datadog"], route_class=answering(_shape), include_in_schema=False)
+router = APIRouter(
+    tags=["datadog"], route_class=error_format_route(_shape), include_in_schema=False
+)
 pushing = APIRouter(
-    route_class=answering(_shape),
+    route_class=error_format_route(_shape),
     include_in_schema=False,
     dependencies=[Depends(refuse_keys_in_url)],
 )
 
 
 @router.get("/api/v1/validate")
-def validate_key(caller: Asker) -> JSONResponse:
+def validate_key(caller: KeyChecker) -> JSONResponse:
     """That the key is good for sending; 403 otherwise."""
     return JSONResponse({"valid": True})
 
 
 @pushing.post("/api/v1/series")
 @pushing.post("/api/v1/distribution_points")
-def submit_series_v1(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
+def submit_series_v1(caller: AgentWriter, request: Request, body: RawBody) -> JSONResponse:
     """Store series of version 1."""
     return _answer(_series(caller, request, body), {"status": "ok"})
 
 
 @pushing.post("/api/v2/series")
-def submit_series_v2(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
+def submit_series_v2(caller: AgentWriter, request: Request, body: RawBody) -> JSONResponse:
     """Store series of version 2."""
     return _answer(_series(caller, request, body), {"errors": []})
 
@@ -68,7 +70,7 @@ def submit_series_v2(caller: Pusher, request: Request, body: RawBody) -> JSONRes
 @pushing.post("/api/intake/metrics/v3/sketches")
 @pushing.post("/api/intake/metrics/v3beta/series")
 @pushing.post("/api/intake/metrics/v3beta/sketches")
-def submit_version3(caller: Pusher, body: RawBody) -> JSONResponse:
+def submit_version3(caller: AgentWriter, body: RawBody) -> JSONResponse:
     """Store series and sketches of version 3, which are told apart by themselves.
 
     What the Agent sends to the beta routes it has sent as version 2 too: stored once.
@@ -81,7 +83,7 @@ def submit_version3(caller: Pusher, body: RawBody) -> JSONResponse:
 
 
 @pushing.post("/api/beta/sketches")
-def submit_sketches(caller: Pusher, body: RawBody) -> JSONResponse:
+def submit_sketches(caller: AgentWriter, body: RawBody) -> JSONResponse:
     """Store count, sum, min, max and avg of the Agent's distributions."""
     batch = decode_sketches(
         _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
@@ -98,7 +100,7 @@ def submit_sketches(caller: Pusher, body: RawBody) -> JSONResponse:
 @pushing.post("/api/v2/service_checks")
 @pushing.post("/intake")
 @pushing.post("/intake/")
-def drop_what_is_no_metric(caller: Pusher) -> JSONResponse:
+def drop_what_is_no_metric(caller: AgentWriter) -> JSONResponse:
     """Acknowledge and drop."""
     return JSONResponse({"status": "ok"}, status_code=202)
 
@@ -113,7 +115,7 @@ def refuse_flare() -> Response:
     raise NotFound("Flares go to Datadog's support; Pulseboard takes none.")
 
 
-def _series(caller: Pusher, request: Request, body: bytes) -> Batch:
+def _series(caller: AgentWriter, request: Request, body: bytes) -> Batch:
     content = _inflated(body)
     # A MetricPayload can't begin with `{`: that would be a field of an unknown kind.
     is_json = media_type(request)[0] == "application/json" or content.startswith(b"{")

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from pulseboard import __version__
-from pulseboard.auth.access import Pusher, refuse_keys_in_url
+from pulseboard.auth.access import AgentWriter, refuse_keys_in_url
 from pulseboard.core.exceptions import InvalidRequest, PulseboardError
 from pulseboard.core.settings import settings
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.decoders import influx
 from pulseboard.ingest.write_path import limits, now, recognised, store
 from pulseboard.web.body import RawBody, inflate
-from pulseboard.web.error_formats import answering
+from pulseboard.web.error_formats import error_format_route
 
 _CODES = {
     401: "unauthorized",
@@ -49,12 +49,14 @@ def _shape(error: PulseboardError) -> Response:
     return _error(error.status, error.message)
 
 
-router = APIRouter(tags=["influx"], route_class=answering(_shape), include_in_schema=False)
+router = APIRouter(tags=["influx"], route_class=error_format_route(_shape), include_in_schema=False)
 
 
 @router.post("/api/v2/write", dependencies=[Depends(refuse_keys_in_url)])
 @router.post("/write", dependencies=[Depends(refuse_keys_in_url)])
-def write_lines(caller: Pusher, body: RawBody, precision: str = Query(default="ns")) -> Response:
+def write_lines(
+    caller: AgentWriter, body: RawBody, precision: str = Query(default="ns")
+) -> Response:
     """Store the fields of lines: 204, or 400 with the lines that were left out.
 
     Organisation, bucket, database and retention policy are not looked at.
@@ -87,7 +89,7 @@ def _partial(batch: Batch) -> JSONResponse:
 
 @router.get("/query", dependencies=[Depends(refuse_keys_in_url)])
 @router.post("/query", dependencies=[Depends(refuse_keys_in_url)])
-def answer_preparation(caller: Pusher, request: Request, body: RawBody) -> JSONResponse:
+def answer_preparation(caller: AgentWriter, request: Request, body: RawBody) -> JSONResponse:
     """Let clients of InfluxDB 1 make their database, for which nothing has to be done.
 
     Telegraf's output does so before its first write. Questions are 400 with the way to ask.

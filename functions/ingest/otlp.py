@@ -18,7 +18,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
-from pulseboard.auth.access import Pusher
+from pulseboard.auth.access import AgentWriter
 from pulseboard.core.exceptions import NotFound, PulseboardError, UnsupportedMediaType
 from pulseboard.core.settings import settings
 from pulseboard.ingest.decoders import otlp
@@ -54,7 +54,7 @@ router = APIRouter(tags=["metrics"], route_class=OtlpRoute)
 
 
 @router.post("/v1/metrics", include_in_schema=False)
-def export_metrics(caller: Pusher, request: Request, body: RawBody) -> Response:
+def export_metrics(caller: AgentWriter, request: Request, body: RawBody) -> Response:
     """Store an ExportMetricsServiceRequest; what can't be stored is a partial success."""
     encoding, _ = media_type(request)
     decode = _DECODERS.get(encoding)

@@ -13,7 +13,7 @@ Never 429: Prometheus drops what is answered so. On 503 it sends again.
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from pulseboard.auth.access import Pusher
+from pulseboard.auth.access import AgentWriter
 from pulseboard.core.exceptions import UnsupportedMediaType
 from pulseboard.core.settings import settings
 from pulseboard.ingest.decoders.remote_write import decode, refusals
@@ -27,7 +27,7 @@ _MESSAGES = frozenset({"", "prometheus.WriteRequest"})
 
 
 @router.post("/write", include_in_schema=False)
-def remote_write(caller: Pusher, request: Request, body: RawBody) -> Response:
+def remote_write(caller: AgentWriter, request: Request, body: RawBody) -> Response:
     """Store a WriteRequest: 204, or 400 with the reasons when some samples can't be stored."""
     _check_type(request)
     batch = decode(

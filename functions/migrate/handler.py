@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     unless there is one, and gives a link's token to sign in once. Raises MigrationError, which
     fails the deploy.
     """
-    applied = migrate(database_url.database_url())
+    applied = migrate(database_url.resolve())
     logger().info("migrated", extra={"applied": applied})
     answer: dict[str, Any] = {"applied": applied}
     if event.get("admin"):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from pulseboard.auth.access import Member, Reader
+from pulseboard.auth.access import Editor, Reader
 from pulseboard.catalogue.selector import parse
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.usage import (
@@ -94,7 +94,7 @@ def get_series_usage(
 
 @router.delete("/series")
 def delete_series(
-    caller: Member,
+    caller: Editor,
     selector: SelectorText,
     dry_run: Annotated[
         bool, Query(alias="dryRun", description="Change nothing and tell what would go.")
@@ -116,7 +116,7 @@ def delete_series(
 
 
 @router.get("/keys/{key_id}/received")
-def get_key_received(caller: Member, key_id: UUID) -> ApiResponse[KeyReceived]:
+def get_key_received(caller: Editor, key_id: UUID) -> ApiResponse[KeyReceived]:
     """What has come in by a key of one's own; by any key for an admin."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:

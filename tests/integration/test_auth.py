@@ -10,7 +10,7 @@ import redis
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.auth import login_tokens, passwords, users
+from pulseboard.auth import login_tokens, passwords, users_store
 from pulseboard.contracts.vocabulary import Role
 from pulseboard.core.exceptions import Conflict
 from pulseboard.core.settings import settings
@@ -378,7 +378,7 @@ def test_an_error_of_ours_tells_nothing_but_its_id(
 def test_two_admins_cannot_demote_each_other(plain_database: str) -> None:
     with psycopg.connect(plain_database, autocommit=True) as connection:
         both = [
-            users.create_user(
+            users_store.create_user(
                 connection, email=f"{name}@example.com", password_hash="-", role=Role.ADMIN
             )
             for name in ("one", "two")
@@ -387,7 +387,7 @@ def test_two_admins_cannot_demote_each_other(plain_database: str) -> None:
     def demote(user_id: UUID) -> bool:
         with psycopg.connect(plain_database, autocommit=True) as connection:
             try:
-                users.update_user(
+                users_store.update_user(
                     connection, user_id=user_id, role=Role.VIEWER, disabled=None, password_hash=None
                 )
             except Conflict:

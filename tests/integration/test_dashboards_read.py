@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.auth import passwords, users
+from pulseboard.auth import passwords, users_store
 from pulseboard.contracts.dashboards import CreateDashboard
 from pulseboard.contracts.vocabulary import Role
 from pulseboard.dashboards import store as dashboards_store
@@ -22,13 +22,13 @@ PANEL = {
 
 def test_own_public_and_others_boards(admin: TestClient) -> None:
     with database.connection() as connection:
-        viewer = users.create_user(
+        viewer = users_store.create_user(
             connection,
             email="viewer@example.com",
             password_hash=passwords.hash_password("correct horse battery"),
             role=Role.VIEWER,
         )
-        other = users.create_user(
+        other = users_store.create_user(
             connection, email="other@example.com", password_hash="-", role=Role.EDITOR
         )
         made = {

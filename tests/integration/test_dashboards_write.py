@@ -10,11 +10,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.auth import users
+from pulseboard.auth import users_store
 from pulseboard.contracts.dashboards import CreateDashboard, UpdateDashboard
 from pulseboard.contracts.vocabulary import Role
 from pulseboard.core.exceptions import Conflict
-from pulseboard.dashboards import changes as dashboard_changes
+from pulseboard.dashboards import changes_store
 from pulseboard.dashboards import store as dashboards_store
 from pulseboard.db import cache
 
@@ -209,7 +209,7 @@ def test_favourites_and_recent_ones_are_each_persons_own(admin: TestClient) -> N
 @pytest.mark.race
 def test_of_changes_at_once_one_wins_and_the_others_hear_of_it(plain_database: str) -> None:
     with psycopg.connect(plain_database, autocommit=True) as connection:
-        owner = users.create_user(
+        owner = users_store.create_user(
             connection, email=f"{uuid4()}@example.com", password_hash="-", role=Role.EDITOR
         )
         body = CreateDashboard(name="Board")
@@ -218,7 +218,7 @@ def test_of_changes_at_once_one_wins_and_the_others_hear_of_it(plain_database: s
     def rename(name: str) -> UUID | None:
         with psycopg.connect(plain_database, autocommit=True) as connection:
             try:
-                dashboard_changes.update(
+                changes_store.update(
                     connection,
                     dashboard_id=board.id,
                     author_id=owner.id,
@@ -231,4 +231,4 @@ def test_of_changes_at_once_one_wins_and_the_others_hear_of_it(plain_database: s
     with ThreadPoolExecutor(8) as pool:
         assert len([won for won in pool.map(rename, "abcdefgh") if won]) == 1
     with psycopg.connect(plain_database, autocommit=True) as connection:
-        assert len(dashboard_changes.list_versions(connection, dashboard_id=board.id)) == 2
+        assert len(changes_store.list_versions(connection, dashboard_id=board.id)) == 2

@@ -74,7 +74,7 @@ def test_what_was_done_is_told(
     assert found['pulseboard_requests{"status": "2xx", "function": "ingest"}'] == 1
     assert found['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
     # Nothing has happened since: nothing is told again.
-    assert telemetry.take(at_once=True) is None
+    assert telemetry.drain(force=True) is None
 
 
 def test_each_protocol_is_counted_as_itself(

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi.dependencies.models import Dependant
 
 from functions import dev
-from pulseboard.auth.access import require, require_agent, require_asking_agent
+from pulseboard.auth.access import require, require_agent, require_key_checker
 
 OPEN = {
     *("get_health", "get_influx_health", "get_ping", "login", "login_with_token"),
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def _requires_access(dependant: Dependant) -> bool:
     return any(
-        inner.call in (require, require_agent, require_asking_agent) or _requires_access(inner)
+        inner.call in (require, require_agent, require_key_checker) or _requires_access(inner)
         for inner in dependant.dependencies
     )
 

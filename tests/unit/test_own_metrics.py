@@ -22,9 +22,9 @@ def test_counts_add_up_and_are_told_once() -> None:
     telemetry.count("samples", 3, protocol="json")
     telemetry.count("samples", 1, protocol="influx")
     telemetry.count("samples", 0, protocol="never")
-    telemetry.highest("lag", 5)
-    telemetry.highest("lag", 4)
-    told = telemetry.take(at_once=True)
+    telemetry.observe_max("lag", 5)
+    telemetry.observe_max("lag", 4)
+    told = telemetry.drain(force=True)
     assert told is not None
     assert told.samples == {
         ("samples", (("protocol", "json"),)): 5,
@@ -33,13 +33,13 @@ def test_counts_add_up_and_are_told_once() -> None:
     }
     assert told.total("samples") == 6
     assert told.total("samples", protocol="influx") == 1
-    assert telemetry.take(at_once=True) is None
+    assert telemetry.drain(force=True) is None
 
 
 def test_times_are_sorted_into_classes_that_hold_the_smaller_ones() -> None:
     for seconds in (0.02, 0.2, 20):
-        telemetry.timed("query", seconds)
-    told = telemetry.take(at_once=True)
+        telemetry.observe_seconds("query", seconds)
+    told = telemetry.drain(force=True)
     assert told is not None
     classes = {dict(tags)["le"]: value for (_, tags), value in told.samples.items()}
     assert classes == {
@@ -51,9 +51,9 @@ def test_times_are_sorted_into_classes_that_hold_the_smaller_ones() -> None:
 def test_nothing_is_told_before_it_is_time_or_when_turned_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    telemetry.take(at_once=True)
+    telemetry.drain(force=True)
     telemetry.count("samples")
-    assert telemetry.take() is None
+    assert telemetry.drain() is None
     monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "0")
     settings.cache_clear()
-    assert telemetry.take(at_once=True) is None
+    assert telemetry.drain(force=True) is None

@@ -5,7 +5,7 @@ from base64 import b64encode
 import pytest
 from fastapi import Request
 
-from pulseboard.auth.access import shown_key
+from pulseboard.auth.access import agent_key
 
 KEY = "pb_example"
 
@@ -26,10 +26,10 @@ def asking(**headers: str) -> Request:
     ],
 )
 def test_a_key_is_found_where_each_make_puts_it(headers: dict[str, str]) -> None:
-    assert shown_key(asking(**headers)) == KEY
+    assert agent_key(asking(**headers)) == KEY
 
 
 @pytest.mark.parametrize("shown", ["", "Bearer", "Basic !!", "Basic bm9jb2xvbg==", "Digest x"])
 def test_anything_else_is_no_key(shown: str) -> None:
-    assert shown_key(asking(authorization=shown)) is None
-    assert shown_key(asking()) is None
+    assert agent_key(asking(authorization=shown)) is None
+    assert agent_key(asking()) is None

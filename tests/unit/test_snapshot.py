@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 def test_before_a_snapshot_nothing_is_open_or_remembered() -> None:
     """Every module that keeps something has registered how to drop it."""
     settings.cache_clear()
-    database_url._known = (0.0, "old")
-    api_key_cache._known[b"hash"] = (None, 0.0, 0.0)  # type: ignore[assignment]
+    database_url._cached = (0.0, "old")
+    api_key_cache._cached[b"hash"] = None  # type: ignore[assignment]
     metadata_store._written["cpu"] = series_key.MetricMetadata()
     epoch = series_store._epoch
     lambda_adapter.before_snapshot()
-    assert vars(database_url)["_known"] is None
-    assert not api_key_cache._known
+    assert vars(database_url)["_cached"] is None
+    assert not api_key_cache._cached
     assert not metadata_store._written
     assert series_store._epoch > epoch
     assert database._pool is None
@@ -69,6 +69,6 @@ def test_copies_of_a_snapshot_draw_different_numbers() -> None:
 
 
 def test_a_restored_copy_asks_for_the_secret_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_url, "_known", (0.0, "old"))
+    monkeypatch.setattr(database_url, "_cached", (0.0, "old"))
     lambda_adapter.after_restore()
-    assert database_url._known is None
+    assert database_url._cached is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
-from pulseboard.core.retry_gate import Gate
+from pulseboard.core.retry_gate import RetryGate
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_file import (
     Finished,
@@ -129,12 +129,12 @@ def test_a_repeated_series_is_kept_once() -> None:
 
 
 def test_a_gate_lets_one_try_after_each_pause() -> None:
-    gate = Gate(2.0)
-    assert gate.admits(0.0)
+    gate = RetryGate(2.0)
+    assert gate.allows(0.0)
     gate.failed(1.0)
-    assert [gate.admits(at) for at in (1.0, 2.9, 3.0, 3.1, 4.9, 5.0)] == [
+    assert [gate.allows(at) for at in (1.0, 2.9, 3.0, 3.1, 4.9, 5.0)] == [
         False, False, True, False, False, True
     ]  # fmt: skip
-    gate.passed()
-    assert gate.admits(5.1)
-    assert repr(gate) == "<Gate open>"
+    gate.succeeded()
+    assert gate.allows(5.1)
+    assert repr(gate) == "<RetryGate open>"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pulseboard.alerts import rules_store
-from pulseboard.auth import api_keys, login_tokens, passwords, users
+from pulseboard.auth import api_keys_store, login_tokens, passwords, users_store
 from pulseboard.contracts.alerts import (
     AlertCondition,
     AlertSeverity,
@@ -37,7 +37,7 @@ def seed(email: str = ADMIN_EMAIL) -> Admin:
     """Make the admin, dashboards and rules. Raises Conflict when the admin is there already."""
     password = secrets.token_urlsafe(15)
     with database.connection() as connection, connection.transaction():
-        user = users.create_user(
+        user = users_store.create_user(
             connection,
             email=email,
             password_hash=passwords.hash_password(password),
@@ -62,7 +62,7 @@ def begin(email: str) -> dict[str, str]:
     """
     admin = seed(email)
     with database.connection() as connection:
-        key = api_keys.create_key(
+        key = api_keys_store.create_key(
             connection, owner_id=UUID(admin.user_id), name="First agent", scopes=[Scope.INGEST]
         )
     return {

@@ -1,16 +1,17 @@
-"""Who may call a route: every route takes one of these aliases as its first parameter.
+"""Access control: a route takes one of these aliases as its first parameter.
 
-    Anyone      no check; health, sign-in
-    SignedIn    a person, by session cookie
-    Admin       a person who is an admin, by session cookie
-    Member      a person who is an editor or admin, by session cookie
-    Reader      any person, or a key with scope `read`
-    Writer      an editor or admin, or a key with scope `write`
-    Ingester    an editor or admin, or a key with scope `ingest`
-    Pusher      a key with scope `ingest`, shown in any way that agents of other makes show keys
-    Asker       the same, in the address too: of an agent that asks whether its key is good
+    SignedIn     a person, by session cookie
+    Editor       a person who is an editor or admin, by session cookie
+    Admin        a person who is an admin, by session cookie
+    Reader       any person, or a key with scope `read`
+    Writer       an editor or admin, or a key with scope `write`
+    Ingester     an editor or admin, or a key with scope `ingest`
+    AgentWriter  a key with scope `ingest`, sent in any of the ways that third-party agents use
+    KeyChecker   the same, or in the URL: for an agent that checks whether its key is valid
 
-A session is tied to a browser, so unsafe methods by session are refused from foreign origins.
+A route without one (health, sign-in) is open to anyone; tests/unit/test_openapi.py lists those.
+Browsers send session cookies by themselves, so unsafe methods by session are refused from foreign
+origins.
 """
 
 from base64 import b64decode
@@ -24,7 +25,7 @@ from fastapi import Request, Security
 from fastapi.security import SecurityScopes
 from starlette.concurrency import run_in_threadpool
 
-from pulseboard.auth import api_key_cache, api_keys, sessions
+from pulseboard.auth import api_key_cache, api_keys_store, sessions
 from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.core.exceptions import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from pulseboard.core.settings import settings
@@ -43,7 +44,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls: a person by session, or a key on behalf of its owner."""
+    """The caller: a person by session, or a key on behalf of its owner."""
 
     user_id: UUID
     role: Role
@@ -65,9 +66,9 @@ class Principal:
 
 
 async def require(request: Request, needed: SecurityScopes) -> Principal:
-    """The caller, when they have what the route's alias names (`role:…`, `key:…`).
+    """The caller, if they have what the route's alias requires (`role:…`, `key:…`).
 
-    Raises Unauthorized without a valid session or key, Forbidden when it does not suffice.
+    Raises Unauthorized without a valid session or key, Forbidden without the role or scope.
     """
     secret = bearer(request)
     if secret is not None:
@@ -77,23 +78,23 @@ async def require(request: Request, needed: SecurityScopes) -> Principal:
 
 
 async def require_agent(request: Request, needed: SecurityScopes) -> Principal:
-    """The agent that pushes, by its key: see `shown_key`.
+    """The agent that sends samples, by its key: see `agent_key`.
 
     Raises Unauthorized without a valid key, Forbidden when it lacks the scope.
     """
-    return await _by_shown(shown_key(request), needed)
+    return await _by_agent_key(agent_key(request), needed)
 
 
-async def require_asking_agent(request: Request, needed: SecurityScopes) -> Principal:
-    """The agent that asks whether its key is good; Datadog's can show it in the address alone.
+async def require_key_checker(request: Request, needed: SecurityScopes) -> Principal:
+    """An agent that checks whether its key is valid; Datadog's can send it in the URL only.
 
-    Nobody may log that address: docs/adr/0063-key-in-an-address.md. Raises as `require_agent`.
+    That URL must never be logged: docs/adr/0063-key-in-an-address.md. Raises as `require_agent`.
     """
-    in_address = request.query_params.get("api_key", "").strip()
-    return await _by_shown(shown_key(request) or in_address or None, needed)
+    in_url = request.query_params.get("api_key", "").strip()
+    return await _by_agent_key(agent_key(request) or in_url or None, needed)
 
 
-async def _by_shown(secret: str | None, needed: SecurityScopes) -> Principal:
+async def _by_agent_key(secret: str | None, needed: SecurityScopes) -> Principal:
     if secret is None:
         raise Unauthorized(
             "Send an API key with the scope ingest: as Authorization: Bearer, Token or Basic (the "
@@ -103,17 +104,17 @@ async def _by_shown(secret: str | None, needed: SecurityScopes) -> Principal:
 
 
 def refuse_keys_in_url(request: Request) -> None:
-    """Raises InvalidRequest for a key among the query parameters: addresses end up in logs."""
+    """Raises InvalidRequest for a key among the query parameters, since URLs end up in logs."""
     if found := _SECRET_PARAMETERS.intersection(request.query_params):
         raise InvalidRequest(
-            f"There is a secret in the address, in `{min(found)}`, where logs would keep it: send "
+            f"The URL has a secret in the parameter `{min(found)}`, and URLs end up in logs: send "
             "the API key in a header (Authorization: Bearer, Token or Basic, or DD-API-KEY) and "
             "replace this one."
         )
 
 
-def shown_key(request: Request) -> str | None:
-    """The API key of a request by a foreign agent, or None. Never from the URL.
+def agent_key(request: Request) -> str | None:
+    """The API key of a request by a third-party agent, or None. Never from the URL.
 
     Prometheus sends Bearer or Basic, InfluxDB's clients `Token`, Datadog's `DD-API-KEY`.
     """
@@ -142,9 +143,9 @@ def bearer(request: Request) -> str | None:
 
 async def _by_key(secret: str, needed: SecurityScopes) -> Principal:
     key_scopes = [Scope(name[4:]) for name in needed.scopes if name.startswith("key:")]
-    # What is remembered is found sooner than a thread that may wait for the database.
-    found = api_key_cache.fresh(secret) or await run_in_threadpool(
-        _find_key, secret, pushes=Scope.INGEST in key_scopes
+    # A cached key needs no thread, in which a lookup may wait for the database.
+    found = api_key_cache.get_fresh(secret) or await run_in_threadpool(
+        _find_key, secret, for_ingest=Scope.INGEST in key_scopes
     )
     if found is None:
         raise Unauthorized("This API key is unknown, revoked, or its owner is disabled.")
@@ -163,23 +164,24 @@ async def _by_key(secret: str, needed: SecurityScopes) -> Principal:
     )
 
 
-def _find_key(secret: str, *, pushes: bool) -> api_keys.KnownKey | None:
-    """The key as the database knows it; for who pushes, as it was remembered while the database is
-    away, since its samples are spilled.
+def _find_key(secret: str, *, for_ingest: bool) -> api_keys_store.ActiveKey | None:
+    """The key from the database.
+
+    While the database is away, ingest uses the last known key, since its samples are spilled.
     """
-    spilled = pushes and settings().spills
+    can_spill = for_ingest and settings().spills
     try:
-        with database.hurried() if spilled else database.connection() as connection:
-            found = api_keys.find_by_secret(connection, secret=secret)
+        with database.fail_fast_connection() if can_spill else database.connection() as connection:
+            found = api_keys_store.find_by_secret(connection, secret=secret)
     except Unavailable:
-        remembered = api_key_cache.recall(secret) if spilled else None
-        if remembered is None:
+        last_known = api_key_cache.get_last_known(secret) if can_spill else None
+        if last_known is None:
             raise
-        return remembered
+        return last_known
     if found is None:
-        api_key_cache.drop(secret)
+        api_key_cache.invalidate(secret)
     else:
-        api_key_cache.remember(secret, found)
+        api_key_cache.put(secret, found)
     return found
 
 
@@ -196,9 +198,9 @@ def _by_session(request: Request, roles: list[Role]) -> Principal:
 
 
 def check_origin(request: Request) -> None:
-    """Refuse a browser's request that another site made (cross-site request forgery).
+    """Refuse a browser's request that another site sent (cross-site request forgery).
 
-    Browsers send `Origin` with every unsafe request; without one it is no browser.
+    Browsers send `Origin` with every unsafe request; a request without one is not a browser's.
     Raises Forbidden.
     """
     if request.headers.get("sec-fetch-site") == "cross-site":
@@ -207,8 +209,8 @@ def check_origin(request: Request) -> None:
     if origin is None:
         return
     public = settings().public_url
-    # CloudFront asks for the API by the API's own name and gives the browser's beside it. Another
-    # site's page can send that header only after a preflight, which nothing answers.
+    # CloudFront calls the API by the API's own host name and forwards the browser's in a header.
+    # Another site's page can send that header only after a preflight, which is never allowed.
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
     allowed = urlsplit(public).netloc if public else host
     if urlsplit(origin).netloc != allowed:
@@ -218,12 +220,12 @@ def check_origin(request: Request) -> None:
 def client_address(request: Request) -> str:
     """The caller's address as API Gateway saw it, or the peer's.
 
-    Behind CloudFront these are the edge's: its own header is believed when the request shows the
-    secret that CloudFront and this function share, and no other header ever is.
+    Behind CloudFront these are the edge's: its own header is trusted when the request carries the
+    secret that CloudFront and this function share; no other header ever is.
     """
     shared, viewer = settings().edge_secret, request.headers.get("x-pulseboard-viewer")
-    shown = request.headers.get("x-pulseboard-edge", "")
-    if shared and viewer and compare_digest(shown.encode(), shared.get_secret_value().encode()):
+    sent = request.headers.get("x-pulseboard-edge", "")
+    if shared and viewer and compare_digest(sent.encode(), shared.get_secret_value().encode()):
         return viewer
     context = request.scope.get("aws.event", {}).get("requestContext", {})
     seen = context.get("http", {}).get("sourceIp") or context.get("identity", {}).get("sourceIp")
@@ -231,10 +233,10 @@ def client_address(request: Request) -> str:
 
 
 SignedIn = Annotated[Principal, Security(require, scopes=["role:viewer"])]
-Member = Annotated[Principal, Security(require, scopes=["role:editor"])]
+Editor = Annotated[Principal, Security(require, scopes=["role:editor"])]
 Admin = Annotated[Principal, Security(require, scopes=["role:admin"])]
 Reader = Annotated[Principal, Security(require, scopes=["role:viewer", "key:read"])]
 Writer = Annotated[Principal, Security(require, scopes=["role:editor", "key:write"])]
 Ingester = Annotated[Principal, Security(require, scopes=["role:editor", "key:ingest"])]
-Pusher = Annotated[Principal, Security(require_agent, scopes=["key:ingest"])]
-Asker = Annotated[Principal, Security(require_asking_agent, scopes=["key:ingest"])]
+AgentWriter = Annotated[Principal, Security(require_agent, scopes=["key:ingest"])]
+KeyChecker = Annotated[Principal, Security(require_key_checker, scopes=["key:ingest"])]

@@ -1,98 +1,98 @@
-"""API keys that were valid a moment ago: for seconds nothing is asked, and for longer while the
-database can't be.
+"""API keys that were valid recently, so that most requests need no lookup.
 
-Kept in this process and, for processes that have just begun, in the cache: by the SHA-256 of a
-random secret, from which it can't be guessed. A key that is revoked while the database is away
-can't be told from others; one revoked before is forgotten by the cache at once.
+Cached in this process and, for new processes, in Redis. Keys are identified by the SHA-256 of a
+random secret, from which the secret can't be guessed. A key that is revoked while the database is
+away still works until it is back; one revoked before is removed from Redis at once.
 """
 
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 import redis
 from pydantic_core import from_json, to_json
 from redis.exceptions import RedisClusterException
 
-from pulseboard.auth.api_keys import KnownKey, hash_secret
+from pulseboard.auth.api_keys_store import ActiveKey, hash_secret
 from pulseboard.contracts.vocabulary import Role, Scope
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.db import cache
 
-_MOST = 10_000
-_NO_CACHE = (redis.RedisError, RedisClusterException)
+_MAX_ENTRIES = 10_000
+_CACHE_ERRORS = (redis.RedisError, RedisClusterException)
+_NEVER = -float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class _CacheEntry:
+    """Times are monotonic: of the last lookup, and of the last write to Redis."""
+
+    key: ActiveKey
+    validated_at: float
+    written_at: float
+
+
 _lock = threading.Lock()
-_known: dict[bytes, tuple[KnownKey, float, float]] = {}
-"""By hash: the key, when it was last seen valid, and when the cache was last told (monotonic)."""
+_cached: dict[bytes, _CacheEntry] = {}
+"""By the hash of the secret."""
 
 
 @on_reset
 def reset() -> None:
-    """Drop what this process remembers: after a change of users, before a snapshot, in tests."""
+    """Drop what this process has cached: after a change of users, before a snapshot, in tests."""
     with _lock:
-        _known.clear()
+        _cached.clear()
 
 
-def remember(secret: str, key: KnownKey) -> None:
-    """Note that the database has just vouched for this key."""
-    hashed, now, life = hash_secret(secret), time.monotonic(), settings().key_remembered
+def put(secret: str, key: ActiveKey) -> None:
+    """Cache a key that the database has just returned."""
+    hashed, now, expiry = hash_secret(secret), time.monotonic(), settings().key_remembered
     with _lock:
-        before = _known.get(hashed)
-        told = before[2] if before and before[0] == key else -float("inf")
-        tell = now - told > life / 4
-        if len(_known) >= _MOST and before is None:
-            _known.clear()
-        _known[hashed] = (key, now, now if tell else told)
-    if tell and life and not cache.resting():
+        before = _cached.get(hashed)
+        written_at = before.written_at if before and before.key == key else _NEVER
+        write = now - written_at > expiry / 4
+        if len(_cached) >= _MAX_ENTRIES and before is None:
+            _cached.clear()
+        _cached[hashed] = _CacheEntry(key, now, now if write else written_at)
+    if write and expiry and not cache.backing_off():
         try:
-            cache.client().set(_name(hashed), to_json(asdict(key)), ex=life)
-        except _NO_CACHE as error:
-            cache.rest(error)
+            cache.client().set(_redis_key(hashed), to_json(asdict(key)), ex=expiry)
+        except _CACHE_ERRORS as error:
+            cache.back_off(error)
 
 
-def fresh(secret: str) -> KnownKey | None:
-    """The key, if the database vouched for it within `key_memory` seconds.
+def get_fresh(secret: str) -> ActiveKey | None:
+    """The key, if the database returned it within `key_memory` seconds.
 
-    That long a key revoked elsewhere still works in this process, and no longer.
+    A key that was revoked through another process works that long in this one, and no longer.
     """
     with _lock:
-        found = _known.get(hash_secret(secret))
-    recent = found is not None and time.monotonic() - found[1] < settings().key_memory
-    return found[0] if found is not None and recent else None
+        entry = _cached.get(hash_secret(secret))
+    if entry is None or time.monotonic() - entry.validated_at >= settings().key_memory:
+        return None
+    return entry.key
 
 
-def drop(secret: str) -> None:
-    """The database does not know this key (any more)."""
-    _drop_hash(hash_secret(secret))
-
-
-def revoked(hashed: bytes) -> None:
-    """A key was revoked: the cache must not vouch for it."""
-    _drop_hash(hashed)
-    try:
-        cache.client().delete(_name(hashed))
-    except _NO_CACHE:
-        return
-
-
-def recall(secret: str) -> KnownKey | None:
+def get_last_known(secret: str) -> ActiveKey | None:
     """The key, if it was valid within `key_remembered` seconds."""
-    hashed, life = hash_secret(secret), settings().key_remembered
+    hashed, expiry = hash_secret(secret), settings().key_remembered
     with _lock:
-        found = _known.get(hashed)
-    if found and time.monotonic() - found[1] <= life:
-        return found[0]
+        entry = _cached.get(hashed)
+    if entry and time.monotonic() - entry.validated_at <= expiry:
+        return entry.key
     try:
-        text = cache.client().get(_name(hashed)) if life and not cache.resting() else None
-    except _NO_CACHE as error:
-        cache.rest(error)
+        text = (
+            cache.client().get(_redis_key(hashed)) if expiry and not cache.backing_off() else None
+        )
+    except _CACHE_ERRORS as error:
+        cache.back_off(error)
         return None
     if not text:
         return None
     fields = from_json(text)
-    return KnownKey(
+    return ActiveKey(
         id=UUID(fields["id"]),
         scopes=tuple(Scope(scope) for scope in fields["scopes"]),
         owner_id=UUID(fields["owner_id"]),
@@ -101,10 +101,24 @@ def recall(secret: str) -> KnownKey | None:
     )
 
 
-def _drop_hash(hashed: bytes) -> None:
+def invalidate(secret: str) -> None:
+    """Drop a key from this process: the database does not know it (any more)."""
+    _drop(hash_secret(secret))
+
+
+def invalidate_everywhere(hashed: bytes) -> None:
+    """Drop a revoked key from this process and from Redis."""
+    _drop(hashed)
+    try:
+        cache.client().delete(_redis_key(hashed))
+    except _CACHE_ERRORS:
+        return
+
+
+def _drop(hashed: bytes) -> None:
     with _lock:
-        _known.pop(hashed, None)
+        _cached.pop(hashed, None)
 
 
-def _name(hashed: bytes) -> str:
+def _redis_key(hashed: bytes) -> str:
     return f"key:{hashed.hex()}"

@@ -8,14 +8,14 @@ from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
 from pulseboard.contracts.errors import ApiError
 from pulseboard.contracts.vocabulary import Aggregation, TagKey, Tags, Tier
 
-AskedText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+QueryInput = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 """A query as it is asked: a reader may have chosen hundreds of values of a variable."""
 
 
 class QueryFields(Contract):
     """What to read, without when."""
 
-    query: AskedText = Field(
+    query: QueryInput = Field(
         description="A metric name, optionally with tags, which is bucketed by `aggregation`; "
         "or an expression in the subset of PromQL, which looks back from each point.",
         examples=["cpu_usage", 'cpu_usage{host="web-1"}', "sum by (host) (rate(requests[5m]))"],

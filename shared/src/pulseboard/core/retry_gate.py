@@ -1,39 +1,39 @@
-"""Whether something that failed is worth a try: one caller tries, the others need not wait."""
+"""Limits retries after a failure: one caller tries again, the others need not wait."""
 
 from threading import Lock
 
 
-class Gate:
-    """Open until a failure; then shut, but for one caller every `pause` seconds.
+class RetryGate:
+    """Open until a failure; then closed, except for one caller every `pause` seconds.
 
-    Unlike a circuit breaker it shuts at the first failure: it is for callers that have another
-    way, to whom a failed try costs more than a try not made. Times are any clock's seconds.
+    Unlike a circuit breaker it closes at the first failure: it is for callers with a fallback,
+    for whom a failed attempt costs more than a skipped one. Times are seconds of any clock.
     """
 
     def __init__(self, pause: float) -> None:
         self._pause = pause
-        self._again: float | None = None
+        self._retry_at: float | None = None
         self._lock = Lock()
 
     def __repr__(self) -> str:
-        return f"<Gate {'open' if self._again is None else 'shut'}>"
+        return f"<RetryGate {'open' if self._retry_at is None else 'closed'}>"
 
-    def admits(self, now: float) -> bool:
-        """Whether this caller should try. It must then say how it went."""
+    def allows(self, now: float) -> bool:
+        """Whether this caller should try. It must then report `succeeded` or `failed`."""
         with self._lock:
-            if self._again is None:
+            if self._retry_at is None:
                 return True
-            if now < self._again:
+            if now < self._retry_at:
                 return False
-            self._again = now + self._pause
+            self._retry_at = now + self._pause
             return True
 
-    def passed(self) -> None:
-        """It works."""
+    def succeeded(self) -> None:
+        """An attempt succeeded: open the gate."""
         with self._lock:
-            self._again = None
+            self._retry_at = None
 
     def failed(self, now: float) -> None:
-        """It does not."""
+        """An attempt failed: close the gate for `pause` seconds."""
         with self._lock:
-            self._again = now + self._pause
+            self._retry_at = now + self._pause

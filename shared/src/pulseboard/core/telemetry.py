@@ -1,17 +1,17 @@
-"""Pulseboard's own figures, added up in this process until `take` hands them out.
+"""Pulseboard's metrics about itself, aggregated in this process until `drain` returns them.
 
-Counts are of the time since this process told last, so several processes write samples of one
-series and their sum is the truth: `sum_over_time(pulseboard_samples_accepted[1m]) / 60` is a rate.
-A name of the process would make a series of each Lambda that ever ran.
+Counts are deltas since the last drain of this process. Several processes write samples of one
+series, and their sum is the total: `sum_over_time(pulseboard_samples_accepted[1m]) / 60` is a rate.
+A tag that names the process would create a series for each Lambda environment that ever ran.
 
-| name | tags | what |
+| name | tags | kind |
 | --- | --- | --- |
-| `pulseboard_samples_accepted`, `pulseboard_samples_refused` | `protocol` | counted |
-| `pulseboard_ingest_lag_seconds` | | greatest age of a batch's newest sample on arrival |
-| `pulseboard_requests` | `function`, `status` (2xx) | counted |
-| `pulseboard_query_answers` | `source` (cache, database) | counted |
-| `pulseboard_query_seconds_bucket` | `le` | counted, for `histogram_quantile` |
-| `pulseboard_breaker_opened` | | counted |
+| `pulseboard_samples_accepted`, `pulseboard_samples_refused` | `protocol` | count |
+| `pulseboard_ingest_lag_seconds` | | maximum age of a batch's newest sample on arrival |
+| `pulseboard_requests` | `function`, `status` (2xx) | count |
+| `pulseboard_query_answers` | `source` (cache, database) | count |
+| `pulseboard_query_seconds_bucket` | `le` | count, for `histogram_quantile` |
+| `pulseboard_breaker_opened` | | count |
 """
 
 import time
@@ -23,92 +23,93 @@ from pulseboard.core.process_state import on_reset, on_restore
 from pulseboard.core.settings import settings
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""Upper ends of the classes of times, in seconds."""
-_MOST_TIMES = 100
-"""Times that one line of CloudWatch's embedded format can hold."""
+"""Upper bounds of the histogram's buckets, in seconds."""
+_MAX_TIMES = 100
+"""Values that one metric of CloudWatch's embedded metric format can hold."""
 
-Name = tuple[str, tuple[tuple[str, str], ...]]
+Key = tuple[str, tuple[tuple[str, str], ...]]
 
 _lock = Lock()
-_counts: dict[Name, float] = defaultdict(float)
-_greatest: dict[Name, float] = {}
+_counts: dict[Key, float] = defaultdict(float)
+_maxima: dict[Key, float] = {}
 _times: dict[str, list[float]] = defaultdict(list)
-_told = time.monotonic()
+_drained_at = time.monotonic()
 
 
-def _name(name: str, tags: Mapping[str, str]) -> Name:
+def _key(name: str, tags: Mapping[str, str]) -> Key:
     return name, tuple(sorted(tags.items()))
 
 
 def count(name: str, value: float = 1.0, **tags: str) -> None:
-    """Add to what is told next."""
+    """Add to a counter."""
     if value:
         with _lock:
-            _counts[_name(name, tags)] += value
+            _counts[_key(name, tags)] += value
 
 
-def highest(name: str, value: float, **tags: str) -> None:
-    """Tell the greatest of these."""
-    key = _name(name, tags)
+def observe_max(name: str, value: float, **tags: str) -> None:
+    """Report the maximum of these values since the last drain."""
+    key = _key(name, tags)
     with _lock:
-        _greatest[key] = max(value, _greatest.get(key, value))
+        _maxima[key] = max(value, _maxima.get(key, value))
 
 
-def timed(name: str, seconds: float) -> None:
-    """Sort a time into its classes, each of which holds the smaller ones too."""
+def observe_seconds(name: str, seconds: float) -> None:
+    """Count a duration in its histogram; as in Prometheus, buckets are cumulative."""
     with _lock:
-        for end in BUCKETS:
-            if seconds <= end:
-                _counts[f"{name}_bucket", (("le", f"{end:g}"),)] += 1
+        for bound in BUCKETS:
+            if seconds <= bound:
+                _counts[f"{name}_bucket", (("le", f"{bound:g}"),)] += 1
         _counts[f"{name}_bucket", (("le", "+Inf"),)] += 1
-        if len(_times[name]) < _MOST_TIMES:
+        if len(_times[name]) < _MAX_TIMES:
             _times[name].append(seconds)
 
 
-class Told:
-    """What one process had added up: samples, and single times by name."""
+class TelemetryBatch:
+    """What one process aggregated: samples, and single durations in seconds by name."""
 
-    def __init__(self, samples: dict[Name, float], times: dict[str, list[float]]) -> None:
+    def __init__(self, samples: dict[Key, float], times: dict[str, list[float]]) -> None:
         self.samples = samples
         self.times = times
 
     def total(self, name: str, **tags: str) -> float:
-        """All counted under a name and these tags."""
+        """The sum over all samples with this name and at least these tags."""
         wanted = tags.items()
         return sum(
             value
-            for (each, has), value in self.samples.items()
-            if each == name and wanted <= dict(has).items()
+            for (sample_name, sample_tags), value in self.samples.items()
+            if sample_name == name and wanted <= dict(sample_tags).items()
         )
 
 
-def take(*, at_once: bool = False) -> Told | None:
-    """What there is to tell, which is then forgotten here; None when it is not yet time.
+def drain(*, force: bool = False) -> TelemetryBatch | None:
+    """Return what was aggregated and clear it; None when nothing is due.
 
-    `own_metrics_interval` seconds lie between two; 0 turns all of it off.
+    It is due every `own_metrics_interval` seconds, or at once with `force`; an interval of 0
+    turns telemetry off.
     """
-    global _told
+    global _drained_at
     interval = settings().own_metrics_interval
     with _lock:
         now = time.monotonic()
-        if not interval or not (at_once or now - _told >= interval):
+        if not interval or not (force or now - _drained_at >= interval):
             return None
-        _told = now
-        if not (_counts or _greatest):
+        _drained_at = now
+        if not (_counts or _maxima):
             return None
-        told = Told({**_counts, **_greatest}, dict(_times))
+        batch = TelemetryBatch({**_counts, **_maxima}, dict(_times))
         _counts.clear()
-        _greatest.clear()
+        _maxima.clear()
         _times.clear()
-    return told
+    return batch
 
 
 @on_restore
 @on_reset
 def reset() -> None:
-    """Begin anew: in a process restored from a snapshot, and between tests."""
-    take(at_once=True)
+    """Drop all counts: in a process restored from a snapshot, and between tests."""
+    drain(force=True)
     with _lock:
         _counts.clear()
-        _greatest.clear()
+        _maxima.clear()
         _times.clear()

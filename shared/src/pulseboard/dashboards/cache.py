@@ -41,7 +41,7 @@ def put(dashboard: Dashboard) -> None:
         logger().warning("dashboard not cached", exc_info=error)
 
 
-def forget(dashboard_id: UUID) -> None:
+def invalidate(dashboard_id: UUID) -> None:
     """Delete it. Raises nothing: without Redis nothing is read from it either."""
     try:
         client().delete(_key(dashboard_id))

@@ -42,7 +42,7 @@ def create_dashboard(
         assert row is not None, "an insert without a conflict clause returns its row"
         for panel in body.panels:
             insert_panel(connection, dashboard_id=row[0], panel=panel)
-        return keep_version(connection, dashboard_id=row[0], author_id=owner_id, change="created")
+        return save_version(connection, dashboard_id=row[0], author_id=owner_id, change="created")
 
 
 def insert_panel(
@@ -67,7 +67,7 @@ def insert_panel(
     return UUID(str(row[0]))
 
 
-def keep_version(
+def save_version(
     connection: psycopg.Connection[Any], *, dashboard_id: UUID, author_id: UUID, change: str
 ) -> Dashboard:
     """Write the state a dashboard has now into its history, the oldest beyond a limit dropped.

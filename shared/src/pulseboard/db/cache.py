@@ -1,7 +1,7 @@
-"""The Redis (or Valkey) client of this process, made on first use.
+"""The Redis (or Valkey) client of this process, created on first use.
 
 ElastiCache Serverless is always a cluster: no command here spans hash slots. Losing the cache
-makes Pulseboard slower and signs people out; it never makes an answer wrong.
+makes Pulseboard slower and signs people out; it never makes a result wrong.
 """
 
 import threading
@@ -15,12 +15,12 @@ from pulseboard.core.settings import settings
 
 Client = redis.Redis | redis.RedisCluster
 
-PAUSE = 5.0
-"""Seconds without asking a cache that has just failed, for what goes on without it."""
+BACKOFF = 5.0
+"""Seconds for which callers with a fallback skip a cache that has just failed."""
 
 _lock = threading.Lock()
 _client: Client | None = None
-_not_before = 0.0
+_skip_until = 0.0
 
 
 def client() -> Client:
@@ -29,8 +29,8 @@ def client() -> Client:
     with _lock:
         if _client is None:
             configured = settings()
-            make = redis.RedisCluster if configured.redis_cluster else redis.Redis
-            _client = make.from_url(
+            client_class = redis.RedisCluster if configured.redis_cluster else redis.Redis
+            _client = client_class.from_url(
                 configured.redis_url.get_secret_value(),
                 socket_timeout=configured.redis_timeout,
                 socket_connect_timeout=configured.redis_timeout,
@@ -38,30 +38,32 @@ def client() -> Client:
         return _client
 
 
-def resting() -> bool:
-    """Whether the cache has just failed. What can do without it asks this first: each question
-    to a dead cache costs a wait."""
-    return time.time() < _not_before
+def backing_off() -> bool:
+    """Whether the cache has just failed.
+
+    Callers with a fallback check this first: each command to a dead cache costs a timeout.
+    """
+    return time.time() < _skip_until
 
 
-def rest(error: Exception) -> None:
-    """Leave the cache alone for a while, since it has failed."""
-    global _not_before
-    _not_before = time.time() + PAUSE
-    logger().warning("the cache is not answering: going on without it", exc_info=error)
+def back_off(error: Exception) -> None:
+    """Skip the cache for `BACKOFF` seconds, since it has just failed."""
+    global _skip_until
+    _skip_until = time.time() + BACKOFF
+    logger().warning("the cache does not respond: continuing without it", exc_info=error)
 
 
 @on_reset
 def close() -> None:
     """Drop the connections: before a snapshot, and between tests."""
-    global _client, _not_before
+    global _client, _skip_until
     with _lock:
         closing, _client = _client, None
-        _not_before = 0.0
+        _skip_until = 0.0
     if closing is None:
         return
     if isinstance(closing, redis.RedisCluster):
-        # Its own close leaves the connections of its nodes to the garbage collector.
+        # Its `close` leaves the connections of its nodes to the garbage collector.
         for node in closing.nodes_manager.nodes_cache.values():
             node.redis_connection.connection_pool.disconnect()
     closing.close()

@@ -18,27 +18,27 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pulseboard.core import telemetry
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.process_state import on_reset
-from pulseboard.core.retry_gate import Gate
+from pulseboard.core.retry_gate import RetryGate
 from pulseboard.core.settings import settings
 from pulseboard.db import database_url
-from pulseboard.db.circuit_breaker import SharedState
+from pulseboard.db.circuit_breaker import SharedBreakerState
 from pulseboard.db.connection_deadlines import cut_after
 
-IDLE = 5.0
-"""Seconds after which a connection is asked whether it lives before it is used."""
+CHECK_AFTER_IDLE = 5.0
+"""Seconds of idling after which a connection is always checked before use."""
 
 
 class _Connection(psycopg.Connection[Any]):
-    """A connection that knows when it was given back, in seconds since 1970."""
+    """A connection with the time of its last use, in seconds since 1970."""
 
-    used = 0.0
+    last_used = 0.0
 
 
-class _Opened(pybreaker.CircuitBreakerListener):
+class _OpenCounter(pybreaker.CircuitBreakerListener):
     """Counts how often this process opened the breaker."""
 
     def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
-        """A change of state that this process made."""
+        """Called for state changes that this process made."""
         if new_state.name == pybreaker.STATE_OPEN:
             telemetry.count("pulseboard_breaker_opened")
 
@@ -46,27 +46,27 @@ class _Opened(pybreaker.CircuitBreakerListener):
 _lock = threading.Lock()
 _pool: ConnectionPool[_Connection] | None = None
 _breaker: pybreaker.CircuitBreaker | None = None
-_gate: Gate | None = None
-_patience = threading.local()
+_retry_gate: RetryGate | None = None
+_check_timeout = threading.local()
 _in_use = 0
 
 
 def pool() -> ConnectionPool[_Connection]:
     """The pool of this process, opened on first use.
 
-    Connections are checked when taken, since a Lambda may have been frozen since the last request.
+    Connections are checked when acquired, since a Lambda may have been frozen in between.
     """
     global _pool
     with _lock:
         if _pool is None:
             configured = settings()
             _pool = ConnectionPool(
-                database_url.database_url,
+                database_url.resolve,
                 connection_class=_Connection,
                 min_size=0,
                 max_size=configured.database_pool_size,
                 timeout=configured.database_connect_timeout,
-                # Its own tries back off for minutes, during which no caller starts a new one.
+                # The pool's own retries back off for minutes, in which no caller starts another.
                 reconnect_timeout=configured.database_connect_timeout,
                 kwargs={
                     "autocommit": True,
@@ -80,22 +80,21 @@ def pool() -> ConnectionPool[_Connection]:
 
 
 def _check(connection: _Connection) -> None:
-    """Raise OperationalError for a dead connection; one that was just used costs no round trip.
-
-    A server that went away has closed its side, which shows as something to read.
+    """Raise OperationalError for a dead connection. A recently used one costs no round trip:
+    a server that went away has closed its side, so the socket is readable.
     """
-    idle = time.time() - connection.used
-    something = select.poll()
-    something.register(connection, select.POLLIN)
-    if 0 <= idle < IDLE and not something.poll(0):
+    idle = time.time() - connection.last_used
+    poller = select.poll()
+    poller.register(connection, select.POLLIN)
+    if 0 <= idle < CHECK_AFTER_IDLE and not poller.poll(0):
         return
-    seconds = getattr(_patience, "seconds", settings().database_connect_timeout)
+    seconds = getattr(_check_timeout, "seconds", settings().database_connect_timeout)
     with cut_after(connection, seconds):
         ConnectionPool.check_connection(connection)
 
 
 def breaker() -> pybreaker.CircuitBreaker:
-    """The circuit breaker around the database; its state is every process's."""
+    """The circuit breaker around the database; its state is shared by all processes."""
     global _breaker
     with _lock:
         if _breaker is None:
@@ -104,17 +103,17 @@ def breaker() -> pybreaker.CircuitBreaker:
                 fail_max=configured.breaker_failures,
                 reset_timeout=configured.breaker_reset,
                 exclude=[lambda error: not is_outage(error) or _is_busy(error)],
-                listeners=[_Opened()],
-                state_storage=SharedState("database"),
+                listeners=[_OpenCounter()],
+                state_storage=SharedBreakerState("database"),
             )
         return _breaker
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether this means that the database is away or overloaded, and not that a request was bad.
+    """Whether the database is unreachable or overloaded, as opposed to a bad request.
 
     By SQLSTATE: connection exceptions, insufficient resources, shutdown; none at all when the
-    server never answered. https://www.postgresql.org/docs/current/errcodes-appendix.html
+    server never responded. https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     if isinstance(error, PoolTimeout):
         return True
@@ -124,19 +123,19 @@ def is_outage(error: BaseException) -> bool:
 
 
 def _is_busy(error: BaseException | None) -> bool:
-    """Whether a connection was waited for in vain while others of this process have theirs.
+    """Whether waiting for a connection timed out while others of this process are in use.
 
-    Then there are too many of us and nothing is wrong with the database.
+    Then this process has too many callers, and nothing is wrong with the database.
     """
     return isinstance(error, PoolTimeout) and _in_use > 0
 
 
 @on_reset
 def close() -> None:
-    """Close all connections and forget the breaker: before a snapshot, and between tests."""
-    global _pool, _breaker, _gate
+    """Close all connections and drop the breaker: before a snapshot, and between tests."""
+    global _pool, _breaker, _retry_gate
     with _lock:
-        closing, _pool, _breaker, _gate = _pool, None, None, None
+        closing, _pool, _breaker, _retry_gate = _pool, None, None, None
     if closing is not None:
         closing.close()
 
@@ -145,18 +144,18 @@ def close() -> None:
 def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]]:
     """A connection in autocommit mode; use `connection.transaction()` for more than a statement.
 
-    Raises Unavailable when the database does not answer (within `wait` seconds, by default
+    Raises Unavailable when the database does not respond (within `wait` seconds, by default
     `database_connect_timeout`) or the breaker is open.
     """
-    _patience.seconds = wait or settings().database_connect_timeout
+    _check_timeout.seconds = wait or settings().database_connect_timeout
     try:
-        with breaker().calling(), pool().connection(timeout=wait) as taken:
-            _count(1)
+        with breaker().calling(), pool().connection(timeout=wait) as acquired:
+            _count_in_use(1)
             try:
-                yield taken
+                yield acquired
             finally:
-                _count(-1)
-                taken.used = time.time()
+                _count_in_use(-1)
+                acquired.last_used = time.time()
     except pybreaker.CircuitBreakerError as error:
         raise Unavailable(
             "The database is not answering; it is tried again shortly.",
@@ -168,43 +167,43 @@ def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]
         raise Unavailable("The database is not answering. Try again in a moment.") from error
 
 
-def _count(change: int) -> None:
+def _count_in_use(change: int) -> None:
     global _in_use
     with _lock:
         _in_use += change
 
 
-def gate() -> Gate:
-    """Whether those who can do without the database should try it."""
-    global _gate
+def retry_gate() -> RetryGate:
+    """Tells callers with a fallback whether to try the database."""
+    global _retry_gate
     with _lock:
-        if _gate is None:
-            _gate = Gate(settings().spill_pause)
-        return _gate
+        if _retry_gate is None:
+            _retry_gate = RetryGate(settings().spill_pause)
+        return _retry_gate
 
 
 @contextmanager
-def hurried() -> Iterator[psycopg.Connection[Any]]:
-    """A connection for who has another way: a short wait, and none after a recent failure.
+def fail_fast_connection() -> Iterator[psycopg.Connection[Any]]:
+    """A connection for callers with a fallback: a short wait, and none after a recent failure.
 
-    What takes longer than `spill_write_timeout` is cut off, whatever it waits for: a lock, a
-    stalled disk, a peer that is gone. Raises Unavailable.
+    Work that takes longer than `spill_write_timeout` is cut off, whatever it waits for: a lock,
+    a stalled disk, a peer that is gone. Raises Unavailable.
     """
-    configured, turn = settings(), gate()
-    if not turn.admits(time.monotonic()):
+    configured, gate = settings(), retry_gate()
+    if not gate.allows(time.monotonic()):
         raise Unavailable("The database did not answer a moment ago. Try again shortly.")
     try:
         with (
-            connection(wait=configured.spill_wait) as taken,
-            cut_after(taken, configured.spill_write_timeout),
+            connection(wait=configured.spill_wait) as acquired,
+            cut_after(acquired, configured.spill_write_timeout),
         ):
-            yield taken
+            yield acquired
     except Unavailable as error:
         if not _is_busy(error.__cause__):
-            turn.failed(time.monotonic())
+            gate.failed(time.monotonic())
         raise
     except BaseException:
-        # It did answer, if not as was hoped.
-        turn.passed()
+        # The database did respond, though with an error.
+        gate.succeeded()
         raise
-    turn.passed()
+    gate.succeeded()

@@ -1,4 +1,4 @@
-"""Where the database is, password included: from the environment, or from Secrets Manager."""
+"""The database's URL, password included: from the environment, or from Secrets Manager."""
 
 import json
 import threading
@@ -10,17 +10,17 @@ from urllib.parse import quote, urlsplit
 from pulseboard.core.process_state import on_reset, on_restore, on_snapshot
 from pulseboard.core.settings import settings
 
-FRESH = 60.0
-"""Seconds that a secret is remembered: a rotated password is taken up within these."""
+CACHE_SECONDS = 60.0
+"""How long a secret is cached: a rotated password takes effect within this time."""
 
 _lock = threading.Lock()
-_known: tuple[float, str] | None = None
+_cached: tuple[float, str] | None = None
 
 
-def database_url() -> str:
+def resolve() -> str:
     """The libpq URL. Called for each new connection.
 
-    Raises botocore's errors when Secrets Manager does not answer, ValueError for a secret that is
+    Raises botocore's errors when Secrets Manager does not respond, ValueError for a secret that is
     neither a URL nor JSON with a `password`.
     """
     configured = settings()
@@ -42,22 +42,22 @@ def with_password(url: str, secret: str) -> str:
         ) from error
     parts = urlsplit(url)
     user = parts.username or "pulseboard"
-    place = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}").geturl()
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
 
 @on_restore
 @on_reset
 def reset() -> None:
-    """Ask again at the next connection: after a snapshot, and between tests."""
-    global _known
+    """Drop the cached secret: after a snapshot, and between tests."""
+    global _cached
     with _lock:
-        _known = None
+        _cached = None
 
 
 @lru_cache(maxsize=1)
 def client() -> Any:
-    """Secrets Manager's client; made before a snapshot, since making it takes its time."""
+    """Secrets Manager's client; created before a snapshot, since creating it is slow."""
     import boto3
     from botocore.config import Config
 
@@ -74,9 +74,9 @@ def _prepare_client() -> None:
 
 
 def _read(name: str) -> str:
-    global _known
+    global _cached
     with _lock:
-        if _known is None or time.monotonic() - _known[0] > FRESH:
-            answer = client().get_secret_value(SecretId=name)
-            _known = (time.monotonic(), str(answer["SecretString"]))
-        return _known[1]
+        if _cached is None or time.monotonic() - _cached[0] > CACHE_SECONDS:
+            response = client().get_secret_value(SecretId=name)
+            _cached = (time.monotonic(), str(response["SecretString"]))
+        return _cached[1]

@@ -38,7 +38,7 @@ def cursor(connection: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
     return made
 
 
-def array(ids: Sequence[int]) -> str:
+def int_array(ids: Sequence[int]) -> str:
     """Whole numbers as a parameter that is cast to int[]: psycopg would look at each of them."""
     return "{" + ",".join(map(str, ids)) + "}"
 

@@ -26,7 +26,7 @@ def note(batch: Batch, *, now: float) -> None:
     """
     before = round((now - settings().query_grace_raw) * 1000)
     found = late_marks.stretches(batch, before=before)
-    if not found or cache.resting():
+    if not found or cache.backing_off():
         return
     stored = time.time()
     try:
@@ -36,7 +36,7 @@ def note(batch: Batch, *, now: float) -> None:
             pipe.expire(_name(metric), _life())
         pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
-        cache.rest(error)
+        cache.back_off(error)
 
 
 def ask(pipe: Any, metrics: Sequence[str]) -> None:

@@ -73,7 +73,7 @@ def write_or_fail_fast(batch: Batch, *, key_id: UUID | None) -> None:
 
     Raises Unavailable also when the database is overloaded, locked or read-only.
     """
-    with database.hurried() as connection:
+    with database.fail_fast_connection() as connection:
         try:
             _write(connection, batch, key_id)
         except psycopg.Error as error:

@@ -107,7 +107,7 @@ def publish(status: SpillStatus) -> None:
     try:
         cache.client().set(_DEPTH_KEY, status.model_dump_json(), ex=_DEPTH_LIFE)
     except (redis.RedisError, RedisClusterException) as error:
-        cache.rest(error)
+        cache.back_off(error)
 
 
 def status() -> SpillStatus | None:
@@ -115,12 +115,12 @@ def status() -> SpillStatus | None:
     where = place()
     if isinstance(where, Directory):
         return look(where)
-    if cache.resting():
+    if cache.backing_off():
         return None
     try:
         known = cache.client().get(_DEPTH_KEY)
     except (redis.RedisError, RedisClusterException) as error:
-        cache.rest(error)
+        cache.back_off(error)
         return None
     return SpillStatus.model_validate(json.loads(known)) if known else None
 

@@ -10,25 +10,25 @@ from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core import telemetry
 from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.observability import logger, record
-from pulseboard.core.telemetry import Name, Told
+from pulseboard.core.telemetry import Key, TelemetryBatch
 from pulseboard.db import database
 from pulseboard.ingest.batch import Batch
 
 
 def note(values: Mapping[str, float]) -> None:
     """Write these as of now, and what else there is to tell."""
-    told = telemetry.take(at_once=True) or Told({}, {})
+    told = telemetry.drain(force=True) or TelemetryBatch({}, {})
     _record(told)
     _store(told.samples | {(name, ()): float(value) for name, value in values.items()})
 
 
-def write(told: Told) -> None:
+def write(told: TelemetryBatch) -> None:
     """Write what one process has added up."""
     _record(told)
     _store(told.samples)
 
 
-def _store(figures: Mapping[Name, float]) -> None:
+def _store(figures: Mapping[Key, float]) -> None:
     """They are worth less than the work they tell of: no error is raised, and nobody waits for a
     database that is away."""
     # It brings numpy, an eighth of a cold start, and the first figures are written much later.
@@ -46,7 +46,7 @@ def _store(figures: Mapping[Name, float]) -> None:
         logger().warning("own metrics were not written", exc_info=error)
 
 
-def _record(told: Told) -> None:
+def _record(told: TelemetryBatch) -> None:
     """Into the log, in CloudWatch's format: it needs no database."""
     answers = told.total("pulseboard_query_answers")
     values: dict[str, float | list[float]] = {

@@ -50,7 +50,7 @@ def store(batch: Batch, *, key_id: UUID | None, protocol: str) -> None:
     newest = max(batch.times, default=None)
     if newest is not None:
         late = max(0.0, time() - newest / 1000)
-        telemetry.highest("pulseboard_ingest_lag_seconds", late)
+        telemetry.observe_max("pulseboard_ingest_lag_seconds", late)
     _write(batch, key_id=key_id)
     telemetry.count("pulseboard_samples_accepted", batch.accepted, protocol=protocol)
     telemetry.count("pulseboard_samples_refused", batch.rejected, protocol=protocol)

@@ -235,7 +235,7 @@ def _finish(task: _Task, known: Sequence[Segment], parts: Sequence[Part], began:
         lines.sort(key=lambda line: _ranked(rank * line.values[-1]))
     notes = [*made.notes, *(note for part in parts for note in part.notes)]
     telemetry.count("pulseboard_query_answers", source="database" if parts else "cache")
-    telemetry.timed("pulseboard_query_seconds", time.perf_counter() - began)
+    telemetry.observe_seconds("pulseboard_query_seconds", time.perf_counter() - began)
     meta = QueryMeta(
         table=made.table,
         resolution=format_interval(made.step),

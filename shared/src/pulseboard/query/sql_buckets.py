@@ -153,8 +153,8 @@ def read_lines(
             {
                 "step": step,
                 "first": first,
-                "ids": pg_arrays.array(series_ids),
-                "groups": pg_arrays.array(groups) if groups is not None else None,
+                "ids": pg_arrays.int_array(series_ids),
+                "groups": pg_arrays.int_array(groups) if groups is not None else None,
                 "start": datetime.fromtimestamp(first * step, UTC),
                 "end": datetime.fromtimestamp((first + len(span)) * step, UTC),
             },

@@ -98,7 +98,7 @@ def _seconds(data: bytes) -> Floats:
 
 
 def _ids(series: Sequence[Series]) -> str:
-    return pg_arrays.array([each.id for each in series])
+    return pg_arrays.int_array([each.id for each in series])
 
 
 def _moment(seconds: float) -> datetime:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from pulseboard.auth import api_keys
+from pulseboard.auth import api_keys_store
 from pulseboard.contracts.usage import (
     Amounts,
     KeyUsage,
@@ -111,7 +111,7 @@ def _keys(
     grouped: dict[UUID | None, list[Counted]],
     owner_id: UUID | None,
 ) -> list[KeyUsage]:
-    known = api_keys.find_by_ids(connection, ids=[key for key in grouped if key is not None])
+    known = api_keys_store.find_by_ids(connection, ids=[key for key in grouped if key is not None])
     entries: list[KeyUsage] = []
     others: list[Counted] = []
     for key_id, each in grouped.items():

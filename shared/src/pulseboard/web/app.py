@@ -21,7 +21,7 @@ def _operation_id(route: APIRoute) -> str:
 def create_app(
     routers: Sequence[APIRouter],
     *,
-    write_telemetry: Callable[[telemetry.Told], None],
+    write_telemetry: Callable[[telemetry.TelemetryBatch], None],
     title: str = "Pulseboard",
 ) -> FastAPI:
     """An ASGI app of these routers, with errors, request ids and headers as everywhere.

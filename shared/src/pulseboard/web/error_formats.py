@@ -10,7 +10,7 @@ from pulseboard.core.exceptions import PulseboardError
 from pulseboard.web.errors import headers_of
 
 
-def answering(shape: Callable[[PulseboardError], Response]) -> type[APIRoute]:
+def error_format_route(shape: Callable[[PulseboardError], Response]) -> type[APIRoute]:
     """A route class (`APIRouter(route_class=…)`) whose errors have this shape."""
 
     class Shaped(APIRoute):

@@ -1,7 +1,7 @@
-"""Counts requests, and writes Pulseboard's own figures when they are due.
+"""Counts requests, and writes Pulseboard's telemetry when it is due.
 
-No thread does it, since a Lambda has none between requests: the request that finds them due
-writes them after its own work, a few milliseconds every ten seconds in each process.
+No background thread writes it, since a Lambda environment is frozen between requests: a request
+that finds it due writes it after its own work. It takes a few milliseconds every ten seconds.
 """
 
 from collections.abc import Callable
@@ -13,40 +13,40 @@ from pulseboard.core import telemetry
 
 
 class TelemetryMiddleware:
-    """Around the whole app: each request counts under its function and its class of status."""
+    """Wraps the whole app and counts each request by its function and its status class."""
 
-    def __init__(self, app: ASGIApp, write: Callable[[telemetry.Told], None]) -> None:
+    def __init__(self, app: ASGIApp, write: Callable[[telemetry.TelemetryBatch], None]) -> None:
         self.app = app
         self.write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the app does, then tell what is due."""
+        """Pass the request to the app, then write the telemetry that is due."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         status = 500
 
-        async def sending(message: Message) -> None:
+        async def record_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            await self.app(scope, receive, record_status)
         finally:
             function = _function(scope)
             if function:
                 telemetry.count(
                     "pulseboard_requests", function=function, status=f"{status // 100}xx"
                 )
-            told = telemetry.take()
-            if told:
-                await run_in_threadpool(self.write, told)
+            batch = telemetry.drain()
+            if batch:
+                await run_in_threadpool(self.write, batch)
 
 
 def _function(scope: Scope) -> str | None:
-    """The function of the route that answered, as deployments know it."""
+    """The name of the Lambda function that the route belongs to."""
     module = getattr(scope.get("endpoint"), "__module__", "")
     root, _, rest = module.partition(".")
     return rest.partition(".")[0] if root == "functions" and "." in rest else None

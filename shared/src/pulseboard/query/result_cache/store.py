@@ -64,7 +64,7 @@ def take(
     A lock is released by `put` or `release`, and ends by itself after `seconds`. Without a cache
     all are ours and nothing is kept.
     """
-    if not wanted or cache.resting():
+    if not wanted or cache.backing_off():
         return _all_ours(wanted)
     numbers = [chunk_numbers(span) for _, span in wanted]
     try:
@@ -77,7 +77,7 @@ def take(
         late_marks_store.ask(pipe, metrics)
         found = pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
-        cache.rest(error)
+        cache.back_off(error)
         return _all_ours(wanted)
     count = 2 * len(wanted)
     kept = [_kept(*each) for each in zip(numbers, found[1:count:2], strict=True)]
@@ -101,7 +101,7 @@ def _kept(chunks: range, found: Sequence[bytes | None]) -> Kept:
 
 def locked(wanted: Sequence[tuple[str, range]]) -> bool:
     """Whether somebody is still reading all of these; false without a cache."""
-    if cache.resting():
+    if cache.backing_off():
         return False
     try:
         pipe = cache.client().pipeline(transaction=False)
@@ -109,7 +109,7 @@ def locked(wanted: Sequence[tuple[str, range]]) -> bool:
             pipe.exists(_lock_name(name, span))
         return all(pipe.execute())
     except (redis.RedisError, RedisClusterException) as error:
-        cache.rest(error)
+        cache.back_off(error)
         return False
 
 
@@ -127,7 +127,7 @@ class Keeping:
 
 def put(parts: Sequence[Keeping], *, now: float, chunk_life: float, tail_life: float) -> None:
     """Keep parts of answers, if the cache is there, in one round trip."""
-    if not parts or cache.resting():
+    if not parts or cache.backing_off():
         return
     try:
         client = cache.client()
@@ -145,7 +145,7 @@ def put(parts: Sequence[Keeping], *, now: float, chunk_life: float, tail_life: f
         if to is not client:
             to.execute()
     except (redis.RedisError, RedisClusterException) as error:
-        cache.rest(error)
+        cache.back_off(error)
 
 
 def release(wanted: Sequence[tuple[str, range]]) -> None:

@@ -65,7 +65,7 @@ def _changing(
                 ],
             )
         yield made
-        made.saved = store.keep_version(
+        made.saved = store.save_version(
             connection, dashboard_id=dashboard_id, author_id=author_id, change=change
         )
 

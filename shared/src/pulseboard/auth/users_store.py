@@ -1,4 +1,4 @@
-"""People."""
+"""Users: the people who sign in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -90,8 +90,8 @@ def find_credentials(
         return cursor.fetchone()
 
 
-def note_login(connection: psycopg.Connection[Any], *, user_id: UUID) -> User:
-    """Remember the moment of a sign-in."""
+def record_login(connection: psycopg.Connection[Any], *, user_id: UUID) -> User:
+    """Store the time of a sign-in."""
     connection.execute("update users set last_login_at = now() where id = %s", (user_id,))
     return get_user(connection, user_id=user_id)
 

@@ -1,4 +1,4 @@
-"""API keys, kept as SHA-256 of a 256-bit random secret.
+"""API keys, stored as the SHA-256 of a 256-bit random secret.
 
 A fast hash is right here: a secret of full entropy can't be guessed from its hash, and ingest
 checks one with each request.
@@ -24,8 +24,8 @@ _COLUMNS = "id, name, prefix, scopes, owner_id, created_at, last_used_at, revoke
 
 
 @dataclass(frozen=True, slots=True)
-class KnownKey:
-    """A valid key, with its owner's role."""
+class ActiveKey:
+    """A key that is not revoked, of an owner who is not disabled."""
 
     id: UUID
     scopes: tuple[Scope, ...]
@@ -35,14 +35,14 @@ class KnownKey:
 
 
 def hash_secret(secret: str) -> bytes:
-    """What is kept of a secret."""
+    """The hash that is stored of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def create_key(
     connection: psycopg.Connection[Any], *, owner_id: UUID, name: str, scopes: Sequence[Scope]
 ) -> CreatedApiKey:
-    """Make a key. Its secret is in the answer and nowhere else."""
+    """Create a key. Its secret is in the result and nowhere else."""
     secret = SECRET_PREFIX + secrets.token_urlsafe(32)
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         cursor.execute(
@@ -59,12 +59,12 @@ def create_key(
                 sorted({str(scope) for scope in scopes}),
             ),
         )
-        made = cursor.fetchone()
-    assert made is not None, "an insert without a conflict clause returns its row"
-    return CreatedApiKey(**made.model_dump(), key=secret)
+        created = cursor.fetchone()
+    assert created is not None, "an insert without a conflict clause returns its row"
+    return CreatedApiKey(**created.model_dump(), key=secret)
 
 
-def find_by_secret(connection: psycopg.Connection[Any], *, secret: str) -> KnownKey | None:
+def find_by_secret(connection: psycopg.Connection[Any], *, secret: str) -> ActiveKey | None:
     """The key with this secret, if it is neither revoked nor its owner disabled.
 
     `last_used_at` is written at most once a minute. Served by the unique index on key_hash.
@@ -86,7 +86,7 @@ def find_by_secret(connection: psycopg.Connection[Any], *, secret: str) -> Known
     ).fetchone()
     if row is None:
         return None
-    return KnownKey(
+    return ActiveKey(
         id=row[0],
         scopes=tuple(Scope(scope) for scope in row[1]),
         owner_id=row[2],
@@ -98,11 +98,11 @@ def find_by_secret(connection: psycopg.Connection[Any], *, secret: str) -> Known
 def list_keys(
     connection: psycopg.Connection[Any], *, owner_id: UUID | None, page: int, page_size: int
 ) -> tuple[list[ApiKey], int]:
-    """A page of keys, newest first, and how many there are; None: everybody's.
+    """A page of keys, newest first, and the total; an `owner_id` of None means all owners'.
 
     Served by api_keys_owner.
     """
-    wanted = {"owner": owner_id, "limit": page_size, "offset": (page - 1) * page_size}
+    parameters = {"owner": owner_id, "limit": page_size, "offset": (page - 1) * page_size}
     condition = "(%(owner)s::uuid is null or owner_id = %(owner)s)"
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         cursor.execute(
@@ -110,15 +110,17 @@ def list_keys(
             select {_COLUMNS} from api_keys where {condition}
             order by created_at desc, id limit %(limit)s offset %(offset)s
             """,
-            wanted,
+            parameters,
         )
         found = cursor.fetchall()
-    row = connection.execute(f"select count(*) from api_keys where {condition}", wanted).fetchone()
+    row = connection.execute(
+        f"select count(*) from api_keys where {condition}", parameters
+    ).fetchone()
     return found, int(row[0]) if row else 0
 
 
 def find_by_ids(connection: psycopg.Connection[Any], *, ids: Sequence[UUID]) -> dict[UUID, ApiKey]:
-    """Those of these keys that there are. Served by api_keys_pkey."""
+    """The keys with these ids; unknown ids are left out. Served by api_keys_pkey."""
     with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         cursor.execute(f"select {_COLUMNS} from api_keys where id = any(%s)", (list(ids),))
         return {key.id: key for key in cursor}
@@ -127,7 +129,7 @@ def find_by_ids(connection: psycopg.Connection[Any], *, ids: Sequence[UUID]) -> 
 def revoke_key(
     connection: psycopg.Connection[Any], *, key_id: UUID, owner_id: UUID | None
 ) -> bytes:
-    """Revoke for good; again is no error. Gives the hash of the secret.
+    """Revoke for good; revoking again is no error. Returns the hash of the secret.
 
     Raises NotFound when it is not this owner's.
     """
