@@ -10,7 +10,8 @@ from pulseboard.agent.cli import app
 from pulseboard.core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 _OWN_NAMES = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 
 
@@ -39,6 +40,29 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert file.exists(), f"{target} in {document.name}"
         if anchor:
             assert anchor in _anchors(file), f"{target} in {document.name}"
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
+def test_decisions_have_one_header_and_stand_in_the_index(decision: Path) -> None:
+    text = decision.read_text(encoding="utf-8")
+    header = re.match(
+        r"# (\d+)\. (.+)\n\n\*\*Status:\*\* (Accepted|Superseded by (\d+))\n\n\*\*Context\.\*\*",
+        text,
+    )
+    assert header, f"{decision.name}: title, status, context"
+    number, title, status, successor = header.groups()
+    assert int(number) == int(decision.name[:4])
+    assert "\n**Decision.**" in text
+    if successor:
+        assert any(int(other.name[:4]) == int(successor) for other in DECISIONS)
+    index = (decision.parent / "README.md").read_text(encoding="utf-8")
+    assert f"| {number} | [{title}]({decision.name}) | {status} |" in index
+
+
+def test_the_index_names_each_decision_once() -> None:
+    index = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \d+ \| \[.+\]\((.+)\) \|", index, flags=re.MULTILINE)
+    assert listed == [decision.name for decision in DECISIONS]
 
 
 def _anchors(document: Path) -> set[str]:

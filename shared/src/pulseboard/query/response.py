@@ -1,7 +1,7 @@
 """Answers as bytes: JSON, gzipped, bounded.
 
 By the quickest libraries there are: an answer of some 10,000 numbers would spend more time here
-than in the database, half of it in zlib. See docs/adr/0089-quick-answers.md.
+than in the database, half of it in zlib. See docs/adr/0089-fast-responses.md.
 """
 
 import orjson
