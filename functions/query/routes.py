@@ -1,4 +1,4 @@
-"""Questions to the time series."""
+"""Queries of time series."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -17,24 +17,24 @@ router = APIRouter(prefix="/api/v1", tags=["query"])
 @router.post("/query", response_model=QueryResult)
 def execute_query(caller: Reader, body: QueryParams, request: Request, now: Now) -> Response:
     """Answer one question, columnar."""
-    return response.single(request, query_engine.answer(body, now=now))
+    return response.single(request, query_engine.execute(body, now=now))
 
 
 @router.post("/query/batch", response_model=ApiResponse[list[BatchAnswer]])
 def execute_query_batch(caller: Reader, body: QueryBatch, request: Request, now: Now) -> Response:
     """Answer all questions of a dashboard; each has its own result or error."""
-    most = settings().query_batch_max
-    if len(body.queries) > most:
-        raise query_limits.too_much(
-            f"A batch may hold {most} queries, this one has {len(body.queries)}.",
+    limit = settings().query_batch_max
+    if len(body.queries) > limit:
+        raise query_limits.limit_exceeded(
+            f"A batch may hold {limit} queries, this one has {len(body.queries)}.",
             "queries",
             "send them in several batches",
         )
-    questions = [
+    queries = [
         QueryParams.model_construct(
             **{**vars(query), "start": body.start, "end": body.end, "tier": None}
         )
         for query in body.queries
     ]
-    outcomes = query_engine.answer_all(questions, now=now)
+    outcomes = query_engine.execute_batch(queries, now=now)
     return response.batch(request, [query.id for query in body.queries], outcomes)

@@ -1,9 +1,9 @@
-"""Our answers beside Prometheus' own, on the same samples.
+"""Our results compared with those of Prometheus, on the same samples.
 
 Samples with resets, gaps, stale markers, NaN and infinities go to a Prometheus by remote write (a
 block made by promtool can't hold stale markers) and into our evaluator; every function and
-operator of the subset is asked of both. Debian 12 has Prometheus 2.42, whose windows are closed
-on both sides where ours are open on the left as in Prometheus 3: no sample lies on an edge.
+operator of the subset is evaluated by both. Debian 12 has Prometheus 2.42, whose windows are closed
+on both sides where ours are open on the left as in Prometheus 3, so no sample lies on an edge.
 """
 
 import json
@@ -143,7 +143,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
     ):
         try:
             _wait(client, process)
-            answer = client.post(
+            response = client.post(
                 "/write",
                 content=_remote_write(_series()),
                 headers={
@@ -152,7 +152,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
                     "X-Prometheus-Remote-Write-Version": "0.1.0",
                 },
             )
-            assert answer.status_code == 204, answer.text
+            assert response.status_code == 204, response.text
             yield client
         finally:
             process.kill()
@@ -204,16 +204,16 @@ def ours(text: str) -> dict[str, dict[int, float]]:
 
 
 def theirs(client: httpx.Client, text: str) -> dict[str, dict[int, float]]:
-    answer = client.post(
+    response = client.post(
         "/query_range",
         data={"query": text, "start": T0, "end": T0 + LENGTH, "step": STEP},
     ).json()
-    assert answer["status"] == "success", answer
+    assert response["status"] == "success", response
     return {
         json.dumps(each["metric"], sort_keys=True): {
             int(at): float(value) for at, value in each["values"]
         }
-        for each in answer["data"]["result"]
+        for each in response["data"]["result"]
     }
 
 
@@ -221,7 +221,7 @@ WINDOWED = [
     f"{name}({'0.3, ' if name == 'quantile_over_time' else ''}{metric}[{window}])"
     for name in functions.WINDOW_NEEDS
     for metric, window in (("requests", "1m"), ("cpu", "5m"), ("odd", "2m"), ("lonely", "10m"))
-    # Prometheus 2.42 stretches to zero before it looks for gaps, 3 after: it shows near zero only.
+    # Prometheus 2.42 extrapolates to zero before it checks for gaps, 3 after: differs near zero.
     if metric == "requests" or name not in ("rate", "increase")
 ]
 ELEMENTWISE = [
@@ -304,7 +304,7 @@ OTHER = [
     [WINDOWED, ELEMENTWISE, AGGREGATED, BINARY, OTHER],
     ids=["windows", "elementwise", "aggregations", "operators", "others"],
 )
-def test_answers_are_those_of_prometheus(prometheus: httpx.Client, texts: list[str]) -> None:
+def test_results_are_those_of_prometheus(prometheus: httpx.Client, texts: list[str]) -> None:
     wrong = {text: found for text in texts if (found := _difference(prometheus, text))}
     assert not wrong, "\n".join(f"{text}: {found}" for text, found in wrong.items())
 

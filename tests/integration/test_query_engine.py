@@ -33,8 +33,8 @@ def now() -> int:
 def at(admin: TestClient) -> Clock:
     """Sets the clock of the API, in milliseconds."""
 
-    def set_clock(moment: int) -> None:
-        when = datetime.fromtimestamp(moment / 1000, UTC)
+    def set_clock(timestamp: int) -> None:
+        when = datetime.fromtimestamp(timestamp / 1000, UTC)
         cast(FastAPI, admin.app).dependency_overrides[clock.now] = lambda: when
 
     return set_clock
@@ -42,23 +42,27 @@ def at(admin: TestClient) -> Clock:
 
 def send(client: TestClient, *points: tuple[str, dict[str, str], int, float]) -> None:
     body = [
-        {"name": name, "tags": tags, "timestamp": moment, "value": value}
-        for name, tags, moment, value in points
+        {"name": name, "tags": tags, "timestamp": timestamp, "value": value}
+        for name, tags, timestamp, value in points
     ]
-    answer = client.post("/api/v1/metrics", json=body)
-    assert answer.json()["data"]["rejected"] == 0, answer.text
+    response = client.post("/api/v1/metrics", json=body)
+    assert response.json()["data"]["rejected"] == 0, response.text
 
 
 def settle() -> None:
-    """Let what was sent count as having always been there."""
+    """Drop all late marks, as if the samples had been written in time."""
     for key in list(cache.client().scan_iter("late:*")):
         cache.client().delete(key)
 
 
-def ask(client: TestClient, query: str, start: int, end: int, **more: Any) -> dict[str, Any]:
-    answer = client.post("/api/v1/query", json={"query": query, "start": start, "end": end, **more})
-    assert answer.status_code == 200, answer.text
-    document: dict[str, Any] = answer.json()
+def query_points(
+    client: TestClient, query: str, start: int, end: int, **more: Any
+) -> dict[str, Any]:
+    response = client.post(
+        "/api/v1/query", json={"query": query, "start": start, "end": end, **more}
+    )
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
     return document
 
 
@@ -85,7 +89,7 @@ def refresh(url: str) -> None:
             )
 
 
-def test_expressions_are_answered_from_the_database(admin: TestClient, now: int) -> None:
+def test_expressions_are_read_from_the_database(admin: TestClient, now: int) -> None:
     start = now - 10 * MINUTE
     send(
         admin,
@@ -93,18 +97,20 @@ def test_expressions_are_answered_from_the_database(admin: TestClient, now: int)
         *(("hits", {"host": "b"}, start + n * 10 * SECOND, 10.0 * n) for n in range(61)),
     )
     window = (start + 5 * MINUTE, now)
-    rates = ask(admin, "rate(hits[1m])", *window, step="1m")
+    rates = query_points(admin, "rate(hits[1m])", *window, step="1m")
     assert rates["meta"]["rowsRead"] > 0
     assert lines(rates)["[('host', 'a')]"] == pytest.approx([0.5] * 6)
-    total = ask(admin, "sum(rate(hits[1m])) * 2", *window, step="1m", tags={"host": "b"})
+    total = query_points(admin, "sum(rate(hits[1m])) * 2", *window, step="1m", tags={"host": "b"})
     assert total["data"]["series"][0]["values"] == pytest.approx([2.0] * 6)
     assert total["data"]["series"][0]["name"] == "sum(rate(hits[1m])) * 2"
-    named = ask(admin, '{__name__=~"hi.+",host="a"}', *window, step="1m")
+    named = query_points(admin, '{__name__=~"hi.+",host="a"}', *window, step="1m")
     assert named["data"]["series"][0]["name"] == "hits"
     assert named["data"]["series"][0]["values"][-1] == 300.0
 
 
-def test_what_sql_does_whole_is_what_python_does(admin: TestClient, now: int) -> None:
+def test_expressions_computed_in_sql_equal_those_computed_in_python(
+    admin: TestClient, now: int
+) -> None:
     start, noise = now - 8 * MINUTE, random.Random(3)
     send(
         admin,
@@ -116,30 +122,30 @@ def test_what_sql_does_whole_is_what_python_does(admin: TestClient, now: int) ->
     for function in ("avg", "min", "max", "sum", "count"):
         for operator in ("avg by (env)", "sum without (host)", "max", "count by (env)"):
             text = f"{operator} ({function}_over_time(cpu[1m]))"
-            pushed = lines(ask(admin, text, start, now, step="1m"))
-            evaluated = lines(ask(admin, f"{text} + 0", start, now, step="1m"))
+            pushed = lines(query_points(admin, text, start, now, step="1m"))
+            evaluated = lines(query_points(admin, f"{text} + 0", start, now, step="1m"))
             assert pushed.keys() == evaluated.keys()
             for key, values in pushed.items():
                 assert close(values, evaluated[key]), text
 
 
 @pytest.mark.parametrize("query", ["flock", '{__name__=~"flo.+"}', "sum(flock)"])
-def test_series_that_came_or_went_since_the_last_question_are_seen(
+def test_series_created_or_deleted_since_the_last_query_are_seen(
     admin: TestClient, now: int, query: str
 ) -> None:
     def total(minute: int) -> float:
-        # Other minutes each time: nothing of them is in the cache.
+        # Another minute each time, of which nothing is in the cache.
         start = now - minute * MINUTE
-        answer = ask(admin, query, start, start + MINUTE, step="1m")
-        lines: list[list[float | None]] = [each["values"] for each in answer["data"]["series"]]
+        response = query_points(admin, query, start, start + MINUTE, step="1m")
+        lines: list[list[float | None]] = [each["values"] for each in response["data"]["series"]]
         return sum(value for line in lines for value in line if value is not None)
 
-    moments = [now - minute * MINUTE for minute in range(13)]
-    send(admin, *(("flock", {"host": "a"}, moment, 1) for moment in moments))
+    timestamps = [now - minute * MINUTE for minute in range(13)]
+    send(admin, *(("flock", {"host": "a"}, timestamp, 1) for timestamp in timestamps))
     first = total(2)
     assert first > 0
     assert total(5) == first
-    send(admin, *(("flock", {"host": "b"}, moment, 1) for moment in moments))
+    send(admin, *(("flock", {"host": "b"}, timestamp, 1) for timestamp in timestamps))
     settle()
     assert total(8) == 2 * first
     gone = admin.delete("/api/v1/usage/series", params={"selector": 'flock{host="a"}', "expect": 1})
@@ -147,16 +153,18 @@ def test_series_that_came_or_went_since_the_last_question_are_seen(
     assert total(11) == first
 
 
-def test_errors_of_expressions_say_where(admin: TestClient, now: int) -> None:
+def test_errors_of_expressions_give_the_position(admin: TestClient, now: int) -> None:
     body = {"query": "sum(rat(cpu[1m]))", "start": now - HOUR, "end": now}
-    answer = admin.post("/api/v1/query", json=body)
-    assert answer.status_code == 400
-    assert answer.json()["details"][0]["position"] == 4
-    assert "rate" in answer.json()["details"][0]["hint"]
+    response = admin.post("/api/v1/query", json=body)
+    assert response.status_code == 400
+    assert response.json()["details"][0]["position"] == 4
+    assert "rate" in response.json()["details"][0]["hint"]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_tiers_never_lie(admin: TestClient, database_url: str, now: int, seed: int) -> None:
+def test_all_tiers_give_the_same_values(
+    admin: TestClient, database_url: str, now: int, seed: int
+) -> None:
     """Late, out of order and duplicate samples, across the real-time edge of the rollups."""
     chance = random.Random(seed)
     hour = now // HOUR * HOUR
@@ -177,16 +185,16 @@ def test_tiers_never_lie(admin: TestClient, database_url: str, now: int, seed: i
     send(admin, *written)
     refresh(database_url)
     late = points(60, start, hour - HOUR)
-    again = [(name, tags, moment, value + 1) for name, tags, moment, value in written[:20]]
+    again = [(name, tags, timestamp, value + 1) for name, tags, timestamp, value in written[:20]]
     send(admin, *late)
     send(admin, *again)
     refresh(database_url)
     # After the refresh: on the real-time side of the edge.
     send(admin, *points(20, now - 30 * SECOND, now))
     for aggregation in ("avg", "min", "max", "sum", "count", "last"):
-        answers = [
+        results = [
             lines(
-                ask(
+                query_points(
                     admin, "cpu", start, hour + HOUR,
                     aggregation=aggregation, step="1h", tier=tier,
                 )
@@ -194,14 +202,14 @@ def test_tiers_never_lie(admin: TestClient, database_url: str, now: int, seed: i
             for tier in ("raw", "1min", "1hour")
         ]  # fmt: skip
         exact = aggregation in ("min", "max", "count", "last")
-        for other in answers[1:]:
-            assert other.keys() == answers[0].keys()
-            for key, values in answers[0].items():
+        for other in results[1:]:
+            assert other.keys() == results[0].keys()
+            for key, values in results[0].items():
                 same = other[key] == values if exact else close(other[key], values)
                 assert same, aggregation
 
 
-def test_a_refresh_reads_the_tail_and_is_the_cold_answer(
+def test_a_refresh_reads_the_tail_and_equals_a_cold_read(
     admin: TestClient, at: Clock, now: int
 ) -> None:
     send(
@@ -219,27 +227,27 @@ def test_a_refresh_reads_the_tail_and_is_the_cold_answer(
         ("sum(avg_over_time(cpu[2m]))", {"step": "30s"}, 30 * SECOND),
     ):
         at(now)
-        cold = ask(admin, query, now - 30 * MINUTE, now, **more)
+        cold = query_points(admin, query, now - 30 * MINUTE, now, **more)
         for tick in range(1, 4):
-            moment = now + tick * beat
-            # One sample on time, one that is a minute late, from a series that is new to the end.
+            timestamp = now + tick * beat
+            # One sample in time, and one a minute late, of a series that is new.
             send(
                 admin,
-                ("cpu", {"host": "a"}, moment - SECOND, chance.random()),
-                ("cpu", {"host": f"late{tick}"}, moment - 60 * SECOND, chance.random()),
+                ("cpu", {"host": "a"}, timestamp - SECOND, chance.random()),
+                ("cpu", {"host": f"late{tick}"}, timestamp - 60 * SECOND, chance.random()),
             )
             settle()
-            at(moment)
-            warm = ask(admin, query, moment - 30 * MINUTE, moment, **more)
+            at(timestamp)
+            warm = query_points(admin, query, timestamp - 30 * MINUTE, timestamp, **more)
             assert 0 < warm["meta"]["rowsRead"] < cold["meta"]["rowsRead"] / 3
-            kept: dict[bytes, Any] = {}
+            cached: dict[bytes, Any] = {}
             for key in list(cache.client().scan_iter("cache:query:*")):
-                kept[key] = cache.client().get(key)
+                cached[key] = cache.client().get(key)
                 cache.client().delete(key)
-            again = ask(admin, query, moment - 30 * MINUTE, moment, **more)
+            again = query_points(admin, query, timestamp - 30 * MINUTE, timestamp, **more)
             assert warm["data"] == again["data"]
-            # Back to what was spliced: the next refresh builds on it.
-            for key, value in kept.items():
+            # Restore what was merged: the next refresh builds on it.
+            for key, value in cached.items():
                 cache.client().set(key, value, ex=60)
 
 
@@ -259,32 +267,32 @@ def test_a_sample_half_an_hour_late_is_seen_by_the_next_refresh(
     settle()
     start = now - HOUR
     at(now)
-    whole = ask(admin, query, start, now, **more)["meta"]["rowsRead"]
-    # Kept: a refresh reads the tail.
+    whole = query_points(admin, query, start, now, **more)["meta"]["rowsRead"]
+    # The rest is cached: a refresh reads the tail.
     at(now + 10 * SECOND)
-    tail = ask(admin, query, start, now + 10 * SECOND, **more)["meta"]["rowsRead"]
+    tail = query_points(admin, query, start, now + 10 * SECOND, **more)["meta"]["rowsRead"]
     assert tail < whole / 3
     send(admin, ("cpu", {"host": "late"}, now - 30 * MINUTE - SECOND, 500.0))
     at(now + 20 * SECOND)
-    warm = ask(admin, query, start, now + 20 * SECOND, **more)
+    warm = query_points(admin, query, start, now + 20 * SECOND, **more)
     assert max(v for v in warm["data"]["series"][0]["values"] if v is not None) > 50
     for key in list(cache.client().scan_iter("cache:query:*")):
         cache.client().delete(key)
-    assert ask(admin, query, start, now + 20 * SECOND, **more)["data"] == warm["data"]
+    assert query_points(admin, query, start, now + 20 * SECOND, **more)["data"] == warm["data"]
 
 
-def test_identical_questions_of_many_run_once(admin: TestClient, now: int) -> None:
+def test_identical_queries_of_many_run_once(admin: TestClient, now: int) -> None:
     send(admin, *(("cpu", {"host": str(n)}, now - MINUTE, 1.0) for n in range(50)))
     params = QueryParams(
         query="cpu",
         start=datetime.fromtimestamp(now / 1000 - 3600, UTC),
         end=datetime.fromtimestamp(now / 1000, UTC),
     )
-    moment = datetime.fromtimestamp(now / 1000, UTC)
+    when = datetime.fromtimestamp(now / 1000, UTC)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: query_engine.answer(params, now=moment), range(4)))
-    assert sorted(each.meta.cached for each in answers) == [False, True, True, True]
-    assert {len(each.lines) for each in answers} == {50}
+        results = list(pool.map(lambda _: query_engine.execute(params, now=when), range(4)))
+    assert sorted(each.meta.cached for each in results) == [False, True, True, True]
+    assert {len(each.lines) for each in results} == {50}
 
 
 def test_a_batch_shares_reads_and_bounds_its_queries(
@@ -292,19 +300,19 @@ def test_a_batch_shares_reads_and_bounds_its_queries(
 ) -> None:
     send(admin, ("cpu", {}, now - 5 * MINUTE, 2.0), ("cpu", {}, now - 5 * MINUTE + 1, 4.0))
 
-    def batch(*asked: dict[str, Any]) -> Any:
-        named = [{"id": str(number), **each} for number, each in enumerate(asked)]
+    def batch(*queries: dict[str, Any]) -> Any:
+        named = [{"id": str(number), **each} for number, each in enumerate(queries)]
         body = {"start": now - HOUR, "end": now, "queries": named}
         return admin.post("/api/v1/query/batch", json=body)
 
-    answers = batch(
+    results = batch(
         *({"query": "cpu", "aggregation": each} for each in ("avg", "max", "count")),
         {"query": " cpu "},
         {"query": "max(cpu) - min(cpu)"},
     ).json()["data"]
     values = [
         next(v for v in each["result"]["data"]["series"][0]["values"] if v is not None)
-        for each in answers
+        for each in results
     ]
     assert values == [3.0, 4.0, 2.0, 3.0, 0.0]
     many = batch(*({"query": f"cpu + {n}"} for n in range(120)))
@@ -317,12 +325,12 @@ def test_a_batch_shares_reads_and_bounds_its_queries(
 
 def test_a_start_past_raw_retention_falls_to_minutes(admin: TestClient, now: int) -> None:
     begin = now - 8 * 24 * HOUR
-    document = ask(admin, "cpu", begin, begin + 30 * MINUTE, step="10s")
+    document = query_points(admin, "cpu", begin, begin + 30 * MINUTE, step="10s")
     assert document["meta"]["table"] == "metrics_1min"
     assert document["meta"]["notes"]
 
 
-def test_one_moment_shows_the_newest_samples_of_series_that_have_not_ended(
+def test_a_single_time_shows_the_newest_samples_of_series_that_are_not_stale(
     admin: TestClient, database_url: str, now: int
 ) -> None:
     send(
@@ -337,11 +345,13 @@ def test_one_moment_shows_the_newest_samples_of_series_that_have_not_ended(
             (now / 1000 - 60,),
         )
 
-    def newest(moment: int) -> dict[str, list[float | None]]:
-        answer = ask(admin, '{__name__="up"}', moment - SECOND, moment, step="1m", tier="raw")
-        assert len(answer["data"]["timestamps"]) == 1
-        return {s["tags"]["host"]: s["values"] for s in answer["data"]["series"]}
+    def newest(timestamp: int) -> dict[str, list[float | None]]:
+        response = query_points(
+            admin, '{__name__="up"}', timestamp - SECOND, timestamp, step="1m", tier="raw"
+        )
+        assert len(response["data"]["timestamps"]) == 1
+        return {s["tags"]["host"]: s["values"] for s in response["data"]["series"]}
 
     assert newest(now - 2 * MINUTE) == {"a": [1.0], "b": [1.0], "c": [1.0]}
-    # One has ended; another one ended and came back.
+    # One is stale; another one was stale and came back.
     assert newest(now) == {"b": [1.0], "c": [2.0]}

@@ -1,4 +1,4 @@
-"""The bound on a statement's time, on a server of several processes: the embedded one has none."""
+"""The statement timeout, on a server with several processes: the embedded one has none."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def sleep(connection: psycopg.Connection[Any], *, seconds: float) -> None:
         connection.execute("select pg_sleep(30)").fetchone()
 
 
-def test_a_statement_is_stopped_and_the_next_user_of_the_connection_has_no_bound(
+def test_a_statement_is_cancelled_and_the_next_user_of_the_connection_has_no_timeout(
     plain_database: str,
 ) -> None:
     with psycopg.connect(plain_database, autocommit=True, prepare_threshold=None) as connection:

@@ -1,4 +1,4 @@
-"""Reading query texts."""
+"""Parsing selectors."""
 
 import pytest
 from hypothesis import given
@@ -8,13 +8,13 @@ from pulseboard.catalogue.selector import Matcher, parse
 from pulseboard.core.exceptions import InvalidRequest
 
 
-def test_names_stand_bare_or_quoted() -> None:
+def test_names_may_be_bare_or_quoted() -> None:
     assert parse(" system.load.1 ").name == "system.load.1"
     assert parse('{"system.cpu", host="a"}').name == "system.cpu"
     assert parse("up").matchers == ()
 
 
-def test_matchers_are_read() -> None:
+def test_matchers_are_parsed() -> None:
     found = parse("""cpu{ host="a\\"b", env!='dev', zone=~"eu-.*", rack!~"r[0-9]",}""")
     assert found.matchers == (
         Matcher("host", "=", 'a"b'),
@@ -40,7 +40,7 @@ def test_space_and_order_do_not_matter_but_case_does() -> None:
         ("!~", "a", {"k": "abc"}, True),
     ],
 )
-def test_matchers_mean_what_prometheus_means(
+def test_matchers_mean_what_they_mean_in_prometheus(
     operator: str, value: str, tags: dict[str, str], accepted: bool
 ) -> None:
     matcher = parse(f'm{{k{operator}"{value}"}}').matchers[0]
@@ -61,7 +61,7 @@ def test_matchers_mean_what_prometheus_means(
         ('{host="a"}', 10),
     ],
 )
-def test_what_can_not_be_read_is_refused_with_its_position(text: str, position: int) -> None:
+def test_what_can_not_be_parsed_is_refused_with_its_position(text: str, position: int) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(text)
     assert caught.value.details is not None
@@ -70,7 +70,7 @@ def test_what_can_not_be_read_is_refused_with_its_position(text: str, position: 
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         parsed = parse(text)
     except InvalidRequest:
@@ -78,7 +78,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert parse(parsed.normalised()).normalised() == parsed.normalised()
 
 
-def test_a_pattern_may_hold_as_many_plain_texts_as_a_reader_chooses() -> None:
+def test_a_pattern_may_have_any_number_of_plain_alternatives() -> None:
     hosts = [f"ip-10-0-{number}.eu-west-1" for number in range(300)]
     chosen = "|".join(host.replace(".", "\\\\.") for host in hosts)
     for written in (chosen, f"({chosen}):9100", f"({chosen}).*"):

@@ -7,20 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseboard.contracts.vocabulary import Tier
-from pulseboard.query.tiers import RESOLUTIONS, Plan, choose
+from pulseboard.query.tiers import RESOLUTIONS, TierChoice, choose
 
 NOW = datetime(2026, 1, 31, 12, 0, 3, tzinfo=UTC)
 RETENTION = {Tier.RAW: 7 * 86_400, Tier.MINUTE: 30 * 86_400, Tier.HOUR: 365 * 86_400}
 
 
-def plan(
+def choice(
     length: float,
     *,
     ago: float = 0,
     step: float | None = None,
     max_points: int = 500,
     tier: Tier | None = None,
-) -> Plan:
+) -> TierChoice:
     end = NOW - timedelta(seconds=ago)
     return choose(
         start=end - timedelta(seconds=length),
@@ -45,25 +45,25 @@ def plan(
     ],
 )
 def test_the_range_chooses_the_tier_and_a_nice_step(length: int, tier: Tier, step: int) -> None:
-    chosen = plan(length)
+    chosen = choice(length)
     assert (chosen.tier, chosen.step) == (tier, step)
 
 
 def test_a_finer_step_reads_a_finer_tier_while_it_holds_the_range() -> None:
-    assert plan(6 * 3_600, step=10).tier is Tier.RAW
-    assert plan(7 * 86_400 - 60, step=300).tier is Tier.MINUTE
-    old = plan(8 * 86_400, step=10)
+    assert choice(6 * 3_600, step=10).tier is Tier.RAW
+    assert choice(7 * 86_400 - 60, step=300).tier is Tier.MINUTE
+    old = choice(8 * 86_400, step=10)
     assert (old.tier, old.step) == (Tier.MINUTE, 60)
     assert old.notes
 
 
-def test_what_a_tier_has_dropped_is_read_from_the_next() -> None:
-    assert plan(600, ago=8 * 86_400).tier is Tier.MINUTE
-    assert plan(600, ago=40 * 86_400).tier is Tier.HOUR
+def test_what_a_tier_has_dropped_is_read_from_the_next_coarser_one() -> None:
+    assert choice(600, ago=8 * 86_400).tier is Tier.MINUTE
+    assert choice(600, ago=40 * 86_400).tier is Tier.HOUR
 
 
-def test_a_tier_that_is_named_is_read() -> None:
-    assert plan(7 * 86_400, tier=Tier.RAW).tier is Tier.RAW
+def test_a_requested_tier_is_read() -> None:
+    assert choice(7 * 86_400, tier=Tier.RAW).tier is Tier.RAW
 
 
 @given(
@@ -75,11 +75,12 @@ def test_a_tier_that_is_named_is_read() -> None:
 def test_buckets_cover_the_range_and_no_more(
     length: float, ago: float, step: float | None, max_points: int
 ) -> None:
-    chosen = plan(length, ago=ago, step=step, max_points=max_points)
+    chosen = choice(length, ago=ago, step=step, max_points=max_points)
     end = NOW - timedelta(seconds=ago)
     start = end - timedelta(seconds=length)
-    assert chosen.start <= start < chosen.start + timedelta(seconds=chosen.step)
-    assert end - timedelta(microseconds=1) <= chosen.end < end + timedelta(seconds=chosen.step)
+    first, width = datetime.fromtimestamp(chosen.first, UTC), timedelta(seconds=chosen.step)
+    assert first <= start < first + width
+    assert end - timedelta(microseconds=1) <= first + chosen.count * width < end + width
     assert chosen.step >= RESOLUTIONS[chosen.tier]
     assert chosen.first % chosen.step == 0
     if step is None:

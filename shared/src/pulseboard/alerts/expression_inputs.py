@@ -17,10 +17,7 @@ from pulseboard.contracts.alerts import Reducer
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.settings import settings
 from pulseboard.query import promql
-from pulseboard.query.promql.series import Stored
-
-LOOKBACK = 300.0
-"""Seconds: how old a sample an instant selector takes, as in Prometheus."""
+from pulseboard.query.promql.series import StoredSeries
 
 _NAME = "__name__"
 
@@ -65,7 +62,7 @@ def evaluate(
     Raises InvalidRequest for what can't be matched or is too much.
     """
     data = {read: _samples(connection, read, times) for read in promql.selectors(expr)}
-    lines = promql.evaluate(expr, times=times, data=data, lookback=LOOKBACK)
+    lines = promql.evaluate(expr, times=times, data=data, lookback_delta=promql.LOOKBACK_DELTA)
     most = settings().alert_max_series
     if len(lines) > most:
         raise InvalidRequest(
@@ -82,7 +79,7 @@ def evaluate(
 
 def _samples(
     connection: psycopg.Connection[Any], read: promql.Read, times: backtest.Floats
-) -> list[Stored]:
+) -> list[StoredSeries]:
     if read.name is None:
         raise InvalidRequest("Name the metric: a rule can't watch several by a pattern.")
     name = read.name
@@ -100,7 +97,7 @@ def _samples(
         raise InvalidRequest(f"{name} selects more than {most} series. Add a tag filter.")
     if not labels:
         return []
-    start = float(times[0]) - read.offset - (read.window or LOOKBACK)
+    start = float(times[0]) - read.offset - (read.window or promql.LOOKBACK_DELTA)
     end = float(times[-1]) - read.offset
     ids = list(labels)
     stale_markers = input_queries.read_ends(connection, series_ids=ids, start=start, end=end)

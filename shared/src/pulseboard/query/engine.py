@@ -1,7 +1,7 @@
-"""Answers questions: plan, look into the cache, read what is missing, splice, keep.
+"""Executes queries: plan, get from the result cache, read the gaps, merge, cache.
 
-One question is a batch of one. Questions with the same plan are answered once; identical ones of
-other processes are waited for, a Redis lock says that somebody is at it.
+A single query is a batch of one. Queries with the same plan are executed once. Where another
+process is reading the same points, its lock in Redis is waited for.
 """
 
 import math
@@ -21,23 +21,27 @@ from pulseboard.core.exceptions import PulseboardError, Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.query.expression import Expression
-from pulseboard.query.parts import Part
+from pulseboard.query.parts import PlanPart
 from pulseboard.query.plan import Plan, plan
-from pulseboard.query.reader import Reading
+from pulseboard.query.reader import PlanReader
 from pulseboard.query.result_cache import extents, invalidation
 from pulseboard.query.result_cache import store as result_cache
-from pulseboard.query.result_cache.extents import Segment
-from pulseboard.query.result_cache.invalidation import Bearing
-from pulseboard.query.result_cache.store import Keeping, Kept
+from pulseboard.query.result_cache.extents import Extent
+from pulseboard.query.result_cache.invalidation import DependencyRange
+from pulseboard.query.result_cache.key import SpanKey, plan_key
+from pulseboard.query.result_cache.store import Cached, CacheEntry
 
 POLL = 0.02
-"""Seconds between two looks for an answer that somebody else is reading."""
-MOST_HOLES = 3
-"""Missing parts that are read one by one; more are read as one part from first to last."""
+"""Seconds between two checks whether another process has finished reading."""
+MAX_GAPS = 3
+"""Gaps that are read one by one; more are read as one, from the first to the last."""
 
 
-class Line(NamedTuple):
-    """A line of an answer; NaN is a gap. There may be 1,000: a dataclass takes longer to make."""
+class ResultLine(NamedTuple):
+    """A line of a result; NaN where there is no value.
+
+    There may be 1,000 of them: a dataclass would take longer to create.
+    """
 
     name: str
     tags: dict[str, str]
@@ -45,76 +49,81 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class PlanResult:
     """The lines of a plan's points, and where they came from."""
 
     plan: Plan
-    lines: list[Line]
+    lines: list[ResultLine]
     meta: QueryMeta
 
 
 @dataclass
 class _Task:
-    """A plan on its way: which questions have it, and what is known of it."""
+    """A plan to execute, the queries that share it, and what is known of its points."""
 
     plan: Plan
-    name: str
-    closed: int
-    questions: list[int] = field(default_factory=list)
-    kept: Kept = field(default_factory=Kept)
-    outcome: Answer | PulseboardError | None = None
+    key: SpanKey
+    first_mutable: int
+    positions: list[int] = field(default_factory=list)
+    """Positions of its queries in the batch."""
+    cached: Cached = field(default_factory=Cached)
+    outcome: PlanResult | PulseboardError | None = None
 
-    @property
-    def place(self) -> tuple[str, range]:
-        return self.name, self.plan.span
+    def known(self) -> list[Extent]:
+        """The cached extents that may be used.
 
-    def known(self) -> list[Segment]:
-        """What of the cache may be used. The part that samples can still change is used when it
-        ends the question, and never beside newer points: those would not fit together."""
-        whole = self.kept.segments
-        if not extents.missing(self.plan.span, whole):
+        The mutable tail is used only when nothing has to be read: it was read earlier, and would
+        not fit together with points that are read now.
+        """
+        whole = self.cached.extents
+        if not extents.find_gaps(self.plan.span, whole):
             return whole
-        return list(self.kept.chunks.values())
+        return list(self.cached.chunks.values())
+
+    def gaps(self) -> list[range]:
+        """The spans to be read."""
+        gaps = extents.find_gaps(self.plan.span, self.known())
+        return gaps if len(gaps) <= MAX_GAPS else [range(gaps[0].start, gaps[-1].stop)]
 
 
-def answer(params: QueryParams, *, now: datetime) -> Answer:
-    """Answer one question at the moment `now`.
+def execute(params: QueryParams, *, now: datetime) -> PlanResult:
+    """Execute one query at the time `now`.
 
-    Raises InvalidRequest for a text that can't be read or a limit that is passed, Unavailable
-    when the database does not answer.
+    Raises InvalidRequest for a text that can't be parsed or a limit that is exceeded, Unavailable
+    when the database does not respond.
     """
-    (outcome,) = answer_all([params], now=now)
+    (outcome,) = execute_batch([params], now=now)
     if isinstance(outcome, PulseboardError):
         raise outcome
     return outcome
 
 
-def answer_all(
-    questions: Sequence[QueryParams], *, now: datetime
-) -> list[Answer | PulseboardError]:
-    """Answer questions together; each has its own answer or error."""
+def execute_batch(
+    queries: Sequence[QueryParams], *, now: datetime
+) -> list[PlanResult | PulseboardError]:
+    """Execute queries together; each has its own result or error."""
     began = time.perf_counter()
-    outcomes: dict[int, Answer | PulseboardError] = {}
-    tasks: dict[tuple[str, range], _Task] = {}
-    for number, params in enumerate(questions):
+    outcomes: dict[int, PlanResult | PulseboardError] = {}
+    tasks: dict[SpanKey, _Task] = {}
+    for position, params in enumerate(queries):
         try:
             task = _task(params, now)
         except PulseboardError as error:
-            outcomes[number] = error
+            outcomes[position] = error
         else:
-            tasks.setdefault(task.place, task).questions.append(number)
+            tasks.setdefault(task.key, task).positions.append(position)
     _work(list(tasks.values()), now, began)
     for task in tasks.values():
-        for number in task.questions:
+        for position in task.positions:
             if task.outcome is None:
-                raise RuntimeError("a query was neither answered nor refused")
-            outcomes[number] = task.outcome
-    return [outcomes[number] for number in range(len(questions))]
+                raise RuntimeError("a query has neither a result nor an error")
+            outcomes[position] = task.outcome
+    return [outcomes[position] for position in range(len(queries))]
 
 
 def _task(params: QueryParams, now: datetime) -> _Task:
     configured = settings()
-    made = plan(
+    planned = plan(
         params,
         now=now,
         retention={
@@ -124,129 +133,141 @@ def _task(params: QueryParams, now: datetime) -> _Task:
         },
         longest=configured.query_max_range,
     )
-    raw = made.tier is Tier.RAW
-    grace = configured.query_grace_raw if raw else configured.query_grace_rollup
-    return _Task(made, result_cache.key(made.key), made.closed(now=now, grace=grace))
+    raw = planned.tier is Tier.RAW
+    lateness = configured.query_grace_raw if raw else configured.query_grace_rollup
+    return _Task(
+        planned,
+        SpanKey(plan_key(planned.key), planned.span),
+        planned.first_mutable(now=now, allowed_lateness=lateness),
+    )
 
 
 def _work(tasks: list[_Task], now: datetime, began: float) -> None:
     deadline = time.monotonic() + settings().query_batch_timeout
-    open_ = tasks
-    while open_:
-        ours = _from_cache(open_, now, began)
-        result_cache.release([task.place for task in ours if task.outcome is not None])
+    unfinished = tasks
+    while unfinished:
+        ours = _from_cache(unfinished, now, began)
+        result_cache.release([task.key for task in ours if task.outcome is not None])
         _read([task for task in ours if task.outcome is None], now, began, deadline)
-        open_ = [task for task in open_ if task.outcome is None]
-        while open_ and time.monotonic() < deadline:
-            if not result_cache.locked([task.place for task in open_]):
+        unfinished = [task for task in unfinished if task.outcome is None]
+        while unfinished and time.monotonic() < deadline:
+            if not result_cache.locked([task.key for task in unfinished]):
                 break
             time.sleep(POLL)
-        if open_ and time.monotonic() >= deadline:
-            _read(open_, now, began, deadline + settings().query_timeout)
+        if unfinished and time.monotonic() >= deadline:
+            _read(unfinished, now, began, deadline + settings().query_timeout)
             return
 
 
 def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:
-    """Answer what the cache holds whole; of all tasks those whose locks are ours."""
-    metrics = dict.fromkeys(name for task in tasks for name in Bearing.of(task.plan).metrics)
-    young = now.timestamp() - settings().query_cache_live
-    ours, found, marks = result_cache.take(
-        [task.place for task in tasks],
+    """Finish the tasks that the cache holds whole; gives the tasks whose locks are ours."""
+    metrics = dict.fromkeys(
+        name for task in tasks for name in DependencyRange.of(task.plan).metrics
+    )
+    locks, found, marks = result_cache.lock_and_get(
+        [task.key for task in tasks],
         metrics=list(metrics),
-        # Nobody reads longer than this; the lock of one who died does not stand for long.
+        # No read takes longer, and the lock of a process that died expires soon.
         seconds=settings().query_timeout + 1,
     )
-    for task, kept in zip(tasks, found, strict=True):
-        # A rollup takes late samples up with its refresh.
-        settled = 0.0 if task.plan.tier is Tier.RAW else settings().query_grace_rollup
-        good = invalidation.still_good(
-            kept.chunks, plan=task.plan, marks=marks, settled=settled, young=young
+    for task, cached in zip(tasks, found, strict=True):
+        valid = invalidation.still_valid(
+            cached.chunks,
+            plan=task.plan,
+            marks=marks,
+            # A rollup has late samples only after its next refresh.
+            rollup_delay=0.0 if task.plan.tier is Tier.RAW else settings().query_grace_rollup,
+            read_since=now.timestamp() - settings().query_cache_live,
         )
-        task.kept = Kept(good, kept.tail)
+        task.cached = Cached(valid, cached.tail)
         known = task.known()
-        if not extents.missing(task.plan.span, known):
+        if not extents.find_gaps(task.plan.span, known):
             task.outcome = _finish(task, known, [], began)
-    return [task for task, got in zip(tasks, ours, strict=True) if got]
+    return [task for task, ours in zip(tasks, locks, strict=True) if ours]
 
 
 def _read(tasks: list[_Task], now: datetime, began: float, deadline: float) -> None:
     if not tasks:
         return
-    holes = {id(task): _holes(task) for task in tasks}
-    keep: list[Keeping] = []
+    gaps = {task.key: task.gaps() for task in tasks}
+    entries: list[CacheEntry] = []
     try:
         with database.connection() as connection:
-            reading = Reading(connection, deadline)
-            reading.expect((task.plan, hole) for task in tasks for hole in holes[id(task)])
+            reader = PlanReader(connection, deadline)
+            reader.announce((task.plan, gap) for task in tasks for gap in gaps[task.key])
             for task in tasks:
                 try:
-                    parts = [(hole, reading.read(task.plan, hole)) for hole in holes[id(task)]]
+                    parts = [(gap, reader.read(task.plan, gap)) for gap in gaps[task.key]]
                 except Unavailable:
                     raise
                 except PulseboardError as error:
                     task.outcome = error
-                    keep.append(Keeping(*task.place, {}, None))
+                    entries.append(CacheEntry(task.key))
                 else:
-                    keep.append(_spliced(task, parts, now, began))
+                    entries.append(_merge(task, parts, now, began))
     except Unavailable as error:
-        # One wait for a database that is away is enough for all.
+        # Waiting once for a database that is away is enough for all.
         for task in tasks:
             if task.outcome is None:
                 task.outcome = error
-                keep.append(Keeping(*task.place, {}, None))
+                entries.append(CacheEntry(task.key))
     configured = settings()
     result_cache.put(
-        keep,
+        entries,
         now=now.timestamp(),
         chunk_life=configured.query_cache_historical,
         tail_life=configured.query_cache_live,
     )
 
 
-def _holes(task: _Task) -> list[range]:
-    holes = extents.missing(task.plan.span, task.known())
-    return holes if len(holes) <= MOST_HOLES else [range(holes[0].start, holes[-1].stop)]
-
-
-def _spliced(task: _Task, parts: list[tuple[range, Part]], now: datetime, began: float) -> Keeping:
-    fresh = [Segment(hole, part.lines, now.timestamp()) for hole, part in parts]
+def _merge(
+    task: _Task, parts: list[tuple[range, PlanPart]], now: datetime, began: float
+) -> CacheEntry:
+    """Finish a task with what was read for it; gives what is to be cached."""
+    fresh = [Extent(gap, part.lines, now.timestamp()) for gap, part in parts]
     task.outcome = _finish(task, [*task.known(), *fresh], [part for _, part in parts], began)
-    chunks: dict[int, Segment] = {}
-    tail: Segment | None = None
-    for segment, (_, part) in zip(fresh, parts, strict=True):
-        if part.seen:
-            kept = {**task.kept.chunks, **chunks}
-            chunks |= extents.to_keep(segment, closed=task.closed, kept=kept)
-        tail = segment.cut(range(max(task.closed, task.plan.span.start), task.plan.span.stop))
-    return Keeping(*task.place, chunks, tail)
+    chunks: dict[int, Extent] = {}
+    tail: Extent | None = None
+    for extent, (_, part) in zip(fresh, parts, strict=True):
+        if part.found:
+            chunks |= extents.settled_chunks(
+                extent,
+                first_mutable=task.first_mutable,
+                cached={**task.cached.chunks, **chunks},
+            )
+        tail = extent.cut(range(max(task.first_mutable, task.plan.span.start), task.plan.span.stop))
+    return CacheEntry(task.key, chunks, tail)
 
 
-def _finish(task: _Task, known: Sequence[Segment], parts: Sequence[Part], began: float) -> Answer:
-    made = task.plan
-    points = extents.assemble(made.span, known)
-    keys = sorted(points, key=order_of)
-    fields = [(*labels_of(key), points[key]) for key in keys]
-    lines = list(map(Line._make, fields))
-    # Without name and tags it comes first.
-    if lines and lines[0][:2] == ("", {}) and isinstance(made.shape, Expression):
-        lines[0] = lines[0]._replace(name=made.shape.text)
-    rank = made.shape.rank if isinstance(made.shape, Expression) else 0
+def _finish(
+    task: _Task, known: Sequence[Extent], parts: Sequence[PlanPart], began: float
+) -> PlanResult:
+    planned = task.plan
+    merged = extents.merge(planned.span, known)
+    keys = sorted(merged, key=order_of)
+    fields = [(*labels_of(key), merged[key]) for key in keys]
+    lines = list(map(ResultLine._make, fields))
+    # A line without name and tags comes first.
+    if lines and lines[0][:2] == ("", {}) and isinstance(planned.shape, Expression):
+        lines[0] = lines[0]._replace(name=planned.shape.text)
+    rank = planned.shape.rank if isinstance(planned.shape, Expression) else 0
     if rank:
         lines.sort(key=lambda line: _ranked(rank * line.values[-1]))
-    notes = [*made.notes, *(note for part in parts for note in part.notes)]
+    notes = [*planned.notes, *(note for part in parts for note in part.notes)]
     telemetry.count("pulseboard_query_answers", source="database" if parts else "cache")
     telemetry.observe_seconds("pulseboard_query_seconds", time.perf_counter() - began)
     meta = QueryMeta(
-        table=made.table,
-        resolution=format_interval(made.step),
+        table=planned.table,
+        resolution=format_interval(planned.step),
         cached=not parts,
         rows_read=sum(part.rows for part in parts),
         duration_ms=round((time.perf_counter() - began) * 1000, 2),
         notes=list(dict.fromkeys(notes)),
     )
-    return Answer(made, lines, meta)
+    return PlanResult(planned, lines, meta)
 
 
 def _ranked(value: float) -> tuple[bool, float]:
-    gap = math.isnan(value)
-    return gap, 0.0 if gap else -value
+    """A sort key: the largest first, no value last."""
+    absent = math.isnan(value)
+    return absent, 0.0 if absent else -value

@@ -1,5 +1,5 @@
-"""An expression made ready for the store: filters merged in, windows fitted to a tier, and the
-part of it that the database can do whole.
+"""Prepares expressions for reading: adds filters, fits windows to a tier, and recognises those
+that the database can compute whole.
 """
 
 import math
@@ -10,6 +10,7 @@ from pulseboard.catalogue.selector import Matcher
 from pulseboard.contracts.base import format_interval
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.query.promql.ast import (
+    LOOKBACK_DELTA,
     NAME,
     Aggregate,
     Binary,
@@ -23,22 +24,19 @@ from pulseboard.query.promql.ast import (
 from pulseboard.query.promql.parser import parse, selectors
 from pulseboard.query.tiers import RESOLUTIONS, TABLES
 
-LOOKBACK = 300.0
-"""Seconds that a sample counts as the present one, as in Prometheus."""
-
-_PUSHED_WINDOWS = {
+_PUSHDOWN_FUNCTIONS = {
     "avg_over_time": "avg",
     "min_over_time": "min",
     "max_over_time": "max",
     "sum_over_time": "sum",
     "count_over_time": "count",
 }
-_PUSHED_GROUPS = ("sum", "avg", "min", "max", "count")
+_PUSHDOWN_OPERATORS = ("sum", "avg", "min", "max", "count")
 _TWO_SAMPLES = ("rate", "irate", "increase", "delta", "deriv")
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushdown:
     """An expression that is one statement: `operator` over groups of each series' `statistic`."""
 
     read: Read
@@ -56,26 +54,26 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A tree, its text as asked, and how far it looks back for a present value, in seconds."""
+    """A tree, its text as it was sent, and for how many seconds a sample is the current value."""
 
     tree: Expr
     text: str
-    lookback: float = LOOKBACK
+    lookback_delta: float = LOOKBACK_DELTA
 
     @property
     def reads(self) -> list[Read]:
-        """What it asks of the store."""
+        """What its selectors read, each once."""
         return selectors(self.tree)
 
     @property
-    def reach(self) -> float:
-        """How many seconds before a point the oldest sample may lie that bears on it."""
-        reaches = [(read.window or self.lookback) + read.offset for read in self.reads]
-        return max(0.0, *reaches) if reaches else 0.0
+    def lookback(self) -> float:
+        """How many seconds before a point the oldest sample may be that it depends on."""
+        lookbacks = [(read.window or self.lookback_delta) + read.offset for read in self.reads]
+        return max(0.0, *lookbacks) if lookbacks else 0.0
 
     @property
-    def ahead(self) -> float:
-        """How many seconds after a point the newest sample may lie that bears on it."""
+    def lookahead(self) -> float:
+        """How many seconds after a point the newest sample may be that it depends on."""
         return max(0.0, *(-read.offset for read in self.reads), 0.0)
 
     @property
@@ -85,10 +83,10 @@ class Expression:
             return {"topk": 1, "bottomk": -1}.get(self.tree.operator, 0)
         return 0
 
-    def at(self, tier: Tier) -> tuple["Expression", list[str]]:
-        """The expression as a tier can answer it, and what a reader of the numbers should know.
+    def fitted_to(self, tier: Tier) -> tuple["Expression", list[str]]:
+        """The expression as it can be computed from a tier, and notes on what was changed.
 
-        A rollup keeps no moments inside its buckets: windows and offsets become whole buckets.
+        A rollup stores no times inside its buckets: windows and offsets become whole buckets.
         """
         if tier is Tier.RAW:
             return self, []
@@ -104,7 +102,7 @@ class Expression:
             if window != select.window and window is not None and select.window is not None:
                 notes.append(
                     f"the window of {format_interval(select.window)} was widened to "
-                    f"{format_interval(window)}, since {table} keeps a value each "
+                    f"{format_interval(window)}, since {table} stores a value each "
                     f"{format_interval(width)}"
                 )
             if offset != select.offset:
@@ -112,7 +110,7 @@ class Expression:
             return replace(select, window=window, offset=float(offset))
 
         tree = _map(self.tree, fit)
-        fitted = replace(self, tree=tree, lookback=max(LOOKBACK, float(width)))
+        fitted = replace(self, tree=tree, lookback_delta=max(LOOKBACK_DELTA, float(width)))
         needs = {read.needs for read in fitted.reads}
         if Need.COUNTER in needs:
             notes.append(f"rates read last_value of {table}, one counter sample a bucket")
@@ -120,30 +118,30 @@ class Expression:
             notes.append(f"functions of every sample read last_value of {table}, one a bucket")
         return fitted, list(dict.fromkeys(notes))
 
-    def pushed(self, step: int) -> Pushed | None:
-        """The expression as one statement, where its windows neither overlap nor leave gaps."""
+    def pushdown(self, step: int) -> Pushdown | None:
+        """The expression as one statement, if its windows neither overlap nor leave gaps."""
         tree = self.tree
         if not (
             isinstance(tree, Aggregate)
-            and tree.operator in _PUSHED_GROUPS
+            and tree.operator in _PUSHDOWN_OPERATORS
             and tree.param is None
             and NAME not in tree.labels
             and isinstance(tree.expr, Call)
-            and tree.expr.function in _PUSHED_WINDOWS
+            and tree.expr.function in _PUSHDOWN_FUNCTIONS
             and isinstance(tree.expr.args[0], Select)
         ):
             return None
         (read,) = self.reads
         if read.window != step or read.offset:
             return None
-        statistic = _PUSHED_WINDOWS[tree.expr.function]
-        return Pushed(read, statistic, tree.operator, tree.labels, tree.without)
+        statistic = _PUSHDOWN_FUNCTIONS[tree.expr.function]
+        return Pushdown(read, statistic, tree.operator, tree.labels, tree.without)
 
 
-def read_expression(text: str, filters: tuple[Matcher, ...] = ()) -> Expression:
-    """An expression from its text, `filters` added to each selector.
+def parse_expression(text: str, filters: tuple[Matcher, ...] = ()) -> Expression:
+    """Parse an expression and add `filters` to each of its selectors.
 
-    Raises InvalidRequest with the position of what is wrong.
+    Raises InvalidRequest with the position of the error.
     """
     tree = parse(text)
     if filters:

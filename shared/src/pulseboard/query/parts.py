@@ -1,17 +1,17 @@
-"""What one read of a plan found."""
+"""What one read of a plan gives."""
 
 from array import array
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """Points of a plan as read: lines by `line_key`, and what that took.
+class PlanPart:
+    """Points of a plan as read: lines by `line_key`, and how many rows of the tier they took.
 
-    `seen` tells whether any series was found, with values or without.
+    `found` tells whether the catalogue has any of the series, with values or without.
     """
 
     lines: dict[str, "array[float]"]
     rows: int = 0
     notes: tuple[str, ...] = ()
-    seen: bool = True
+    found: bool = True

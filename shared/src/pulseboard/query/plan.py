@@ -1,4 +1,4 @@
-"""A question, made precise: which points, from which tier, by which computation, under which key.
+"""Plans a query: which points, from which tier, by which computation, under which cache key.
 
 A metric's name, alone or with tags, is bucketed: the point at t holds the samples of [t, t + step).
 Anything else is an expression with the meaning of PromQL: the point at t looks back from t.
@@ -19,10 +19,10 @@ from pulseboard.contracts.queries import QueryParams
 from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.query import tiers
-from pulseboard.query.expression import Expression, read_expression
+from pulseboard.query.expression import Expression, parse_expression
 
 ROUNDING = 10
-"""Seconds: questions that differ by less share an answer."""
+"""Seconds: queries whose times differ by less share a plan."""
 _SELECTOR_LIKE = re.compile(r"\s*[\w:.]*\s*(\{[^}]*)?\}?\s*")
 
 
@@ -37,13 +37,13 @@ class Bucketed:
 
     @property
     def source(self) -> tuple[object, ...]:
-        """Questions with the same one read the same rows in the same groups."""
+        """Queries with the same source read the same rows in the same groups."""
         return (self.name, self.matchers, self.group_by)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a question is answered. Points are numbered: point n stands at n × step."""
+    """How a query is executed. Points are numbered: point n stands at n × step."""
 
     tier: Tier
     step: int
@@ -51,8 +51,8 @@ class Plan:
     shape: Bucketed | Expression
     key: dict[str, Any]
     notes: tuple[str, ...]
-    closes_after: float
-    """Seconds after a point's time until the last sample that bears on it is due."""
+    lookahead: float
+    """Seconds after a point's time up to which samples change it."""
 
     @property
     def table(self) -> str:
@@ -64,15 +64,18 @@ class Plan:
         width = self.step * 1000
         return list(range(self.span.start * width, self.span.stop * width, width))
 
-    def closed(self, *, now: datetime, grace: float) -> int:
-        """The first point that samples may still change, `grace` seconds late at most."""
-        return math.floor((now.timestamp() - grace - self.closes_after) / self.step) + 1
+    def first_mutable(self, *, now: datetime, allowed_lateness: float) -> int:
+        """The first point that samples may still change that are `allowed_lateness` seconds late.
+
+        The points before it are settled.
+        """
+        return math.floor((now.timestamp() - allowed_lateness - self.lookahead) / self.step) + 1
 
 
 def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], longest: int) -> Plan:
-    """Make a question precise. Raises InvalidRequest, with the position, for one without meaning.
+    """Plan a query. Raises InvalidRequest, with the position, for a text that can't be parsed.
 
-    `retention` and `longest` (the range allowed) are in seconds.
+    `retention` and `longest`, the longest range that is allowed, are in seconds.
     """
     if (params.end - params.start).total_seconds() > longest:
         message = f"The range is longer than {format_interval(longest)}."
@@ -82,7 +85,7 @@ def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], long
         )
     rounded = _rounded(params)
     shape, key = _shape(params)
-    reach = shape.reach if isinstance(shape, Expression) else 0.0
+    lookback = shape.lookback if isinstance(shape, Expression) else 0.0
     chosen = tiers.choose(
         start=rounded.start,
         end=rounded.end,
@@ -91,20 +94,20 @@ def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], long
         max_points=params.max_points,
         tier=params.tier,
         retention=retention,
-        reach=reach,
+        lookback=lookback,
     )
     notes = list(chosen.notes)
-    span, closes_after = chosen.span, float(chosen.step)
+    span, lookahead = chosen.span, float(chosen.step)
     if isinstance(shape, Expression):
-        shape, told = shape.at(chosen.tier)
-        notes += told
+        shape, tier_notes = shape.fitted_to(chosen.tier)
+        notes += tier_notes
         if params.group_by is not None or params.aggregation is not Aggregation.AVG:
             notes.append(
                 "aggregation and groupBy do nothing to an expression: write avg by (…) (…)"
             )
         first = math.ceil(rounded.start.timestamp() / chosen.step)
         last = math.floor(rounded.end.timestamp() / chosen.step)
-        span, closes_after = range(min(first, last), last + 1), shape.ahead
+        span, lookahead = range(min(first, last), last + 1), shape.lookahead
     return Plan(
         tier=chosen.tier,
         step=chosen.step,
@@ -112,7 +115,7 @@ def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], long
         shape=shape,
         key={"tier": chosen.tier, "step": chosen.step, **key},
         notes=tuple(notes),
-        closes_after=closes_after,
+        lookahead=lookahead,
     )
 
 
@@ -120,7 +123,7 @@ def _rounded(params: QueryParams) -> QueryParams:
     short = params.end - params.start < timedelta(minutes=1)
     if short or (params.step is not None and interval_seconds(params.step) < ROUNDING):
         return params
-    # Both ends up: an hour stays an hour, and the newest samples are in.
+    # Both ends are rounded up: an hour stays an hour, and the newest samples are included.
     start = math.ceil(params.start.timestamp() / ROUNDING) * ROUNDING
     end = math.ceil(params.end.timestamp() / ROUNDING) * ROUNDING
     return params.model_copy(
@@ -132,8 +135,8 @@ def _rounded(params: QueryParams) -> QueryParams:
 
 
 def _shape(params: QueryParams) -> tuple[Bucketed | Expression, dict[str, Any]]:
-    """What is computed, and its part of the key."""
-    return _understood(
+    """What is computed, and its part of the cache key."""
+    return _parsed(
         params.query,
         tuple(sorted(params.tags.items())),
         params.aggregation,
@@ -141,10 +144,10 @@ def _shape(params: QueryParams) -> tuple[Bucketed | Expression, dict[str, Any]]:
     )
 
 
-# A dashboard asks the same every ten seconds. The key is of the expression as asked: what a tier
-# makes of it follows from the tier, which is in the key as well.
+# A dashboard sends the same query every ten seconds. The key holds the expression as it was sent:
+# how it is fitted to a tier follows from the tier, which is in the key as well.
 @lru_cache(maxsize=1_000)
-def _understood(
+def _parsed(
     query: str,
     tags: tuple[tuple[str, str], ...],
     aggregation: Aggregation,
@@ -153,14 +156,17 @@ def _understood(
     filters = tuple(Matcher(key, "=", value) for key, value in tags)
     try:
         selector = selectors.parse(query)
-    except InvalidRequest as refused:
+    except InvalidRequest as selector_error:
         try:
-            expression = read_expression(query, filters)
+            expression = parse_expression(query, filters)
         except InvalidRequest:
             if _SELECTOR_LIKE.fullmatch(query):
-                raise refused from None
+                raise selector_error from None
             raise
-        return expression, {"expression": repr(expression.tree), "lookback": expression.lookback}
+        return expression, {
+            "expression": repr(expression.tree),
+            "lookback": expression.lookback_delta,
+        }
     matchers = tuple(sorted({*selector.matchers, *filters}, key=repr))
     return Bucketed(selector.name, matchers, aggregation, group_by), {
         "query": selectors.Selector(selector.name, matchers).normalised(),

@@ -1,4 +1,4 @@
-"""Reads the points of plans from the database; what several plans ask for is read once."""
+"""Reads the points of plans from the database; what several plans share is read once."""
 
 import time
 from array import array
@@ -17,192 +17,200 @@ from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.settings import settings
 from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import limits, sql_buckets
-from pulseboard.query.expression import Pushed
-from pulseboard.query.parts import Part
+from pulseboard.query.expression import Pushdown
+from pulseboard.query.parts import PlanPart
 from pulseboard.query.plan import Bucketed, Plan
-from pulseboard.query.result_cache.extents import nothing
+from pulseboard.query.result_cache.extents import empty_values
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 @dataclass
-class Reading:
-    """One connection and what has been read over it, until `deadline` (monotonic seconds)."""
+class PlanReader:
+    """Reads over one connection until `deadline` (monotonic seconds), and shares what it reads."""
 
     connection: psycopg.Connection[Any]
     deadline: float
     memo: dict[object, Any] = field(default_factory=dict)
     _aggregations: dict[object, dict[Aggregation, None]] = field(default_factory=dict)
-    _guessed: list[tuple[series_queries.Lookup, list[Series]]] | None = None
-    """Questions whose answers were guessed and are still to be looked at; None: guess nothing."""
+    _unverified: list[tuple[series_queries.Lookup, list[Series]]] | None = None
+    """Series look-ups whose cached result was used before the database confirmed it; None: no
+    speculative reads."""
 
-    def expect(self, plans: Iterable[tuple[Plan, range]]) -> None:
-        """Announce what will be read, so that plans that share rows read them together."""
+    def announce(self, plans: Iterable[tuple[Plan, range]]) -> None:
+        """Tell in advance what will be read, so that plans that share rows read them together."""
         for plan, span in plans:
             if isinstance(plan.shape, Bucketed):
-                place = (plan.shape.source, plan.tier, plan.step, span)
-                self._aggregations.setdefault(place, {})[plan.shape.aggregation] = None
+                source = (plan.shape.source, plan.tier, plan.step, span)
+                self._aggregations.setdefault(source, {})[plan.shape.aggregation] = None
 
-    def read(self, plan: Plan, span: range) -> Part:
+    def read(self, plan: Plan, span: range) -> PlanPart:
         """The points `span` of a plan.
 
-        Raises InvalidRequest for a limit that is passed, Unavailable without a database.
+        Raises InvalidRequest for a limit that is exceeded, Unavailable without a database.
         """
         seconds = min(settings().query_timeout, self.deadline - time.monotonic())
         if seconds <= 0:
-            raise limits.too_slow(settings().query_batch_timeout)
+            raise limits.timed_out(settings().query_batch_timeout)
         try:
-            # One implicit transaction up to the pipeline's end; statements without an answer ride
-            # along with the next one's round trip.
+            # One implicit transaction up to the pipeline's end. A statement whose result is not
+            # fetched shares the round trip of the next one.
             with self.connection.pipeline():
                 set_statement_timeout(self.connection, seconds=seconds)
-                part = self._at_a_guess(plan, span)
-                return part if part is not None else self._part(plan, span)
+                part = self._read_speculatively(plan, span)
+                return part if part is not None else self._read_part(plan, span)
         except psycopg.errors.QueryCanceled as error:
-            # It may hold guesses that were not looked at: the next plan must not build on them.
+            # The memo may hold series that were not verified: the next plan must not use them.
             self.memo.clear()
-            raise limits.too_slow(seconds) from error
+            raise limits.timed_out(seconds) from error
 
-    def _at_a_guess(self, plan: Plan, span: range) -> Part | None:
-        """The points read from the series that were there last; None when there are others now."""
-        self._guessed = []
-        outcome: Part | PulseboardError
+    def _read_speculatively(self, plan: Plan, span: range) -> PlanPart | None:
+        """The points of the series that a selector had last time; None if it has others now."""
+        self._unverified = []
+        outcome: PlanPart | PulseboardError
         try:
-            outcome = self._part(plan, span)
+            outcome = self._read_part(plan, span)
         except PulseboardError as error:
             outcome = error
-        if not self._were_right():
-            self._guessed = None
+        if not self._verified():
+            self._unverified = None
             self.memo.clear()
             return None
         if isinstance(outcome, PulseboardError):
             raise outcome
         return outcome
 
-    def _were_right(self) -> bool:
-        guessed, self._guessed = self._guessed or [], []
-        # Each must be looked at: an answer that is left in the pipeline is in the next one's way.
-        right = [question.series() is guess for question, guess in guessed]
-        return all(right)
+    def _verified(self) -> bool:
+        unverified, self._unverified = self._unverified or [], []
+        # Each has to be fetched: a result that is left in the pipeline would be taken for that of
+        # the next statement.
+        same = [lookup.series() is cached for lookup, cached in unverified]
+        return all(same)
 
-    def _part(self, plan: Plan, span: range) -> Part:
+    def _read_part(self, plan: Plan, span: range) -> PlanPart:
         if isinstance(plan.shape, Bucketed):
-            return self._bucketed(plan, plan.shape, span)
-        pushed = plan.shape.pushed(plan.step)
-        if pushed is not None:
-            return self._pushed(plan, pushed, span)
-        # Brings numpy, which takes about 0.2 s to import: plain panels don't pay it.
+            return self._read_bucketed(plan, plan.shape, span)
+        pushdown = plan.shape.pushdown(plan.step)
+        if pushdown is not None:
+            return self._read_pushdown(plan, pushdown, span)
+        # Imports numpy, which takes about 0.2 s: plain panels do without it.
         from pulseboard.query.expression_reader import evaluate
 
         return evaluate(self, plan, plan.shape, span)
 
-    def once(self, name: object, read: Callable[[], Result]) -> Result:
-        """What `read` gives, remembered under a name."""
+    def once(self, name: object, read: Callable[[], T]) -> T:
+        """The result of `read`, which is called once for each name."""
         if name not in self.memo:
             self.memo[name] = read()
-        found: Result = self.memo[name]
+        found: T = self.memo[name]
         return found
 
-    def find(
+    def find_series(
         self, name: str | None, matchers: Sequence[Matcher]
     ) -> tuple[list[Series], tuple[str, ...]]:
         """The series of a selector, and a note when there is no such metric."""
-        found = self.once(("series", name, tuple(matchers)), lambda: self._series(name, matchers))
+        found = self.once(
+            ("series", name, tuple(matchers)), lambda: self._look_up_series(name, matchers)
+        )
         if found is None:
             return [], (f"there is no metric named {name}",) if name else ()
         return found, ()
 
-    def _series(self, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
-        question = series_queries.Lookup(
+    def _look_up_series(self, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
+        lookup = series_queries.Lookup(
             self.connection,
             name=name,
             matchers=matchers,
             limit=settings().query_max_series * 10 + 1,
         )
-        guess = series_queries.cached_result(name=name, matchers=matchers)
-        if guess is None or self._guessed is None:
-            return question.series()
-        self._guessed.append((question, guess))
-        return guess
+        cached = series_queries.cached_result(name=name, matchers=matchers)
+        if cached is None or self._unverified is None:
+            return lookup.series()
+        self._unverified.append((lookup, cached))
+        return cached
 
-    def _bucketed(self, plan: Plan, shape: Bucketed, span: range) -> Part:
-        place = (shape.source, plan.tier, plan.step, span)
-        together = list(self._aggregations.get(place, {shape.aggregation: None}))
+    def _read_bucketed(self, plan: Plan, shape: Bucketed, span: range) -> PlanPart:
+        source = (shape.source, plan.tier, plan.step, span)
+        aggregations = list(self._aggregations.get(source, {shape.aggregation: None}))
         parts = self.once(
-            ("lines", place), lambda: self._read_bucketed(plan, shape, span, together)
+            ("lines", source), lambda: self._read_aggregations(plan, shape, span, aggregations)
         )
         return parts[shape.aggregation]
 
-    def _read_bucketed(
-        self, plan: Plan, shape: Bucketed, span: range, together: list[Aggregation]
-    ) -> dict[Aggregation, Part]:
-        series, notes = self.find(shape.name, shape.matchers)
+    def _read_aggregations(
+        self, plan: Plan, shape: Bucketed, span: range, aggregations: list[Aggregation]
+    ) -> dict[Aggregation, PlanPart]:
+        series, notes = self.find_series(shape.name, shape.matchers)
         if shape.group_by is None:
-            names = [each.key for each in series]
+            keys = [each.key for each in series]
         else:
-            keys = shape.group_by
-            names = [
-                line_key(shape.name, {key: tags[key] for key in keys if tags.get(key)})
+            labels = shape.group_by
+            keys = [
+                line_key(shape.name, {key: tags[key] for key in labels if tags.get(key)})
                 for tags in (each.tags for each in series)
             ]
-        lines, rows = self._lines(
+        lines, rows = self._read_lines(
             plan,
             series,
-            names,
+            keys,
             span,
-            [sql_buckets.BUCKETED[each] for each in together],
+            [sql_buckets.AGGREGATIONS[each] for each in aggregations],
         )
         return {
-            aggregation: Part(lines[number], rows, notes, seen=bool(series))
-            for number, aggregation in enumerate(together)
+            aggregation: PlanPart(lines[number], rows, notes, found=bool(series))
+            for number, aggregation in enumerate(aggregations)
         }
 
-    def _pushed(self, plan: Plan, pushed: Pushed, span: range) -> Part:
-        series, notes = self.find(pushed.read.name, pushed.read.matchers)
-        value = sql_buckets.over_groups(Aggregation(pushed.statistic), pushed.operator)
-        lines, rows = self._lines(
+    def _read_pushdown(self, plan: Plan, pushdown: Pushdown, span: range) -> PlanPart:
+        series, notes = self.find_series(pushdown.read.name, pushdown.read.matchers)
+        aggregation = sql_buckets.over_groups(Aggregation(pushdown.statistic), pushdown.operator)
+        lines, rows = self._read_lines(
             plan,
             series,
-            [line_key("", pushed.group_of(each.tags)) for each in series],
+            [line_key("", pushdown.group_of(each.tags)) for each in series],
             span,
-            [value],
+            [aggregation],
             closed_right=True,
         )
-        return Part(lines[0], rows, notes, seen=bool(series))
+        return PlanPart(lines[0], rows, notes, found=bool(series))
 
-    def _lines(
+    def _read_lines(
         self,
         plan: Plan,
         series: list[Series],
         keys: list[str],
         span: range,
-        values: list[sql_buckets.Value],
+        aggregations: list[sql_buckets.SqlAggregation],
         *,
         closed_right: bool = False,
     ) -> tuple[list[dict[str, "array[float]"]], int]:
+        """For each aggregation its lines by key, and how many rows were read.
+
+        `keys` names the line that each of `series` belongs to.
+        """
         numbers: dict[str, int] = {}
         groups = [numbers.setdefault(key, len(numbers)) for key in keys]
         limits.check_lines(len(series), len(numbers), len(plan.span))
         if not series:
-            return [{} for _ in values], 0
-        alone = len(numbers) == len(series)
+            return [{} for _ in aggregations], 0
+        ungrouped = len(numbers) == len(series)
         columns = sql_buckets.read_lines(
             self.connection,
             tier=plan.tier,
-            values=values,
+            aggregations=aggregations,
             series_ids=[each.id for each in series],
-            groups=None if alone else groups,
+            groups=None if ungrouped else groups,
             step=plan.step,
             span=span,
             closed_right=closed_right,
         )
         names = dict(enumerate(numbers))
-        if alone:
+        if ungrouped:
             names = {each.id: key for each, key in zip(series, keys, strict=True)}
-        lines: list[dict[str, array[float]]] = [{} for _ in values]
+        lines: list[dict[str, array[float]]] = [{} for _ in aggregations]
         for column in columns:
-            for kept, given in zip(lines, column.values, strict=True):
-                line = kept[names[column.number]] = nothing(len(span))
-                for point, value in zip(column.points, given, strict=True):
+            for of_aggregation, values in zip(lines, column.values, strict=True):
+                line = of_aggregation[names[column.number]] = empty_values(len(span))
+                for point, value in zip(column.points, values, strict=True):
                     line[point] = value
         return lines, sum(column.rows for column in columns)

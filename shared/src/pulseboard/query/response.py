@@ -1,7 +1,7 @@
-"""Answers as bytes: JSON, gzipped, bounded.
+"""Responses as bytes: JSON, gzipped, bounded in size.
 
-By the quickest libraries there are: an answer of some 10,000 numbers would spend more time here
-than in the database, half of it in zlib. See docs/adr/0089-fast-responses.md.
+The libraries are chosen for speed: a result of some 10,000 numbers would otherwise take longer
+here than in the database, half of it in zlib. See docs/adr/0089-fast-responses.md.
 """
 
 import orjson
@@ -11,62 +11,63 @@ from isal import igzip_lib
 from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.settings import settings
 from pulseboard.query import limits
-from pulseboard.query.engine import Answer
+from pulseboard.query.engine import PlanResult
 from pulseboard.web.errors import error_body
 
 WORTH_COMPRESSING = 1024
 """Bytes; below, gzip's header costs more than it saves."""
 LEVEL = 1
-"""Of ISA-L's four: smaller than zlib's own first, in a third of its time."""
+"""Of ISA-L's four levels: smaller than zlib's level 1, in a third of the time."""
 
 
-def result(answer: Answer) -> bytes:
-    """An answer as a QueryResult; gaps and numbers that JSON has not are null."""
+def encode(result: PlanResult) -> bytes:
+    """A result as the contract QueryResult; missing values, NaN and infinities are null."""
     return orjson.dumps(
         {
             "data": {
-                "timestamps": answer.plan.timestamps(),
+                "timestamps": result.plan.timestamps(),
                 "series": [
                     {"name": line.name, "tags": line.tags, "values": line.values.tolist()}
-                    for line in answer.lines
+                    for line in result.lines
                 ],
             },
-            "meta": answer.meta.model_dump(mode="json", by_alias=True),
+            "meta": result.meta.model_dump(mode="json", by_alias=True),
         }
     )
 
 
-def single(request: Request, answer: Answer) -> Response:
-    """The response of one question. Raises InvalidRequest when it is too large to be sent."""
-    body, headers = _packed(request, result(answer))
+def single(request: Request, result: PlanResult) -> Response:
+    """The response to one query. Raises InvalidRequest when it is too large to be sent."""
+    body, headers = _compressed(request, encode(result))
     if len(body) > settings().query_max_response_bytes:
-        raise limits.too_large(len(body))
+        raise limits.response_too_large(len(body))
     return Response(body, media_type="application/json", headers=headers)
 
 
-def batch(request: Request, ids: list[str], outcomes: list[Answer | PulseboardError]) -> Response:
-    """The response of a batch: when it is too large, the largest answers become errors."""
-    parts = [_part(request, *pair) for pair in zip(ids, outcomes, strict=True)]
+def batch(
+    request: Request, ids: list[str], outcomes: list[PlanResult | PulseboardError]
+) -> Response:
+    """The response to a batch: when it is too large, the largest results become errors."""
+    items = [_item(request, *pair) for pair in zip(ids, outcomes, strict=True)]
     most = settings().query_max_response_bytes
     while True:
-        body, headers = _packed(request, b'{"data":[' + b",".join(parts) + b"]}")
-        largest = max(range(len(parts)), key=lambda number: len(parts[number]))
-        if len(body) <= most or not isinstance(outcomes[largest], Answer):
+        body, headers = _compressed(request, b'{"data":[' + b",".join(items) + b"]}")
+        largest = max(range(len(items)), key=lambda index: len(items[index]))
+        if len(body) <= most or not isinstance(outcomes[largest], PlanResult):
             return Response(body, media_type="application/json", headers=headers)
         outcomes = [*outcomes]
-        outcomes[largest] = limits.too_large(len(body))
-        parts[largest] = _part(request, ids[largest], outcomes[largest])
+        outcomes[largest] = limits.response_too_large(len(body))
+        items[largest] = _item(request, ids[largest], outcomes[largest])
 
 
-def _part(request: Request, name: str, outcome: Answer | PulseboardError) -> bytes:
-    if isinstance(outcome, Answer):
-        return b'{"id":' + orjson.dumps(name) + b',"result":' + result(outcome) + b"}"
-    failure = error_body(outcome, request)
-    shown = failure.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return orjson.dumps({"id": name, "error": shown})
+def _item(request: Request, query_id: str, outcome: PlanResult | PulseboardError) -> bytes:
+    if isinstance(outcome, PlanResult):
+        return b'{"id":' + orjson.dumps(query_id) + b',"result":' + encode(outcome) + b"}"
+    error = error_body(outcome, request).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return orjson.dumps({"id": query_id, "error": error})
 
 
-def _packed(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
+def _compressed(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
     headers = {"Vary": "Accept-Encoding"}
     if len(body) > WORTH_COMPRESSING and "gzip" in request.headers.get("accept-encoding", ""):
         body = igzip_lib.compress(body, level=LEVEL, flag=igzip_lib.COMP_GZIP)

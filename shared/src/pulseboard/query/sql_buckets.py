@@ -1,4 +1,4 @@
-"""Reading samples of known series: bucketed and aggregated in SQL, tags joined last."""
+"""Reads samples of known series, bucketed and aggregated in SQL."""
 
 import re
 from collections.abc import Sequence
@@ -12,28 +12,32 @@ from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.db import pg_arrays
 from pulseboard.query.tiers import RESOLUTIONS, TABLES
 
-FEW = 300
-"""Series: up to here a rollup is read series by series, by its (series_id, bucket) index."""
+FEW_SERIES = 300
+"""Up to so many series, a rollup is read series by series, by its (series_id, bucket) index."""
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """A number a bucket: from the statistics of one series, and across those of a group."""
+class SqlAggregation:
+    """How a bucket becomes one value: of a single series, and across the series of a group.
+
+    Both are SQL over the statistics `s n lo hi v t`.
+    """
 
     single: str
     across: str
 
 
-BUCKETED: dict[Aggregation, Value] = {
-    Aggregation.AVG: Value("s / n", "sum(s) / sum(n)"),
-    Aggregation.MIN: Value("lo", "min(lo)"),
-    Aggregation.MAX: Value("hi", "max(hi)"),
-    Aggregation.SUM: Value("s", "sum(s)"),
-    Aggregation.COUNT: Value("n", "sum(n)"),
-    Aggregation.LAST: Value("v", "last(v, t)"),
+AGGREGATIONS: dict[Aggregation, SqlAggregation] = {
+    Aggregation.AVG: SqlAggregation("s / n", "sum(s) / sum(n)"),
+    Aggregation.MIN: SqlAggregation("lo", "min(lo)"),
+    Aggregation.MAX: SqlAggregation("hi", "max(hi)"),
+    Aggregation.SUM: SqlAggregation("s", "sum(s)"),
+    Aggregation.COUNT: SqlAggregation("n", "sum(n)"),
+    Aggregation.LAST: SqlAggregation("v", "last(v, t)"),
 }
 
-# What a series has in a bucket: s sum, n samples, lo least, hi greatest, v newest value, t when.
+# The statistics of a series in a bucket: s sum, n number of samples, lo minimum, hi maximum,
+# v newest value, t its time.
 _FROM_RAW = {
     "s": "sum(value)",
     "n": "count(*)::float8",
@@ -59,30 +63,33 @@ _AS_ROLLED_UP = {
     "v": "last_value",
     "t": "bucket",
 }
-_WORDS = re.compile(r"\b(s|n|lo|hi|v|t)\b")
+_STATISTICS = re.compile(r"\b(s|n|lo|hi|v|t)\b")
 
 
-def over_groups(statistic: Aggregation, operator: str) -> Value:
+def over_groups(statistic: Aggregation, operator: str) -> SqlAggregation:
     """`operator` (sum, avg, min, max, count) over each series' own `statistic`, as in PromQL."""
-    single = BUCKETED[statistic].single
-    alone = {"count": "1::float8"}.get(operator, single)
-    return Value(alone, f"{operator}({single})")
+    single = AGGREGATIONS[statistic].single
+    ungrouped = {"count": "1::float8"}.get(operator, single)
+    return SqlAggregation(ungrouped, f"{operator}({single})")
 
 
-def chosen(count: int, tier: Tier) -> str:
-    """The condition that a row is of one of `count` series, whose ids are the parameter `ids`.
+def series_condition(count: int, tier: Tier) -> str:
+    """SQL: the row is of one of `count` series, whose ids are the parameter `ids`.
 
-    Seeing their ids, the planner takes rows of one series for scattered and may read a rollup by
-    time alone, with the rows of all other series. It can't see into the result of a subquery, and
-    takes it for few.
+    When the planner sees the ids, it estimates that rows of one series are scattered, and may
+    read a rollup by time alone, with the rows of all other series. It can't see the result of a
+    subquery, and estimates few ids.
     """
-    few = tier is not Tier.RAW and count <= FEW
+    few = tier is not Tier.RAW and count <= FEW_SERIES
     return f"series_id = any({'array(select unnest(%(ids)s::int[]))' if few else '%(ids)s::int[]'})"
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """A line's points: their numbers counted from the span's start, and its values by `Value`."""
+class LineColumns:
+    """A line: its points, counted from the span's start, and their values for each aggregation.
+
+    `rows` is how many rows of the tier were read for it.
+    """
 
     number: int
     points: tuple[int, ...]
@@ -94,30 +101,30 @@ def read_lines(
     connection: psycopg.Connection[Any],
     *,
     tier: Tier,
-    values: Sequence[Value],
+    aggregations: Sequence[SqlAggregation],
     series_ids: Sequence[int],
     groups: Sequence[int] | None,
     step: int,
     span: range,
     closed_right: bool = False,
-) -> list[Columns]:
-    """The points of `span` (point n covers [n × step, (n + 1) × step) seconds since 1970), a line
-    a series (numbered by id) or a group; `rows` is how many rows of the tier were read for it.
+) -> list[LineColumns]:
+    """The points of `span`, one line for each series (numbered by id) or group.
 
-    `groups` gives each series the number of its group; None keeps series apart. Within a point a
-    series is reduced first, then the group. `closed_right` makes point n cover the samples of
-    ((n - 1) × step, n × step]; in a rollup, the buckets that end in it.
+    Point n covers [n × step, (n + 1) × step) seconds since 1970; with `closed_right` it covers
+    ((n - 1) × step, n × step], in a rollup the buckets that end in it. `groups` gives the number
+    of each series' group; None: a line for each series. Within a point each series is reduced
+    first, then the group.
     Raw is served by metrics_raw_series_time, the rollups by their (series_id, bucket) index.
     """
     time = "time" if tier is Tier.RAW else "bucket"
     rolled_up = tier is not Tier.RAW and step == RESOLUTIONS[tier]
-    table = _AS_ROLLED_UP if rolled_up else _FROM_RAW if tier is Tier.RAW else _FROM_ROLLUP
-    texts = [value.single if groups is None else value.across for value in values]
-    used = dict.fromkeys(word for text in texts for word in _WORDS.findall(text))
-    statistics = "".join(f", {table[word]} as {word}" for word in used)
-    # A microsecond is what times are kept in: (a, b] of them is [a + 1, b + 1).
+    statistic_of = _AS_ROLLED_UP if rolled_up else _FROM_RAW if tier is Tier.RAW else _FROM_ROLLUP
+    texts = [each.single if groups is None else each.across for each in aggregations]
+    used = dict.fromkeys(name for text in texts for name in _STATISTICS.findall(text))
+    statistics = "".join(f", {statistic_of[name]} as {name}" for name in used)
+    # Times are stored in microseconds: (a, b] is the same as [a + 1 µs, b + 1 µs).
     shift = "interval '1 microsecond'" if closed_right and tier is Tier.RAW else None
-    moment = f"{time} - {shift}" if shift else time
+    shifted = f"{time} - {shift}" if shift else time
     lower, upper = (
         f"%(start)s + {shift}" if shift else "%(start)s",
         (f"%(end)s + {shift}" if shift else "%(end)s"),
@@ -125,12 +132,12 @@ def read_lines(
     slot = (
         "bucket"
         if rolled_up
-        else (f"time_bucket(make_interval(secs => %(step)s), {moment}, 'epoch'::timestamptz)")
+        else (f"time_bucket(make_interval(secs => %(step)s), {shifted}, 'epoch'::timestamptz)")
     )
     each = f"""
         select series_id, {slot} as slot, {"1" if rolled_up else "count(*)"} as m{statistics}
         from {TABLES[tier]}
-        where {chosen(len(series_ids), tier)} and {time} >= {lower} and {time} < {upper}
+        where {series_condition(len(series_ids), tier)} and {time} >= {lower} and {time} < {upper}
         {"" if rolled_up else "group by 1, 2"}
     """
     columns = ", ".join(f"({text})::float8 as v{index}" for index, text in enumerate(texts))
@@ -160,11 +167,11 @@ def read_lines(
             },
         ).fetchall()
     return [
-        Columns(
+        LineColumns(
             number=line,
             points=pg_arrays.integers(points),
             values=tuple(pg_arrays.floats(each) for each in arrays),
-            rows=read,
+            rows=row_count,
         )
-        for line, read, points, *arrays in rows
+        for line, row_count, points, *arrays in rows
     ]

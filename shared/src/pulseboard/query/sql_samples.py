@@ -1,6 +1,7 @@
-"""What expressions read: samples, or statistics of buckets, as numpy columns a series.
+"""Reads samples, or statistics of buckets, for expressions: numpy columns for each series.
 
-Kept apart from `queries`: importing numpy takes about 0.2 s, which a plain panel must not pay.
+Apart from `sql_buckets`, because importing numpy takes about 0.2 s, which plain panels do
+without.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,8 @@ from pulseboard.contracts.vocabulary import Tier
 from pulseboard.db import pg_arrays
 from pulseboard.query.promql.array_types import Floats
 from pulseboard.query.promql.ast import Need
-from pulseboard.query.promql.series import Buckets, SeriesSamples, Stored
-from pulseboard.query.sql_buckets import chosen
+from pulseboard.query.promql.series import Buckets, SeriesSamples, StoredSeries
+from pulseboard.query.sql_buckets import series_condition
 from pulseboard.query.tiers import RESOLUTIONS, TABLES
 
 _ELEMENT = {"f": np.dtype([("length", ">i4"), ("value", ">f8")])}
@@ -39,7 +40,7 @@ _RAW: dict[Need, dict[str, str]] = {
         "increase_by_resets": "coalesce(sum(before) filter (where value < before), 0)",
     },
 }
-# A rollup's newest value counts as sampled at its bucket's end.
+# The newest value of a rollup's bucket counts as a sample at the bucket's end.
 _ROLLUP: dict[Need, dict[str, str]] = {
     Need.LAST: {"last_time": "max(bucket) + %(width)s", "last": "last(last_value, bucket)"},
     Need.COUNT: {"count": "sum(sample_count)::float8"},
@@ -48,28 +49,28 @@ _ROLLUP: dict[Need, dict[str, str]] = {
     Need.MIN: {"min": "min(min_value)"},
     Need.MAX: {"max": "max(max_value)"},
 }
-_MOMENTS = ("first_time", "last_time")
+_TIMES = ("first_time", "last_time")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Samples of (start, end], in seconds since 1970."""
+class SampleRange:
+    """The time range (start, end], in seconds since 1970."""
 
     start: float
     end: float
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The series that have something, and how many rows were read for them."""
+class StoredResult:
+    """The series that have samples in a range, and how many rows were read for them."""
 
-    stored: list[Stored]
+    stored: list[StoredSeries]
     rows: int
 
 
 class StaleMarkers:
-    """Stale markers, asked for at once and taken in when they are needed: in a pipeline they come
-    along with what is asked next.
+    """Stale markers, requested at once and fetched when they are needed: in a pipeline they share
+    the round trip of the next statement.
     """
 
     def __init__(self, cursor: psycopg.Cursor[Any] | None = None) -> None:
@@ -77,11 +78,11 @@ class StaleMarkers:
         self._times: dict[int, tuple[float, ...]] = {}
 
     def of(self, series_id: int) -> tuple[float, ...]:
-        """Those of a series, in order."""
+        """The times of a series' markers, ascending."""
         return self.all().get(series_id, ())
 
     def all(self) -> Mapping[int, tuple[float, ...]]:
-        """Those of each series that has any."""
+        """The times by series id, of the series that have any."""
         if self._cursor is not None:
             rows, self._cursor = self._cursor.fetchall(), None
             self._times = {series: tuple(times) for series, times in rows}
@@ -101,14 +102,14 @@ def _ids(series: Sequence[Series]) -> str:
     return pg_arrays.int_array([each.id for each in series])
 
 
-def _moment(seconds: float) -> datetime:
+def _timestamp(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def request_stale_markers(
-    connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window
+    connection: psycopg.Connection[Any], *, series: Sequence[Series], time_range: SampleRange
 ) -> StaleMarkers:
-    """Stale markers of the window. Served by series_end_pkey."""
+    """Request the stale markers of the range. Served by series_end_pkey."""
     return StaleMarkers(
         connection.execute(
             """
@@ -118,8 +119,8 @@ def request_stale_markers(
             """,
             (
                 _ids(series),
-                _moment(window.start),
-                _moment(window.end),
+                _timestamp(time_range.start),
+                _timestamp(time_range.end),
             ),
         )
     )
@@ -130,10 +131,10 @@ def read_samples(
     *,
     tier: Tier,
     series: Sequence[Series],
-    window: Window,
+    time_range: SampleRange,
     stale_markers: StaleMarkers,
-) -> Found:
-    """Every sample of the window; from a rollup, the newest value of each bucket at its end.
+) -> StoredResult:
+    """Every sample of the range; from a rollup, the newest value of each bucket at its end.
 
     Raw is served by metrics_raw_series_time, the rollups by their (series_id, bucket) index.
     """
@@ -143,41 +144,41 @@ def read_samples(
         rows = cursor.execute(
             f"""
             select series_id, array_agg({time}), array_agg({value}) from {TABLES[tier]}
-            where {chosen(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
+            where {series_condition(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
             group by series_id
             """.encode(),
             {
                 "ids": _ids(series),
-                "start": _moment(window.start - back),
-                "end": _moment(window.end - back),
+                "start": _timestamp(time_range.start - back),
+                "end": _timestamp(time_range.end - back),
             },
         ).fetchall()
     by_id = {each.id: each for each in series}
-    stored: list[Stored] = []
+    stored: list[StoredSeries] = []
     total = 0
-    for series_id, moments, values in rows:
-        times, numbers = _seconds(moments) + back, _floats(values)
+    for series_id, sent_times, sent_values in rows:
+        times, values = _seconds(sent_times) + back, _floats(sent_values)
         total += len(times)
         if len(times) > 1 and not (np.diff(times) > 0).all():
             order = np.argsort(times, kind="stable")
-            times, numbers = times[order], numbers[order]
+            times, values = times[order], values[order]
         stored.append(
-            SeriesSamples(by_id[series_id].labels, times, numbers, stale_markers.of(series_id))
+            SeriesSamples(by_id[series_id].labels, times, values, stale_markers.of(series_id))
         )
-    return Found(stored, total)
+    return StoredResult(stored, total)
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
-    """A sample a series: columns of ids and values, and the times as they were sent.
+class NewestSamples:
+    """The newest sample of each series, in columns; times in PostgreSQL's binary format.
 
-    `ended` tells whether the window holds a stale marker of any series at all.
+    `any_stale` tells whether any series at all has a stale marker in the range.
     """
 
     ids: Sequence[int] = ()
     values: Sequence[float] = ()
     sent_times: bytes = b""
-    ended: bool = False
+    any_stale: bool = False
 
     @property
     def times(self) -> Floats:
@@ -186,10 +187,10 @@ class Newest:
 
 
 def read_newest(
-    connection: psycopg.Connection[Any], *, series: Sequence[Series], window: Window
-) -> Newest:
-    """The newest raw sample of the window, by one look into metrics_raw_series_time a series.
-    Stale markers are counted by series_end_time.
+    connection: psycopg.Connection[Any], *, series: Sequence[Series], time_range: SampleRange
+) -> NewestSamples:
+    """The newest raw sample of each series in the range: one look-up in metrics_raw_series_time for
+    each. Whether there are stale markers is served by series_end_time.
     """
     with pg_arrays.cursor(connection) as cursor:
         row = cursor.execute(
@@ -205,37 +206,37 @@ def read_newest(
             """,
             {
                 "ids": _ids(series),
-                "start": _moment(window.start),
-                "end": _moment(window.end),
+                "start": _timestamp(time_range.start),
+                "end": _timestamp(time_range.end),
             },
         ).fetchone()
     if row is None or row[0] is None:
-        return Newest()
-    ids, times, values, ended = row
-    return Newest(pg_arrays.integers(ids), pg_arrays.floats(values), times, ended)
+        return NewestSamples()
+    ids, times, values, any_stale = row
+    return NewestSamples(pg_arrays.integers(ids), pg_arrays.floats(values), times, any_stale)
 
 
 def newest_samples(
     connection: psycopg.Connection[Any],
     *,
     series: Sequence[Series],
-    window: Window,
+    time_range: SampleRange,
     stale_markers: StaleMarkers,
-) -> Found:
-    """`read_newest` for an expression to go on with."""
-    newest = read_newest(connection, series=series, window=window)
+) -> StoredResult:
+    """`read_newest` as input of an evaluation."""
+    newest = read_newest(connection, series=series, time_range=time_range)
     by_id = {each.id: each for each in series}
     times, values = newest.times, np.array(newest.values)
-    stored: list[Stored] = [
+    stored: list[StoredSeries] = [
         SeriesSamples(
             by_id[series_id].labels,
-            times[at : at + 1],
-            values[at : at + 1],
+            times[row : row + 1],
+            values[row : row + 1],
             stale_markers.of(series_id),
         )
-        for at, series_id in enumerate(newest.ids)
+        for row, series_id in enumerate(newest.ids)
     ]
-    return Found(stored, len(stored))
+    return StoredResult(stored, len(stored))
 
 
 def read_statistics(
@@ -243,26 +244,26 @@ def read_statistics(
     *,
     tier: Tier,
     series: Sequence[Series],
-    window: Window,
+    time_range: SampleRange,
     stale_markers: StaleMarkers,
     step: int,
     needs: Need,
-) -> Found:
+) -> StoredResult:
     """Statistics of buckets (end - step, end], on the grid of whole `step` seconds.
 
     Raw is served by metrics_raw_series_time, the rollups by their (series_id, bucket) index.
     """
     raw = tier is Tier.RAW
-    wanted = (_RAW if raw else _ROLLUP)[needs]
+    statistics = (_RAW if raw else _ROLLUP)[needs]
     time = "time" if raw else "bucket"
-    # A microsecond is what times are kept in: (a, b] of them is [a + 1, b + 1).
-    moment = "time - interval '1 microsecond'" if raw else "bucket"
+    # Times are stored in microseconds: (a, b] is the same as [a + 1 µs, b + 1 µs).
+    shifted = "time - interval '1 microsecond'" if raw else "bucket"
     back = 0 if raw else RESOLUTIONS[tier]
     rows_of = f"""
         select series_id, {time}, {"value" if raw else "*"},
-          time_bucket(make_interval(secs => %(step)s), {moment}, 'epoch'::timestamptz) as slot
+          time_bucket(make_interval(secs => %(step)s), {shifted}, 'epoch'::timestamptz) as slot
         from {TABLES[tier]}
-        where {chosen(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
+        where {series_condition(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
     """
     if needs is Need.COUNTER:
         rows_of = f"""
@@ -271,8 +272,8 @@ def read_statistics(
         """
     if not raw:
         rows_of = rows_of.replace("series_id, bucket, *,", "*,")
-    inner = ", ".join(f"{text} as {name}" for name, text in wanted.items())
-    outer = ", ".join(f"array_agg({name})" for name in wanted)
+    inner = ", ".join(f"{text} as {name}" for name, text in statistics.items())
+    outer = ", ".join(f"array_agg({name})" for name in statistics)
     with pg_arrays.cursor(connection) as cursor:
         rows = cursor.execute(
             f"""
@@ -287,18 +288,18 @@ def read_statistics(
             {
                 "ids": _ids(series),
                 "step": step,
-                "start": _moment(window.start - back),
-                "end": _moment(window.end - back),
+                "start": _timestamp(time_range.start - back),
+                "end": _timestamp(time_range.end - back),
             },
         ).fetchall()
     by_id = {each.id: each for each in series}
-    stored: list[Stored] = []
+    stored: list[StoredSeries] = []
     for series_id, _, slots, *arrays in rows:
         bucket_ends = _seconds(slots) + step
         order = np.argsort(bucket_ends, kind="stable")
         columns = {
-            name: (_seconds(data) if name in _MOMENTS else _floats(data))[order]
-            for name, data in zip(wanted, arrays, strict=True)
+            name: (_seconds(data) if name in _TIMES else _floats(data))[order]
+            for name, data in zip(statistics, arrays, strict=True)
         }
         stored.append(
             Buckets(
@@ -309,4 +310,4 @@ def read_statistics(
                 **columns,
             )
         )
-    return Found(stored, sum(row[1] for row in rows))
+    return StoredResult(stored, sum(row[1] for row in rows))

@@ -1,13 +1,13 @@
-"""Which tier answers a question, and in which buckets.
+"""Which tier a query reads, and in which buckets.
 
 A range of up to an hour is read from raw samples, up to a day from minutes, longer from hours.
-A step finer than the tier moves the question to a finer tier as long as that still holds the
+A step finer than the tier moves the query to a finer tier as long as that still holds the
 range; a start that a tier has already dropped moves it to a coarser one.
 """
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pulseboard.contracts.vocabulary import Tier
 
@@ -27,8 +27,8 @@ _ORDER = (Tier.RAW, Tier.MINUTE, Tier.HOUR)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to read: `count` buckets of `step` seconds from `first` (seconds since 1970)."""
+class TierChoice:
+    """The tier to read, and `count` buckets of `step` seconds from `first` (seconds since 1970)."""
 
     tier: Tier
     step: int
@@ -37,28 +37,9 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
-    def table(self) -> str:
-        """The table that is read."""
-        return TABLES[self.tier]
-
-    @property
     def span(self) -> range:
         """The buckets by number: bucket n starts at n × step seconds since 1970."""
         return range(self.first // self.step, self.first // self.step + self.count)
-
-    @property
-    def start(self) -> datetime:
-        """Start of the first bucket."""
-        return datetime.fromtimestamp(self.first, tz=UTC)
-
-    @property
-    def end(self) -> datetime:
-        """End of the last bucket, exclusive."""
-        return datetime.fromtimestamp(self.first + self.count * self.step, tz=UTC)
-
-    def timestamps(self) -> list[int]:
-        """Start of each bucket in milliseconds since 1970."""
-        return [(self.first + index * self.step) * 1000 for index in range(self.count)]
 
 
 def choose(
@@ -70,9 +51,9 @@ def choose(
     max_points: int,
     tier: Tier | None,
     retention: dict[Tier, int],
-    reach: float = 0.0,
-) -> Plan:
-    """The plan of a question. `reach` is how many seconds before `start` it looks back.
+    lookback: float = 0.0,
+) -> TierChoice:
+    """Choose for a query that reads samples up to `lookback` seconds before `start`.
 
     `step` is in seconds and rounded up to the tier's resolution; None chooses a nice one that
     gives at most `max_points` buckets. `retention` is each tier's age in seconds.
@@ -83,16 +64,18 @@ def choose(
     if tier is None:
         if step is not None:
             chosen = _fine_enough(chosen, step)
-        held = _still_held(chosen, age=(now - start).total_seconds() + reach, retention=retention)
-        if held is not chosen:
+        stored = _still_stored(
+            chosen, age=(now - start).total_seconds() + lookback, retention=retention
+        )
+        if stored is not chosen:
             notes.append(f"{TABLES[chosen]} no longer holds the start of the range")
-            chosen = held
+            chosen = stored
     width = _width(length, step=step, max_points=max_points, tier=chosen)
     if step is not None and width != step:
         notes.append(f"the step was widened to the resolution of {TABLES[chosen]}")
     first = math.floor(start.timestamp() / width) * width
     count = max(1, math.ceil((end.timestamp() - first) / width))
-    return Plan(tier=chosen, step=width, first=first, count=count, notes=tuple(notes))
+    return TierChoice(tier=chosen, step=width, first=first, count=count, notes=tuple(notes))
 
 
 def _by_range(length: float) -> Tier:
@@ -107,7 +90,7 @@ def _fine_enough(chosen: Tier, step: float) -> Tier:
     return min(chosen, finest_allowed, key=_ORDER.index)
 
 
-def _still_held(chosen: Tier, *, age: float, retention: dict[Tier, int]) -> Tier:
+def _still_stored(chosen: Tier, *, age: float, retention: dict[Tier, int]) -> Tier:
     for tier in _ORDER[_ORDER.index(chosen) :]:
         if age <= retention[tier]:
             return tier

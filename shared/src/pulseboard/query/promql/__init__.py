@@ -2,7 +2,7 @@
 
 expr = parse('sum by (host) (rate(requests[5m]))')
 data = {read: fetch(read) for read in selectors(expr)}
-lines = evaluate(expr, times=times, data=data)
+result = evaluate(expr, times=times, data=data)
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pulseboard.query.promql.ast import Expr, Need, Read
+from pulseboard.query.promql.ast import LOOKBACK_DELTA, Expr, Need, Read
 from pulseboard.query.promql.parser import parse, selectors
-from pulseboard.query.promql.series import Buckets, Line, SeriesSamples, Stored
+from pulseboard.query.promql.series import Buckets, SeriesSamples, SeriesValues, StoredSeries
 
 if TYPE_CHECKING:
     from pulseboard.query.promql.array_types import Floats
 
 __all__ = [
+    "LOOKBACK_DELTA",
     "Buckets",
     "Expr",
-    "Line",
     "Need",
     "Read",
     "SeriesSamples",
+    "SeriesValues",
     "evaluate",
     "parse",
     "selectors",
@@ -34,14 +35,17 @@ def evaluate(
     expr: Expr,
     *,
     times: Floats,
-    data: Mapping[Read, Sequence[Stored]],
-    lookback: float = 300.0,
-) -> list[Line]:
-    """The answer at each of `times` (ascending); a scalar is one line without labels.
+    data: Mapping[Read, Sequence[StoredSeries]],
+    lookback_delta: float = LOOKBACK_DELTA,
+) -> list[SeriesValues]:
+    """The series of the result at each of `times` (seconds since 1970, ascending).
+
+    A scalar is one series without labels. A sample is the current value of its series for
+    `lookback_delta` seconds.
 
     Raises InvalidRequest where series can't be matched, at the operator's position.
     """
-    # Importing numpy takes about 0.2 s: only expressions pay it.
+    # Importing numpy takes about 0.2 s: only an evaluation needs it.
     from pulseboard.query.promql.evaluator import evaluate as run
 
-    return run(expr, times=times, data=data, lookback=lookback)
+    return run(expr, times=times, data=data, lookback_delta=lookback_delta)

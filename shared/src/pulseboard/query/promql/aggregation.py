@@ -1,4 +1,4 @@
-"""Aggregations over series, step by step of time but for all steps at once."""
+"""Aggregations across series, for all steps at once."""
 
 import math
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from pulseboard.query.promql.vector import Vector, empty, group, key_of
 
 
 def aggregate(node: Aggregate, vector: Vector, param: Floats | None) -> Vector:
-    """One series a group; topk and bottomk keep series of the group as they are."""
+    """One series for each group; topk and bottomk select series of the group instead."""
     steps = vector.values.shape[1]
     if not vector.labels:
         return empty(steps)
-    kept = [_kept(node, labels) for labels in vector.labels]
-    firsts, of_row = group([key_of(labels) for labels in kept])
-    labels = [kept[row] for row in firsts]
+    grouped = [_group_labels(node, labels) for labels in vector.labels]
+    firsts, of_row = group([key_of(labels) for labels in grouped])
+    labels = [grouped[row] for row in firsts]
     if node.operator in ("topk", "bottomk"):
         return _ranked(vector, of_row, param, largest=node.operator == "topk")
     order = np.argsort(of_row, kind="stable")
@@ -34,7 +34,7 @@ def aggregate(node: Aggregate, vector: Vector, param: Floats | None) -> Vector:
     return Vector(labels, result, counts > 0)
 
 
-def _kept(node: Aggregate, labels: Labels) -> Labels:
+def _group_labels(node: Aggregate, labels: Labels) -> Labels:
     if node.without:
         dropped = {NAME, *node.labels}
         return {key: value for key, value in labels.items() if key not in dropped}
@@ -48,7 +48,7 @@ def _sum(values: Floats, present: Bools, starts: Indices, counts: Floats) -> Flo
 
 def _mean(values: Floats, present: Bools, starts: Indices, counts: Floats) -> Floats:
     mean = _sum(values, present, starts, counts) / counts
-    # A sum can overflow where the mean does not.
+    # The sum can overflow where the mean does not.
     scaled = values / np.repeat(counts, np.diff(np.append(starts, len(values))), axis=0)
     return np.where(np.isinf(mean), _sum(scaled, present, starts, counts), mean)
 
@@ -60,14 +60,14 @@ def _deviation(values: Floats, present: Bools, starts: Indices, counts: Floats) 
 
 
 def _smallest(values: Floats, present: Bools, starts: Indices, counts: Floats) -> Floats:
-    # NaN is passed over unless there is nothing else; so absent values can be NaN here.
-    found: Floats = np.fmin.reduceat(np.where(present, values, math.nan), starts, axis=0)
-    return found
+    # NaN is ignored unless there is nothing else, so absent values can be NaN here.
+    smallest: Floats = np.fmin.reduceat(np.where(present, values, math.nan), starts, axis=0)
+    return smallest
 
 
 def _largest(values: Floats, present: Bools, starts: Indices, counts: Floats) -> Floats:
-    found: Floats = np.fmax.reduceat(np.where(present, values, math.nan), starts, axis=0)
-    return found
+    largest: Floats = np.fmax.reduceat(np.where(present, values, math.nan), starts, axis=0)
+    return largest
 
 
 def _quantiles(
@@ -77,9 +77,10 @@ def _quantiles(
     steps = values.shape[1]
     result = np.empty((len(starts), steps))
     for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-        part, there = values[start : start + size], present[start : start + size]
-        # NaN counts as smaller than everything; what is absent goes to the end.
-        order = np.lexsort((part, ~np.isnan(part), ~there), axis=0)
+        rows = slice(start, start + size)
+        part, part_present = values[rows], present[rows]
+        # NaN counts as smaller than everything; absent values go to the end.
+        order = np.lexsort((part, ~np.isnan(part), ~part_present), axis=0)
         ordered = np.take_along_axis(part, order, axis=0).T.ravel()
         of_step = np.maximum(counts[number], 1).astype(np.intp)
         result[number] = interpolate(ordered, np.arange(steps) * size, of_step, level)
@@ -92,11 +93,11 @@ def _ranked(vector: Vector, of_row: Indices, param: Floats | None, *, largest: b
     limit = np.zeros(vector.values.shape[1]) if param is None else np.nan_to_num(param, nan=0.0)
     for number in range(int(of_row.max()) + 1):
         rows = np.flatnonzero(of_row == number)
-        part, there = vector.values[rows], vector.present[rows]
-        order = np.lexsort((-part if largest else part, np.isnan(part), ~there), axis=0)
+        part, part_present = vector.values[rows], vector.present[rows]
+        order = np.lexsort((-part if largest else part, np.isnan(part), ~part_present), axis=0)
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(len(rows))[:, None], axis=0)
-        present[rows] = there & (rank < np.trunc(limit))
+        present[rows] = part_present & (rank < np.trunc(limit))
     return Vector(vector.labels, vector.values, present)
 
 

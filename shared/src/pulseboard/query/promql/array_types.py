@@ -1,4 +1,4 @@
-"""The kinds of numpy arrays that are passed around."""
+"""Names for the types of numpy arrays."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,6 +1,6 @@
-"""The tree of a parsed expression, and what each leaf asks of the store.
+"""The tree of a parsed expression, and what each selector reads.
 
-Nodes compare by meaning: `position` (character offset in the text, from 0) takes no part, so
+Nodes compare by meaning: `position` (character offset in the text, from 0) is ignored, so
 `repr(expr)` is the same for texts that differ in spaces only and can serve as a cache key.
 """
 
@@ -10,18 +10,20 @@ from enum import StrEnum
 from pulseboard.catalogue.selector import Matcher
 
 NAME = "__name__"
+LOOKBACK_DELTA = 300.0
+"""Seconds for which a sample is the current value of its series, as in Prometheus."""
 
 
 class Need(StrEnum):
-    """Which statistics of a bucket are enough to answer a read exactly.
+    """Which statistics of a bucket are enough for an exact result.
 
-    The names in brackets are the fields of `Buckets` that are then looked at.
+    The names in brackets are the fields of `Buckets` that are then used.
     """
 
     LAST = "last"
     """The newest sample (last_time, last)."""
     COUNT = "count"
-    """How many samples (count)."""
+    """The number of samples (count)."""
     SUM = "sum"
     """Their sum (sum)."""
     AVG = "avg"
@@ -33,16 +35,16 @@ class Need(StrEnum):
     COUNTER = "counter"
     """count, first_time, first, last_time, last, increase_by_resets."""
     SAMPLES = "samples"
-    """Every sample: buckets don't do."""
+    """Every sample: buckets are not enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one selector asks of the store.
+    """What one selector reads.
 
     Evaluated at t it needs the samples in (t - offset - w, t - offset], where w is `window`
-    seconds, or the lookback for an instant selector (`window` is None). `name` is None when the
-    metric is chosen by matchers on `__name__` only.
+    seconds, or the lookback delta for an instant selector (`window` is None). `name` is None when
+    the metric is chosen by matchers on `__name__` only.
     """
 
     name: str | None
@@ -62,7 +64,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A quoted text: only an argument."""
+    """A quoted text: only as an argument."""
 
     value: str
     position: int = field(default=0, compare=False, repr=False)
@@ -70,7 +72,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Series by name and matchers, `offset` seconds back; with `window` seconds, a range."""
+    """Series by name and matchers, `offset` seconds earlier; a range if it has a `window` (s)."""
 
     name: str | None
     matchers: tuple[Matcher, ...]
@@ -101,7 +103,7 @@ class Aggregate:
 
 
 class Cardinality(StrEnum):
-    """How many series of either side may meet in one match."""
+    """How many series of either side may take part in one match."""
 
     ONE_TO_ONE = "one-to-one"
     MANY_TO_ONE = "many-to-one"
@@ -111,7 +113,7 @@ class Cardinality(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How series of two sides find each other: by `labels` (`on`), or by all the others."""
+    """How series of two sides are matched: by `labels` (`on`), or by all other labels."""
 
     cardinality: Cardinality = Cardinality.ONE_TO_ONE
     on: bool = False
@@ -121,7 +123,7 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Two operands; `as_bool` makes a comparison answer 0 or 1 instead of filtering."""
+    """Two operands; `as_bool` makes a comparison give 0 or 1 instead of filtering."""
 
     operator: str
     left: "Expr"

@@ -1,7 +1,7 @@
-"""All series of a read in one set of columns, and which entries of them each step looks at.
+"""All series of a read in one set of columns, and which entries of them each step uses.
 
-Samples are buckets of one sample: both take the same path from here on. Times are whole
-microseconds (the store's resolution) inside, so that comparing them is exact.
+A sample counts as a bucket of one sample, so both are evaluated in the same way. Times are whole
+microseconds inside, the resolution of the database, so that comparisons are exact.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pulseboard.query.promql.array_types import Bools, Floats, Indices, Micros
-from pulseboard.query.promql.series import Buckets, Labels, SeriesSamples, Stored
+from pulseboard.query.promql.series import Buckets, Labels, SeriesSamples, StoredSeries
 
 MICRO = 1_000_000
 _TIMES = ("bucket_ends", "first_time", "last_time")
@@ -23,14 +23,14 @@ def micros(seconds: Floats) -> Micros:
     return np.rint(np.asarray(seconds, dtype=np.float64) * MICRO).astype(np.int64)
 
 
-class Packed:
+class SeriesColumns:
     """Entries (samples or buckets) of all series, one series after the other."""
 
-    def __init__(self, stored: Sequence[Stored]) -> None:
+    def __init__(self, stored: Sequence[StoredSeries]) -> None:
         self.stored = stored
         self.labels: list[Labels] = [each.labels for each in stored]
         self._samples = {type(each) for each in stored} == {SeriesSamples}
-        self._joined: dict[str, Floats] = {}
+        self._columns: dict[str, Floats] = {}
         lengths = [len(_bucket_ends(each)) for each in stored]
         self.starts: Indices = np.concatenate([[0], np.cumsum(lengths, dtype=np.intp)])
         self.series: Indices = np.repeat(np.arange(len(stored)), lengths)
@@ -43,23 +43,26 @@ class Packed:
         """A statistic of every entry."""
         if not self.stored:
             return np.zeros(0)
-        # Several columns of samples are the same one.
-        name = _same(name) if self._samples else name
-        if name not in self._joined:
-            self._joined[name] = np.concatenate([_column(each, name) for each in self.stored])
-        return self._joined[name]
+        # Of samples, several columns are the same.
+        name = _sample_column(name) if self._samples else name
+        if name not in self._columns:
+            self._columns[name] = np.concatenate([_column(each, name) for each in self.stored])
+        return self._columns[name]
 
-    def upto(self, times: Micros) -> Indices:
-        """How far each series has come at each time: the index behind its last entry by then."""
+    def end_indices(self, times: Micros) -> Indices:
+        """For each series and time the index after the last entry that is not later.
+
+        Shape (series, steps).
+        """
         steps = len(times)
         width = int(times[1] - times[0]) if steps > 1 else 1
         if steps > 2 and not (np.diff(times) == width).all():
-            found = [
+            indices = [
                 start + np.searchsorted(self.bucket_ends[start:end], times, side="right")
                 for start, end in zip(self.starts[:-1], self.starts[1:], strict=True)
             ]
-            return np.array(found, dtype=np.intp).reshape(len(self.stored), steps)
-        # Counting entries by step takes one pass; a binary search would take one a step.
+            return np.array(indices, dtype=np.intp).reshape(len(self.stored), steps)
+        # Counting entries by step is one pass; a binary search would be one for each step.
         step = (
             np.clip(-((int(times[0]) - self.bucket_ends) // width), 0, steps)
             if steps
@@ -72,31 +75,31 @@ class Packed:
         return self.starts[:-1, None] + np.cumsum(counts, axis=1)
 
     def stale(self, times: Micros, last_times: Micros) -> Bools:
-        """Where a stale marker stands behind the newest sample; both of shape (series, steps)."""
-        gone = np.zeros(last_times.shape, dtype=np.bool_)
+        """Where a stale marker follows the newest sample; both of shape (series, steps)."""
+        stale = np.zeros(last_times.shape, dtype=np.bool_)
         for row, each in enumerate(self.stored):
             if each.stale_markers:
                 markers = np.sort(micros(np.asarray(each.stale_markers)))
                 before = np.searchsorted(markers, times, side="right")
                 newest = markers[np.maximum(before - 1, 0)]
-                gone[row] = (before > 0) & (newest > last_times[row])
-        return gone
+                stale[row] = (before > 0) & (newest > last_times[row])
+        return stale
 
 
-def _same(name: str) -> str:
+def _sample_column(name: str) -> str:
     return "bucket_ends" if name in _TIMES else "last" if name in _VALUES else name
 
 
-def _bucket_ends(stored: Stored) -> Floats:
+def _bucket_ends(stored: StoredSeries) -> Floats:
     return stored.times if isinstance(stored, SeriesSamples) else stored.bucket_ends
 
 
-def _column(stored: Stored, name: str) -> Floats:
+def _column(stored: StoredSeries, name: str) -> Floats:
     if isinstance(stored, Buckets):
-        found: Floats | None = getattr(stored, name)
-        if found is None:
+        column: Floats | None = getattr(stored, name)
+        if column is None:
             raise ValueError(f"buckets of {stored.labels} were read without {name}")
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(column, dtype=np.float64)
     if name in _TIMES:
         return np.asarray(stored.times, dtype=np.float64)
     if name in _VALUES:

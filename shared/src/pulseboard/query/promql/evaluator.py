@@ -1,4 +1,4 @@
-"""Evaluates a tree: each node for all steps at once."""
+"""Evaluates a tree, each node for all steps at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pulseboard.query.promql import vector_matching
 from pulseboard.query.promql.aggregation import aggregate
 from pulseboard.query.promql.array_types import Bools, Floats
 from pulseboard.query.promql.ast import (
+    LOOKBACK_DELTA,
     NAME,
     Aggregate,
     Binary,
@@ -26,8 +27,15 @@ from pulseboard.query.promql.ast import (
 from pulseboard.query.promql.histogram import histogram_quantile
 from pulseboard.query.promql.parser import read_of
 from pulseboard.query.promql.range_functions import instant, over_range
-from pulseboard.query.promql.series import Labels, Line, Stored
-from pulseboard.query.promql.vector import Value, Vector, distinct, empty, nameless, unmatchable
+from pulseboard.query.promql.series import Labels, SeriesValues, StoredSeries
+from pulseboard.query.promql.vector import (
+    Value,
+    Vector,
+    distinct,
+    empty,
+    evaluation_error,
+    nameless,
+)
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
 _REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
@@ -45,7 +53,7 @@ _ELEMENTWISE: dict[str, Callable[..., Floats]] = {
     "clamp_min": np.maximum,
     "clamp_max": np.minimum,
     "clamp": lambda values, low, high: np.maximum(low, np.minimum(high, values)),
-    # Halves go up, and dividing by the inverse is exact for 0.1 and the like.
+    # Halves are rounded up; dividing by the inverse is exact for 0.1 and the like.
     "round": lambda values, to=1.0: np.floor(values * (1 / to) + 0.5) / (1 / to),
 }
 
@@ -54,25 +62,25 @@ def evaluate(
     expr: Expr,
     *,
     times: Floats,
-    data: Mapping[Read, Sequence[Stored]],
-    lookback: float = 300.0,
-) -> list[Line]:
+    data: Mapping[Read, Sequence[StoredSeries]],
+    lookback_delta: float = LOOKBACK_DELTA,
+) -> list[SeriesValues]:
     """See `pulseboard.query.promql.evaluate`."""
-    at = np.asarray(times, dtype=np.float64)
+    steps = np.asarray(times, dtype=np.float64)
     with np.errstate(all="ignore"):
-        value = _Evaluator(at, data, lookback).value(expr)
+        value = _Evaluator(steps, data, lookback_delta).value(expr)
     if not isinstance(value, Vector):
-        everywhere = np.ones(len(at), dtype=np.bool_)
-        return [Line({}, np.broadcast_to(_number(value), at.shape).copy(), everywhere)]
+        everywhere = np.ones(len(steps), dtype=np.bool_)
+        return [SeriesValues({}, np.broadcast_to(_number(value), steps.shape).copy(), everywhere)]
     values = np.where(value.present, value.values, math.nan)
-    there: Bools = np.any(value.present, axis=1)
-    rows = [row for row in _order(expr, value) if there[row]]
-    return [Line(value.labels[row], values[row], value.present[row]) for row in rows]
+    has_samples: Bools = np.any(value.present, axis=1)
+    rows = [row for row in _order(expr, value) if has_samples[row]]
+    return [SeriesValues(value.labels[row], values[row], value.present[row]) for row in rows]
 
 
 def _order(expr: Expr, vector: Vector) -> list[int]:
-    """By labels; topk and bottomk by rank at the last step, as they would be listed."""
-    # Labels of one origin have their keys in one order: nothing to sort inside them.
+    """The rows in order: by labels; of topk and bottomk by rank at the last step."""
+    # Labels of one origin have their keys in the same order: no need to sort inside them.
     rows = sorted(range(len(vector.labels)), key=lambda row: tuple(vector.labels[row].items()))
     if isinstance(expr, Aggregate) and expr.operator in ("topk", "bottomk") and rows:
         sign = -1.0 if expr.operator == "topk" else 1.0
@@ -84,28 +92,28 @@ def _order(expr: Expr, vector: Vector) -> list[int]:
 def _number(value: Value) -> Floats:
     if isinstance(value, np.ndarray):
         return value
-    raise TypeError("the parser lets nothing but scalars through here")
+    raise TypeError("the parser allows only scalars here")
 
 
 def _vector(value: Value) -> Vector:
     if isinstance(value, Vector):
         return value
-    raise TypeError("the parser lets nothing but vectors through here")
+    raise TypeError("the parser allows only vectors here")
 
 
 def _text(value: Value) -> str:
     if isinstance(value, str):
         return value
-    raise TypeError("the parser lets nothing but texts through here")
+    raise TypeError("the parser allows only texts here")
 
 
 class _Evaluator:
     def __init__(
-        self, times: Floats, data: Mapping[Read, Sequence[Stored]], lookback: float
+        self, times: Floats, data: Mapping[Read, Sequence[StoredSeries]], lookback_delta: float
     ) -> None:
         self.times = times
         self.data = data
-        self.lookback = lookback
+        self.lookback_delta = lookback_delta
 
     def value(self, expr: Expr) -> Value:
         match expr:
@@ -115,7 +123,7 @@ class _Evaluator:
                 return expr.value
             case Select():
                 read = read_of(expr, "")
-                return instant(self.data[read], self.times - expr.offset, self.lookback)
+                return instant(self.data[read], self.times - expr.offset, self.lookback_delta)
             case Negate():
                 inner = self.value(expr.expr)
                 if not isinstance(inner, Vector):
@@ -163,7 +171,7 @@ class _Evaluator:
                 return _label_replace(
                     _vector(args[0]), [_text(arg) for arg in args[1:]], call.position
                 )
-        raise TypeError(f"the parser lets no function {call.function} through")
+        raise TypeError(f"the parser allows no function {call.function}")
 
     def _over_range(self, call: Call, select: Select) -> Vector:
         level = None
@@ -171,13 +179,13 @@ class _Evaluator:
             level = _number(self.value(call.args[0]))
         stored = self.data[read_of(select, call.function)]
         times = self.times - select.offset
-        found = over_range(call.function, stored, times, select.window or 0.0, level)
+        result = over_range(call.function, stored, times, select.window or 0.0, level)
         if call.function == "absent_over_time":
-            return self._absent(select, found)
+            return self._absent(select, result)
         if call.function in _KEEP_NAME:
-            return found
-        labels = [nameless(each) for each in found.labels]
-        return distinct(Vector(labels, found.values, found.present), call.position)
+            return result
+        labels = [nameless(each) for each in result.labels]
+        return distinct(Vector(labels, result.values, result.present), call.position)
 
     def _elementwise(self, call: Call) -> Vector:
         vector = _vector(self.value(call.args[0]))
@@ -193,27 +201,27 @@ class _Evaluator:
         missing = np.logical_not(vector.present.any(axis=0, keepdims=True))
         if not missing.any():
             return empty(len(self.times))
-        return Vector([_certain(argument)], np.ones(missing.shape), missing)
+        return Vector([_labels_of_absent(argument)], np.ones(missing.shape), missing)
 
 
 def _scalar(vector: Vector) -> Floats:
-    """The value of the only series there is at a step, else NaN."""
-    alone = vector.present.sum(axis=0) == 1
+    """The value of the series where there is exactly one at a step, else NaN."""
+    single = vector.present.sum(axis=0) == 1
     if not vector.labels:
-        return np.full(len(alone), math.nan)
-    chosen = vector.values[vector.present.argmax(axis=0), np.arange(len(alone))]
-    return np.where(alone, chosen, math.nan)
+        return np.full(len(single), math.nan)
+    values = vector.values[vector.present.argmax(axis=0), np.arange(len(single))]
+    return np.where(single, values, math.nan)
 
 
-def _certain(argument: Expr) -> Labels:
-    """Labels that a missing series would have for certain: those that one = gives."""
+def _labels_of_absent(argument: Expr) -> Labels:
+    """The labels of a series that is absent: those that exactly one matcher `=` gives."""
     labels: Labels = {}
     if not isinstance(argument, Select):
         return labels
     keys = [matcher.key for matcher in argument.matchers]
     for matcher in argument.matchers:
-        alone = keys.count(matcher.key) == 1
-        if matcher.operator == "=" and alone and matcher.value and matcher.key != NAME:
+        unique = keys.count(matcher.key) == 1
+        if matcher.operator == "=" and unique and matcher.value and matcher.key != NAME:
             labels[matcher.key] = matcher.value
     return labels
 
@@ -221,7 +229,9 @@ def _certain(argument: Expr) -> Labels:
 def _label_replace(vector: Vector, texts: list[str], position: int) -> Vector:
     target, replacement, source, pattern = texts
     if not _LABEL.fullmatch(target):
-        raise unmatchable(position, f"{target!r} is no tag key", "use letters, digits and _")
+        raise evaluation_error(
+            position, f"{target!r} is not a tag key", "use letters, digits and _"
+        )
     compiled = re.compile(pattern)
     labels = []
     for each in vector.labels:
@@ -236,7 +246,7 @@ def _label_replace(vector: Vector, texts: list[str], position: int) -> Vector:
 
 
 def _expanded(template: str, matched: re.Match[str]) -> str:
-    """`$1`, `${1}` and `${name}` replaced by what the group holds; an unknown group is empty."""
+    """Replace `$1`, `${1}` and `${name}` by what the group matched; an unknown group is empty."""
 
     def group(reference: re.Match[str]) -> str:
         name = reference[1] or reference[2]

@@ -1,4 +1,4 @@
-"""The subset of PromQL that is spoken here: its functions, aggregations and operators."""
+"""The supported subset of PromQL: its functions, aggregations and operators."""
 
 from pulseboard.query.promql.ast import Need
 
@@ -23,7 +23,7 @@ WINDOW_NEEDS = {
     "present_over_time": Need.COUNT,
     "absent_over_time": Need.COUNT,
 }
-"""Functions of a range, and the statistics of a bucket that are enough for each."""
+"""Range functions, and the statistics of a bucket that are enough for each."""
 ELEMENTWISE = (
     *("abs", "ceil", "floor", "round", "clamp", "clamp_min", "clamp_max"),
     *("ln", "log2", "log10", "exp", "sqrt"),
@@ -37,6 +37,6 @@ SETS = ("and", "or", "unless")
 OPERATORS = (*ARITHMETIC, *COMPARISONS, *SETS)
 
 MAX_DEPTH = 50
-"""Brackets and signs inside each other: deeper ones would exhaust the stack."""
+"""Levels of brackets: deeper ones would exhaust the stack."""
 MAX_OPERATORS = 200
 """Operators in one expression, for the same reason."""

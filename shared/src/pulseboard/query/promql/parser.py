@@ -1,4 +1,5 @@
-"""Text to tree: the grammar is promql-parser's, the subset and the positions are ours."""
+"""Parses text to a tree. The grammar is that of promql-parser; the subset and the positions are
+added here."""
 
 import promql_parser as grammar
 
@@ -19,7 +20,7 @@ from pulseboard.query.promql.ast import (
     Select,
     Text,
 )
-from pulseboard.query.promql.positions import Outline, outline, refuse
+from pulseboard.query.promql.positions import Outline, outline, syntax_error
 
 _OPERATORS: dict[str, Operator] = {
     "MatchOp.Equal": "=",
@@ -36,31 +37,33 @@ _CARDINALITIES = {
 
 
 def parse(text: str) -> Expr:
-    """The tree of an expression. Raises InvalidRequest with the position of what is wrong."""
-    found = outline(text)
+    """The tree of an expression. Raises InvalidRequest with the position of the error."""
+    outlined = outline(text)
     try:
-        tree = grammar.parse(" ".join(found.pieces))
+        tree = grammar.parse(" ".join(outlined.pieces))
     except ValueError as error:
-        raise refuse(_place(found, str(error)), str(error), _hint(str(error))) from None
-    expr = _Builder(found).build(tree)
+        raise syntax_error(
+            _error_position(outlined, str(error)), str(error), _hint(str(error))
+        ) from None
+    expr = _Builder(outlined).build(tree)
     if isinstance(expr, Select) and expr.window is not None:
-        raise refuse(
+        raise syntax_error(
             expr.position,
             "a range alone can't be drawn",
-            "put it into a function: rate(requests[5m]) or avg_over_time(cpu[5m])",
+            "use it in a function: rate(requests[5m]) or avg_over_time(cpu[5m])",
         )
     if isinstance(expr, Text):
-        raise refuse(0, "a text is not a series", "write a metric's name without quotes")
+        raise syntax_error(0, "a text is not a series", "write a metric's name without quotes")
     return expr
 
 
 def selectors(expr: Expr) -> list[Read]:
-    """What an expression asks of the store, in reading order, each once."""
+    """What an expression reads, in the order of its text, each once."""
     return list(dict.fromkeys(_reads(expr, function="")))
 
 
 def read_of(select: Select, function: str) -> Read:
-    """What a selector asks of the store as an argument of `function`."""
+    """What a selector reads as an argument of `function`."""
     needs = functions.WINDOW_NEEDS[function] if select.window is not None else Need.LAST
     return Read(select.name, select.matchers, select.offset, select.window, needs)
 
@@ -82,22 +85,22 @@ def _reads(expr: Expr, *, function: str) -> list[Read]:
             return []
 
 
-def _place(found: Outline, message: str) -> int:
-    """The position of the smallest bracketed part that is wrong in the same way by itself."""
-    first, last, position = 0, len(found.pieces), 0
-    for span in sorted(found.spans, key=lambda each: each.last - each.first):
+def _error_position(outlined: Outline, message: str) -> int:
+    """The position of the smallest bracketed part that gives the same error by itself."""
+    first, last, position = 0, len(outlined.pieces), 0
+    for span in sorted(outlined.spans, key=lambda each: each.last - each.first):
         try:
-            grammar.parse(" ".join(found.pieces[span.first : span.last]))
+            grammar.parse(" ".join(outlined.pieces[span.first : span.last]))
         except ValueError as error:
             if str(error) == message:
                 first, last, position = span.first, span.last, span.position
                 break
     if any(word in message for word in ("binary", "scalars", "operator", "vector to vector")):
-        for token, piece in zip(found.operators, found.operator_pieces, strict=True):
+        for token, piece in zip(outlined.operators, outlined.operator_pieces, strict=True):
             if first <= piece < last:
                 return token.position
-    if first == 0 and last == len(found.pieces) and found.selectors and not found.spans:
-        return found.selectors[0]
+    if first == 0 and last == len(outlined.pieces) and outlined.selectors and not outlined.spans:
+        return outlined.selectors[0]
     return position
 
 
@@ -105,7 +108,7 @@ def _hint(message: str) -> str:
     if "got vector" in message and "matrix" in message:
         return "give it a range, such as requests[5m]"
     if "got matrix" in message:
-        return "leave the range out, or put it into a function such as rate(requests[5m])"
+        return "leave the range out, or use it in a function such as rate(requests[5m])"
     if "BOOL modifier" in message:
         return "numbers are compared with bool, such as 1 > bool 2"
     if "non-empty matcher" in message:
@@ -114,12 +117,12 @@ def _hint(message: str) -> str:
 
 
 class _Builder:
-    """Walks the parser's tree in reading order, taking the outline's positions as it goes."""
+    """Walks the parser's tree in the order of the text, in step with the outline's positions."""
 
-    def __init__(self, found: Outline) -> None:
-        self.heads = iter(found.heads)
-        self.operators = iter(found.operators)
-        self.selectors = iter(found.selectors)
+    def __init__(self, outlined: Outline) -> None:
+        self.calls = iter(outlined.calls)
+        self.operators = iter(outlined.operators)
+        self.selectors = iter(outlined.selectors)
 
     def build(self, node: object) -> Expr:
         match node:
@@ -143,7 +146,7 @@ class _Builder:
                 # The parser drops a plus sign by itself.
                 return Negate(self.build(node.expr))
             case _:
-                raise refuse(0, "this form is not supported", "see the documentation")
+                raise syntax_error(0, "this form is not supported", "see the documentation")
 
     def _select(self, node: grammar.VectorSelector, *, window: float | None) -> Select:
         position = next(self.selectors)
@@ -162,17 +165,17 @@ class _Builder:
         )
 
     def _call(self, node: grammar.Call) -> Call:
-        position = next(self.heads)
+        position = next(self.calls)
         call = Call(node.func.name, tuple(self.build(arg) for arg in node.args), position)
         if call.function == "label_replace":
             pattern = call.args[4]
             problem = check_pattern(pattern.value) if isinstance(pattern, Text) else None
             if problem:
-                raise refuse(position, problem, "such as (.*)-[0-9]+")
+                raise syntax_error(position, problem, "such as (.*)-[0-9]+")
         return call
 
     def _aggregate(self, node: grammar.AggregateExpr) -> Aggregate:
-        position = next(self.heads)
+        position = next(self.calls)
         param = self.build(node.param) if node.param is not None else None
         modifier = node.modifier
         return Aggregate(

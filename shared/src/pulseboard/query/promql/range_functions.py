@@ -1,7 +1,7 @@
-"""Selectors and the functions of ranges: what a window (t - w, t] of each series gives.
+"""Selectors and range functions: the value of a window (t - w, t] of each series.
 
-The formulas are those of Prometheus 3 (promql/functions.go), worked out for all series and steps
-at once.
+The formulas are those of Prometheus 3 (promql/functions.go), computed for all series and steps at
+once.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from pulseboard.query.promql.array_types import Bools, Floats, Indices, Micros
-from pulseboard.query.promql.columns import MICRO, Packed, micros
-from pulseboard.query.promql.series import Stored
+from pulseboard.query.promql.columns import MICRO, SeriesColumns, micros
+from pulseboard.query.promql.series import StoredSeries
 from pulseboard.query.promql.vector import Vector
 
 _EXPANDED = 4_000_000
-"""Samples of overlapping windows that are copied out at once: bounds memory to some 100 MB."""
+"""Samples of overlapping windows that are copied at once: bounds memory to about 100 MB."""
 _EDGE = 1.1
-"""A gap at the window's edge up to this many sample intervals is taken as covered."""
+"""A gap at the window's edge up to this many sample intervals counts as covered."""
 
 
-def instant(stored: Sequence[Stored], times: Floats, lookback: float) -> Vector:
-    """The newest sample in (t - lookback, t] of each series, unless a stale marker follows it."""
-    packed = Packed(stored)
+def instant(stored: Sequence[StoredSeries], times: Floats, lookback_delta: float) -> Vector:
+    """The newest sample of each series in (t - lookback_delta, t], unless the series is stale."""
+    columns = SeriesColumns(stored)
     at = micros(times)
-    if not len(packed):
-        return _nothing(packed, len(at))
-    newest = packed.upto(at) - 1
-    found = newest >= packed.starts[:-1, None]
+    if not len(columns):
+        return _no_values(columns, len(at))
+    newest = columns.end_indices(at) - 1
+    exists = newest >= columns.starts[:-1, None]
     entry = np.maximum(newest, 0)
-    last_times = micros(packed.column("last_time"))[entry]
-    present = found & (last_times > at[None, :] - round(lookback * MICRO))
-    present &= ~packed.stale(at, last_times)
-    return Vector(packed.labels, packed.column("last")[entry], present)
+    last_times = micros(columns.column("last_time"))[entry]
+    present = exists & (last_times > at[None, :] - round(lookback_delta * MICRO))
+    present &= ~columns.stale(at, last_times)
+    return Vector(columns.labels, columns.column("last")[entry], present)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
     """Entries [low, high) of every series at every step, where `present`, all of shape (S, T)."""
 
-    packed: Packed
+    columns: SeriesColumns
     times: Micros
     window: float
     low: Indices
@@ -51,14 +51,14 @@ class Windows:
 
     def first(self, column: str) -> Floats:
         """A column's entry at the window's start."""
-        return self.packed.column(column)[np.where(self.present, self.low, 0)]
+        return self.columns.column(column)[np.where(self.present, self.low, 0)]
 
     def last(self, column: str) -> Floats:
         """A column's entry at the window's end."""
-        return self.packed.column(column)[np.where(self.present, self.high - 1, 0)]
+        return self.columns.column(column)[np.where(self.present, self.high - 1, 0)]
 
     def reduce(self, ufunc: np.ufunc, column: Floats, low: Indices | None = None) -> Floats:
-        """One number a window. An empty window gives anything."""
+        """One number for each window; for an empty window it is undefined."""
         begin = self.low if low is None else low
         pairs = np.stack([begin.ravel(), self.high.ravel()], axis=1).ravel()
         padded = np.append(column, 0.0)
@@ -66,50 +66,52 @@ class Windows:
         return reduced.reshape(self.low.shape)
 
     def expanded(self) -> Iterator[tuple[Indices, Indices, Indices, Indices]]:
-        """The present windows in parts: their flat numbers, the entries they hold one after the
-        other, the window (from 0 in this part) of each entry, where each window starts in them.
+        """The present windows in parts of limited size.
+
+        Each part: the flat indices of its windows, the entries of all its windows in sequence, the
+        window (from 0 in this part) of each entry, and where each window starts among the entries.
         """
         flat = np.flatnonzero(self.present)
         low = self.low.ravel()[flat]
         lengths = self.high.ravel()[flat] - low
         part = np.cumsum(lengths) // _EXPANDED
         for number in np.unique(part):
-            chosen = part == number
-            size = lengths[chosen]
+            selected = part == number
+            size = lengths[selected]
             starts = np.concatenate([[0], np.cumsum(size)[:-1]])
             window = np.repeat(np.arange(len(size)), size)
-            entries = np.arange(int(size.sum())) - starts[window] + low[chosen][window]
-            yield flat[chosen], entries, window, starts
+            entries = np.arange(int(size.sum())) - starts[window] + low[selected][window]
+            yield flat[selected], entries, window, starts
 
 
 def over_range(
     function: str,
-    stored: Sequence[Stored],
+    stored: Sequence[StoredSeries],
     times: Floats,
     window: float,
     quantile: Floats | None = None,
 ) -> Vector:
-    """A function of the samples in (t - window, t] of each series; names are kept here."""
-    packed = Packed(stored)
+    """A function of the samples in (t - window, t] of each series; metric names are not dropped."""
+    columns = SeriesColumns(stored)
     at = micros(times)
-    if not len(packed):
-        return _nothing(packed, len(at))
-    low, high = packed.upto(at - round(window * MICRO)), packed.upto(at)
-    windows = Windows(packed, at, window, low, high, high > low)
+    if not len(columns):
+        return _no_values(columns, len(at))
+    low, high = columns.end_indices(at - round(window * MICRO)), columns.end_indices(at)
+    windows = Windows(columns, at, window, low, high, high > low)
     if function == "quantile_over_time":
         level = np.full(len(at), math.nan) if quantile is None else quantile
-        return Vector(packed.labels, _quantiles(windows, level), windows.present)
+        return Vector(columns.labels, _quantiles(windows, level), windows.present)
     values, present = _FUNCTIONS[function](windows)
-    return Vector(packed.labels, values, present)
+    return Vector(columns.labels, values, present)
 
 
-def _nothing(packed: Packed, steps: int) -> Vector:
-    shape = (len(packed.labels), steps)
-    return Vector(packed.labels, np.zeros(shape), np.zeros(shape, dtype=np.bool_))
+def _no_values(columns: SeriesColumns, steps: int) -> Vector:
+    shape = (len(columns.labels), steps)
+    return Vector(columns.labels, np.zeros(shape), np.zeros(shape, dtype=np.bool_))
 
 
 def _reduced(ufunc: np.ufunc, column: str) -> Callable[[Windows], tuple[Floats, Bools]]:
-    return lambda windows: (windows.reduce(ufunc, windows.packed.column(column)), windows.present)
+    return lambda windows: (windows.reduce(ufunc, windows.columns.column(column)), windows.present)
 
 
 def _average(windows: Windows) -> tuple[Floats, Bools]:
@@ -127,20 +129,20 @@ def _last(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def _extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[Floats, Bools]:
-    """How much a series grew over the whole window, from the part of it that samples cover.
+    """How much a series grew over the whole window, extrapolated from the part with samples.
 
-    The growth between the first and the last sample is stretched to the window's edges where a
-    sample is due within 1.1 intervals of them, else by half an interval; a counter is never
-    stretched below zero.
+    The growth between the first and the last sample is extrapolated to the window's edges where
+    these are within 1.1 sample intervals, else by half an interval; a counter is never
+    extrapolated below zero.
     """
-    count = windows.reduce(np.add, windows.packed.column("count"))
+    count = windows.reduce(np.add, windows.columns.column("count"))
     present = windows.present & (count >= 2)
     first_value = windows.first("first")
     grown = windows.last("last") - first_value
     if counter:
         grown = grown + _resets(windows)
-    first_time = micros(windows.packed.column("first_time"))[np.where(present, windows.low, 0)]
-    last_time = micros(windows.packed.column("last_time"))[np.where(present, windows.high - 1, 0)]
+    first_time = micros(windows.columns.column("first_time"))[np.where(present, windows.low, 0)]
+    last_time = micros(windows.columns.column("last_time"))[np.where(present, windows.high - 1, 0)]
     covered = (last_time - first_time) / MICRO
     interval = covered / (count - 1)
     to_start = (first_time - windows.times) / MICRO + windows.window
@@ -156,12 +158,12 @@ def _extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple
 
 
 def _resets(windows: Windows) -> Floats:
-    """What a counter had reached before each drop: inside the entries, and between them."""
-    packed = windows.packed
-    inside = packed.column("increase_by_resets")
-    first, last = packed.column("first"), packed.column("last")
-    between = np.zeros(len(packed))
-    dropped = (first[1:] < last[:-1]) & (packed.series[1:] == packed.series[:-1])
+    """The sum of a counter's values before each reset: inside entries, and between them."""
+    columns = windows.columns
+    inside = columns.column("increase_by_resets")
+    first, last = columns.column("first"), columns.column("last")
+    between = np.zeros(len(columns))
+    dropped = (first[1:] < last[:-1]) & (columns.series[1:] == columns.series[:-1])
     between[1:][dropped] = last[:-1][dropped]
     total = np.zeros(windows.low.shape)
     if inside.any():
@@ -174,8 +176,8 @@ def _resets(windows: Windows) -> Floats:
 
 def _instant_rate(windows: Windows) -> tuple[Floats, Bools]:
     present = windows.high - windows.low >= 2
-    last = np.where(present, windows.high - 1, 1 if len(windows.packed) > 1 else 0)
-    values, times = windows.packed.column("last"), windows.packed.bucket_ends
+    last = np.where(present, windows.high - 1, 1 if len(windows.columns) > 1 else 0)
+    values, times = windows.columns.column("last"), windows.columns.bucket_ends
     before = last - 1
     grown = np.where(values[last] < values[before], values[last], values[last] - values[before])
     return grown / ((times[last] - times[before]) / MICRO), present
@@ -185,7 +187,7 @@ def _deriv(windows: Windows) -> tuple[Floats, Bools]:
     """The slope of the least-squares line; centred, since squares of times lose digits."""
     present = windows.high - windows.low >= 2
     slopes = np.zeros(windows.low.shape)
-    values, times = windows.packed.column("last"), windows.packed.bucket_ends
+    values, times = windows.columns.column("last"), windows.columns.bucket_ends
     for flat, entries, window, starts in windows.expanded():
         size = np.diff(np.append(starts, len(entries)))
         y = values[entries]
@@ -200,7 +202,7 @@ def _deriv(windows: Windows) -> tuple[Floats, Bools]:
 
 def _deviation(windows: Windows) -> tuple[Floats, Bools]:
     deviations = np.zeros(windows.low.shape)
-    values = windows.packed.column("last")
+    values = windows.columns.column("last")
     for flat, entries, window, starts in windows.expanded():
         size = np.diff(np.append(starts, len(entries)))
         y = values[entries]
@@ -210,15 +212,15 @@ def _deviation(windows: Windows) -> tuple[Floats, Bools]:
 
 
 def _quantiles(windows: Windows, level: Floats) -> Floats:
-    found = np.zeros(windows.low.shape)
-    values = windows.packed.column("last")
+    quantiles = np.zeros(windows.low.shape)
+    values = windows.columns.column("last")
     for flat, entries, window, starts in windows.expanded():
         size = np.diff(np.append(starts, len(entries)))
         y = values[entries]
         # NaN counts as smaller than everything.
         y = y[np.lexsort((y, ~np.isnan(y), window))]
-        found.ravel()[flat] = interpolate(y, starts, size, level[flat % len(level)])
-    return found
+        quantiles.ravel()[flat] = interpolate(y, starts, size, level[flat % len(level)])
+    return quantiles
 
 
 def interpolate(ordered: Floats, starts: Indices, sizes: Indices, level: Floats) -> Floats:
@@ -230,9 +232,9 @@ def interpolate(ordered: Floats, starts: Indices, sizes: Indices, level: Floats)
     lower = np.maximum(0, np.floor(rank)).astype(np.intp)
     upper = np.minimum(sizes - 1, lower + 1)
     weight = rank - np.floor(rank)
-    found = ordered[starts + lower] * (1 - weight) + ordered[starts + upper] * weight
-    found = np.where(level < 0, -math.inf, np.where(level > 1, math.inf, found))
-    quantile: Floats = np.where(np.isnan(level), math.nan, found)
+    value = ordered[starts + lower] * (1 - weight) + ordered[starts + upper] * weight
+    value = np.where(level < 0, -math.inf, np.where(level > 1, math.inf, value))
+    quantile: Floats = np.where(np.isnan(level), math.nan, value)
     return quantile
 
 
@@ -243,7 +245,7 @@ _FUNCTIONS: dict[str, Callable[[Windows], tuple[Floats, Bools]]] = {
     "irate": _instant_rate,
     "deriv": _deriv,
     "avg_over_time": _average,
-    # fmin and fmax pass over NaN unless there is nothing else, as Prometheus does.
+    # fmin and fmax ignore NaN unless there is nothing else, as Prometheus does.
     "min_over_time": _reduced(np.fmin, "min"),
     "max_over_time": _reduced(np.fmax, "max"),
     "sum_over_time": _reduced(np.add, "sum"),

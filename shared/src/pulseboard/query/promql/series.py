@@ -1,7 +1,7 @@
-"""What goes into an evaluation and what comes out: columns of numbers with their labels.
+"""The input and the result of an evaluation: columns of numbers with their labels.
 
 Times are seconds since 1970 as float64. numpy is imported for the type checker only: importing it
-takes about 0.2 s, which a plain panel must not pay.
+takes about 0.2 s, which plain panels do without.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class Buckets:
     stale_markers: tuple[float, ...] = ()
 
 
-Stored = SeriesSamples | Buckets
+StoredSeries = SeriesSamples | Buckets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
-    """One series of an answer; where `present` is false there is no sample and the value is NaN.
+class SeriesValues:
+    """One series of a result; where `present` is false there is no sample and the value is NaN.
 
     A sample that is itself NaN is present.
     """

@@ -1,4 +1,4 @@
-"""Instant vectors over time: one row a series, one column a step."""
+"""Instant vectors over time: a row for each series, a column for each step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,20 +14,22 @@ from pulseboard.query.promql.series import Labels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vector:
-    """`values` and `present` are of shape (series, steps); absent values mean nothing."""
+    """`values` and `present` are of shape (series, steps); absent values are undefined."""
 
     labels: list[Labels]
     values: Floats
     present: Bools
 
-    def rows(self, kept: Sequence[int]) -> "Vector":
+    def rows(self, selected: Sequence[int]) -> "Vector":
         """Only these series, in this order."""
-        index = np.asarray(kept, dtype=np.intp)
-        return Vector([self.labels[row] for row in kept], self.values[index], self.present[index])
+        index = np.asarray(selected, dtype=np.intp)
+        return Vector(
+            [self.labels[row] for row in selected], self.values[index], self.present[index]
+        )
 
 
 Value = Vector | Floats | str
-"""What an expression gives: a vector, a scalar (one number a step) or a text."""
+"""The value of an expression: a vector, a scalar (one number for each step) or a text."""
 
 
 def empty(steps: int) -> Vector:
@@ -36,7 +38,7 @@ def empty(steps: int) -> Vector:
 
 
 def nameless(labels: Labels) -> Labels:
-    """Labels without the metric's name: what most functions leave."""
+    """Labels without the metric's name, which most functions drop."""
     return {key: value for key, value in labels.items() if key != NAME}
 
 
@@ -46,7 +48,7 @@ def key_of(labels: Labels) -> tuple[tuple[str, str], ...]:
 
 
 def group(keys: Sequence[object]) -> tuple[list[int], Indices]:
-    """The first row of each distinct key, and the number of the key of each row."""
+    """The first row of each distinct key, and for each row the number of its key."""
     numbers: dict[object, int] = {}
     firsts: list[int] = []
     of_row = np.empty(len(keys), dtype=np.intp)
@@ -59,7 +61,7 @@ def group(keys: Sequence[object]) -> tuple[list[int], Indices]:
 
 
 def distinct(vector: Vector, position: int) -> Vector:
-    """Rows of equal labels joined into one. Raises InvalidRequest where two hold a value at once.
+    """Merge rows of equal labels. Raises InvalidRequest where two of them have a value at a step.
 
     That happens when a function drops the name of series that differ in nothing else.
     """
@@ -70,10 +72,10 @@ def distinct(vector: Vector, position: int) -> Vector:
     np.add.at(counts, of_row, vector.present)
     if (counts > 1).any():
         clash = vector.labels[firsts[int(np.argwhere(counts > 1)[0][0])]]
-        raise unmatchable(
+        raise evaluation_error(
             position,
-            f"several series would end up with the same tags {written(clash)}",
-            "keep what tells them apart, or aggregate them first",
+            f"several series would end up with the same tags {format_labels(clash)}",
+            "keep a tag that differs, or aggregate them first",
         )
     values = np.zeros(counts.shape)
     rows, columns = np.nonzero(vector.present)
@@ -81,13 +83,13 @@ def distinct(vector: Vector, position: int) -> Vector:
     return Vector([vector.labels[row] for row in firsts], values, counts > 0)
 
 
-def written(labels: Labels) -> str:
-    """Labels as they stand in a query."""
+def format_labels(labels: Labels) -> str:
+    """Labels as they are written in a query."""
     return "{" + ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items())) + "}"
 
 
-def unmatchable(position: int, message: str, hint: str) -> InvalidRequest:
-    """The error of an expression that is well-formed but can't be computed on this data."""
+def evaluation_error(position: int, message: str, hint: str) -> InvalidRequest:
+    """The error for a well-formed expression that can't be computed on this data."""
     return InvalidRequest(
         f"The query can't be computed (character {position + 1}): {message}.",
         details=[ErrorDetail(field="query", message=message, hint=hint, position=position)],

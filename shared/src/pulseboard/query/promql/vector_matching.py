@@ -13,11 +13,11 @@ from pulseboard.query.promql.vector import (
     Vector,
     distinct,
     empty,
+    evaluation_error,
+    format_labels,
     group,
     key_of,
     nameless,
-    unmatchable,
-    written,
 )
 
 _ARITHMETIC: dict[str, Callable[[Floats, Floats], Floats]] = {
@@ -41,23 +41,29 @@ _Signature = tuple[tuple[str, str], ...]
 
 
 def scalars(node: Binary, left: Floats, right: Floats) -> Floats:
-    """A scalar with a scalar; a comparison gives 0 or 1."""
+    """A scalar and a scalar; a comparison gives 0 or 1."""
     if node.operator in _ARITHMETIC:
         return _ARITHMETIC[node.operator](left, right)
     return _COMPARISONS[node.operator](left, right).astype(np.float64)
 
 
 def with_scalar(node: Binary, vector: Vector, scalar: Floats, *, scalar_first: bool) -> Vector:
-    """Each series with a scalar. A comparison keeps the series' value, whichever side it is on."""
+    """Each series and a scalar. A comparison gives the series' value, whichever side it is on."""
     left, right = (scalar, vector.values) if scalar_first else (vector.values, scalar)
     return distinct(
-        _operated(node, vector.labels, left, right, vector.present, kept=vector.values),
+        _apply(node, vector.labels, left, right, vector.present, unchanged=vector.values),
         node.position,
     )
 
 
-def _operated(
-    node: Binary, labels: list[Labels], left: Floats, right: Floats, present: Bools, *, kept: Floats
+def _apply(
+    node: Binary,
+    labels: list[Labels],
+    left: Floats,
+    right: Floats,
+    present: Bools,
+    *,
+    unchanged: Floats,
 ) -> Vector:
     if node.operator in _ARITHMETIC:
         result = _ARITHMETIC[node.operator](left, right)
@@ -65,7 +71,7 @@ def _operated(
     holds = _COMPARISONS[node.operator](left, right)
     if node.as_bool:
         return Vector([nameless(each) for each in labels], holds.astype(np.float64), present)
-    return Vector(labels, kept, present & holds)
+    return Vector(labels, unchanged, present & holds)
 
 
 def vectors(node: Binary, left: Vector, right: Vector) -> Vector:
@@ -87,11 +93,11 @@ def vectors(node: Binary, left: Vector, right: Vector) -> Vector:
     a, b = (np.array(side, dtype=np.intp) for side in zip(*pairs, strict=True))
     lhs, rhs = (one.values[b], many.values[a]) if swapped else (many.values[a], one.values[b])
     present = many.present[a] & one.present[b]
-    labels = [_result(node, many.labels[row], one.labels[other]) for row, other in pairs]
-    found = _operated(node, labels, lhs, rhs, present, kept=lhs)
+    labels = [_result_labels(node, many.labels[row], one.labels[other]) for row, other in pairs]
+    result = _apply(node, labels, lhs, rhs, present, unchanged=lhs)
     signatures = [_signature(many.labels[row], matching) for row, _ in pairs]
-    _refuse_ambiguous(node, found, signatures)
-    return distinct(found, node.position)
+    _refuse_ambiguous(node, result, signatures)
+    return distinct(result, node.position)
 
 
 def _signature(labels: Labels, matching: Matching) -> _Signature:
@@ -108,7 +114,7 @@ def _by_signature(vector: Vector, matching: Matching) -> dict[_Signature, list[i
     return rows
 
 
-def _result(node: Binary, many: Labels, one: Labels) -> Labels:
+def _result_labels(node: Binary, many: Labels, one: Labels) -> Labels:
     matching = node.matching
     if matching.cardinality is Cardinality.ONE_TO_ONE:
         if matching.on:
@@ -125,39 +131,39 @@ def _result(node: Binary, many: Labels, one: Labels) -> Labels:
 def _refuse_duplicates(
     node: Binary, one: Vector, of_one: dict[_Signature, list[int]], many: Vector
 ) -> None:
-    asked = many.present.any(axis=0)
+    matched = many.present.any(axis=0)
     for rows in of_one.values():
-        if len(rows) > 1 and ((one.present[rows].sum(axis=0) > 1) & asked).any():
+        if len(rows) > 1 and ((one.present[rows].sum(axis=0) > 1) & matched).any():
             side = "left" if node.matching.cardinality is Cardinality.ONE_TO_MANY else "right"
-            first, second = (written(one.labels[row]) for row in rows[:2])
-            raise unmatchable(
+            first, second = (format_labels(one.labels[row]) for row in rows[:2])
+            raise evaluation_error(
                 node.position,
                 f"several series of the {side} side match each other: {first} and {second}",
                 "aggregate that side, or match on(…) more tags",
             )
 
 
-def _refuse_ambiguous(node: Binary, found: Vector, signatures: Sequence[_Signature]) -> None:
+def _refuse_ambiguous(node: Binary, result: Vector, signatures: Sequence[_Signature]) -> None:
     if node.matching.cardinality is Cardinality.ONE_TO_ONE:
         keys: list[object] = list(signatures)
         message = "several series of the left side match one of the right"
-        hint = "say group_left() where that is meant, or group_right()"
+        hint = "use group_left() or group_right() if that is intended"
     else:
-        keys = list(zip(signatures, map(key_of, found.labels), strict=True))
+        keys = list(zip(signatures, map(key_of, result.labels), strict=True))
         message = "several matches end up with the same tags"
-        hint = "keep what tells them apart in group_left(…) or group_right(…)"
+        hint = "keep a tag that differs in group_left(…) or group_right(…)"
     firsts, of_row = group(keys)
     if len(firsts) == len(keys):
         return
-    counts = np.zeros((len(firsts), found.values.shape[1]), dtype=np.int64)
-    np.add.at(counts, of_row, found.present)
+    counts = np.zeros((len(firsts), result.values.shape[1]), dtype=np.int64)
+    np.add.at(counts, of_row, result.present)
     if (counts > 1).any():
-        clash = written(found.labels[firsts[int(np.argwhere(counts > 1)[0][0])]])
-        raise unmatchable(node.position, f"{message}: {clash}", hint)
+        clash = format_labels(result.labels[firsts[int(np.argwhere(counts > 1)[0][0])]])
+        raise evaluation_error(node.position, f"{message}: {clash}", hint)
 
 
 def _set(node: Binary, left: Vector, right: Vector) -> Vector:
-    """and: left where right has a match; unless: where not; or: left, and right where left not."""
+    """and: left where right matches; unless: left where it does not; or: left, else right."""
     if node.operator == "or":
         extra = right.present & ~_covered(right, left, node.matching)
         both = Vector(
@@ -167,8 +173,8 @@ def _set(node: Binary, left: Vector, right: Vector) -> Vector:
         )
         return distinct(both, node.position)
     covered = _covered(left, right, node.matching)
-    kept = covered if node.operator == "and" else ~covered
-    return Vector(left.labels, left.values, left.present & kept)
+    selected = covered if node.operator == "and" else ~covered
+    return Vector(left.labels, left.values, left.present & selected)
 
 
 def _covered(vector: Vector, other: Vector, matching: Matching) -> Bools:

@@ -1,7 +1,7 @@
-"""Which kept points late samples touch, by the notes that ingest/late_marks.py makes of them.
+"""Which cached points late samples have changed, by the late marks of `ingest/late_marks.py`.
 
-A part of an answer that was read before a late sample was stored, and that a sample of its stretch
-bears on, is not used again.
+An extent is not used again when a late sample that its points depend on was stored after the
+extent was read.
 """
 
 from collections.abc import Mapping
@@ -9,61 +9,67 @@ from dataclasses import dataclass
 
 from pulseboard.ingest.late_marks import ANY, BUCKET, Marks
 from pulseboard.query.plan import Bucketed, Plan
-from pulseboard.query.result_cache.extents import Segment
+from pulseboard.query.result_cache.extents import Extent
 
-SLACK = 2.0
+CLOCK_SKEW = 2.0
 """Seconds by which the clocks of two processes may differ."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bearing:
-    """Whose samples a plan's points depend on, and how far from a point they lie, in seconds."""
+class DependencyRange:
+    """Which samples a plan's points depend on: those of `metrics`, from `lookback` seconds before
+    a point to `lookahead` seconds after it.
+    """
 
     metrics: tuple[str, ...]
-    before: float
-    after: float
+    lookback: float
+    lookahead: float
 
     @classmethod
-    def of(cls, plan: Plan) -> "Bearing":
-        """That of a plan."""
+    def of(cls, plan: Plan) -> "DependencyRange":
+        """The range of a plan."""
         shape = plan.shape
         if isinstance(shape, Bucketed):
             return cls((shape.name,), 0.0, plan.step)
         names = dict.fromkeys(read.name or ANY for read in shape.reads)
-        return cls(tuple(names), shape.reach + plan.step, shape.ahead)
+        return cls(tuple(names), shape.lookback + plan.step, shape.lookahead)
 
 
-def still_good(
-    parts: Mapping[int, Segment],
+def still_valid(
+    extents: Mapping[int, Extent],
     *,
     plan: Plan,
     marks: Mapping[str, Marks],
-    settled: float,
-    young: float,
-) -> dict[int, Segment]:
-    """The parts that no late sample has touched since they were read.
+    rollup_delay: float,
+    read_since: float,
+) -> dict[int, Extent]:
+    """The extents that no late sample has changed since they were read.
 
-    `settled` seconds after it was stored a sample is in the table that the plan reads. Parts that
-    were read after the moment `young` are good anyway: they were read for somebody else who asks
-    now, and reading them once more for each of them would help nobody.
+    A stored sample is in the table that the plan reads `rollup_delay` seconds later at the latest.
+    Extents that were read after `read_since` (seconds since 1970) are valid in any case: another
+    caller has just read them, and reading them again for each caller would gain nothing.
     """
-    bearing = Bearing.of(plan)
-    mine = [marks[name] for name in bearing.metrics if marks.get(name)]
-    if not mine:
-        return dict(parts)
+    dependencies = DependencyRange.of(plan)
+    relevant = [marks[name] for name in dependencies.metrics if marks.get(name)]
+    if not relevant:
+        return dict(extents)
     return {
-        number: part
-        for number, part in parts.items()
-        if part.born > young
-        or not any(_touched(part, plan.step, bearing, each, settled) for each in mine)
+        number: extent
+        for number, extent in extents.items()
+        if extent.read_at > read_since
+        or not any(
+            _changed(extent, plan.step, dependencies, each, rollup_delay) for each in relevant
+        )
     }
 
 
-def _touched(part: Segment, step: int, bearing: Bearing, marks: Marks, settled: float) -> bool:
-    first = part.span.start * step - bearing.before
-    last = (part.span.stop - 1) * step + bearing.after
-    trusted = part.born - settled - SLACK
+def _changed(
+    extent: Extent, step: int, dependencies: DependencyRange, marks: Marks, rollup_delay: float
+) -> bool:
+    first = extent.span.start * step - dependencies.lookback
+    last = (extent.span.stop - 1) * step + dependencies.lookahead
+    stored_before = extent.read_at - rollup_delay - CLOCK_SKEW
     return any(
-        stored >= trusted and stretch * BUCKET <= last and (stretch + 1) * BUCKET >= first
-        for stretch, stored in marks.items()
+        stored >= stored_before and bucket * BUCKET <= last and (bucket + 1) * BUCKET >= first
+        for bucket, stored in marks.items()
     )

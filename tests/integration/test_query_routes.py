@@ -1,4 +1,4 @@
-"""Questions over HTTP, on real tiers."""
+"""Queries over HTTP, on real tiers."""
 
 import time
 from typing import Any
@@ -26,16 +26,16 @@ def send(client: TestClient, *points: tuple[str, dict[str, str], int, float]) ->
         {"name": name, "tags": tags, "timestamp": at, "value": value}
         for name, tags, at, value in points
     ]
-    answer = client.post("/api/v1/metrics", json=body)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["data"]["rejected"] == 0, answer.text
+    response = client.post("/api/v1/metrics", json=body)
+    assert response.status_code == 200, response.text
+    assert response.json()["data"]["rejected"] == 0, response.text
 
 
-def ask(client: TestClient, query: str, start: int, end: int, **more: Any) -> dict[str, Any]:
-    body = {"query": query, "start": start, "end": end, **more}
-    answer = client.post("/api/v1/query", json=body)
-    assert answer.status_code == 200, answer.text
-    document: dict[str, Any] = answer.json()
+def query(client: TestClient, text: str, start: int, end: int, **more: Any) -> dict[str, Any]:
+    body = {"query": text, "start": start, "end": end, **more}
+    response = client.post("/api/v1/query", json=body)
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
     return document
 
 
@@ -50,7 +50,7 @@ def test_all_aggregations_and_gaps(admin: TestClient, now: int) -> None:
     )
     expected = {"avg": 3.0, "min": 1.0, "max": 6.0, "sum": 9.0, "count": 3.0, "last": 6.0}
     for aggregation, first in expected.items():
-        result = ask(admin, "cpu", start, start + 4 * MINUTE, aggregation=aggregation, step="1m")
+        result = query(admin, "cpu", start, start + 4 * MINUTE, aggregation=aggregation, step="1m")
         assert result["data"]["timestamps"] == [start + n * MINUTE for n in range(4)]
         values = result["data"]["series"][0]["values"]
         assert values == [first, None, None, 1.0 if aggregation == "count" else 7.0]
@@ -70,8 +70,8 @@ def test_filters_groups_and_strange_tag_values(admin: TestClient, now: int) -> N
     )
     end = start + MINUTE
 
-    def lines(query: str, **more: Any) -> dict[str, float]:
-        data = ask(admin, query, start, end, step="1m", **more)["data"]
+    def lines(text: str, **more: Any) -> dict[str, float]:
+        data = query(admin, text, start, end, step="1m", **more)["data"]
         return {str(sorted(s["tags"].values())): s["values"][0] for s in data["series"]}
 
     assert len(lines("cpu")) == 3
@@ -93,37 +93,37 @@ def test_the_tiers_agree_on_aligned_steps(admin: TestClient, database_url: str, 
         for view in ("metrics_1min", "metrics_1hour"):
             connection.execute(f"call refresh_continuous_aggregate('{view}', null, null)".encode())
     for aggregation in ("avg", "min", "max", "sum", "count", "last"):
-        answers = [
-            ask(
+        results = [
+            query(
                 admin, "cpu", hour, hour + 120 * MINUTE,
                 aggregation=aggregation, step="1h", tier=tier,
             )["data"]["series"][0]["values"]
             for tier in ("raw", "1min", "1hour")
         ]  # fmt: skip
-        assert answers[1] == pytest.approx(answers[0], rel=1e-9)
-        assert answers[2] == pytest.approx(answers[0], rel=1e-9)
+        assert results[1] == pytest.approx(results[0], rel=1e-9)
+        assert results[2] == pytest.approx(results[0], rel=1e-9)
 
 
 def test_fresh_samples_are_in_the_rollups_at_once(admin: TestClient, now: int) -> None:
     send(admin, ("cpu", {}, now - MINUTE, 5.0))
-    result = ask(admin, "cpu", now - 120 * MINUTE, now)
+    result = query(admin, "cpu", now - 120 * MINUTE, now)
     assert result["meta"]["table"] == "metrics_1min"
     assert 5.0 in result["data"]["series"][0]["values"]
 
 
-def test_the_same_question_is_answered_from_the_cache(admin: TestClient, now: int) -> None:
+def test_the_same_query_is_served_from_the_cache(admin: TestClient, now: int) -> None:
     send(admin, ("cpu", {"host": "A"}, now - MINUTE, 5.0))
-    first = ask(admin, 'cpu{host="A"}', now - 5 * MINUTE, now)
-    again = ask(admin, ' cpu { host = "A" } ', now - 5 * MINUTE, now)
-    other = ask(admin, 'cpu{host="a"}', now - 5 * MINUTE, now)
+    first = query(admin, 'cpu{host="A"}', now - 5 * MINUTE, now)
+    again = query(admin, ' cpu { host = "A" } ', now - 5 * MINUTE, now)
+    other = query(admin, 'cpu{host="a"}', now - 5 * MINUTE, now)
     assert [first["meta"]["cached"], again["meta"]["cached"]] == [False, True]
     assert again["data"] == first["data"]
     assert other["data"]["series"] == []
     assert other["meta"]["cached"] is False
 
 
-def test_an_unknown_metric_is_an_empty_answer_that_says_so(admin: TestClient, now: int) -> None:
-    result = ask(admin, "nothing.here", now - MINUTE, now)
+def test_an_unknown_metric_gives_an_empty_result_with_a_note(admin: TestClient, now: int) -> None:
+    result = query(admin, "nothing.here", now - MINUTE, now)
     assert result["data"]["series"] == []
     assert result["meta"]["notes"] == ["there is no metric named nothing.here"]
 
@@ -132,20 +132,22 @@ def test_a_metric_whose_name_comes_back_is_found_under_its_new_id(
     admin: TestClient, database_url: str, now: int
 ) -> None:
     send(admin, ("cpu", {"host": "old"}, now - 3 * MINUTE, 1.0))
-    assert ask(admin, "cpu", now - 5 * MINUTE, now)["data"]["series"][0]["tags"] == {"host": "old"}
+    assert query(admin, "cpu", now - 5 * MINUTE, now)["data"]["series"][0]["tags"] == {
+        "host": "old"
+    }
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("delete from metric_series")
         connection.execute("delete from metric_definitions")
-    gone = ask(admin, "cpu", now - 5 * MINUTE, now, aggregation="min")
+    gone = query(admin, "cpu", now - 5 * MINUTE, now, aggregation="min")
     assert gone["meta"]["notes"] == ["there is no metric named cpu"]
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("insert into metric_definitions (name) values ('cpu')")
     send(admin, ("cpu", {"host": "new"}, now - 2 * MINUTE, 2.0))
-    (series,) = ask(admin, "cpu", now - 5 * MINUTE, now, aggregation="max")["data"]["series"]
+    (series,) = query(admin, "cpu", now - 5 * MINUTE, now, aggregation="max")["data"]["series"]
     assert series["tags"] == {"host": "new"}
 
 
-def test_limits_say_what_to_narrow(
+def test_limits_name_what_to_narrow(
     admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(admin, *(("cpu", {"host": str(n)}, now - MINUTE, 1.0) for n in range(5)))
@@ -153,10 +155,10 @@ def test_limits_say_what_to_narrow(
     monkeypatch.setenv("PULSEBOARD_QUERY_MAX_POINTS", "100")
     settings.cache_clear()
     body = {"query": "cpu", "start": now - 60 * MINUTE, "end": now}
-    answer = admin.post("/api/v1/query", json=body)
-    assert answer.status_code == 400
-    assert "5 series" in answer.json()["error"]
-    assert answer.json()["details"][0]["hint"]
+    response = admin.post("/api/v1/query", json=body)
+    assert response.status_code == 400
+    assert "5 series" in response.json()["error"]
+    assert response.json()["details"][0]["hint"]
     assert admin.post("/api/v1/query", json={**body, "groupBy": []}).status_code == 400
     wide = {**body, "groupBy": [], "step": "5m"}
     assert admin.post("/api/v1/query", json=wide).status_code == 200
@@ -164,7 +166,7 @@ def test_limits_say_what_to_narrow(
     assert "range is longer" in admin.post("/api/v1/query", json=long).json()["error"]
 
 
-def test_an_answer_is_bounded_in_bytes_alone_and_in_a_batch(
+def test_a_response_is_bounded_in_bytes_alone_and_in_a_batch(
     admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(
@@ -201,7 +203,7 @@ def test_an_answer_is_bounded_in_bytes_alone_and_in_a_batch(
         ("MAX_RANGE", "600", "cpu", "narrow the range"),
     ],
 )
-def test_each_limit_says_what_to_narrow(
+def test_each_limit_names_what_to_narrow(
     admin: TestClient,
     now: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -221,7 +223,7 @@ def test_each_limit_says_what_to_narrow(
 
 def test_a_batch_keeps_errors_apart(admin: TestClient, now: int) -> None:
     send(admin, ("cpu", {}, now - MINUTE, 5.0))
-    answer = admin.post(
+    response = admin.post(
         "/api/v1/query/batch",
         json={
             "start": now - 5 * MINUTE,
@@ -233,15 +235,15 @@ def test_a_batch_keeps_errors_apart(admin: TestClient, now: int) -> None:
             ],
         },
     )
-    assert answer.status_code == 200
-    good, bad, empty = answer.json()["data"]
+    assert response.status_code == 200
+    good, bad, empty = response.json()["data"]
     assert good["result"]["data"]["series"][0]["values"].count(5.0) == 1
     assert bad["error"]["code"] == "VALIDATION_ERROR"
     assert bad["error"]["details"][0]["position"] == 4
     assert empty["result"]["data"]["series"] == []
 
 
-def test_large_answers_are_compressed_when_asked(admin: TestClient, now: int) -> None:
+def test_large_responses_are_compressed_on_request(admin: TestClient, now: int) -> None:
     send(admin, ("cpu", {}, now - MINUTE, 5.0))
     body = {"query": "cpu", "start": now - 60 * MINUTE, "end": now}
     packed = admin.post("/api/v1/query", json=body, headers={"Accept-Encoding": "gzip"})
@@ -251,7 +253,7 @@ def test_large_answers_are_compressed_when_asked(admin: TestClient, now: int) ->
     assert packed.json()["data"] == plain.json()["data"]
 
 
-def test_without_the_cache_a_key_still_gets_its_answer(
+def test_without_the_cache_a_key_still_gets_its_result(
     admin: TestClient, ingest_key: str, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(admin, ("cpu", {}, now - MINUTE, 5.0))
@@ -259,12 +261,12 @@ def test_without_the_cache_a_key_still_gets_its_answer(
     settings.cache_clear()
     cache.close()
     admin.headers["Authorization"] = f"Bearer {ingest_key}"
-    result = ask(admin, "cpu", now - 5 * MINUTE, now)
+    result = query(admin, "cpu", now - 5 * MINUTE, now)
     assert result["meta"]["cached"] is False
     assert len(result["data"]["series"]) == 1
 
 
-def test_without_the_database_the_answer_is_503_and_later_it_recovers(
+def test_without_the_database_the_response_is_503_and_later_it_recovers(
     admin: TestClient, database_url: str, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def use(url: str) -> None:
@@ -277,16 +279,16 @@ def test_without_the_database_the_answer_is_503_and_later_it_recovers(
     database.close()
     body = {"query": "cpu", "start": now - MINUTE, "end": now}
     for _ in range(3):
-        answer = admin.post("/api/v1/query", json=body)
-        assert answer.status_code == 503
-        assert int(answer.headers["retry-after"]) > 0
+        response = admin.post("/api/v1/query", json=body)
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) > 0
     use(database_url)
-    # What another process would know: nothing but what the cache tells it.
+    # Another process would know only what the cache holds.
     database.close()
     refused = admin.post("/api/v1/query", json=body)
     assert refused.status_code == 503
     assert admin.get("/api/v1/status").json()["data"]["circuitBreaker"] == "open"
-    # The time is up: one try, and it is closed for everybody.
+    # The time is over: one call goes through, and the breaker is closed for everybody.
     cache.client().hset("breaker:database", "opened_at", "1")
     database.close()
     assert admin.post("/api/v1/query", json=body).status_code == 200
@@ -294,7 +296,7 @@ def test_without_the_database_the_answer_is_503_and_later_it_recovers(
     assert admin.get("/api/v1/status").json()["data"]["circuitBreaker"] == "closed"
 
 
-def test_without_the_cache_the_breaker_goes_by_what_its_process_knows(
+def test_without_the_cache_the_breaker_uses_the_state_of_its_process(
     admin: TestClient, ingest_key: str, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "0.3")

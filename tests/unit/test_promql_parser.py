@@ -1,4 +1,4 @@
-"""Reading expressions: what is understood, and where what is not goes wrong."""
+"""Parsing expressions: what is supported, and at which position the rest is refused."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_an_expression_becomes_a_tree_with_positions() -> None:
     assert total.expr.args == (Select("x", (Matcher("a", "=", "b"),), 60, 300),)
 
 
-def test_reads_say_what_is_enough_for_them() -> None:
+def test_reads_name_the_statistics_they_need() -> None:
     text = "rate(x[5m]) + rate(x[5m]) + quantile_over_time(0.9, x[5m]) + x + x offset 1h"
     assert selectors(parse(text)) == [
         Read("x", (), 0, 300, Need.COUNTER),
@@ -42,7 +42,7 @@ def test_reads_say_what_is_enough_for_them() -> None:
 
 
 @pytest.mark.parametrize("function", functions.WINDOW_NEEDS)
-def test_each_function_of_a_range_has_its_need(function: str) -> None:
+def test_each_range_function_has_its_need(function: str) -> None:
     first = "0.5, " if function == "quantile_over_time" else ""
     (read,) = selectors(parse(f"{function}({first}x[1m])"))
     assert read.needs is functions.WINDOW_NEEDS[function]
@@ -52,12 +52,12 @@ def test_each_function_of_a_range_has_its_need(function: str) -> None:
     "text",
     ["system.cpu", '{"system.cpu"}', "system.cpu{}", '{__name__="system.cpu"}', " system.cpu # it"],
 )
-def test_dotted_names_are_read_anywhere(text: str) -> None:
+def test_dotted_names_are_parsed_anywhere(text: str) -> None:
     assert parse(text) == Select("system.cpu", ())
     assert parse(f"1 + {text}\n") == parse('1 + {"system.cpu"}')
 
 
-def test_dotted_tag_keys_are_read() -> None:
+def test_dotted_tag_keys_are_parsed() -> None:
     tree = parse('sum by (k8s.pod, host) (cpu.user{k8s.node=~"a.*", "k8s.zone"!="b"})')
     assert isinstance(tree, Aggregate)
     assert tree.labels == ("k8s.pod", "host")
@@ -65,7 +65,7 @@ def test_dotted_tag_keys_are_read() -> None:
     assert [matcher.key for matcher in tree.expr.matchers] == ["k8s.node", "k8s.zone"]
 
 
-def test_precedence_is_prometheus_own() -> None:
+def test_precedence_is_that_of_prometheus() -> None:
     assert parse("-x^2") == Negate(parse("(x^2)"))
     assert parse("a + b * c") == parse("a + (b * c)")
     assert parse("2 ^ 3 ^ 2") == parse("2 ^ (3 ^ 2)")
@@ -117,7 +117,7 @@ def test_spaces_and_case_of_keywords_do_not_matter() -> None:
         ("1" + "+1" * 300, 401),
     ],
 )
-def test_what_is_outside_the_subset_is_refused_at_its_place(text: str, position: int) -> None:
+def test_what_is_outside_the_subset_is_refused_at_its_position(text: str, position: int) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(text)
     assert caught.value.details is not None
@@ -127,7 +127,7 @@ def test_what_is_outside_the_subset_is_refused_at_its_place(text: str, position:
     assert f"character {position + 1}" in caught.value.message
 
 
-def test_a_misspelt_function_is_guessed() -> None:
+def test_a_misspelt_function_is_suggested() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse("histogram_quantle(0.9, x)")
     assert caught.value.details is not None
@@ -141,7 +141,7 @@ PIECES = (
 
 
 @given(st.text(max_size=40) | st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join))
-def test_any_text_is_read_or_refused_at_a_place_inside_it(text: str) -> None:
+def test_any_text_is_parsed_or_refused_at_a_position_inside_it(text: str) -> None:
     refused = None
     try:
         tree = parse(text)

@@ -1,4 +1,4 @@
-"""What expressions give: each function and operator on a few samples, and buckets like samples."""
+"""Evaluating expressions: every function and operator on a few samples, and on buckets."""
 
 import math
 
@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseboard.core.exceptions import InvalidRequest
-from pulseboard.query.promql import Buckets, Line, SeriesSamples, evaluate, functions, parse
+from pulseboard.query.promql import Buckets, SeriesSamples, SeriesValues, evaluate, functions, parse
 from pulseboard.query.promql.ast import Need, Read
 from pulseboard.query.promql.parser import selectors
-from pulseboard.query.promql.series import Stored
+from pulseboard.query.promql.series import StoredSeries
 
 T0 = 1_700_000_000.0
 NAN, INF = math.nan, math.inf
@@ -52,7 +52,7 @@ STORED = [
 
 
 def chosen(read: Read, stored: list[SeriesSamples]) -> list[SeriesSamples]:
-    """What a store would return for a read."""
+    """What the database would return for a read."""
     return [
         each
         for each in stored
@@ -61,15 +61,17 @@ def chosen(read: Read, stored: list[SeriesSamples]) -> list[SeriesSamples]:
     ]
 
 
-def lines(text: str, stored: list[SeriesSamples] | None = None, steps: int = 3) -> list[Line]:
+def lines(
+    text: str, stored: list[SeriesSamples] | None = None, steps: int = 3
+) -> list[SeriesValues]:
     expr = parse(text)
     data = {read: chosen(read, STORED if stored is None else stored) for read in selectors(expr)}
     return evaluate(
-        expr, times=T0 + 60.0 * np.arange(steps, dtype=np.float64), data=data, lookback=60
+        expr, times=T0 + 60.0 * np.arange(steps, dtype=np.float64), data=data, lookback_delta=60
     )
 
 
-def answer(text: str, stored: list[SeriesSamples] | None = None) -> dict[str, list[float | None]]:
+def values(text: str, stored: list[SeriesSamples] | None = None) -> dict[str, list[float | None]]:
     """Values by labels as text; None where there is no sample."""
     return {
         " ".join(f"{key}={value}" for key, value in sorted(line.labels.items())): [
@@ -196,10 +198,10 @@ def same(found: dict[str, list[float | None]], wanted: dict[str, list[float | No
     ],
 )  # fmt: skip
 def test_each_function_and_operator(text: str, wanted: dict[str, list[float | None]]) -> None:
-    same(answer(text), wanted)
+    same(values(text), wanted)
 
 
-def test_a_rate_is_stretched_to_the_window_but_not_below_zero() -> None:
+def test_a_rate_is_extrapolated_to_the_window_but_not_below_zero() -> None:
     steps = lines("increase(total[3m])", steps=5)[0]
     # 0, 60, 120 cover (55 s … 175 s]; a counter that starts at 0 can't have grown before.
     assert steps.values[2] == pytest.approx(120 * (120 + 5) / 120)
@@ -213,16 +215,16 @@ def test_a_stale_marker_ends_a_series_until_its_next_sample() -> None:
         parse("up"),
         times=T0 + 30.0 * np.arange(9, dtype=np.float64),
         data={selectors(parse("up"))[0]: stored},
-        lookback=300,
+        lookback_delta=300,
     )
     assert line.present.tolist() == [True, True, True, *[False] * 5, True]
 
 
 def test_windows_are_open_on_the_left() -> None:
     stored = [SeriesSamples({"__name__": "x"}, T0 + np.array([0.0, 60, 120]), np.ones(3))]
-    assert answer("count_over_time(x[1m])", stored) == {"": [1, 1, 1]}
-    assert answer("x", stored) == {"__name__=x": [1, 1, 1]}
-    assert answer("count_over_time(x[61s])", stored) == {"": [1, 2, 2]}
+    assert values("count_over_time(x[1m])", stored) == {"": [1, 1, 1]}
+    assert values("x", stored) == {"__name__=x": [1, 1, 1]}
+    assert values("count_over_time(x[61s])", stored) == {"": [1, 2, 2]}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ def test_windows_are_open_on_the_left() -> None:
         ('label_replace(left, "host", "same", "", "")', 0),
     ],
 )
-def test_series_that_can_not_be_told_apart_are_refused(text: str, position: int) -> None:
+def test_series_that_can_not_be_distinguished_are_refused(text: str, position: int) -> None:
     with pytest.raises(InvalidRequest) as caught:
         lines(text)
     assert caught.value.details is not None
@@ -245,7 +247,7 @@ def test_series_that_can_not_be_told_apart_are_refused(text: str, position: int)
 
 
 def test_grouped_matches_allow_what_one_to_one_refuses() -> None:
-    assert answer("pair * on(host) group_left() left") == {
+    assert values("pair * on(host) group_left() left") == {
         "host=a side=l": [1, 2, 3],
         "host=a side=r": [3, 4, 5],
     }
@@ -258,12 +260,12 @@ def test_topk_lists_the_largest_first() -> None:
 
 def test_no_data_is_no_lines() -> None:
     for text in ("nothing", "rate(nothing[5m])", "sum(nothing)", "nothing + up", "-nothing"):
-        assert answer(text) == {}
-    assert answer("scalar(nothing)") == {"": [pytest.approx(NAN, nan_ok=True)] * 3}
+        assert values(text) == {}
+    assert values("scalar(nothing)") == {"": [pytest.approx(NAN, nan_ok=True)] * 3}
 
 
 def bucketed(stored: SeriesSamples, width: float) -> Buckets:
-    """What the store gives for these samples in buckets (end - width, end]."""
+    """What the database gives for these samples in buckets (end - width, end]."""
     numbers = np.ceil((stored.times - T0) / width)
     parts = [stored.values[numbers == each] for each in np.unique(numbers)]
     times = [stored.times[numbers == each] for each in np.unique(numbers)]
@@ -319,7 +321,7 @@ PUSHED = [name for name, need in functions.WINDOW_NEEDS.items() if need is not N
     windows=st.integers(1, 8),
     irregular=st.booleans(),
 )
-def test_buckets_give_what_their_samples_give(
+def test_buckets_give_the_same_as_their_samples(
     stored: list[SeriesSamples], text: str, width: int, steps: int, windows: int, irregular: bool
 ) -> None:
     expr = parse(text.replace("WINDOW", f"{width * windows}s"))
@@ -330,8 +332,10 @@ def test_buckets_give_what_their_samples_give(
     grid = math.gcd(width, int(read.offset)) or width
     buckets = [bucketed(each, grid) for each in stored]
 
-    def run(data: list[Stored]) -> dict[str, list[float | None]]:
-        found = evaluate(expr, times=times, data={read: data}, lookback=float(width * windows))
+    def run(data: list[StoredSeries]) -> dict[str, list[float | None]]:
+        found = evaluate(
+            expr, times=times, data={read: data}, lookback_delta=float(width * windows)
+        )
         return {
             str(line.labels): [
                 float(value) if there else None
