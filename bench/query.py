@@ -1,7 +1,7 @@
-"""Queries from a request's bytes to those of its answer, beside the best SQL written by hand.
+"""Queries from the bytes of the request to those of the response, beside the best SQL by hand.
 
-Both read the same data, and what they answer is compared before anything is timed. Goals are
-ratios within one run, so they hold on any machine; times are milliseconds, medians.
+Both read the same data, and their results are compared. Goals are ratios within one run, so they
+hold on any machine; times are medians in milliseconds.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ HOUR = fleet.HOUR
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question and the file of its SQL. `line` names a line of the answer as the SQL does."""
+    """A query and the file of its SQL. `line` names a line of the result as the SQL does."""
 
     name: str
     sql: str
-    ask: dict[str, Any]
+    query: dict[str, Any]
     seconds: int
     step: int
     line: Callable[[dict[str, Any]], str]
@@ -140,23 +140,23 @@ def _board(number: int) -> list[dict[str, Any]]:
 
 @dataclass
 class Bench:
-    """The API under a clock of ours, and the database beside it."""
+    """The API with a clock that the bench sets, and the database beside it."""
 
     connection: psycopg.Connection[Any]
     redis_url: str
     app: FastAPI
     key: str
-    moment: dict[str, float]
+    clock: dict[str, float]
     missed: list[str] = field(default_factory=list)
 
-    def forget(self) -> None:
-        """Empty the cache of answers; nothing else in that Redis is touched."""
+    def clear_cache(self) -> None:
+        """Empty the result cache; nothing else in that Redis is changed."""
         with redis.Redis.from_url(self.redis_url) as cache:
             for key in cache.scan_iter("cache:query:*", count=1000):
                 cache.delete(key)
 
-    async def ask(self, body: dict[str, Any], *, batch: bool = False) -> tuple[float, Any]:
-        """Seconds and the answer, decoded after the clock has stopped."""
+    async def send(self, body: dict[str, Any], *, batch: bool = False) -> tuple[float, Any]:
+        """Seconds and the response, decoded after the time was seconds."""
         path = "/api/v1/query/batch" if batch else "/api/v1/query"
         return await asgi.post(self.app, path, body, key=self.key)
 
@@ -164,10 +164,10 @@ class Bench:
         """The median with an empty cache."""
         times = []
         for _ in range(rounds):
-            self.forget()
-            taken, answer = await self.ask(body)
-            times.append(taken)
-        return median(times), answer
+            self.clear_cache()
+            seconds, response = await self.send(body)
+            times.append(seconds)
+        return median(times), response
 
     def goal(self, name: str, met: bool, text: str) -> None:
         """Print one figure."""
@@ -177,49 +177,49 @@ class Bench:
 
     async def tick(self) -> None:
         """Ten seconds later: every series has one more sample."""
-        self.moment["now"] += fleet.INTERVAL
-        at = int(self.moment["now"])
+        self.clock["now"] += fleet.INTERVAL
+        at = int(self.clock["now"])
         fleet.samples(self.connection, first=at, last=at)
 
 
 def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
-    """Print each question's time, the SQL's, and what refreshes and many dashboards cost."""
+    """Print the time of each query and of its SQL, and what refreshes and many dashboards cost."""
     size = fleet.QUICK if quick else fleet.FULL
     end = int(time.time()) // 60 * 60
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         began = time.perf_counter()
         fleet.load(connection, size=size, end=end)
         connection.execute("analyze")
-        taken = time.perf_counter() - began
-        print(f"\nqueries: {size.hosts * 10} series × {size.hours} h loaded in {taken:.0f} s")
+        seconds = time.perf_counter() - began
+        print(f"\nqueries: {size.hosts * 10} series × {size.hours} h loaded in {seconds:.0f} s")
         asyncio.run(_run(connection, redis_url, size, end))
 
 
 async def _run(
     connection: psycopg.Connection[Any], redis_url: str, size: fleet.Size, end: int
 ) -> None:
-    moment = {"now": float(end)}
+    simulated = {"now": float(end)}
     # What the Lambda function `query` serves.
     app = http_app([router, usage])
 
     async def now() -> datetime:
-        return datetime.fromtimestamp(moment["now"], tz=UTC)
+        return datetime.fromtimestamp(simulated["now"], tz=UTC)
 
     app.dependency_overrides[clock.now] = now
-    bench = Bench(connection, redis_url, app, keys.make(connection, Scope.READ), moment)
-    young, _ = await bench.cold(_body(BY_HOST, end))
+    bench = Bench(connection, redis_url, app, keys.make(connection, Scope.READ), simulated)
+    short, _ = await bench.cold(_body(BY_HOST, end))
     began = time.perf_counter()
     fleet.age(connection, size=size, end=end)
-    print(f"{size.days} days of past in the tiers in {time.perf_counter() - began:.0f} s\n")
+    print(f"{size.days} days of history in the tiers in {time.perf_counter() - began:.0f} s\n")
     print(f"{'cold':34} {'values':>7} {'API':>8} {'SQL':>8}  goal: 1.3 × SQL + 5 ms")
     for case in CASES:
         await _compare(bench, case, end)
     print()
-    old, _ = await bench.cold(_body(BY_HOST, end))
+    long, _ = await bench.cold(_body(BY_HOST, end))
     bench.goal(
         "1 h panel, long past / short past",
-        old <= 1.2 * young,
-        f"{old * 1000:.1f} / {young * 1000:.1f} ms = {old / young:.2f} (goal: 1.2)",
+        long <= 1.2 * short,
+        f"{long * 1000:.1f} / {short * 1000:.1f} ms = {long / short:.2f} (goal: 1.2)",
     )
     await _refresh(bench)
     await _batch(bench)
@@ -231,7 +231,7 @@ async def _run(
 def _body(case: Case, end: int) -> dict[str, Any]:
     last = end // case.step * case.step
     return {
-        **case.ask,
+        **case.query,
         "step": f"{case.step}s",
         "start": (last - case.seconds) * 1000,
         "end": last * 1000,
@@ -243,18 +243,18 @@ async def _compare(bench: Bench, case: Case, end: int) -> None:
     last = end // case.step * case.step
     window = {"start": last - case.seconds, "end": last, "step": case.step}
     body = _body(case, end)
-    await bench.ask(body)
-    # In turns, so that what else the machine does meets both alike.
+    await bench.send(body)
+    # In turns, so that other load on the machine affects both alike.
     sql_times, api_times = [], []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         with bench.connection.cursor(binary=True) as cursor:
             rows = cursor.execute(statement, window).fetchall()
         sql_times.append(time.perf_counter() - began)
-        taken, answer = await bench.cold(body, rounds=1)
-        api_times.append(taken)
+        seconds, result = await bench.cold(body, rounds=1)
+        api_times.append(seconds)
     sql, whole = median(sql_times), median(api_times)
-    _same(case, answer, rows)
+    _check_same(case, result, rows)
     bench.goal(
         case.name,
         whole <= 1.3 * sql + 0.005,
@@ -262,25 +262,25 @@ async def _compare(bench: Bench, case: Case, end: int) -> None:
     )
 
 
-def _same(case: Case, answer: dict[str, Any], rows: list[tuple[str, float, float]]) -> None:
-    times = answer["data"]["timestamps"]
-    given = {
+def _check_same(case: Case, result: dict[str, Any], rows: list[tuple[str, float, float]]) -> None:
+    times = result["data"]["timestamps"]
+    values = {
         (case.line(series), at // 1000): value
-        for series in answer["data"]["series"]
+        for series in result["data"]["series"]
         for at, value in zip(times, series["values"], strict=True)
         if value is not None
     }
     wanted = {(line, int(slot)): value for line, slot, value in rows}
-    if given.keys() != wanted.keys():
-        odd = sorted(given.keys() ^ wanted.keys())[:3]
-        raise AssertionError(f"{case.name}: {len(given)} values, SQL has {len(wanted)}; {odd}")
-    for place, value in wanted.items():
-        if abs(given[place] - value) > 1e-9 * max(1.0, abs(value)):
-            raise AssertionError(f"{case.name} at {place}: {given[place]}, SQL has {value}")
+    if values.keys() != wanted.keys():
+        odd = sorted(values.keys() ^ wanted.keys())[:3]
+        raise AssertionError(f"{case.name}: {len(values)} values, SQL has {len(wanted)}; {odd}")
+    for point, value in wanted.items():
+        if abs(values[point] - value) > 1e-9 * max(1.0, abs(value)):
+            raise AssertionError(f"{case.name} at {point}: {values[point]}, SQL has {value}")
 
 
 def _live(bench: Bench, panel: dict[str, Any]) -> dict[str, Any]:
-    now = int(bench.moment["now"] * 1000)
+    now = int(bench.clock["now"] * 1000)
     return {**panel, "start": now - HOUR * 1000, "end": now}
 
 
@@ -290,12 +290,12 @@ async def _refresh(bench: Bench) -> None:
     times, rows = [], []
     for _ in range(REFRESHES):
         await bench.tick()
-        taken, answer = await bench.ask(_live(bench, panel))
-        times.append(taken)
-        rows.append(answer["meta"]["rowsRead"])
+        seconds, result = await bench.send(_live(bench, panel))
+        times.append(seconds)
+        rows.append(result["meta"]["rowsRead"])
     _, again = await bench.cold(_live(bench, panel), rounds=1)
-    if again["data"] != answer["data"]:
-        raise AssertionError("a refreshed answer is not the cold one")
+    if again["data"] != result["data"]:
+        raise AssertionError("a refreshed result differs from the cold one")
     warm, read = median(times), median(rows)
     whole = first["meta"]["rowsRead"]
     bench.goal(
@@ -315,16 +315,16 @@ async def _batch(bench: Bench) -> None:
     alone = 0.0
     for panel in panels:
         single = {key: value for key, value in panel.items() if key != "id"}
-        taken, _ = await bench.cold(_live(bench, single), rounds=3)
-        alone += taken
-    bench.forget()
-    together, _ = await bench.ask(_live(bench, {"queries": panels}), batch=True)
+        seconds, _ = await bench.cold(_live(bench, single), rounds=3)
+        alone += seconds
+    bench.clear_cache()
+    together, _ = await bench.send(_live(bench, {"queries": panels}), batch=True)
     times = []
     for _ in range(REFRESHES):
         await bench.tick()
-        taken, answer = await bench.ask(_live(bench, {"queries": panels}), batch=True)
-        times.append(taken)
-        for each in answer["data"]:
+        seconds, result = await bench.send(_live(bench, {"queries": panels}), batch=True)
+        times.append(seconds)
+        for each in result["data"]:
             if "error" in each:
                 raise AssertionError(each["error"])
     warm = median(times)
@@ -340,21 +340,21 @@ async def _batch(bench: Bench) -> None:
 async def _dashboards(bench: Bench) -> None:
     boards = [_board(number) for number in range(DASHBOARDS)]
     for board in boards[:4]:
-        await bench.ask(_live(bench, {"queries": board}), batch=True)
+        await bench.send(_live(bench, {"queries": board}), batch=True)
     times: list[float] = []
     errors = 0
     for _ in range(REFRESHES):
         await bench.tick()
-        answers = await asyncio.gather(
-            *(bench.ask(_live(bench, {"queries": board}), batch=True) for board in boards),
+        responses = await asyncio.gather(
+            *(bench.send(_live(bench, {"queries": board}), batch=True) for board in boards),
             return_exceptions=True,
         )
-        for answer in answers:
-            if isinstance(answer, BaseException):
+        for response in responses:
+            if isinstance(response, BaseException):
                 errors += 1
                 continue
-            times.append(answer[0])
-            errors += any("error" in each for each in answer[1]["data"])
+            times.append(response[0])
+            errors += any("error" in each for each in response[1]["data"])
     cuts = quantiles(times, n=100)
     bench.goal(
         f"{DASHBOARDS} dashboards at once",

@@ -24,7 +24,7 @@ with sampled as (
   from bucketed
   window w as (partition by series_id order by slot range between 240 preceding and current row)
 ), edges as (
-  select *, (t1 - t0) / (n - 1) as gap, t0 - (slot - 300) as ahead, slot - t1 as behind
+  select *, (t1 - t0) / (n - 1) as gap, t0 - (slot - 300) as to_start, slot - t1 as to_end
   from windowed
   where n > 1 and slot >= %(start)s and slot <= %(end)s
 )
@@ -32,9 +32,9 @@ select s.tags->>'host' as line, slot as t,
   increase * (
     (t1 - t0)
     + least(
-        case when ahead < gap * 1.1 then ahead else gap / 2 end,
+        case when to_start < gap * 1.1 then to_start else gap / 2 end,
         case when increase > 0 and v0 >= 0 then (t1 - t0) * v0 / increase end)
-    + case when behind < gap * 1.1 then behind else gap / 2 end
+    + case when to_end < gap * 1.1 then to_end else gap / 2 end
   ) / (t1 - t0) / 300 as v
 from edges
 join metric_series s on s.id = series_id

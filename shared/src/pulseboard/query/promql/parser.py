@@ -88,18 +88,18 @@ def _reads(expr: Expr, *, function: str) -> list[Read]:
 def _error_position(outlined: Outline, message: str) -> int:
     """The position of the smallest bracketed part that gives the same error by itself."""
     first, last, position = 0, len(outlined.pieces), 0
-    for span in sorted(outlined.spans, key=lambda each: each.last - each.first):
+    for part in sorted(outlined.brackets, key=lambda each: each.last - each.first):
         try:
-            grammar.parse(" ".join(outlined.pieces[span.first : span.last]))
+            grammar.parse(" ".join(outlined.pieces[part.first : part.last]))
         except ValueError as error:
             if str(error) == message:
-                first, last, position = span.first, span.last, span.position
+                first, last, position = part.first, part.last, part.position
                 break
     if any(word in message for word in ("binary", "scalars", "operator", "vector to vector")):
         for token, piece in zip(outlined.operators, outlined.operator_pieces, strict=True):
             if first <= piece < last:
                 return token.position
-    if first == 0 and last == len(outlined.pieces) and outlined.selectors and not outlined.spans:
+    if first == 0 and last == len(outlined.pieces) and outlined.selectors and not outlined.brackets:
         return outlined.selectors[0]
     return position
 

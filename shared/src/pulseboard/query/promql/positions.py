@@ -46,7 +46,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Bracket:
     """A bracketed part: pieces[first:last], which begins at character `position`."""
 
     first: int
@@ -62,7 +62,7 @@ class Outline:
     operators: list[Token] = field(default_factory=list)
     operator_pieces: list[int] = field(default_factory=list)
     selectors: list[int] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
+    brackets: list[Bracket] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
 
 
@@ -175,7 +175,7 @@ class _Outliner:
             self._advance()
             self._expression()
             self._close(")", token)
-            self.outline.spans.append(Span(first, len(self.outline.pieces), token.position))
+            self.outline.brackets.append(Bracket(first, len(self.outline.pieces), token.position))
             self._refuse_subquery()
         elif token.kind in ("number", "text") or token.word in _NUMBER_NAMES:
             self._advance()
@@ -214,7 +214,7 @@ class _Outliner:
         self._close(")", opened)
         if aggregation and not grouped:
             self._grouping()
-        self.outline.spans.append(Span(first, len(self.outline.pieces), token.position))
+        self.outline.brackets.append(Bracket(first, len(self.outline.pieces), token.position))
         self._refuse_subquery()
 
     def _grouping(self) -> bool:
