@@ -15,7 +15,7 @@ HTTP_MEMORY_GB = {"ingest": 1.0, "query": 1.0, "dashboards": 0.5, "alerts": 0.5,
 """Memory of the functions whose live version SnapStart caches; a test holds the template to it."""
 ALARMS = 33
 """At most: the same test counts them in the template."""
-OWN_METRICS = 36
+TELEMETRY_METRICS = 36
 """Custom metrics that Pulseboard writes about itself, the instance's detailed ones included."""
 
 # Billed time, seconds: assumed, well above what docs/bench.md measures of the work alone.
@@ -176,8 +176,8 @@ def monthly(load: Load) -> list[Line]:
         Line("CloudWatch logs", logs_gb * p.LOG_GB, f"{logs_gb:.1f} GB"),
         Line(
             "CloudWatch",
-            ALARMS * p.ALARM_MONTH + p.BOARD_MONTH + OWN_METRICS * p.CUSTOM_METRIC[0][1],
-            f"{ALARMS} alarms, a dashboard, {OWN_METRICS} metrics",
+            ALARMS * p.ALARM_MONTH + p.BOARD_MONTH + TELEMETRY_METRICS * p.CUSTOM_METRIC[0][1],
+            f"{ALARMS} alarms, a dashboard, {TELEMETRY_METRICS} metrics",
         ),
         Line("X-Ray", traced / 1e6 * p.XRAY_MILLION, f"{traced / 1e6:.1f} M traces, sampled"),
         Line("S3 and SQS", 1 * p.S3_GB_MONTH + 0.1 * p.SQS_MILLION, "the SPA, spilled batches"),
