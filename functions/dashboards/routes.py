@@ -29,7 +29,7 @@ from pulseboard.contracts.dashboards import (
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.core.exceptions import Conflict, Forbidden, NotFound
 from pulseboard.dashboards import cache as dashboard_cache
-from pulseboard.dashboards import changes_store
+from pulseboard.dashboards import changes_store, permissions
 from pulseboard.dashboards import document as dashboard_document
 from pulseboard.dashboards import store as dashboards_store
 from pulseboard.db import database
@@ -48,28 +48,26 @@ Expected = Annotated[
 
 def _read(connection: psycopg.Connection[Any], caller: Principal, dashboard_id: UUID) -> Dashboard:
     found = dashboards_store.get_dashboard(connection, dashboard_id=dashboard_id)
-    return _seen_by(caller, found)
+    return _readable_by(caller, found)
 
 
-def _seen_by(caller: Principal, found: Dashboard) -> Dashboard:
-    own = found.owner_id == caller.user_id
-    if not (own or found.is_public or caller.is_admin):
-        # The same answer as for one that is not there: ids of others' boards tell nothing.
+def _readable_by(caller: Principal, found: Dashboard) -> Dashboard:
+    if not permissions.can_read(caller, found):
+        # The same response as for an unknown id, so that nobody learns which ids exist.
         raise NotFound("There is no such dashboard.")
-    can_edit = caller.can_write and (own or caller.is_admin)
-    return found.model_copy(update={"can_edit": can_edit})
+    return found.model_copy(update={"can_edit": permissions.can_edit(caller, found)})
 
 
 @contextmanager
 def _changing(caller: Principal, dashboard_id: UUID) -> Iterator[psycopg.Connection[Any]]:
-    """A connection for a change that the caller may make; the cache forgets the board after it."""
+    """A connection for a change that the caller may make; it invalidates the cache afterwards."""
     try:
         with database.connection() as connection:
             if not _read(connection, caller, dashboard_id).can_edit:
                 raise Forbidden("Only its owner or an admin may change this dashboard.")
             yield connection
     except Conflict:
-        # Whoever has read an old state from the cache must not be given it again.
+        # The caller has read an old state, perhaps from the cache: it must not be served again.
         dashboard_cache.invalidate(dashboard_id)
         raise
     dashboard_cache.invalidate(dashboard_id)
@@ -98,7 +96,7 @@ def get_dashboards(
         found, total = dashboards_store.list_dashboards(
             connection,
             reader_id=caller.user_id,
-            everything=caller.is_admin,
+            everything=permissions.sees_all(caller),
             search=search,
             order=order,
             favourites=favourites,
@@ -136,11 +134,11 @@ def get_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[Dashboard]:
     """A dashboard with its panels. 404 when it is not there or not for this caller."""
     kept = dashboard_cache.get(dashboard_id)
     if kept is not None:
-        return ApiResponse(data=_seen_by(caller, kept))
+        return ApiResponse(data=_readable_by(caller, kept))
     with database.connection() as connection:
         found = dashboards_store.get_dashboard(connection, dashboard_id=dashboard_id)
     dashboard_cache.put(found)
-    return ApiResponse(data=_seen_by(caller, found))
+    return ApiResponse(data=_readable_by(caller, found))
 
 
 @router.put("/{dashboard_id}")
