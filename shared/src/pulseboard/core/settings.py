@@ -204,9 +204,22 @@ class Settings(BaseSettings):
         ge=0,
         description="The same from the rollups, their refresh included.",
     )
-    retention_raw: int = Field(default=7 * 86_400, ge=3600, description="Age raw samples reach.")
-    retention_minute: int = Field(default=30 * 86_400, ge=3600, description="Age minutes reach.")
-    retention_hour: int = Field(default=365 * 86_400, ge=3600, description="Age hours reach.")
+    retention_raw: int = Field(
+        default=7 * 86_400,
+        ge=3600,
+        description="How long raw samples are kept, a day or longer. Each migration applies it to "
+        "the database's policies.",
+    )
+    retention_minute: int = Field(
+        default=30 * 86_400,
+        ge=3600,
+        description="How long minutes are kept; no shorter than raw samples.",
+    )
+    retention_hour: int = Field(
+        default=365 * 86_400,
+        ge=3600,
+        description="How long hours are kept; no shorter than minutes.",
+    )
 
     # Dashboards
     dashboard_cache: int = Field(

@@ -1,7 +1,8 @@
 """Brings a database to the newest schema: numbered SQL files, each once, in order.
 
-All of a run is one transaction under one advisory lock, so two deploys at once are safe and a
-failed migration leaves nothing behind. The lock is transaction-level: it survives pgBouncer.
+All of a run is one transaction under one advisory lock, so concurrent deploys are safe and a
+failed migration leaves nothing behind. The lock is transaction-level: it works through pgBouncer.
+Each run also applies the retention settings to TimescaleDB's policies.
 """
 
 import hashlib
@@ -13,8 +14,11 @@ from typing import Any
 
 import psycopg
 
+from pulseboard.core.settings import settings
+from pulseboard.db import retention_policies
+
 LOCK_ID = 7_052_026
-"""The advisory lock of migrations, any fixed number that nothing else takes."""
+"""The advisory lock of migrations: any fixed number that nothing else uses."""
 
 OLDEST_TIMESCALEDB = (2, 20)
 _FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+(\.timeseries)?\.sql$")
@@ -69,11 +73,12 @@ def migrate(
     timeseries: bool = True,
     migrations: Sequence[Migration] | None = None,
 ) -> list[str]:
-    """Apply what is missing and return the names of what was applied.
+    """Apply missing migrations and the retention settings; return the names of the migrations.
 
     `timeseries=False` leaves out the files that need TimescaleDB, for race tests on a plain
     PostgreSQL. Raises MigrationError with one clear sentence when TSL features are missing, an
-    applied file has changed, or the database is newer than this version.
+    applied file has changed, the database is newer than this version, or the retention settings
+    contradict each other.
     """
     wanted = [m for m in (migrations or available()) if timeseries or not m.timeseries]
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
@@ -96,6 +101,8 @@ def migrate(
             missing = [m for m in wanted if m.number not in applied]
             for migration in missing:
                 _apply(connection, migration)
+            if timeseries:
+                _apply_retention(connection)
     return [migration.name for migration in missing]
 
 
@@ -130,6 +137,14 @@ def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
         "insert into schema_migrations (number, name, checksum) values (%s, %s, %s)",
         (migration.number, migration.name, migration.checksum),
     )
+
+
+def _apply_retention(connection: psycopg.Connection[Any]) -> None:
+    try:
+        wanted = retention_policies.plan(settings())
+        retention_policies.apply(connection, wanted=wanted)
+    except retention_policies.RetentionError as error:
+        raise MigrationError(str(error)) from error
 
 
 def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
