@@ -23,7 +23,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up local local-down invoke test lint openapi bench bench-ui structure fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
+.PHONY: $(OPERATING) help up local local-down invoke test test-tools lint openapi bench bench-ui structure fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -104,7 +104,9 @@ ifneq ($(FRONTEND),)
 	npm run generate --prefix frontend && git diff --exit-code -- frontend/src/api/generated
 endif
 
-test: lint frontend chromium prometheus collectd layers/build/local/.built infra/node_modules/.synced ## Run every check and test; WORKERS=0 tests one after the other
+test-tools: chromium prometheus collectd ## Install what some tests need and pip and npm lack, with apt as root: Chromium, Prometheus, collectd
+
+test: lint frontend layers/build/local/.built infra/node_modules/.synced ## Run every check and test; WORKERS=0 tests one after the other
 	$(VENV)/pytest -n $(or $(WORKERS),auto)
 	$(if $(FRONTEND),npm test --prefix frontend)
 
