@@ -130,7 +130,7 @@ def main() -> None:
         )
         page = browser.new_context(base_url=state["url"]).new_page()
         page.goto("/sign-in")
-        page.get_by_label("E-mail").fill(state["email"])
+        page.get_by_label("Email").fill(state["email"])
         page.get_by_label("Password").fill(state["password"])
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("link", name=re.compile("^This machine")).first.click()

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.e2e
 
 def _make_key(page: Page) -> None:
     page.get_by_role("button", name="Create a key").click()
-    expect(page.get_by_text("it is shown this once")).to_be_visible()
+    expect(page.get_by_text("it will not be shown again")).to_be_visible()
 
 
 def _text(page: Page, agent: str) -> str:
-    return page.get_by_label(f"Text for {agent}").inner_text()
+    return page.get_by_label(f"Configuration for {agent}").inner_text()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

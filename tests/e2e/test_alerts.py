@@ -146,11 +146,11 @@ def test_what_fires_is_silenced_copied_filtered_and_switched_in_bulk(
     expect(page.get_by_role("link", name="e2e fires (copy)", exact=True)).to_be_visible()
     page.get_by_label("Search rules").fill("team=e2e")
     expect(page.get_by_role("checkbox", name="Enable e2e fires")).to_have_count(2)
-    page.get_by_role("checkbox", name="Choose all rules").check()
+    page.get_by_role("checkbox", name="Select all rules").check()
     page.get_by_role("button", name="Disable", exact=True).click()
     expect(page.get_by_text("Disabled", exact=True).locator("visible=true")).to_have_count(2)
     page.get_by_label("State").select_option("firing")
-    expect(page.get_by_text("No rule matches")).to_be_visible()
+    expect(page.get_by_text("No matching rules")).to_be_visible()
 
 
 def test_a_panel_becomes_a_rule(page: Page) -> None:
@@ -167,7 +167,7 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
 ) -> None:
     page.goto("/alerts/new")
     page.get_by_role("button", name="Save rule").click()
-    expect(page.get_by_text("Write a number.")).to_be_visible()
+    expect(page.get_by_text("Enter a number.")).to_be_visible()
     page.get_by_label("Name").fill("Any CPU at all")
     page.get_by_label("Query").fill("cpu_usage_percent")
     page.get_by_label("Threshold").fill("-1")
@@ -179,7 +179,7 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
     page.get_by_role("button", name="Open", exact=True).click()
     expect(page.get_by_role("heading", name="Any CPU at all")).to_be_visible()
     page.get_by_role("button", name="Evaluate now").click()
-    expect(page.get_by_text(re.compile("nothing was changed"))).to_be_visible()
+    expect(page.get_by_text(re.compile("No state was changed"))).to_be_visible()
     page.get_by_role("link", name=re.compile("^Alerts")).click()
     switch = page.get_by_role("checkbox", name="Enable Any CPU at all")
     expect(switch).to_be_checked()
@@ -187,7 +187,7 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
     expect(switch).not_to_be_checked()
     page.get_by_role("button", name="More for Any CPU at all").click()
     page.get_by_role("menuitem", name="Delete…").click()
-    page.get_by_role("button", name="Delete the rule").click()
+    page.get_by_role("button", name="Delete rule").click()
     expect(page.get_by_role("link", name="Any CPU at all")).to_have_count(0)
 
 
@@ -210,7 +210,7 @@ def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(
     expect(row).to_contain_text("Saving…")
     held.pop().continue_()
     expect(row).to_have_count(0)
-    page.get_by_role("button", name="Back to the rule").click()
+    page.get_by_role("button", name="Back to rule").click()
     expect(page.get_by_role("alert").filter(has_text="Not saved")).to_be_visible()
     expect(page.get_by_label("Threshold")).to_have_value("7")
     page.get_by_label("Query").fill("sum(hasty)")
@@ -224,7 +224,7 @@ def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(
     page.get_by_label("Threshold").fill("8")
     page.get_by_label("Query").fill("sum(hasty")
     page.get_by_role("button", name="Save rule").click()
-    page.get_by_role("button", name="Back to the rule").click()
+    page.get_by_role("button", name="Back to rule").click()
     expect(page.get_by_label("Threshold")).to_have_value("8")
     page.get_by_label("Query").fill("sum(hasty)")
     page.get_by_role("button", name="Save rule").click()
@@ -242,7 +242,7 @@ def test_what_the_server_refuses_is_taken_back(
     expect(switch).to_be_checked()
     page.route("**/api/v1/alerts/rules/*", lambda route: route.abort())
     switch.click()
-    expect(page.get_by_text("Pulseboard does not answer")).to_be_visible()
+    expect(page.get_by_text("Pulseboard is not responding")).to_be_visible()
     expect(switch).to_be_checked()
     context.close()
 
@@ -278,10 +278,10 @@ def test_a_channel_is_made_and_tested(page: Page, receiver: tuple[str, Received]
     page.get_by_role("tab", name="Channels").click()
     page.get_by_role("button", name="New channel").click()
     page.get_by_label("Name").fill("e2e receiver")
-    page.get_by_label("Address").fill(url)
+    page.get_by_label("URL").fill(url)
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Test e2e receiver").click()
-    expect(page.get_by_text("The receiver took the test notification.")).to_be_visible(
+    expect(page.get_by_text("The receiver accepted the test notification.")).to_be_visible(
         timeout=30_000
     )
     assert received[0][1]["receiver"] == "e2e receiver"

@@ -55,7 +55,7 @@ def test_a_wrong_password_is_told_and_the_right_one_leads_back(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(page).to_have_title("Sign in · Pulseboard")
     check_accessible(page)
-    page.get_by_label("E-mail").fill(stack["email"])
+    page.get_by_label("Email").fill(stack["email"])
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_have_text("The e-mail or the password is wrong.")
@@ -131,7 +131,7 @@ def test_times_are_typed_whole_and_wrong_ones_are_told(page: Page, board: str) -
     dialog = page.get_by_role("dialog", name="Choose a time range")
     dialog.get_by_label("From").fill("2026-01-31 14:05:09")
     dialog.get_by_label("To").fill("2026-01-31 14:0")
-    expect(dialog.get_by_role("alert")).to_have_text("To is not a time.")
+    expect(dialog.get_by_role("alert")).to_have_text("To is not a valid time.")
     dialog.get_by_label("To").fill("2026-01-31 15:05:10")
     dialog.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(re.compile("from=1769868309000&to=1769871910000"))
@@ -151,5 +151,5 @@ def test_a_phone_needs_no_sideways_scrolling(page: Page, board: str) -> None:
 
 def test_a_page_that_is_not_there_says_so(page: Page) -> None:
     page.goto("/nowhere")
-    expect(page.get_by_text("There is no such page")).to_be_visible()
-    expect(page).to_have_title("No such page · Pulseboard")
+    expect(page.get_by_text("Page not found")).to_be_visible()
+    expect(page).to_have_title("Page not found · Pulseboard")

@@ -203,7 +203,7 @@ def test_panels_are_duplicated_copied_and_removed_with_a_way_back(
     all_saved(page)
     expect(page.get_by_role("region", name="Only", exact=True)).to_have_count(0)
 
-    menu(page, "Only (copy)", "Copy to a dashboard…")
+    menu(page, "Only (copy)", "Copy to dashboard…")
     page.get_by_label("Find a dashboard").fill("target of")
     page.get_by_role("button", name="Target of copies").click()
     expect(page.get_by_text("copied to Target of copies")).to_be_visible()
@@ -265,7 +265,7 @@ def test_of_two_browsers_no_change_is_lost_in_silence(
 
     # The other browser has not seen that: its own change is kept, not sent over the first's.
     drag(other, header(other, "B"), -700, 300)
-    conflict = other.get_by_role("alert").filter(has_text="Somebody else has changed")
+    conflict = other.get_by_role("alert").filter(has_text="Someone else has changed")
     expect(conflict).to_be_visible()
     assert sorted(boards.places(board)) == ["B", "C"]
     conflict.get_by_role("button", name="Overwrite").click()
@@ -277,7 +277,7 @@ def test_of_two_browsers_no_change_is_lost_in_silence(
 
     # And the other way round, with Reload.
     drag(page, header(page, "C"), 700, 20)
-    conflict = page.get_by_role("alert").filter(has_text="Somebody else has changed")
+    conflict = page.get_by_role("alert").filter(has_text="Someone else has changed")
     expect(conflict).to_be_visible()
     conflict.get_by_role("button", name="Reload").click()
     expect(conflict).to_have_count(0)
@@ -299,7 +299,7 @@ def test_two_editors_of_one_panel_hear_of_each_other(
     expect(page.get_by_role("region", name="First")).to_be_visible()
     other.get_by_label("Title").fill("Second")
     other.get_by_role("button", name="Save panel").click()
-    conflict = other.get_by_role("alert").filter(has_text="Somebody else has changed")
+    conflict = other.get_by_role("alert").filter(has_text="Someone else has changed")
     expect(conflict).to_be_visible()
     assert list(boards.places(board)) == ["First"]
     conflict.get_by_role("button", name="Reload").click()
@@ -337,7 +337,7 @@ def test_a_panel_is_built_with_a_live_preview(other: Page, stack: dict[str, str]
 
     other.get_by_label("Title").fill("")
     other.get_by_role("button", name="Save panel").click()
-    expect(other.get_by_text("A panel needs a title.")).to_be_visible()
+    expect(other.get_by_text("Enter a title.")).to_be_visible()
     other.get_by_label("Title").fill("Load of this host")
     other.get_by_role("radio", name="Area").click()
     other.get_by_label("Unit").first.select_option("percent")
@@ -351,7 +351,7 @@ def test_a_panel_is_built_with_a_live_preview(other: Page, stack: dict[str, str]
     other.get_by_text("Series overrides (0)").click()
     other.get_by_role("button", name="Add override").click()
     other.get_by_label("Series", exact=True).fill("*short")
-    other.get_by_label("Shown as").fill("brief")
+    other.get_by_label("Display name").fill("brief")
     expect(legend.get_by_role("button", name="brief")).to_be_visible()
     other.get_by_role("button", name="Save panel").click()
     expect(other.get_by_role("button", name="Done")).to_be_visible()
@@ -384,7 +384,7 @@ def test_a_dashboard_from_its_making_to_its_end(page: Page, boards: Boards, tmp_
     page.get_by_role("button", name="New dashboard").click()
     dialog = page.get_by_role("dialog", name="New dashboard")
     dialog.get_by_role("button", name="Create dashboard").click()
-    expect(dialog.get_by_text("Give it a name")).to_be_visible()
+    expect(dialog.get_by_text("Enter a name")).to_be_visible()
     dialog.get_by_label("Name").fill("Whole life")
     dialog.get_by_role("button", name="Create dashboard").click()
     expect(page.get_by_role("heading", name="Whole life")).to_be_visible()
@@ -400,7 +400,7 @@ def test_a_dashboard_from_its_making_to_its_end(page: Page, boards: Boards, tmp_
     dialog.get_by_label("Name").fill("Renamed")
     dialog.get_by_label("Public").check()
     dialog.get_by_role("tab", name="Time").click()
-    dialog.get_by_label("Shown at first").select_option("6h")
+    dialog.get_by_label("Default time range").select_option("6h")
     dialog.get_by_role("tab", name="Variables").click()
     dialog.get_by_role("button", name="Add variable").click()
     dialog.get_by_label("Name").last.fill("env")
@@ -427,7 +427,7 @@ def test_a_dashboard_from_its_making_to_its_end(page: Page, boards: Boards, tmp_
     expect(page.get_by_role("heading", name="Whole life")).to_be_visible()
 
     act("Delete")
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete permanently").click()
     expect(page.get_by_role("heading", name="Dashboards")).to_be_visible()
     expect(page.get_by_role("link", name=re.compile("Whole life"))).to_have_count(0)
 
@@ -475,6 +475,6 @@ def test_editing_fits_a_phone(page: Page, boards: Boards) -> None:
     page.goto(f"/dashboards/{board}?edit=1")
     menu(page, "C", "Move")
     page.get_by_role("button", name="Move up").click()
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Confirm").click()
     all_saved(page)
     assert boards.places(board)["C"] == (0, 0, 6, 6)

@@ -14,7 +14,7 @@ def test_a_question_is_completed_drawn_costed_and_kept(
     page: Page, check_accessible: Callable[[Page], None]
 ) -> None:
     page.goto("/explore")
-    expect(page.get_by_text("Ask something")).to_be_visible()
+    expect(page.get_by_text("Enter a query")).to_be_visible()
     asked = page.get_by_role("combobox", name="Query A")
     asked.click()
     asked.press_sequentially("load_1")
@@ -27,7 +27,7 @@ def test_a_question_is_completed_drawn_costed_and_kept(
     asked.press("Escape")
     chart = page.get_by_role("region", name="Chart")
     expect(chart.locator("canvas")).to_be_visible()
-    cost = page.get_by_role("table", name="What it cost")
+    cost = page.get_by_role("table", name="Query statistics")
     expect(cost.get_by_role("cell", name="metrics_raw")).to_be_visible()
     expect(page.get_by_role("region", name="Values").get_by_role("table").last).to_be_visible()
     assert "q=load_1" in page.url

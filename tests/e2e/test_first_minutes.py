@@ -48,7 +48,7 @@ def test_a_key_is_made_shown_once_and_revoked(page: Page) -> None:
     dialog.get_by_role("button", name="Done").click()
     expect(page.get_by_text("web servers")).to_be_visible()
     page.get_by_role("button", name="Revoke web servers").click()
-    page.get_by_role("button", name="Revoke for good").click()
+    page.get_by_role("button", name="Revoke key").click()
     expect(page.get_by_role("cell", name="Revoked", exact=True)).to_be_visible()
 
 

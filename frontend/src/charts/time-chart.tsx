@@ -161,7 +161,7 @@ function Tooltip({ tip, times, measured, style }: Props & { tip: Tip }) {
         </div>
       ))}
       {rows.length > 12 && <div className="text-muted">and {rows.length - 12} more</div>}
-      {rows.length === 0 && <div className="text-muted">No data here</div>}
+      {rows.length === 0 && <div className="text-muted">No data at this time</div>}
     </div>
   )
 }

@@ -6,8 +6,8 @@ export function AddData() {
   return (
     <div className="text-sm">
       <p className="mb-3 text-muted">
-        Prometheus, OpenTelemetry, Telegraf, a script or the host agent: set one up and see its
-        first sample arrive.
+        Connect Prometheus, OpenTelemetry, Telegraf, a script or the host agent, and watch the first
+        sample arrive.
       </p>
       <Link
         to="/add-data"

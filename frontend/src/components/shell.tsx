@@ -94,7 +94,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
         href="#content"
         className="sr-only focus:not-sr-only focus:absolute focus:z-40 focus:m-2 focus:rounded-md focus:bg-accent focus:px-3 focus:py-2 focus:text-accent-text"
       >
-        Skip to the content
+        Skip to content
       </a>
       <header className="sticky top-0 z-30 border-b border-line bg-surface">
         <div className="mx-auto flex h-13 max-w-[1600px] items-center gap-1 px-3 sm:px-5">

@@ -58,7 +58,7 @@ export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
           checked={singleKeys}
           onChange={(event) => allowSingleKeys(event.target.checked)}
         />
-        Single letters are shortcuts
+        Enable single-letter shortcuts
       </label>
     </Dialog>
   )

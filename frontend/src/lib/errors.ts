@@ -8,7 +8,7 @@ export function isApiError(error: unknown): error is ApiError {
 /** A sentence to show. */
 export function messageOf(error: unknown): string {
   if (isApiError(error)) return error.error
-  if (error instanceof TypeError) return 'Pulseboard does not answer. Is your connection up?'
+  if (error instanceof TypeError) return 'Pulseboard is not responding. Check your connection.'
   if (error instanceof Error) return error.message
   return 'Something went wrong.'
 }

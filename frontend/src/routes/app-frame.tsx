@@ -23,7 +23,7 @@ export function AppFrame({ user }: { user: User }) {
   const choose = useTheme((state) => state.choose)
   const close = () => setOpen(undefined)
   const search = () => setOpen('search')
-  const group = 'Everywhere'
+  const group = 'Global'
   useShortcutKeys()
   useShortcuts([
     { group, keys: '/', label: 'Search', run: search },
@@ -56,7 +56,7 @@ export function AppFrame({ user }: { user: User }) {
               { label: 'Go to my account', run: () => void navigate({ to: '/account' }) },
               { label: 'Theme: light', run: () => choose('light') },
               { label: 'Theme: dark', run: () => choose('dark') },
-              { label: 'Theme: as the system', run: () => choose('system') },
+              { label: 'Theme: system', run: () => choose('system') },
             ]}
           />
         </Suspense>

@@ -27,7 +27,7 @@ const root = createRootRouteWithContext<{ cache: QueryClient }>()({
   notFoundComponent: NotFound,
   errorComponent: ({ error, reset }) => (
     <>
-      <title>Something failed · Pulseboard</title>
+      <title>Something went wrong · Pulseboard</title>
       <Failure message={messageOf(error)} onRetry={reset} />
     </>
   ),
@@ -36,10 +36,10 @@ const root = createRootRouteWithContext<{ cache: QueryClient }>()({
 function NotFound() {
   return (
     <Card className="m-6">
-      <title>No such page · Pulseboard</title>
-      <Empty title="There is no such page">
+      <title>Page not found · Pulseboard</title>
+      <Empty title="Page not found">
         <Link to="/" className="text-accent underline">
-          To the dashboards
+          Go to dashboards
         </Link>
       </Empty>
     </Card>

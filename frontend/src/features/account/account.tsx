@@ -17,7 +17,7 @@ export function Account({ email, role }: { email: string; role: string }) {
     onSuccess: () => {
       setCurrent('')
       setNew('')
-      toast.success('Your password is changed; other sessions have ended.')
+      toast.success('Password changed. Your other sessions have ended.')
     },
   })
   const submit = (event: FormEvent) => {

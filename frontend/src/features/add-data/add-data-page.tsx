@@ -31,7 +31,7 @@ export function AddDataPage({ search, onSearch }: Props) {
   return (
     <Page title="Add data">
       <p className="-mt-2 mb-4 max-w-2xl text-muted">
-        Point what you already run at Pulseboard, as a second output beside the one it has.
+        Send metrics from the agents you already run: add Pulseboard as a second output.
       </p>
       <Tabs.Root
         orientation="vertical"
@@ -40,7 +40,7 @@ export function AddDataPage({ search, onSearch }: Props) {
         className="grid items-start gap-5 md:grid-cols-[15rem_minmax(0,1fr)]"
       >
         <Tabs.List
-          aria-label="Ways to send"
+          aria-label="Data sources"
           className="flex flex-wrap gap-1.5 md:flex-col md:flex-nowrap"
         >
           {AGENTS.map(({ id, name }) => (
@@ -61,15 +61,15 @@ export function AddDataPage({ search, onSearch }: Props) {
             className="min-w-0 space-y-5 outline-none"
           >
             <p>{agent.about}</p>
-            <Step number={1} title="Make a key">
+            <Step number={1} title="Create an API key">
               {secret ? (
                 <Shown secret={secret} />
               ) : (
                 <>
                   <p className="mb-2 text-muted">
                     {search.key
-                      ? 'Your key was shown once, and this page has forgotten it. It still works.'
-                      : 'A key of its own for each sender can be revoked alone. It may send, and nothing else.'}
+                      ? 'The key was shown once and can no longer be displayed. It still works.'
+                      : 'Create a separate key for each sender, so that you can revoke it individually. The key can only send data.'}
                   </p>
                   {mayCreate ? (
                     <Button
@@ -83,7 +83,7 @@ export function AddDataPage({ search, onSearch }: Props) {
                       {search.key ? 'Create another key' : 'Create a key'}
                     </Button>
                   ) : (
-                    me.data && <p>Viewers can't make keys: ask an editor or an admin for one.</p>
+                    me.data && <p>Viewers can't create keys. Ask an editor or an admin for one.</p>
                   )}
                   {create.error && (
                     <p role="alert" className="mt-2 text-sm text-danger">
@@ -93,10 +93,10 @@ export function AddDataPage({ search, onSearch }: Props) {
                 </>
               )}
             </Step>
-            <Step number={2} title="Set it up">
+            <Step number={2} title="Configure the sender">
               <SetUp agent={agent} secret={secret} />
             </Step>
-            <Step number={3} title="See it arrive">
+            <Step number={3} title="Check that data arrives">
               <FirstSample keyId={search.key} />
             </Step>
           </Tabs.Content>
@@ -131,7 +131,7 @@ function Shown({ secret }: { secret: string }) {
       </code>
       <CopyButton label="Copy the key" text={secret} />
       <p className="w-full text-sm text-muted">
-        It is filled in below. Copy it now: it is shown this once.
+        The key is filled in below. Copy it now: it will not be shown again.
       </p>
     </div>
   )
@@ -148,14 +148,12 @@ function SetUp({ agent, secret }: { agent: Agent; secret: string | undefined }) 
       <section
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
         tabIndex={0}
-        aria-label={`Text for ${agent.name}`}
+        aria-label={`Configuration for ${agent.name}`}
         className="overflow-x-auto rounded-lg border border-line bg-raised p-4 text-xs leading-relaxed"
       >
         <pre>{text}</pre>
       </section>
-      {!secret && (
-        <p className="mt-1 text-xs text-muted">Put your key in the place of pb_YOUR_KEY.</p>
-      )}
+      {!secret && <p className="mt-1 text-xs text-muted">Replace pb_YOUR_KEY with your key.</p>}
       {agent.after && <p className="mt-2 text-muted">{agent.after}</p>}
     </>
   )
@@ -173,7 +171,7 @@ function CopyButton({ label, text }: { label: string; text: string }) {
             setCopied(text)
             toast.success('Copied.')
           },
-          () => toast.error('Your browser refused: select the text and copy it by hand.'),
+          () => toast.error('Your browser blocked copying. Select the text and copy it manually.'),
         )
       }
     >

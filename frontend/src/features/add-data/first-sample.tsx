@@ -23,21 +23,22 @@ export function FirstSample({ keyId }: { keyId?: string | undefined }) {
     <div role="status" className="rounded-lg border border-line bg-surface p-4 shadow-(--shadow)">
       {!keyId ? (
         <Line icon={CircleDashed} title="Waiting for a key">
-          Create a key above: what it sends shows here.
+          Create a key above. Data sent with it appears here.
         </Line>
       ) : error && !received ? (
-        <Line icon={TriangleAlert} title="Can't tell" look="text-danger">
+        <Line icon={TriangleAlert} title="Status unavailable" look="text-danger">
           {messageOf(error)}
         </Line>
       ) : received?.seriesCount ? (
         <Received received={received} now={dataUpdatedAt} />
       ) : received?.lastUsedAt ? (
-        <Line icon={TriangleAlert} title="The key arrived, samples did not" look="text-warn">
-          Somebody showed this key, and nothing was stored: look at what the sender was answered.
+        <Line icon={TriangleAlert} title="Key used, but no samples stored" look="text-warn">
+          A request used this key, but nothing was stored. Check the response that the sender
+          received.
         </Line>
       ) : (
         <Line icon={CircleDashed} title="Waiting for the first sample…" turning>
-          This page looks every two seconds. You can leave it and come back.
+          This page checks every two seconds. You can leave and come back.
         </Line>
       )}
     </div>
@@ -53,7 +54,7 @@ function Received({ received, now }: { received: KeyReceived; now: number }) {
         {counted(recentSamples, 'sample')} in the last 15 minutes, in{' '}
         {counted(seriesCount, 'series', 'series')}
         {newestSampleAt && (
-          <span aria-hidden="true">; the newest {secondsAgo(newestSampleAt, now)}</span>
+          <span aria-hidden="true">; newest sample {secondsAgo(newestSampleAt, now)}</span>
         )}
       </span>
       <ul aria-label="Metrics received" className="mt-2 flex flex-wrap gap-1.5">

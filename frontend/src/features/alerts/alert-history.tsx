@@ -25,7 +25,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
     <Loaded of={events}>
       {({ data, meta }) =>
         data.length === 0 ? (
-          <Empty title="Nothing has fired yet" />
+          <Empty title="No alerts have fired yet" />
         ) : (
           <>
             <table className="w-full text-left sm:min-w-[44rem]">
@@ -36,10 +36,10 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                   'Series',
                   'Fired',
                   'Ended',
-                  'Lasted',
+                  'Duration',
                   'Actions',
                 ]}
-                wide={ruleId ? ['Ended', 'Lasted'] : ['Series', 'Ended', 'Lasted']}
+                wide={ruleId ? ['Ended', 'Duration'] : ['Series', 'Ended', 'Duration']}
               />
               <tbody>
                 {data.map((event) => (

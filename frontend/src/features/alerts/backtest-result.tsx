@@ -15,7 +15,7 @@ export function BacktestResult({ preview }: { preview: AlertPreview }) {
           : `It would have fired ${preview.fired === 1 ? 'once' : `${preview.fired} times`}.`}
       </h2>
       <p className="text-xs text-muted">
-        {preview.series} series, {preview.ticks.toLocaleString('en-US')} ticks of 10 s, in{' '}
+        {preview.series} series, {preview.ticks.toLocaleString('en-US')} evaluations, 10 s apart, in{' '}
         {Math.round(preview.durationMs)} ms. {preview.notes.join(' ')}
       </p>
       <ul className="mt-2 max-h-72 space-y-1 overflow-y-auto text-sm">

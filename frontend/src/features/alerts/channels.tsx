@@ -17,7 +17,7 @@ import { messageOf } from '@/lib/errors'
 import { Headings, Loaded } from './loaded'
 
 type Receiver = CreateAlertChannel['receiver']
-const KINDS = { webhook: 'Webhook', slack: 'Slack', pagerduty: 'PagerDuty', email: 'E-mail' }
+const KINDS = { webhook: 'Webhook', slack: 'Slack', pagerduty: 'PagerDuty', email: 'Email' }
 type Kind = keyof typeof KINDS
 const HIDDEN = '**********'
 
@@ -26,7 +26,7 @@ const kindOf = (channel: AlertChannel): Kind => channel.receiver.type ?? 'webhoo
 function placeOf({ receiver }: AlertChannel): string {
   if (receiver.type === 'webhook') return receiver.url
   if (receiver.type === 'email') return receiver.to.join(', ')
-  return 'address kept secret'
+  return 'hidden'
 }
 
 /** Asks until the notification has been sent or has failed, for half a minute. */
@@ -37,7 +37,7 @@ async function outcome(id: string): Promise<string | null> {
     if (data.data.status === 'sent') return null
     if (data.data.lastError) throw new Error(data.data.lastError)
   }
-  throw new Error('It has not been sent within 30 seconds. Does the evaluator run?')
+  throw new Error('It was not sent within 30 seconds. Check that the evaluator is running.')
 }
 
 export function Channels({ canEdit }: { canEdit: boolean }) {
@@ -46,7 +46,7 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
   const cache = useQueryClient()
   const remove = useMutation({
     ...deleteAlertChannelMutation(),
-    onSuccess: () => toast.success('The channel is deleted.'),
+    onSuccess: () => toast.success('Channel deleted.'),
     onSettled: () => cache.invalidateQueries(),
   })
   const test = useMutation({
@@ -54,7 +54,7 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
     onSuccess: ({ data }) => {
       toast.promise(outcome(data.id), {
         loading: 'Sending within ten seconds…',
-        success: 'The receiver took the test notification.',
+        success: 'The receiver accepted the test notification.',
         error: (error) => `The test failed: ${messageOf(error)}`,
       })
     },
@@ -62,7 +62,7 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
   return (
     <>
       <div className="mb-3 flex items-center gap-3">
-        <p className="mr-auto text-muted">Whom rules tell. Secrets are never shown again.</p>
+        <p className="mr-auto text-muted">Where notifications go. Secrets are never shown again.</p>
         {canEdit && (
           <Button onClick={() => setEditing('new')}>
             <Plus size={16} aria-hidden="true" /> New channel
@@ -73,11 +73,12 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
         {({ data }) =>
           data.length === 0 ? (
             <Empty title="No channels yet">
-              Webhook, Slack, PagerDuty or e-mail: make one, test it, and choose it in your rules.
+              Create a webhook, Slack, PagerDuty or email channel, test it, and select it in your
+              rules.
             </Empty>
           ) : (
             <table className="w-full min-w-[40rem] text-left">
-              <Headings names={['Name', 'Kind', 'Where', 'Used by', 'Actions']} />
+              <Headings names={['Name', 'Type', 'Destination', 'Used by', 'Actions']} />
               <tbody>
                 {data.map((channel) => (
                   <tr key={channel.id} className="border-t border-line">
@@ -176,7 +177,7 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
     else create.mutate({ body })
   }
   const error = create.error ?? update.error
-  const unchanged = same ? 'Left empty: as it is.' : undefined
+  const unchanged = same ? 'Leave empty to keep the current value.' : undefined
   return (
     <Dialog title={channel ? `Edit ${channel.name}` : 'New channel'} onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
@@ -188,7 +189,7 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
           value={name}
           onChange={(event) => setName(event.target.value)}
         />
-        <Choice label="Kind" value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
+        <Choice label="Type" value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
           {Object.entries(KINDS).map(([value, text]) => (
             <option key={value} value={value}>
               {text}
@@ -198,11 +199,11 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
         {kind === 'webhook' && (
           <>
             <Field
-              label="Address"
+              label="URL"
               type="url"
               required
               placeholder="https://example.com/alerts"
-              hint="It gets the body that Prometheus' Alertmanager sends (version 4)."
+              hint="Receives the webhook payload of Prometheus Alertmanager (version 4)."
               value={url}
               onChange={(event) => setUrl(event.target.value)}
             />
@@ -210,7 +211,9 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
               label="Signing secret"
               type="password"
               autoComplete="off"
-              hint={unchanged ?? 'Optional: signs each body, so that the receiver can trust it.'}
+              hint={
+                unchanged ?? 'Optional. Signs each request, so that the receiver can verify it.'
+              }
               value={secret}
               onChange={(event) => setSecret(event.target.value)}
             />
@@ -218,7 +221,7 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
         )}
         {kind === 'slack' && (
           <Field
-            label="Webhook address"
+            label="Webhook URL"
             type="password"
             autoComplete="off"
             required={!same}
@@ -234,7 +237,7 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
             type="password"
             autoComplete="off"
             required={!same}
-            hint={unchanged ?? 'Of an Events API v2 integration.'}
+            hint={unchanged ?? 'From an Events API v2 integration.'}
             value={secret}
             onChange={(event) => setSecret(event.target.value)}
           />

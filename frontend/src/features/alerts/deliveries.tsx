@@ -10,7 +10,7 @@ import { POLL } from './labels'
 import { Headings, Loaded } from './loaded'
 
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
-const WORDS = { waiting: 'On its way', sent: 'Sent', dead: 'Given up' }
+const WORDS = { waiting: 'Queued', sent: 'Sent', dead: 'Failed' }
 
 export function Deliveries({ canEdit }: { canEdit: boolean }) {
   const [deadOnly, setDeadOnly] = useState(false)
@@ -24,7 +24,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
   })
   const resend = useMutation({
     ...resendAlertDeliveryMutation(),
-    onSuccess: () => toast.success('It is sent again within ten seconds.'),
+    onSuccess: () => toast.success('It will be sent again within ten seconds.'),
     onSettled: () => cache.invalidateQueries(),
   })
   return (
@@ -32,7 +32,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
       <div className="mb-3">
         <Check
           label="Dead letters only"
-          hint="Notifications that were given up after their last try."
+          hint="Notifications that failed on their last attempt."
           checked={deadOnly}
           onChange={(event) => setDeadOnly(event.target.checked)}
         />
@@ -40,10 +40,12 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
       <Loaded of={deliveries}>
         {({ data }) =>
           data.length === 0 ? (
-            <Empty title={deadOnly ? 'No dead letters' : 'Nobody has been notified yet'} />
+            <Empty title={deadOnly ? 'No dead letters' : 'No notifications yet'} />
           ) : (
             <table className="w-full min-w-[44rem] text-left">
-              <Headings names={['Notification', 'Rule', 'Channel', 'Alerts', 'Made', 'Actions']} />
+              <Headings
+                names={['Notification', 'Rule', 'Channel', 'Alerts', 'Created', 'Actions']}
+              />
               <tbody>
                 {data.map((one) => (
                   <tr key={one.id} className="border-t border-line align-top">
@@ -53,7 +55,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
                       </span>
                       {one.lastError && (
                         <p className="max-w-xs text-xs break-words text-muted">
-                          {one.lastError} (try {one.attempts})
+                          {one.lastError} (attempt {one.attempts})
                         </p>
                       )}
                     </td>
@@ -73,7 +75,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
                     <td className="px-4 py-2">
                       {canEdit && one.status === 'dead' && (
                         <Button onClick={() => resend.mutate({ path: { delivery_id: one.id } })}>
-                          Send again
+                          Resend
                         </Button>
                       )}
                     </td>

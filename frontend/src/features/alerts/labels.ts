@@ -64,7 +64,7 @@ export function readLabels(text: string): { labels: Record<string, string>; prob
   for (const line of text.split('\n').map((part) => part.trim())) {
     if (!line) continue
     const [, key, value] = /^([a-zA-Z_][a-zA-Z0-9_.]*)\s*=\s*(.+)$/.exec(line) ?? []
-    if (!key || !value) return { labels, problem: `“${line}” is not key=value` }
+    if (!key || !value) return { labels, problem: `“${line}” is not in the form key=value` }
     labels[key] = value
   }
   return { labels }

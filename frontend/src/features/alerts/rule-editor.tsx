@@ -24,9 +24,9 @@ import { useSaveRule } from './use-save-rule'
 
 const REDUCERS = ['last', 'avg', 'min', 'max', 'sum'] as const
 const NO_DATA = [
-  { value: 'keep_state', text: 'keeps its state' },
-  { value: 'ok', text: 'is OK' },
-  { value: 'alert', text: 'is an alert' },
+  { value: 'keep_state', text: 'Keep state' },
+  { value: 'ok', text: 'OK' },
+  { value: 'alert', text: 'Alert' },
 ] as const
 const SPANS = ['1h', '6h', '24h', '2d', '6d']
 
@@ -99,7 +99,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
     const labels = readLabels(draft.labels).problem
     const wrong = {
       ...(found.success ? {} : problemsOf(found.error)),
-      ...(Number.isNaN(body.threshold) ? { threshold: 'Write a number.' } : {}),
+      ...(Number.isNaN(body.threshold) ? { threshold: 'Enter a number.' } : {}),
       ...(labels ? { labels } : {}),
     }
     setProblems(wrong)
@@ -156,7 +156,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
               list="alert-metrics"
               spellCheck={false}
               placeholder='cpu_usage_percent{env="prod"}'
-              hint="One alert for each series it finds."
+              hint="One alert for each series that the query returns."
               className="font-mono"
               value={draft.query}
               problem={problems.query}
@@ -206,13 +206,13 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
               <Field
                 label="For"
                 placeholder="5m"
-                hint="How long it must hold."
+                hint="How long the condition must hold."
                 {...text('duration')}
               />
               <Field
                 label="Over the last"
-                placeholder="same, at least 1m"
-                hint="The window."
+                placeholder="same as For, at least 1m"
+                hint="The evaluation window."
                 {...text('window')}
               />
             </div>
@@ -231,7 +231,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
                 ))}
               </Choice>
               <Choice
-                label="Without data it"
+                label="When there is no data"
                 value={draft.noData}
                 onChange={(event) => change({ noData: event.target.value as RuleDraft['noData'] })}
               >
@@ -246,13 +246,13 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
               <Field
                 label="Keep firing for"
                 placeholder="0s"
-                hint="Against flapping."
+                hint="Prevents flapping."
                 {...text('keepFiringFor')}
               />
               <Field
                 label="Evaluation delay"
                 placeholder="0s"
-                hint="For data that comes late."
+                hint="For data that arrives late."
                 {...text('evaluationDelay')}
               />
             </div>
@@ -270,7 +270,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
             <div className="mb-3 flex flex-wrap items-end gap-3">
               <div className="w-32">
                 <Choice
-                  label="The last"
+                  label="Time range"
                   value={span}
                   onChange={(event) => {
                     setSpan(event.target.value)
@@ -286,7 +286,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
                 <HistoryIcon size={15} aria-hidden="true" /> Backtest
               </Button>
               <p className="text-xs text-muted">
-                Runs the rule over these samples as if it had been there.
+                Evaluates the rule over this range as if it had been active.
               </p>
             </div>
             <div className="h-80">

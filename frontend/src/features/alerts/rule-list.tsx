@@ -45,10 +45,10 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
           const marked = shown.filter(({ id }) => chosen.has(id))
           return data.length === 0 && coming.length === 0 ? (
             <Empty title="No alert rules yet">
-              A rule watches a query and tells somebody when its value crosses a threshold.{' '}
+              A rule evaluates a query and sends notifications when its value crosses a threshold.{' '}
               {canEdit && (
                 <Link to="/alerts/new" className="text-accent underline">
-                  Make the first one
+                  Create the first rule
                 </Link>
               )}
             </Empty>
@@ -98,7 +98,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                 </Choice>
                 {marked.length > 0 && (
                   <div className="col-span-2 flex flex-wrap items-center gap-2 sm:col-span-1 sm:justify-end">
-                    <span className="text-sm text-muted">{marked.length} chosen</span>
+                    <span className="text-sm text-muted">{marked.length} selected</span>
                     <Button onClick={() => void switchAll(marked, true)}>Enable</Button>
                     <Button onClick={() => void switchAll(marked, false)}>Disable</Button>
                   </div>
@@ -112,7 +112,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                         <input
                           type="checkbox"
                           className="block size-4 accent-(--accent)"
-                          aria-label="Choose all rules"
+                          aria-label="Select all rules"
                           checked={shown.length > 0 && marked.length === shown.length}
                           onChange={(event) =>
                             setChosen(
@@ -156,7 +156,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                           <input
                             type="checkbox"
                             className="mt-0.5 block size-4 accent-(--accent)"
-                            aria-label={`Choose ${rule.name}`}
+                            aria-label={`Select ${rule.name}`}
                             checked={chosen.has(rule.id)}
                             onChange={(event) => choose(rule.id, event.target.checked)}
                           />
@@ -237,7 +237,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                               </MenuItem>
                               <MenuItem asChild>
                                 <Link to="/explore" search={{ q: rule.query }}>
-                                  <Compass size={15} aria-hidden="true" /> Explore its query
+                                  <Compass size={15} aria-hidden="true" /> Open in Explore
                                 </Link>
                               </MenuItem>
                               <MenuLine />
@@ -252,7 +252,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   ))}
                 </tbody>
               </table>
-              {shown.length + coming.length === 0 && <Empty title="No rule matches" />}
+              {shown.length + coming.length === 0 && <Empty title="No matching rules" />}
             </>
           )
         }}
@@ -261,12 +261,12 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
         <Dialog title={`Delete ${deleting.name}?`} onClose={() => setDeleting(null)}>
           <p className="mb-5 text-muted">
             {deleting.firing
-              ? 'It fires now: it resolves, and its channels are told. '
-              : 'It is not evaluated any more. '}
-            Its history stays.
+              ? 'It is firing: it will resolve, and its channels will be notified. '
+              : 'It will no longer be evaluated. '}
+            Its history is kept.
           </p>
           <div className="flex justify-end gap-2">
-            <Button onClick={() => setDeleting(null)}>Keep it</Button>
+            <Button onClick={() => setDeleting(null)}>Cancel</Button>
             <Button
               look="danger"
               onClick={() => {
@@ -274,7 +274,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                 setDeleting(null)
               }}
             >
-              Delete the rule
+              Delete rule
             </Button>
           </div>
         </Dialog>

@@ -18,7 +18,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
         <legend className="mb-1 text-sm font-medium">Notify</legend>
         {channels.data?.data.length === 0 && (
           <p className="text-sm text-muted">
-            There are no channels yet: make one on the Channels tab of Alerts.
+            There are no channels yet. Create one on the Channels tab of Alerts.
           </p>
         )}
         {channels.data?.data.map(({ id, name }) => (
@@ -37,16 +37,14 @@ export function RuleNotice({ draft, problems, change }: Props) {
           </div>
         ))}
         {draft.others.length > 0 && (
-          <p className="text-sm text-muted">
-            and {draft.others.length} written into the rule itself
-          </p>
+          <p className="text-sm text-muted">and {draft.others.length} defined in the rule itself</p>
         )}
       </fieldset>
       <div className="grid grid-cols-3 gap-2">
         <Field
           label="Group wait"
           placeholder="10s"
-          hint="Of the first."
+          hint="Wait before the first."
           value={draft.groupWait}
           problem={problems['notification.groupWait']}
           onChange={(event) => change({ groupWait: event.target.value })}
@@ -54,7 +52,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
         <Field
           label="Group interval"
           placeholder="1m"
-          hint="Of later ones."
+          hint="Wait between groups."
           value={draft.groupInterval}
           problem={problems['notification.groupInterval']}
           onChange={(event) => change({ groupInterval: event.target.value })}
@@ -62,7 +60,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
         <Field
           label="Repeat every"
           placeholder="4h"
-          hint="While it fires."
+          hint="While it is firing."
           value={draft.repeatInterval}
           problem={problems['notification.repeatInterval']}
           onChange={(event) => change({ repeatInterval: event.target.value })}
@@ -80,7 +78,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
         label="Runbook"
         type="url"
         placeholder="https://wiki.example.com/high-cpu"
-        hint="What to do: a link in each notification."
+        hint="A link to instructions, included in each notification."
         value={draft.runbookUrl}
         problem={problems.runbookUrl}
         onChange={(event) => change({ runbookUrl: event.target.value })}
@@ -89,7 +87,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
         label="Labels"
         rows={2}
         placeholder="team=ops"
-        hint="One key=value a line; silences match them."
+        hint="One key=value per line. Silences match on labels."
         problem={problems.labels}
         value={draft.labels}
         onChange={(event) => change({ labels: event.target.value })}

@@ -113,7 +113,7 @@ export function RulePage({ id }: { id: string }) {
       {now && (
         <Card className="mb-3 overflow-x-auto">
           <h2 className="px-4 pt-3 font-medium">
-            Read at {moment.format(new Date(now.at))}; nothing was changed
+            Evaluated at {moment.format(new Date(now.at))}. No state was changed.
           </h2>
           {now.notes.map((note) => (
             <p key={note} className="px-4 pt-1 text-sm text-muted">
@@ -129,8 +129,8 @@ export function RulePage({ id }: { id: string }) {
       <Card className="mb-6 overflow-x-auto">
         <h2 className="px-4 pt-3 font-medium">Series</h2>
         {rule.instances.length === 0 ? (
-          <Empty title="All is well">
-            A series is listed here from the moment its value crosses the threshold.
+          <Empty title="No active alerts">
+            A series is listed here once its value crosses the threshold.
           </Empty>
         ) : (
           <Instances instances={rule.instances} silence={canEdit ? rule.name : undefined} />

@@ -14,7 +14,7 @@ export function SilenceMenu({ rule, tags }: Props) {
   const silence = useMutation({
     ...createAlertSilenceMutation(),
     onSuccess: () => {
-      toast.success('Silenced. The Silences tab ends it sooner.')
+      toast.success('Silenced. You can end the silence on the Silences tab.')
       return cache.invalidateQueries()
     },
   })

@@ -33,7 +33,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
     <>
       <div className="mb-3 flex items-center gap-3">
         <p className="mr-auto text-muted">
-          Silenced alerts go on being evaluated; nobody is told until the silence ends.
+          Silenced alerts are still evaluated, but no notifications are sent until the silence ends.
         </p>
         {canEdit && (
           <Button onClick={() => setMaking(true)}>
@@ -44,10 +44,10 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
       <Loaded of={silences}>
         {({ data }) =>
           data.length === 0 ? (
-            <Empty title="Nothing is silenced" />
+            <Empty title="No silences" />
           ) : (
             <table className="w-full min-w-[40rem] text-left">
-              <Headings names={['State', 'Alerts with', 'Until', 'By', 'Comment', 'Actions']} />
+              <Headings names={['State', 'Matchers', 'Until', 'By', 'Comment', 'Actions']} />
               <tbody>
                 {data.map((silence) => {
                   const past = new Date(silence.endsAt).getTime() <= Date.now()
@@ -55,7 +55,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
                     <tr key={silence.id} className="border-t border-line">
                       <td className="px-4 py-2.5">
                         <QuietBadge>
-                          {silence.active ? 'Silencing' : past ? 'Ended' : 'Not begun'}
+                          {silence.active ? 'Active' : past ? 'Ended' : 'Scheduled'}
                         </QuietBadge>
                       </td>
                       <td className="px-4 py-2.5 font-mono text-xs">
@@ -66,7 +66,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
                       <td className="px-4 py-2.5 whitespace-nowrap">
                         {moment.format(new Date(silence.endsAt))}
                       </td>
-                      <td className="px-4 py-2.5 text-muted">{silence.author ?? 'nobody known'}</td>
+                      <td className="px-4 py-2.5 text-muted">{silence.author ?? 'unknown'}</td>
                       <td className="px-4 py-2.5">{silence.comment}</td>
                       <td className="px-4 py-2">
                         {canEdit && !past && (
@@ -119,7 +119,9 @@ function NewSilence({ onClose }: { onClose: () => void }) {
     <Dialog title="New silence" wide onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
         <fieldset className="space-y-2">
-          <legend className="mb-1 text-sm font-medium">Alerts that meet all of</legend>
+          <legend className="mb-1 text-sm font-medium">
+            Match alerts that meet all conditions
+          </legend>
           {rows.map((row, index) => (
             <div key={row.id} className="grid grid-cols-[1fr_5rem_1fr_auto] items-end gap-2">
               <Field
@@ -177,7 +179,7 @@ function NewSilence({ onClose }: { onClose: () => void }) {
         <Field
           label="Comment"
           maxLength={1000}
-          placeholder="Why, and who knows more"
+          placeholder="Reason and contact"
           value={comment}
           onChange={(event) => setComment(event.target.value)}
         />

@@ -55,12 +55,12 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
     [asked.data],
   )
   const lines = table.lines.slice(0, SHOWN)
-  if (!query.trim()) return <Hint>Write a query to see it here.</Hint>
+  if (!query.trim()) return <Hint>Enter a query to see it here.</Hint>
   if (asked.error && !lines.length) {
     return <Failure message={messageOf(asked.error)} onRetry={() => void asked.refetch()} />
   }
   if (!asked.data) return <Skeleton className="h-full" />
-  if (!lines.length) return <Hint>The query finds no data in this range.</Hint>
+  if (!lines.length) return <Hint>The query returned no data in this range.</Hint>
   const values = lines.flatMap((line) => line.values.filter((value) => value !== null))
   const all = threshold === null ? values : [...values, threshold]
   const low = all.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
@@ -76,7 +76,7 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
     <div className="flex h-full flex-col">
       <div className="min-h-0 flex-1">
         <TimeChart
-          title="The rule's query"
+          title="Rule query"
           times={table.times}
           drawn={lines.map((line) => line.values)}
           measured={lines.map((line) => line.values)}
@@ -111,7 +111,7 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
       </div>
       {table.lines.length > SHOWN && (
         <p className="mt-1 text-xs text-muted">
-          {SHOWN} of {table.lines.length} series are drawn; the rule watches all.
+          Showing {SHOWN} of {table.lines.length} series. The rule evaluates all of them.
         </p>
       )}
     </div>

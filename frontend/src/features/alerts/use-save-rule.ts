@@ -28,7 +28,7 @@ export function useSaveRule(rule?: AlertRule) {
     toast.error(`${draft.name} was not saved. ${message}`, {
       duration: Number.POSITIVE_INFINITY,
       action: {
-        label: 'Back to the rule',
+        label: 'Back to rule',
         onClick: () =>
           void (rule
             ? navigate({ to: '/alerts/$id/edit', params: { id: rule.id }, state })
@@ -47,7 +47,7 @@ export function useSaveRule(rule?: AlertRule) {
     }
     void create.mutateAsync({ body }).then(
       ({ data }) =>
-        toast.success(`${data.name} is evaluated from the next tick on.`, {
+        toast.success(`${data.name} saved. Evaluation starts at the next tick.`, {
           action: {
             label: 'Open',
             onClick: () => void navigate({ to: '/alerts/$id', params: { id: data.id } }),

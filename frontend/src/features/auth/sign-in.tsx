@@ -43,7 +43,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
         <h1 className="mt-5 mb-4 text-xl font-semibold tracking-tight">Sign in</h1>
         <form onSubmit={submit} className="space-y-4">
           <Field
-            label="E-mail"
+            label="Email"
             type="email"
             autoComplete="username"
             required
@@ -69,7 +69,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
             className="w-full"
             disabled={login.isPending || byLink.isPending}
           >
-            {login.isPending || byLink.isPending ? 'Signing in …' : 'Sign in'}
+            {login.isPending || byLink.isPending ? 'Signing in…' : 'Sign in'}
           </Button>
         </form>
       </Card>

@@ -36,7 +36,7 @@ export default function CreateDialog({ onClose }: { onClose: () => void }) {
         <Field
           label="Name"
           value={name}
-          problem={problems.name && 'Give it a name of at most 200 characters.'}
+          problem={problems.name && 'Enter a name of at most 200 characters.'}
           onChange={(event) => setName(event.target.value)}
         />
         <Area
@@ -47,7 +47,7 @@ export default function CreateDialog({ onClose }: { onClose: () => void }) {
         />
         <Check
           label="Public"
-          hint="Everybody who signs in may see it."
+          hint="Everyone who signs in can see it."
           checked={isPublic}
           onChange={(event) => setPublic(event.target.checked)}
         />

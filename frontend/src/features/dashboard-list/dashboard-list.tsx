@@ -65,9 +65,9 @@ export function DashboardList() {
         </div>
       ) : data.data.length === 0 ? (
         <Card>
-          <Empty title={search ? `Nothing called “${search}”` : 'No dashboards yet'}>
+          <Empty title={search ? `No results for “${search}”` : 'No dashboards yet'}>
             {search ? (
-              'Try a part of its name.'
+              'Try part of the name.'
             ) : (
               <>
                 <p className="mb-4">Dashboards that you own or that are public appear here.</p>
@@ -93,7 +93,7 @@ export function DashboardList() {
             >
               <Plus size={16} className="shrink-0 text-accent" aria-hidden="true" />
               <span>
-                <span className="font-medium text-text">Send metrics of your own</span>: from
+                <span className="font-medium text-text">Send your own metrics</span>: from
                 Prometheus, OpenTelemetry, Telegraf, Datadog, a script, or the host agent
               </span>
             </Link>
@@ -157,7 +157,7 @@ function Boards({ boards }: { boards: DashboardSummary[] }): ReactNode {
             ) : (
               <Lock size={13} aria-hidden="true" />
             )}
-            {board.isPublic ? 'Public' : 'Private'} · {board.panelCount} panels · changed{' '}
+            {board.isPublic ? 'Public' : 'Private'} · {board.panelCount} panels · updated{' '}
             {date.format(new Date(board.updatedAt))}
           </p>
         </li>

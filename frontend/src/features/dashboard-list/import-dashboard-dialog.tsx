@@ -8,9 +8,9 @@ import { Dialog } from '@/components/ui/dialog'
 import { isApiError, messageOf } from '@/lib/errors'
 
 const OUTCOMES: [ImportNote['outcome'], string][] = [
-  ['dropped', 'Left out'],
+  ['dropped', 'Not imported'],
   ['changed', 'Changed'],
-  ['taken', 'Taken as it was'],
+  ['taken', 'Imported unchanged'],
 ]
 
 /** Takes a dashboard from a file of ours or of Grafana, and says what became of it. */
@@ -43,7 +43,7 @@ export default function ImportDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Import a dashboard" wide onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
         <p className="text-muted">
-          A file that was exported here, or a classic dashboard of Grafana as JSON.
+          A file exported from Pulseboard, or a classic Grafana dashboard as JSON.
         </p>
         <label className="block">
           <span className="mb-1 block text-sm font-medium">File</span>
@@ -97,8 +97,8 @@ function Report({ imported, onClose }: { imported: ImportedDashboard; onClose: (
       <p className="text-muted">
         {dashboard.panels.length} panels.{' '}
         {report.some((note) => note.outcome !== 'taken')
-          ? 'This is what is not as it was:'
-          : 'Everything was taken as it was.'}
+          ? 'The following differs from the original:'
+          : 'Everything was imported unchanged.'}
       </p>
       <div className="mt-3 max-h-[50vh] space-y-4 overflow-y-auto">
         {OUTCOMES.map(([outcome, title]) => {

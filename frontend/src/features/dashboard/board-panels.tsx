@@ -42,7 +42,7 @@ export function BoardPanels({ panels, alone, onAlone, menu, dataOf, failureOf, .
           {
             group: 'Panel',
             keys: 'v',
-            label: 'View the panel under the pointer or focus full screen',
+            label: 'View the focused or hovered panel full screen',
             run: () => {
               const id = pointedPanel()
               if (id) onAlone(id)
@@ -68,7 +68,7 @@ export function BoardPanels({ panels, alone, onAlone, menu, dataOf, failureOf, .
   if (alone && !chosen) {
     return (
       <Card>
-        <Empty title="This dashboard has no such panel">
+        <Empty title="This panel is not on the dashboard">
           <button type="button" className="text-accent underline" onClick={back}>
             Back to the dashboard
           </button>

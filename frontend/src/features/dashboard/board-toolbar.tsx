@@ -60,7 +60,7 @@ export function BoardToolbar(props: Props) {
       <Button
         className="w-9 !px-0 max-sm:hidden"
         aria-label="Kiosk view"
-        title="Kiosk view, for a screen on the wall"
+        title="Kiosk view for wall displays"
         onClick={() => onChange({ kiosk: '1' })}
       >
         <Tv size={16} aria-hidden="true" />

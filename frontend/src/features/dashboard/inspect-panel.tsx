@@ -32,8 +32,8 @@ export function InspectPanel({ panel, data, onClose }: Props) {
     <Dialog title={`Data of ${panel.title}`} wide onClose={onClose}>
       <div className="mb-3 flex items-center gap-3">
         <p className="mr-auto text-muted">
-          {looks.length} series, {table.times.length} times
-          {table.times.length > SHOWN && `, the newest ${SHOWN} shown`}
+          {looks.length} series, {table.times.length} timestamps
+          {table.times.length > SHOWN && `, newest ${SHOWN} shown`}
         </p>
         <Button
           disabled={!table.times.length}
@@ -81,7 +81,7 @@ export function InspectPanel({ panel, data, onClose }: Props) {
         </table>
         {!newest.length && <p className="p-6 text-center text-muted">No data in this range</p>}
       </section>
-      <h3 className="mt-4 mb-1 text-xs font-medium text-muted">Asked</h3>
+      <h3 className="mt-4 mb-1 text-xs font-medium text-muted">Queries</h3>
       <ul className="max-h-[20vh] space-y-1.5 overflow-y-auto">
         {answers.map(({ query, answer }, index) => (
           <li key={`${index}-${query.query}`} className="text-xs">
@@ -96,7 +96,7 @@ export function InspectPanel({ panel, data, onClose }: Props) {
 
 function describe(query: PanelQuery, answer: BatchAnswer | undefined): string {
   if (query.hidden) return 'hidden'
-  if (!answer?.result) return answer?.error?.error ?? 'not answered yet'
+  if (!answer?.result) return answer?.error?.error ?? 'no response yet'
   const { table, resolution, cached, rowsRead } = answer.result.meta
   const cost = cached ? 'from the cache' : `${(rowsRead ?? 0).toLocaleString('en-US')} rows read`
   return `${table}, step ${resolution}, ${cost}`

@@ -117,7 +117,7 @@ export function MetricView({ name, search, onSearch }: Props) {
         ) : !tags.data ? (
           <Skeleton className="h-16" />
         ) : tags.data.data.length === 0 ? (
-          <p className="text-muted">Its series have no tags.</p>
+          <p className="text-muted">This metric has no tags.</p>
         ) : (
           <dl className="space-y-3">
             {tags.data.data.map((tag) => (

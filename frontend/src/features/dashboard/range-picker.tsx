@@ -64,16 +64,11 @@ export function RangePicker({ range, zone, onChange, onZone }: Props) {
             range={range}
             onChoose={choose}
           />
-          <Ranges
-            label="By the calendar"
-            entries={CALENDAR_RANGES}
-            range={range}
-            onChoose={choose}
-          />
+          <Ranges label="Calendar" entries={CALENDAR_RANGES} range={range} onChoose={choose} />
           <div className="order-first space-y-4 border-line sm:order-none sm:border-l sm:pl-3">
             <Ends range={range} zone={zone} onChoose={choose} />
             <div className="flex items-center gap-2 border-t border-line pt-3">
-              <span className="text-sm text-muted">Times in</span>
+              <span className="text-sm text-muted">Time zone</span>
               <Select
                 label="Time zone"
                 className="min-w-0 flex-1"
@@ -164,7 +159,7 @@ function Ends({
       />
       <Field
         label="To"
-        hint="Such as now-90m, now/d, 2026-01-31 or 2026-01-31 14:05:00."
+        hint="For example now-90m, now/d, 2026-01-31 or 2026-01-31 14:05:00."
         value={to}
         spellCheck={false}
         autoComplete="off"
@@ -184,7 +179,7 @@ function Ends({
 
 function problemOf(range: TimeRange, zone: Zone): string | undefined {
   const now = Date.now()
-  if (resolveEnd(range.from, now, 'from', zone) === undefined) return 'From is not a time.'
-  if (resolveEnd(range.to, now, 'to', zone) === undefined) return 'To is not a time.'
+  if (resolveEnd(range.from, now, 'from', zone) === undefined) return 'From is not a valid time.'
+  if (resolveEnd(range.to, now, 'to', zone) === undefined) return 'To is not a valid time.'
   return readRange(range, now, zone) ? undefined : 'From must be before To.'
 }

@@ -107,7 +107,7 @@ function Many({ variable, options, chosen, label, onChoose }: ChoiceProps) {
             onToggle={() => toggle(value)}
           />
         ))}
-        {!shown.length && <p className="p-2 text-muted">Nothing to choose.</p>}
+        {!shown.length && <p className="p-2 text-muted">No matching values.</p>}
       </fieldset>
     </Popover>
   )

@@ -30,7 +30,7 @@ export function ApiKeys() {
     ...revokeApiKeyMutation(),
     onSuccess: async () => {
       setRevoking(null)
-      toast.success('The key is revoked.')
+      toast.success('Key revoked.')
       await cache.invalidateQueries()
     },
   })
@@ -50,7 +50,7 @@ export function ApiKeys() {
           <Skeleton className="m-4 h-24" />
         ) : data.data.length === 0 ? (
           <Empty title="No API keys yet">
-            Agents send metrics with a key. Make one for each of them.
+            Agents use a key to send metrics. Create one for each agent.
           </Empty>
         ) : (
           <table className="w-full min-w-[40rem] text-left">
@@ -103,16 +103,16 @@ export function ApiKeys() {
       {revoking && (
         <Dialog title={`Revoke ${revoking.name}?`} onClose={() => setRevoking(null)}>
           <p className="mb-5 text-muted">
-            Whoever uses this key is refused from now on. This can't be undone.
+            Requests with this key will be rejected from now on. This can't be undone.
           </p>
           <div className="flex justify-end gap-2">
-            <Button onClick={() => setRevoking(null)}>Keep it</Button>
+            <Button onClick={() => setRevoking(null)}>Cancel</Button>
             <Button
               look="danger"
               disabled={revoke.isPending}
               onClick={() => revoke.mutate({ path: { key_id: revoking.id } })}
             >
-              Revoke for good
+              Revoke key
             </Button>
           </div>
         </Dialog>
@@ -137,7 +137,7 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => 
   if (secret) {
     return (
       <Dialog title="Your new key" onClose={onClose}>
-        <p className="mb-3 text-muted">Copy it now: it is shown this once.</p>
+        <p className="mb-3 text-muted">Copy it now: it will not be shown again.</p>
         <code className="mb-5 block rounded-md bg-raised p-3 text-xs break-all select-all">
           {secret}
         </code>
@@ -146,7 +146,8 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => 
             onClick={() =>
               void navigator.clipboard.writeText(secret).then(
                 () => toast.success('Copied.'),
-                () => toast.error('Your browser refused: select the key and copy it by hand.'),
+                () =>
+                  toast.error('Your browser blocked copying. Select the key and copy it manually.'),
               )
             }
           >

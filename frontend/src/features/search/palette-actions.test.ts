@@ -8,7 +8,7 @@ const actions = [
 ]
 const shortcuts = [
   { keys: 'd r', label: 'Refresh now', group: 'Dashboard', run },
-  { keys: '/', label: 'Search', group: 'Everywhere', run },
+  { keys: '/', label: 'Search', group: 'Global', run },
 ]
 const labels = (text: string) => actionsFor(text, actions, shortcuts).map(({ label }) => label)
 

@@ -171,7 +171,7 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
         ))}
         {!flat.length && (
           <p className="px-2 py-8 text-center text-muted">
-            {boards.isPending || metrics.isPending ? 'Searching …' : `Nothing called “${text}”`}
+            {boards.isPending || metrics.isPending ? 'Searching…' : `No results for “${text}”`}
           </p>
         )}
       </div>

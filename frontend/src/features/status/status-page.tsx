@@ -40,13 +40,13 @@ export function StatusPage() {
     <Page title="Status">
       {error && (
         <p role="alert" className="mb-3 text-sm text-danger">
-          {messageOf(error)} This is what was last known.
+          {messageOf(error)} Showing the last known status.
         </p>
       )}
       <ul className="grid grid-cols-2 gap-3 lg:grid-cols-6">
         {status.components.map((part) => (
           <Tile key={part.name} name={NAMES[part.name] ?? part.name}>
-            <Mark good={part.ok}>{part.ok ? 'Answers' : 'Away'}</Mark>
+            <Mark good={part.ok}>{part.ok ? 'Available' : 'Unavailable'}</Mark>
             <p className="mt-1 text-xs text-muted">
               {part.message ?? (part.latencyMs ? `in ${part.latencyMs.toFixed(1)} ms` : '')}
             </p>
@@ -56,7 +56,7 @@ export function StatusPage() {
           <Mark good={status.circuitBreaker === 'closed'}>
             {status.circuitBreaker === 'closed' ? 'Closed' : status.circuitBreaker}
           </Mark>
-          <p className="mt-1 text-xs text-muted">Closed is well: questions reach the database.</p>
+          <p className="mt-1 text-xs text-muted">Closed: queries reach the database.</p>
         </Tile>
         {status.spill && <Waiting spill={status.spill} />}
         {counts.map(({ name, value }) => (
@@ -67,7 +67,7 @@ export function StatusPage() {
       </ul>
       {status.metricsCount === 0 && (
         <Card className="mt-3 p-4">
-          <h2 className="mb-2 font-medium">No metrics have come in yet</h2>
+          <h2 className="mb-2 font-medium">No metrics received yet</h2>
           <AddData />
         </Card>
       )}
@@ -94,16 +94,16 @@ function Tile({ name, children }: { name: string; children: ReactNode }) {
 /** Accepted samples that the database has not taken yet. */
 function Waiting({ spill }: { spill: SpillStatus }) {
   const { files, bytes, oldestSeconds, dead } = spill
-  const none = dead ? `${formatValue(dead)} set aside` : 'None: all are stored'
+  const none = dead ? `${formatValue(dead)} set aside` : 'None'
   return (
-    <Tile name="Samples that wait">
+    <Tile name="Queued samples">
       <Mark good={!dead}>{files ? `${formatValue(files)} batches` : none}</Mark>
       <p className="mt-1 text-xs text-muted">
         {files > 0 &&
-          `${formatValue(bytes, 'decbytes')}, the oldest for ${formatValue(oldestSeconds, 'seconds', 0)}. `}
-        {files > 0 && dead > 0 && `${formatValue(dead)} more are set aside. `}
-        {dead > 0 && "What can't be written is kept, with the reason."}
-        {!files && !dead && 'Kept here while the database is away.'}
+          `${formatValue(bytes, 'decbytes')}, oldest: ${formatValue(oldestSeconds, 'seconds', 0)}. `}
+        {files > 0 && dead > 0 && `${formatValue(dead)} more set aside. `}
+        {dead > 0 && "Batches that can't be written are kept with the error."}
+        {!files && !dead && 'Samples are queued here while the database is unavailable.'}
       </p>
     </Tile>
   )
@@ -120,7 +120,7 @@ function Mark({ good, children }: { good: boolean; children: ReactNode }) {
 }
 
 function Jobs({ jobs }: { jobs: JobStatus[] }) {
-  if (!jobs.length) return <p className="p-4 text-muted">The database has told of none.</p>
+  if (!jobs.length) return <p className="p-4 text-muted">No jobs reported.</p>
   return (
     <section
       className="overflow-x-auto"
@@ -131,7 +131,7 @@ function Jobs({ jobs }: { jobs: JobStatus[] }) {
       <table className="w-full min-w-[40rem] text-left">
         <thead className="text-xs text-muted">
           <tr>
-            {['Job', 'Of', 'Last run', 'Next run', 'State'].map((heading) => (
+            {['Job', 'Target', 'Last run', 'Next run', 'State'].map((heading) => (
               <th key={heading} className="px-4 py-2.5 font-medium">
                 {heading}
               </th>
@@ -143,8 +143,8 @@ function Jobs({ jobs }: { jobs: JobStatus[] }) {
             <tr key={job.id} className="border-t border-line">
               <td className="px-4 py-2.5 font-medium">{job.name}</td>
               <td className="px-4 py-2.5">{job.target ?? ''}</td>
-              <td className="px-4 py-2.5 text-muted">{moment(job.lastRunAt, 'not yet')}</td>
-              <td className="px-4 py-2.5 text-muted">{moment(job.nextRunAt, 'when due')}</td>
+              <td className="px-4 py-2.5 text-muted">{moment(job.lastRunAt, 'Never')}</td>
+              <td className="px-4 py-2.5 text-muted">{moment(job.nextRunAt, 'When due')}</td>
               <td className="px-4 py-2.5">
                 <Mark good={!job.late && job.lastStatus !== 'Failed'}>
                   {job.late ? 'Late' : (job.lastStatus ?? 'Waiting')}

@@ -27,7 +27,7 @@ export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
   const remove = useMutation({
     ...deleteSeriesMutation(),
     onSuccess: async ({ data }) => {
-      toast.success(`${count(data.seriesCount)} series are deleted.`)
+      toast.success(`${count(data.seriesCount)} series deleted.`)
       onClose()
       // First away from the page of a metric that is gone: what it shows would be asked for again.
       await onDeleted(data.metricDeleted)
@@ -49,12 +49,13 @@ export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
       ) : (
         <>
           <p className="mb-3">
-            <strong>{count(found.seriesCount)} series</strong> go with all their samples
+            <strong>{count(found.seriesCount)} series</strong> will be deleted with all their
+            samples
             {found.metricDeleted ? ', and the metric itself' : ''}. This can't be undone.
           </p>
           <p className="mb-5 text-sm text-muted">
-            Whoever still sends them makes them anew, without the old history. Dashboards and alert
-            rules that name them stay, and see no data.
+            Series that are still being sent are created again, without the old history. Dashboards
+            and alert rules that use them are kept, but show no data.
           </p>
         </>
       )}
@@ -64,13 +65,13 @@ export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
         </p>
       )}
       <div className="flex flex-wrap justify-end gap-2">
-        <Button onClick={onClose}>Keep them</Button>
+        <Button onClick={onClose}>Cancel</Button>
         <Button
           look="danger"
           disabled={!found || remove.isPending}
           onClick={() => remove.mutate({ query: { selector, expect: found?.seriesCount ?? 0 } })}
         >
-          {found ? `Delete ${count(found.seriesCount)} series for good` : 'Delete'}
+          {found ? `Permanently delete ${count(found.seriesCount)} series` : 'Delete'}
         </Button>
       </div>
     </Dialog>

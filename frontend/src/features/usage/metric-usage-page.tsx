@@ -68,9 +68,9 @@ export function MetricUsagePage({ name, search, onSearch, onGone }: Props) {
       ) : (
         <>
           <ul className="grid grid-cols-2 gap-3 lg:grid-cols-4">
-            <Tile name="Series" value={count(found.usage.seriesCount)} under="in all" />
+            <Tile name="Series" value={count(found.usage.seriesCount)} under="in total" />
             <Tile
-              name="New series in a day"
+              name="New series (24 h)"
               value={count(found.usage.newLastDay)}
               under={`${count(found.usage.newLastHour)} of them in the last hour`}
             />
@@ -80,7 +80,7 @@ export function MetricUsagePage({ name, search, onSearch, onGone }: Props) {
               under="over the last five minutes"
             />
             <Tile
-              name="Likely a month"
+              name="Estimated monthly cost"
               value={dollars(found.usage.monthlyDollars)}
               under="requests, functions, storage"
             />
@@ -88,7 +88,7 @@ export function MetricUsagePage({ name, search, onSearch, onGone }: Props) {
           <h2 className="mt-6 mb-2 font-medium">Tags</h2>
           <Card>
             {found.tags.length === 0 ? (
-              <p className="p-4 text-muted">Its series have no tags.</p>
+              <p className="p-4 text-muted">This metric has no tags.</p>
             ) : (
               <UsageTable
                 label="Tags"
@@ -131,7 +131,7 @@ const tagColumns = (onChoose: (key: string, value: string) => void) => [
           <li key={value}>
             <button
               type="button"
-              title={`Only series with ${key} ${value}`}
+              title={`Show only series with ${key}=${value}`}
               className="rounded bg-raised px-2 py-0.5 text-left text-xs break-all hover:text-accent"
               onClick={() => onChoose(key, value)}
             >
@@ -162,7 +162,7 @@ function SeriesList({
       <div className="mt-6 mb-2 flex flex-wrap items-end gap-2">
         <h2 className="mr-auto font-medium">Series</h2>
         <input
-          aria-label="Only series with these tags"
+          aria-label="Filter series by tags"
           aria-invalid={error ? true : undefined}
           placeholder={'host="web-1", path=~"/user/.*"'}
           className={`${FIELD} font-mono !text-xs sm:!w-96`}
@@ -184,7 +184,7 @@ function SeriesList({
         {!data ? (
           <Skeleton className="m-4 h-40" />
         ) : data.data.length === 0 ? (
-          <Empty title="No series has these tags" />
+          <Empty title="No series match these tags" />
         ) : (
           <>
             <UsageTable
@@ -218,7 +218,7 @@ const SERIES_COLUMNS = [
     ),
   },
   {
-    title: 'Made',
+    title: 'Created',
     cell: ({ createdAt }: SeriesUsage) => (
       <span className="whitespace-nowrap text-muted">{secondsAgo(createdAt, Date.now())}</span>
     ),

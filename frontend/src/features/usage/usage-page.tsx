@@ -38,7 +38,7 @@ export function UsagePage({ search, onSearch }: Props) {
         <Skeleton className="h-48" />
       ) : overview.metricsCount === 0 ? (
         <Card>
-          <Empty title="Nothing has come in yet">
+          <Empty title="No data received yet">
             <AddData />
           </Empty>
         </Card>
@@ -71,10 +71,10 @@ function Totals({ overview }: { overview: UsageOverview }) {
         <Tile
           name="Series"
           value={count(total.seriesCount)}
-          under={`of ${count(metricsCount)} metrics`}
+          under={`in ${count(metricsCount)} metrics`}
         />
         <Tile
-          name="New series in a day"
+          name="New series (24 h)"
           value={count(total.newLastDay)}
           under={`${count(total.newLastHour)} of them in the last hour`}
         />
@@ -83,20 +83,20 @@ function Totals({ overview }: { overview: UsageOverview }) {
           value={rate(total.samplesPerSecond)}
           under={
             total.samplesPerSecond === null
-              ? 'known once minutes are rolled up'
+              ? 'available once the first minutes are rolled up'
               : 'over the last five minutes'
           }
         />
         <Tile
-          name="Likely a month"
+          name="Estimated monthly cost"
           value={dollars(total.monthlyDollars)}
-          under="on AWS, beside what costs the same without data"
+          under="on AWS, in addition to fixed costs"
         />
       </ul>
       <p className="mt-3 mb-5 max-w-3xl text-xs text-muted">
-        The estimate counts {price(prices.millionSamples)} a million samples and{' '}
-        {price(prices.thousandSeries)} a month for a thousand series: requests, functions and
-        storage. The database's instance, the cache and queries are not in it.
+        The estimate assumes {price(prices.millionSamples)} per million samples and{' '}
+        {price(prices.thousandSeries)} per month for a thousand series: requests, functions and
+        storage. It excludes the database instance, the cache and queries.
         {deleting > 0 &&
           ` The samples of ${count(deleting)} deleted series are still being removed.`}
       </p>
@@ -140,7 +140,7 @@ function Metrics({ search, onSearch, overview }: Props & { overview: UsageOvervi
         ) : !data ? (
           <Skeleton className="m-4 h-40" />
         ) : data.data.length === 0 ? (
-          <Empty title={`No metric is called “${q}”`} />
+          <Empty title={`No metrics match “${q}”`} />
         ) : (
           <>
             <UsageTable
@@ -179,13 +179,13 @@ const metricColumns = (limit: number) => [
   {
     title: 'Limit',
     cell: (row: MetricUsage) => (
-      <LimitBar value={row.seriesCount} limit={limit} of="series of one metric" />
+      <LimitBar value={row.seriesCount} limit={limit} of="series per metric" />
     ),
   },
-  { title: 'New, hour', number: true, cell: (row: MetricUsage) => count(row.newLastHour) },
-  { title: 'New, day', number: true, cell: (row: MetricUsage) => count(row.newLastDay) },
+  { title: 'New (1 h)', number: true, cell: (row: MetricUsage) => count(row.newLastHour) },
+  { title: 'New (24 h)', number: true, cell: (row: MetricUsage) => count(row.newLastDay) },
   { title: 'Samples', number: true, cell: (row: MetricUsage) => rate(row.samplesPerSecond) },
-  { title: 'A month', number: true, cell: (row: MetricUsage) => dollars(row.monthlyDollars) },
+  { title: 'Monthly cost', number: true, cell: (row: MetricUsage) => dollars(row.monthlyDollars) },
   {
     title: 'Last seen',
     cell: ({ lastSeen }: MetricUsage) => (
@@ -205,7 +205,7 @@ function Tags() {
       ) : !data ? (
         <Skeleton className="m-4 h-40" />
       ) : data.data.length === 0 ? (
-        <Empty title="No series has a tag" />
+        <Empty title="No series have tags" />
       ) : (
         <UsageTable label="Tags" rows={data.data} id={({ key }) => key} columns={TAG_COLUMNS} />
       )}
@@ -253,22 +253,22 @@ function Keys({ overview }: { overview: UsageOverview }) {
           {
             title: 'Limit',
             cell: (row) =>
-              row.id && <LimitBar value={row.seriesCount} limit={perKey} of="series of one key" />,
+              row.id && <LimitBar value={row.seriesCount} limit={perKey} of="series per key" />,
           },
           {
-            title: 'New in a minute',
+            title: 'New per minute',
             cell: (row) =>
               row.id && (
                 <LimitBar
                   value={row.newLastMinute}
                   limit={newPerMinute}
-                  of="new series of one key in a minute"
+                  of="new series per key and minute"
                 />
               ),
           },
-          { title: 'New, day', number: true, cell: (row) => count(row.newLastDay) },
+          { title: 'New (24 h)', number: true, cell: (row) => count(row.newLastDay) },
           { title: 'Samples', number: true, cell: (row) => rate(row.samplesPerSecond) },
-          { title: 'A month', number: true, cell: (row) => dollars(row.monthlyDollars) },
+          { title: 'Monthly cost', number: true, cell: (row) => dollars(row.monthlyDollars) },
         ]}
       />
     </Card>

@@ -3,11 +3,11 @@ import { oneText } from '@/lib/search-params'
 
 export const ORDERS = {
   series: 'Most series',
-  newHour: 'Most new in an hour',
-  newDay: 'Most new in a day',
-  samples: 'Most samples a second',
+  newHour: 'Most new series (1 h)',
+  newDay: 'Most new series (24 h)',
+  samples: 'Most samples per second',
   cost: 'Most expensive',
-  lastSeen: 'Unseen for longest',
+  lastSeen: 'Least recently seen',
   name: 'Name',
 } satisfies Record<MetricOrder, string>
 

@@ -23,7 +23,7 @@ export function UsersPage() {
   const update = useMutation({
     ...updateUserMutation(),
     onSuccess: async () => {
-      toast.success('Saved. Their sessions have ended.')
+      toast.success("Saved. The user's sessions have ended.")
       await cache.invalidateQueries()
     },
   })
@@ -45,7 +45,7 @@ export function UsersPage() {
           <table className="w-full min-w-[36rem] text-left">
             <thead className="text-xs text-muted">
               <tr>
-                {['E-mail', 'Role', 'Last sign-in', 'Actions'].map((heading) => (
+                {['Email', 'Role', 'Last sign-in', 'Actions'].map((heading) => (
                   <th key={heading} className="px-4 py-2.5 font-medium">
                     {heading}
                   </th>
@@ -102,7 +102,7 @@ export function UsersPage() {
           onClose={() => setAdding(false)}
           onCreated={() => {
             setAdding(false)
-            toast.success('Added.')
+            toast.success('User added.')
             void refetch()
           }}
         />
@@ -128,7 +128,7 @@ function NewUser({ onClose, onCreated }: { onClose: () => void; onCreated: () =>
     <Dialog title="New user" onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
         <Field
-          label="E-mail"
+          label="Email"
           type="email"
           required
           value={email}

@@ -41,7 +41,7 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
     onSuccess: async (made) => {
       lists()
       await navigate({ to: '/dashboards/$id', params: { id: made.id } })
-      toast.success(`This is the copy: ${made.name}`)
+      toast.success(`Created the copy ${made.name}`)
     },
   })
   const save = useMutation({
@@ -99,7 +99,7 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
                 toast.success(
                   board.isPublic
                     ? 'Link copied'
-                    : 'Link copied. The dashboard is private: make it public in its settings.',
+                    : 'Link copied. The dashboard is private: to share it, make it public in its settings.',
                 ),
               )
           }}
@@ -122,12 +122,12 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
       {open === 'delete' && (
         <Dialog title={`Delete ${board.name}?`} onClose={close}>
           <p className="text-muted">
-            The dashboard goes with its panels and its history. Its metrics stay.
+            This deletes the dashboard with its panels and its history. Its metrics are kept.
           </p>
           <div className="mt-5 flex justify-end gap-2">
             <Button onClick={close}>Cancel</Button>
             <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
-              Delete for good
+              Delete permanently
             </Button>
           </div>
         </Dialog>

@@ -49,7 +49,7 @@ export function ChooseDashboard({ title, except, busy, onChoose, onClose }: Prop
           </li>
         ))}
         {targets?.length === 0 && (
-          <li className="px-2 py-4 text-muted">No dashboard of yours is called so.</li>
+          <li className="px-2 py-4 text-muted">No dashboard has this name.</li>
         )}
       </ul>
     </Dialog>

@@ -9,8 +9,8 @@ import type { Editing } from './use-draft'
 
 const STATES: Record<SaveState, [typeof Check, string]> = {
   saved: [Check, 'All changes saved'],
-  changed: [CloudUpload, 'Saving soon'],
-  saving: [CloudUpload, 'Saving'],
+  changed: [CloudUpload, 'Unsaved changes'],
+  saving: [CloudUpload, 'Saving…'],
   conflict: [CloudOff, 'Not saved'],
 }
 
@@ -112,8 +112,8 @@ export function ConflictBar({
       className="mb-3 flex flex-wrap items-center gap-2 rounded-lg border border-danger bg-surface p-3"
     >
       <p className="mr-auto max-w-prose text-sm">
-        <strong className="font-medium">Somebody else has changed this dashboard.</strong> Yours is
-        not saved. Overwrite puts your changes on top of theirs; Reload drops yours.
+        <strong className="font-medium">Someone else has changed this dashboard.</strong> Your
+        changes are not saved. Overwrite applies them on top of theirs; Reload discards them.
       </p>
       <Button onClick={() => void editing.saver.reload().then(() => onResolved?.('reloaded'))}>
         Reload

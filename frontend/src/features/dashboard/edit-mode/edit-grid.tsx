@@ -46,7 +46,8 @@ export default function EditGrid({ board, editing, render }: Props) {
     const before = store.getState().panels
     const after = (hand.mode === 'move' ? move : resize)(before, hand.id, direction)
     const panel = after.find((other) => other.id === hand.id)
-    if (panel) say(after === before ? `${panel.title} can go no further.` : describePlace(panel))
+    if (panel)
+      say(after === before ? `${panel.title} cannot go any further.` : describePlace(panel))
     if (after === before) return
     act((draft) => (hand.moved ? amend(draft, after) : change(draft, after)))
     setHand({ ...hand, moved: true })
@@ -54,14 +55,14 @@ export default function EditGrid({ board, editing, render }: Props) {
   const keep = () => {
     const id = hand?.id
     setHand(undefined)
-    say('Kept.')
+    say('Change confirmed.')
     focusMenu(id)
   }
   const cancel = () => {
     if (hand?.moved) act(undo)
     const id = hand?.id
     setHand(undefined)
-    say('Back where it was.')
+    say('Change cancelled.')
     focusMenu(id)
   }
   const duplicate = (panel: Panel) => {
@@ -118,7 +119,9 @@ export default function EditGrid({ board, editing, render }: Props) {
       </p>
       {panels.length === 0 && (
         <Card>
-          <Empty title="No panels yet">Add panel, in the bar above, makes the first.</Empty>
+          <Empty title="No panels yet">
+            Use Add panel in the toolbar above to create the first one.
+          </Empty>
         </Card>
       )}
       {mounted &&

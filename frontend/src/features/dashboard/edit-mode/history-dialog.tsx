@@ -36,7 +36,7 @@ export default function HistoryDialog({ board, editing, onClose }: Props) {
     onSuccess: (saved, version) => {
       putInCache(cache, { ...saved, canEdit: true })
       onClose()
-      toast.success(`Version ${version} is the newest again`)
+      toast.success(`Version ${version} restored`)
     },
   })
   return (
@@ -64,7 +64,7 @@ export default function HistoryDialog({ board, editing, onClose }: Props) {
                 Show
               </Button>
               {index === 0 ? (
-                <span className="px-3 text-sm text-muted">Newest</span>
+                <span className="px-3 text-sm text-muted">Current</span>
               ) : (
                 board.canEdit && (
                   <Button
@@ -100,7 +100,7 @@ function Former({ board, version }: { board: Dashboard; version: number }) {
         <li key={panel.id}>
           {panel.title} ({panel.type})
           {!now.has(panel.id)
-            ? ': not there any more'
+            ? ': removed since'
             : now.get(panel.id)?.updatedAt !== panel.updatedAt
               ? ': changed since'
               : ''}

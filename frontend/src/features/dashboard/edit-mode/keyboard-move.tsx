@@ -20,8 +20,8 @@ const WORDS: Record<HandMode, [keyof typeof KEYS, typeof ArrowUp, string][]> = {
   ],
   resize: [
     ['ArrowLeft', ArrowLeft, 'Narrower'],
-    ['ArrowUp', ArrowUp, 'Lower'],
-    ['ArrowDown', ArrowDown, 'Higher'],
+    ['ArrowUp', ArrowUp, 'Shorter'],
+    ['ArrowDown', ArrowDown, 'Taller'],
     ['ArrowRight', ArrowRight, 'Wider'],
   ],
 }
@@ -58,7 +58,7 @@ export function Hand({ panel, mode, onStep, onKeep, onCancel }: Props) {
     <fieldset
       ref={box}
       tabIndex={-1}
-      aria-label={`${mode === 'move' ? 'Move' : 'Resize'} ${panel.title}: arrow keys, Enter to keep, Escape to undo`}
+      aria-label={`${mode === 'move' ? 'Move' : 'Resize'} ${panel.title}: use the arrow keys, Enter to confirm, Escape to cancel`}
       onKeyDown={onKeyDown}
       className="absolute inset-0 z-10 grid place-items-center rounded-lg border-2 border-accent bg-accent/5"
     >
@@ -75,10 +75,22 @@ export function Hand({ panel, mode, onStep, onKeep, onCancel }: Props) {
             <Icon size={16} aria-hidden="true" />
           </button>
         ))}
-        <button type="button" className={button} aria-label="Keep" title="Keep" onClick={onKeep}>
+        <button
+          type="button"
+          className={button}
+          aria-label="Confirm"
+          title="Confirm"
+          onClick={onKeep}
+        >
           <Check size={16} aria-hidden="true" />
         </button>
-        <button type="button" className={button} aria-label="Undo" title="Undo" onClick={onCancel}>
+        <button
+          type="button"
+          className={button}
+          aria-label="Cancel"
+          title="Cancel"
+          onClick={onCancel}
+        >
           <X size={16} aria-hidden="true" />
         </button>
       </div>

@@ -74,7 +74,7 @@ export function PanelMenu({ board, panel, title = panel.title, edit, children }:
           </>
         )}
         <MenuItem onSelect={() => setCopying(true)}>
-          <Copy size={15} aria-hidden="true" /> Copy to a dashboard…
+          <Copy size={15} aria-hidden="true" /> Copy to dashboard…
         </MenuItem>
         {edit && (
           <>

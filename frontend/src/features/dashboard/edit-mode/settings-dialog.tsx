@@ -86,7 +86,7 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
       />
       <Check
         label="Public"
-        hint="Everybody who signs in may see it. Only you and admins change it."
+        hint="Everyone who signs in can see it. Only you and admins can change it."
         checked={isPublic}
         onChange={(event) => setPublic(event.target.checked)}
       />
@@ -95,7 +95,7 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
   const time = (
     <div className="grid gap-4 sm:grid-cols-3">
       <Choice
-        label="Shown at first"
+        label="Default time range"
         value={settings.timeRange}
         onChange={(event) => set({ timeRange: event.target.value })}
       >
@@ -124,7 +124,7 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
         value={settings.timezone}
         onChange={(event) => set({ timezone: event.target.value === 'utc' ? 'utc' : 'browser' })}
       >
-        <option value="browser">The reader's own</option>
+        <option value="browser">Browser time zone</option>
         <option value="utc">UTC</option>
       </Choice>
     </div>
@@ -161,8 +161,8 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
         )}
         {save.error && (
           <p role="alert" className="mt-3 text-sm text-danger">
-            {isApiError(save.error) ? save.error.error : 'Pulseboard does not answer.'}{' '}
-            {conflict && 'Overwrite saves these settings over theirs.'}
+            {isApiError(save.error) ? save.error.error : 'Pulseboard is not responding.'}{' '}
+            {conflict && 'Overwrite replaces their settings with yours.'}
           </p>
         )}
         <div className="mt-5 flex justify-end gap-2">

@@ -38,7 +38,7 @@ function open(cache: QueryClient, board: Dashboard): Editing {
     onSaved: (saved) => putInCache(cache, saved),
     onFailure: (error) =>
       toast.error(`Not saved: ${messageOf(error)}`, {
-        description: 'Your last change was taken back.',
+        description: 'Your last change was undone.',
         action: { label: 'Try again', onClick: () => store.setState(redo) },
       }),
   })

@@ -42,8 +42,8 @@ export function VariablesEditor({ variables, problems, onChange }: Props) {
   return (
     <div className="space-y-3">
       <p className="text-sm text-muted">
-        Readers choose a value above the dashboard; a query names it as{' '}
-        <code className="rounded bg-raised px-1">$name</code>, a title too.
+        Viewers choose a value above the dashboard. Use it in queries and titles as{' '}
+        <code className="rounded bg-raised px-1">$name</code>.
       </p>
       <ul className="max-h-[50vh] space-y-3 overflow-y-auto">
         {variables.map((variable, index) => (
@@ -166,7 +166,7 @@ function Row({ variable, problem, onChange }: RowProps) {
         <div className="sm:col-span-2">
           <Field
             label="Values"
-            hint="Separated by commas"
+            hint="Comma-separated"
             defaultValue={variable.values.join(', ')}
             placeholder={variable.type === 'interval' ? '1m, 5m, 1h' : 'production, staging'}
             onChange={(event) => onChange({ values: listOf(event.target.value) })}
@@ -174,19 +174,19 @@ function Row({ variable, problem, onChange }: RowProps) {
         </div>
       )}
       <Field
-        label="Chosen at first"
-        placeholder={variable.includeAll ? 'All' : 'The first value'}
+        label="Default"
+        placeholder={variable.includeAll ? 'All' : 'First value'}
         defaultValue={variable.default.join(', ')}
         onChange={(event) => onChange({ default: listOf(event.target.value) })}
       />
       <div className="flex gap-4 sm:col-span-3">
         <Check
-          label="Several values at once"
+          label="Allow multiple values"
           checked={variable.multi}
           onChange={(event) => onChange({ multi: event.target.checked })}
         />
         <Check
-          label="Offer All"
+          label="Include All"
           checked={variable.includeAll}
           onChange={(event) => onChange({ includeAll: event.target.checked })}
         />

@@ -118,9 +118,10 @@ export function Explore({ search, onSearch }: Props) {
             </>
           ) : (
             <Card>
-              <Empty title="Ask something">
-                Begin with a metric, such as <code>cpu_usage_percent</code>, or an expression:{' '}
-                <code>avg by (host) (cpu_usage_percent)</code>. Ctrl-Space lists what there is.
+              <Empty title="Enter a query">
+                Start with a metric, such as <code>cpu_usage_percent</code>, or an expression:{' '}
+                <code>avg by (host) (cpu_usage_percent)</code>. Press Ctrl+Space to list the
+                available metrics.
               </Empty>
             </Card>
           )}
@@ -140,7 +141,7 @@ function Cost({ answers }: { answers: { query: PanelQuery; answer: BatchAnswer |
   return (
     <Card className="overflow-x-auto">
       <table className="w-full text-sm tabular-nums">
-        <caption className="px-3 pt-3 text-left font-medium">What it cost</caption>
+        <caption className="px-3 pt-3 text-left font-medium">Query statistics</caption>
         <thead className="text-left text-xs text-muted">
           <tr>
             {['Query', 'Read from', 'Step', 'Series', 'Rows read', 'Time'].map((name) => (
@@ -184,7 +185,7 @@ function AddToDashboard({ panel, disabled }: { panel: Panel; disabled: boolean }
     mutationFn: async (target: DashboardSummary) => {
       const { type, options, position } = panel
       const queries = panel.queries.filter((query) => query.query.trim())
-      const title = queries[0]?.query.slice(0, 100) ?? 'Explored'
+      const title = queries[0]?.query.slice(0, 100) ?? 'Explore query'
       await addPanel({
         path: { dashboard_id: target.id },
         body: { title, type, options, position, queries },

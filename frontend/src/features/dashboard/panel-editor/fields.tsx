@@ -65,14 +65,14 @@ export function ColorField({ label, value, optional, onChange }: ColorProps) {
               {name}
             </option>
           ))}
-          <option value="own">Own…</option>
+          <option value="own">Custom…</option>
         </Choice>
       </div>
       {own && (
         <input
           id={id}
           type="color"
-          aria-label={`${label}: own`}
+          aria-label={`${label}: custom`}
           className="h-9 w-10 shrink-0 rounded-md border border-line bg-surface p-1"
           value={value ?? '#3b82f6'}
           onChange={(event) => onChange(event.target.value)}

@@ -26,7 +26,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
       <Section title={`Thresholds (${options.thresholds.length})`}>
         {timed && (
           <Choice
-            label="Drawn as"
+            label="Draw as"
             value={options.thresholdStyle}
             onChange={(event) =>
               onChange({ thresholdStyle: event.target.value as PanelOptions['thresholdStyle'] })
@@ -116,13 +116,13 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
             <div className="grid grid-cols-2 gap-2">
               <Field
                 label="Series"
-                hint="* stands for any text"
+                hint="* matches any text"
                 value={override.match}
-                problem={problems[`options.overrides.${index}.match`] && 'Name a series.'}
+                problem={problems[`options.overrides.${index}.match`] && 'Enter a series name.'}
                 onChange={(event) => change({ match: event.target.value })}
               />
               <Field
-                label="Shown as"
+                label="Display name"
                 value={override.label ?? ''}
                 onChange={(event) => change({ label: event.target.value || null })}
               />
@@ -140,7 +140,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
               />
               {timed && (
                 <Check
-                  label="Below zero"
+                  label="Draw below zero"
                   checked={override.negative ?? false}
                   onChange={(event) => change({ negative: event.target.checked || null })}
                 />
@@ -162,14 +162,15 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
               <Field
                 label="Title"
                 value={link.title}
-                problem={problems[`options.links.${index}.title`] && 'A link needs a title.'}
+                problem={problems[`options.links.${index}.title`] && 'Enter a title.'}
                 onChange={(event) => change({ title: event.target.value })}
               />
               <Field
-                label="Address"
+                label="URL"
                 value={link.url}
                 problem={
-                  problems[`options.links.${index}.url`] && 'Begins with https://, http:// or /.'
+                  problems[`options.links.${index}.url`] &&
+                  'Must start with https://, http:// or /.'
                 }
                 onChange={(event) => change({ url: event.target.value })}
               />
@@ -257,7 +258,7 @@ export function UnitChoice({
         const chosen = event.target.value
         onChange(
           chosen === 'own'
-            ? (window.prompt('Unit, written behind the number:') ?? value ?? null)
+            ? (window.prompt('Unit shown after the number:') ?? value ?? null)
             : chosen || null,
         )
       }}
@@ -273,7 +274,7 @@ export function UnitChoice({
           ))}
         </optgroup>
       ))}
-      <option value="own">Own…</option>
+      <option value="own">Custom…</option>
     </Choice>
   )
 }

@@ -59,7 +59,7 @@ export function OptionsForm({ panel, variables, problems, onChange }: Props) {
         <Field
           label="Title"
           value={panel.title}
-          problem={problems.title && 'A panel needs a title.'}
+          problem={problems.title && 'Enter a title.'}
           onChange={(event) => onChange({ title: event.target.value })}
         />
         <Area
@@ -156,7 +156,7 @@ export function OptionsForm({ panel, variables, problems, onChange }: Props) {
                 <option value="log">Logarithmic</option>
               </Choice>
               <Check
-                label="Stack the series"
+                label="Stack series"
                 checked={options.stacked}
                 onChange={(event) => set({ stacked: event.target.checked })}
               />
@@ -168,7 +168,7 @@ export function OptionsForm({ panel, variables, problems, onChange }: Props) {
       <Section title="Colours and legend">
         <Choice
           label="Palette"
-          hint="All are safe for colour-blind eyes."
+          hint="All palettes are colour-blind safe."
           value={options.palette ?? 'standard'}
           onChange={(event) => set({ palette: event.target.value })}
         >

@@ -71,11 +71,13 @@ export function PanelEditor(props: Props) {
         <Card>
           <Empty
             title={
-              editing ? 'This panel is not on the dashboard' : 'You may not edit this dashboard'
+              editing
+                ? 'This panel is not on the dashboard'
+                : "You don't have permission to edit this dashboard"
             }
           >
             <Button className="mt-3" onClick={props.onLeave}>
-              To the dashboard
+              Go to dashboard
             </Button>
           </Empty>
         </Card>
@@ -136,13 +138,15 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
     const found = checked.success ? {} : problemsOf(checked.error)
     const { min, max } = wanted.options
     if (typeof min === 'number' && typeof max === 'number' && min >= max) {
-      found['options.max'] = 'Must be above the minimum.'
+      found['options.max'] = 'Must be greater than the minimum.'
     }
     wanted.options.mappings.forEach(({ low, high, text, color }, index) => {
       const place = `options.mappings.${index}.low`
-      if (low === null && high === null) found[place] = 'Give one end or both.'
-      else if (low !== null && high !== null && low > high) found[place] = 'Is above the end.'
-      if (!text && !color) found[`options.mappings.${index}.text`] = 'Give a text or a colour.'
+      if (low === null && high === null) found[place] = 'Enter at least one bound.'
+      else if (low !== null && high !== null && low > high)
+        found[place] = 'Must not be greater than To.'
+      if (!text && !color)
+        found[`options.mappings.${index}.text`] = 'Enter a text or choose a colour.'
     })
     setProblems(found)
     if (Object.keys(found).length) return

@@ -29,8 +29,8 @@ export function QueryRows({ panel, problems, errorOf, onChange }: Props) {
           key={`${queries.length}-${index}`}
           name={letter(index)}
           query={query}
-          problem={problems[`queries.${index}.query`] && 'Write a metric or an expression.'}
-          stepProblem={problems[`queries.${index}.step`] && 'Such as 30s, 5m, 1h.'}
+          problem={problems[`queries.${index}.query`] && 'Enter a metric or an expression.'}
+          stepProblem={problems[`queries.${index}.step`] && 'For example 30s, 5m or 1h.'}
           error={errorOf(index)}
           only={queries.length === 1}
           onChange={(change) => set(index, change)}

@@ -11,7 +11,7 @@ export function PanelInfo({ title, description, meta }: Props) {
     ? [
         ['Read from', meta.table],
         ['Step', meta.resolution],
-        ['Answered', meta.cached ? 'from the cache' : `in ${Math.round(meta.durationMs ?? 0)} ms`],
+        ['Duration', meta.cached ? 'from the cache' : `${Math.round(meta.durationMs ?? 0)} ms`],
         ['Rows read', (meta.rowsRead ?? 0).toLocaleString('en-US')],
       ]
     : []
@@ -23,7 +23,7 @@ export function PanelInfo({ title, description, meta }: Props) {
         <button
           type="button"
           aria-label={`About ${title}`}
-          title="About these numbers"
+          title="About this data"
           className={description ? 'panel-action always' : 'panel-action'}
         >
           <Info size={14} aria-hidden="true" />

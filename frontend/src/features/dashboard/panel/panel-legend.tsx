@@ -28,7 +28,7 @@ function Name({
     <button
       type="button"
       aria-pressed={!off}
-      title="Click: only this. With Ctrl: hide or show."
+      title="Click to show only this series. Ctrl+click to hide or show it."
       onClick={(event) => onClick(look.key, event.ctrlKey || event.metaKey)}
       // Browsers make no click of Enter while Ctrl is held.
       onKeyDown={(event) => {
