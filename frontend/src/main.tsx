@@ -15,7 +15,7 @@ import { Toaster, toast } from 'sonner'
 import { getMeQueryKey } from './api/generated/@tanstack/react-query.gen'
 import { ErrorBoundary } from './components/error-boundary'
 import { isApiError, isSignedOut, messageOf } from './lib/errors'
-import { catchSignInToken } from './lib/sign-in-token'
+import { captureSignInToken } from './lib/sign-in-token'
 import { useTheme } from './lib/theme'
 import { makeRouter } from './routes/router'
 
@@ -27,7 +27,7 @@ function onError(error: unknown, silent: boolean) {
 const cache: QueryClient = new QueryClient({
   queryCache: new QueryCache({
     onError: (error, query) => {
-      // The question who is signed in has its own answer to a 401: the sign-in page.
+      // The question who is signed in has its own response to a 401: the sign-in page.
       if (query.queryHash !== hashKey(getMeQueryKey())) onError(error, true)
     },
   }),
@@ -44,7 +44,7 @@ const cache: QueryClient = new QueryClient({
   },
 })
 
-catchSignInToken()
+captureSignInToken()
 const router = makeRouter(cache)
 
 function Toasts() {

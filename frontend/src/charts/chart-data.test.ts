@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { calculate, joinAnswers, labelSeries, stack } from './chart-data'
+import { calculate, joinResults, labelSeries, stack } from './chart-data'
 
 const line = (tags: Record<string, string>, values: (number | null)[] = []) => ({
   name: 'cpu',
@@ -16,8 +16,8 @@ test('series are called by what tells them apart', () => {
   expect(labelSeries([line({ host: 'a' })], '{{host}} of {{ __name__ }}')).toEqual(['a of cpu'])
 })
 
-test('answers with different steps share an axis', () => {
-  const joined = joinAnswers([
+test('results with different steps share an axis', () => {
+  const joined = joinResults([
     { data: { timestamps: [0, 10, 20], series: [line({}, [1, 2, 3])] } },
     { data: { timestamps: [0, 20], series: [line({}, [5, 6])] } },
   ])

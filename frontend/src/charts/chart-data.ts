@@ -26,16 +26,16 @@ export function labelSeries(
 
 export type Table = { times: number[]; lines: Line[] }
 
-/** Joins the answers of a panel's queries on one time axis. Times are milliseconds. */
-export function joinAnswers(
-  answers: { data: QueryData; alias?: string | null; prefix?: string }[],
+/** Joins the results of a panel's queries on one time axis. Times are milliseconds. */
+export function joinResults(
+  results: { data: QueryData; alias?: string | null; prefix?: string }[],
 ): Table {
-  const times = [...new Set(answers.flatMap((answer) => answer.data.timestamps))].sort(
+  const times = [...new Set(results.flatMap((result) => result.data.timestamps))].sort(
     (a, b) => a - b,
   )
   const at = new Map(times.map((time, index) => [time, index]))
-  const several = answers.filter((answer) => answer.data.series.length).length > 1
-  const lines = answers.flatMap(({ data, alias, prefix }, number) => {
+  const several = results.filter((result) => result.data.series.length).length > 1
+  const lines = results.flatMap(({ data, alias, prefix }, number) => {
     const labels = labelSeries(data.series, alias)
     return data.series.map((series, index) => {
       const values: (number | null)[] =

@@ -44,7 +44,7 @@ export function chartOptions(
 ): uPlot.Options {
   const font = '11px ui-sans-serif, system-ui, sans-serif'
   const now = () => calls.style?.() ?? style
-  const colorOf = (place: number) => now().series[place]?.color ?? now().axisColor
+  const colorOf = (index: number) => now().series[index]?.color ?? now().axisColor
   const axis = {
     stroke: () => now().axisColor,
     font,
@@ -91,11 +91,11 @@ export function chartOptions(
       {},
       // A chart without a line keeps its scales, axes and zoom by one that is never drawn.
       ...(style.series.length ? [] : [{ show: true, points: { show: false } }]),
-      ...style.series.map(({ label }, place) => ({
+      ...style.series.map(({ label }, index) => ({
         label,
-        stroke: () => colorOf(place),
+        stroke: () => colorOf(index),
         width: style.kind === 'bar' ? 0 : lineWidth(style.series.length),
-        fill: style.kind === 'line' ? undefined : () => fillOf(style.kind, colorOf(place)),
+        fill: style.kind === 'line' ? undefined : () => fillOf(style.kind, colorOf(index)),
         points: { show: false },
         spanGaps: style.connect,
         paths: style.kind === 'bar' ? bars : undefined,
@@ -171,8 +171,8 @@ function drawAreas(chart: uPlot, style: ChartStyle) {
   const within = (y: number) => Math.min(bbox.top + bbox.height, Math.max(bbox.top, y))
   ctx.save()
   ctx.globalAlpha = 0.1
-  rising.forEach(({ value, color }, place) => {
-    const above = rising[place + 1]
+  rising.forEach(({ value, color }, index) => {
+    const above = rising[index + 1]
     const low = within(chart.valToPos(value, 'y', true))
     const high = above ? within(chart.valToPos(above.value, 'y', true)) : bbox.top
     ctx.fillStyle = color

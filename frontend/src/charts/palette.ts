@@ -22,7 +22,7 @@ const pair = (light: string, dark: string) => `light-dark(${light}, ${dark})`
 export const PALETTES: Record<string, Palette> = {
   standard: {
     label: 'Standard',
-    colors: [1, 2, 3, 4, 5, 6, 7, 8].map((place) => `var(--series-${place})`),
+    colors: [1, 2, 3, 4, 5, 6, 7, 8].map((slot) => `var(--series-${slot})`),
   },
   bright: {
     label: 'Bright',
@@ -50,10 +50,10 @@ export const PALETTES: Record<string, Palette> = {
   viridis: {
     label: 'Viridis (in order)',
     colors: same('#5b3a8e', '#4a6aa5', '#35839a', '#2a9d7f', '#4faf5c', '#7d9f1c', '#a08c00').map(
-      (color, place) =>
+      (color, slot) =>
         pair(
           color,
-          ['#a58be0', '#7fa3e0', '#5dbccf', '#45cfa5', '#7ddc7d', '#c0e04a', '#fde725'][place] ??
+          ['#a58be0', '#7fa3e0', '#5dbccf', '#45cfa5', '#7ddc7d', '#c0e04a', '#fde725'][slot] ??
             color,
         ),
     ),
@@ -72,11 +72,11 @@ export const PALETTES: Record<string, Palette> = {
 
 export const PALETTE_SIZE = 8
 
-/** The CSS value of a colour by name, `#rrggbb`, or place in a palette. */
+/** The CSS value of a colour by name, `#rrggbb`, or index in a palette. */
 export function colorOf(index: number, chosen?: string | null, palette?: string | null): string {
   if (chosen?.startsWith('#')) return chosen
-  const place = chosen ? NAMED[chosen] : undefined
-  if (place) return `var(--series-${place})`
+  const slot = chosen ? NAMED[chosen] : undefined
+  if (slot) return `var(--series-${slot})`
   const colors = (PALETTES[palette ?? 'standard'] ?? PALETTES.standard)?.colors ?? []
   return colors[index % colors.length] ?? 'var(--series-1)'
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { colorOf, PALETTES } from './palette'
-import { dress, matches, overrideOf, showValue, thresholdColor } from './series-style'
+import { applyOverrides, matches, overrideOf, showValue, thresholdColor } from './series-style'
 
 const override = { color: null, label: null, unit: null, hidden: null, negative: null }
 
@@ -13,14 +13,14 @@ test('a star stands for any text and nothing else is special', () => {
 })
 
 test('a later override wins where it speaks', () => {
-  const said = overrideOf(
+  const found = overrideOf(
     [
       { ...override, match: 'web-*', color: 'blue', unit: 'bytes' },
       { ...override, match: 'web-1', color: 'orange' },
     ],
     'web-1',
   )
-  expect(said).toMatchObject({ color: 'orange', unit: 'bytes' })
+  expect(found).toMatchObject({ color: 'orange', unit: 'bytes' })
 })
 
 test('lines wear their options; hidden ones keep their place in the palette', () => {
@@ -28,7 +28,7 @@ test('lines wear their options; hidden ones keep their place in the palette', ()
     times: [0, 1],
     lines: ['a', 'b', 'c'].map((label) => ({ key: label, label, values: [1, null] })),
   }
-  const looks = dress(table, {
+  const lines = applyOverrides(table, {
     color: null,
     palette: null,
     unit: 'bytes',
@@ -38,11 +38,11 @@ test('lines wear their options; hidden ones keep their place in the palette', ()
       { ...override, match: 'c', label: 'Sea', unit: 'seconds' },
     ],
   })
-  expect(looks.map((look) => [look.label, look.unit, look.color])).toEqual([
+  expect(lines.map((line) => [line.label, line.unit, line.color])).toEqual([
     ['a', 'bytes', 'var(--series-1)'],
     ['Sea', 'seconds', 'var(--series-3)'],
   ])
-  expect(looks[0]?.values).toEqual([1, 0])
+  expect(lines[0]?.values).toEqual([1, 0])
 })
 
 test('the highest threshold reached gives the colour', () => {

@@ -3,8 +3,8 @@ import { formatValue } from '@/lib/units'
 import type { Line, Table } from './chart-data'
 import { colorOf } from './palette'
 
-/** A line with the looks that a panel's options give it. */
-export type Look = Line & { color: string; unit: string | null; negative: boolean }
+/** A line with the style that a panel's options give it. */
+export type StyledLine = Line & { color: string; unit: string | null; negative: boolean }
 
 /** Whether a series is called so; `*` stands for any text. */
 export function matches(pattern: string, name: string): boolean {
@@ -14,32 +14,32 @@ export function matches(pattern: string, name: string): boolean {
 
 /** What the overrides say of one series; a later one wins where two speak. */
 export function overrideOf(overrides: SeriesOverride[], name: string): Partial<SeriesOverride> {
-  const said: Partial<SeriesOverride> = {}
+  const found: Partial<SeriesOverride> = {}
   for (const override of overrides) {
     if (!matches(override.match, name)) continue
     for (const [key, value] of Object.entries(override)) {
-      if (value !== null && value !== undefined) Object.assign(said, { [key]: value })
+      if (value !== null && value !== undefined) Object.assign(found, { [key]: value })
     }
   }
-  return said
+  return found
 }
 
-type LookOptions = Pick<PanelOptions, 'color' | 'palette' | 'unit' | 'nulls' | 'overrides'>
+type StyleOptions = Pick<PanelOptions, 'color' | 'palette' | 'unit' | 'nulls' | 'overrides'>
 
 /** The lines of a panel as it shows them: overrides applied, nulls as zero where it wants so. */
-export function dress(table: Table, options: LookOptions): Look[] {
+export function applyOverrides(table: Table, options: StyleOptions): StyledLine[] {
   return table.lines.flatMap((line, index) => {
-    const said = overrideOf(options.overrides, line.label)
-    if (said.hidden) return []
-    const chosen = said.color ?? (index === 0 ? options.color : null)
+    const found = overrideOf(options.overrides, line.label)
+    if (found.hidden) return []
+    const chosen = found.color ?? (index === 0 ? options.color : null)
     return [
       {
         key: line.key,
-        label: said.label ?? line.label,
+        label: found.label ?? line.label,
         values: options.nulls === 'zero' ? line.values.map((value) => value ?? 0) : line.values,
         color: colorOf(index, chosen, options.palette),
-        unit: said.unit ?? options.unit ?? null,
-        negative: said.negative ?? false,
+        unit: found.unit ?? options.unit ?? null,
+        negative: found.negative ?? false,
       },
     ]
   })
@@ -76,4 +76,4 @@ export function showValue(
 }
 
 /** A colour for text: nearer to that of the page, so that it is read on any surface. */
-export const inkOf = (color: string) => `color-mix(in oklab, ${color} 72%, var(--text))`
+export const textColor = (color: string) => `color-mix(in oklab, ${color} 72%, var(--text))`

@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
-import { bitByBit, leaveUndone } from '@/lib/frame-queue'
+import { cancelFrameJob, enqueueFrameJob } from '@/lib/frame-queue'
 import { timeZoneOf, useZone } from '@/lib/zone'
 import { type ChartStyle, chartOptions } from './chart-options'
 
@@ -12,7 +12,7 @@ type Props = {
   /** As measured, for the tooltip. */
   measured: (number | null)[][]
   style: ChartStyle
-  /** Changes when the chart must be made anew: other series or other looks. */
+  /** Changes when the chart must be created again: other series or another style. */
   identity: string
   start: number
   end: number
@@ -23,13 +23,13 @@ type Props = {
 
 type Tip = { index: number; left: number; width: number }
 
-/** uPlot in React: made when its identity changes, fed on data, sized by its box, destroyed. */
+/** uPlot in React: created again when its identity changes, updated with data, resized with its box, destroyed on unmount. */
 export function TimeChart(props: Props) {
   const { times, drawn, style, identity, title } = props
   const box = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | null>(null)
   const latest = useRef(props)
-  const look = useRef('')
+  const lastDrawn = useRef('')
   const [tip, setTip] = useState<Tip | null>(null)
   const zone = useZone()
   latest.current = props
@@ -43,7 +43,7 @@ export function TimeChart(props: Props) {
       width: Math.max(50, element.clientWidth),
       height: Math.max(40, element.clientHeight),
     })
-    const made = new uPlot(
+    const plot = new uPlot(
       chartOptions(
         latest.current.style,
         {
@@ -71,15 +71,15 @@ export function TimeChart(props: Props) {
       toPlot(latest.current),
       element,
     )
-    chart.current = made
-    made.over.addEventListener('dblclick', () => latest.current.onReset())
-    made.over.addEventListener('mouseleave', () => setTip(null))
-    const observer = new ResizeObserver(() => made.setSize(size()))
+    chart.current = plot
+    plot.over.addEventListener('dblclick', () => latest.current.onReset())
+    plot.over.addEventListener('mouseleave', () => setTip(null))
+    const observer = new ResizeObserver(() => plot.setSize(size()))
     observer.observe(element)
     return () => {
       observer.disconnect()
-      leaveUndone(latest)
-      made.destroy()
+      cancelFrameJob(latest)
+      plot.destroy()
       chart.current = null
     }
   }, [identity, zone])
@@ -89,9 +89,9 @@ export function TimeChart(props: Props) {
     const next = `${props.end - props.start} ${colors}`
     // What a hand has asked for is drawn at once. A refresh brings all charts of a board new
     // data while the hand may be busy elsewhere: they are drawn one after another.
-    if (look.current === next) bitByBit(latest, draw)
+    if (lastDrawn.current === next) enqueueFrameJob(latest, draw)
     else draw()
-    look.current = next
+    lastDrawn.current = next
   }, [times, drawn, props.start, props.end, colors])
 
   return (

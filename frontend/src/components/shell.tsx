@@ -37,7 +37,7 @@ export function ThemeButton() {
   const { icon: Icon, next } = THEMES[theme]
   return (
     <Button
-      look="ghost"
+      variant="ghost"
       className="w-9 !px-0"
       aria-label={`Theme: ${theme}`}
       title={`Theme: ${theme}`}
@@ -122,7 +122,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
             <Menu
               trigger={
                 <Button
-                  look="ghost"
+                  variant="ghost"
                   className="w-9 !px-0 text-muted xl:hidden"
                   aria-label="More pages"
                 >
@@ -139,7 +139,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
           </nav>
           <div className="ml-auto flex items-center gap-1">
             <Button
-              look="ghost"
+              variant="ghost"
               className="w-9 !px-0 text-muted xl:w-32 xl:justify-start xl:border-line xl:!px-2.5 xl:font-normal min-[1400px]:w-52"
               aria-label="Search dashboards, metrics and actions"
               title="Search (/ or Ctrl-K)"
@@ -161,7 +161,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
               <UserRound size={17} aria-hidden="true" />
             </Link>
             <Button
-              look="ghost"
+              variant="ghost"
               className="w-9 !px-0 max-sm:hidden"
               aria-label="Sign out"
               title="Sign out"

@@ -1,6 +1,6 @@
 import type { ApiError } from '@/api/generated/types.gen'
 
-/** An answer of the API that is not a success, or no answer at all. */
+/** An error response of the API. */
 export function isApiError(error: unknown): error is ApiError {
   return typeof error === 'object' && error !== null && 'code' in error && 'error' in error
 }

@@ -1,6 +1,6 @@
 /** Work of one frame, in milliseconds and in jobs: drawn canvases are also painted in their frame. */
-const BUDGET = 5
-const MOST = 2
+const BUDGET_MS = 5
+const MAX_JOBS = 2
 
 const waiting = new Map<object, () => void>()
 let running = false
@@ -10,7 +10,7 @@ let running = false
  * so that the hand is never kept waiting. A later job of the same owner takes its earlier one's
  * place. Nothing is done while the tab is hidden.
  */
-export function bitByBit(owner: object, job: () => void) {
+export function enqueueFrameJob(owner: object, job: () => void) {
   waiting.set(owner, job)
   if (running) return
   running = true
@@ -18,7 +18,7 @@ export function bitByBit(owner: object, job: () => void) {
 }
 
 /** Takes back what an owner asked for. */
-export const leaveUndone = (owner: object) => waiting.delete(owner)
+export const cancelFrameJob = (owner: object) => waiting.delete(owner)
 
 function work() {
   const start = performance.now()
@@ -27,7 +27,7 @@ function work() {
     waiting.delete(owner)
     job()
     done += 1
-    if (done >= MOST || performance.now() - start > BUDGET) break
+    if (done >= MAX_JOBS || performance.now() - start > BUDGET_MS) break
   }
   if (waiting.size) requestAnimationFrame(work)
   else running = false

@@ -1,26 +1,26 @@
 import { expect, test } from 'vitest'
-import { catchSignInToken, takeSignInToken } from './sign-in-token'
+import { captureSignInToken, consumeSignInToken } from './sign-in-token'
 
 test('the token leaves the address bar and is given out once', () => {
   window.history.replaceState(null, '', '/#token=a%2Bb')
-  catchSignInToken()
+  captureSignInToken()
   expect(window.location.href).not.toContain('token')
   expect(window.location.pathname).toBe('/sign-in')
-  expect(takeSignInToken()).toBe('a+b')
-  expect(takeSignInToken()).toBeUndefined()
+  expect(consumeSignInToken()).toBe('a+b')
+  expect(consumeSignInToken()).toBeUndefined()
 })
 
 test('the page that a link points to comes after signing in', () => {
   window.history.replaceState(null, '', '/dashboards/7#token=ab')
-  catchSignInToken()
+  captureSignInToken()
   expect(window.location.pathname).toBe('/sign-in')
   expect(new URLSearchParams(window.location.search).get('next')).toBe('/dashboards/7')
-  expect(takeSignInToken()).toBe('ab')
+  expect(consumeSignInToken()).toBe('ab')
 })
 
 test('without a token nothing changes', () => {
   window.history.replaceState(null, '', '/dashboards/1')
-  catchSignInToken()
+  captureSignInToken()
   expect(window.location.pathname).toBe('/dashboards/1')
-  expect(takeSignInToken()).toBeUndefined()
+  expect(consumeSignInToken()).toBeUndefined()
 })

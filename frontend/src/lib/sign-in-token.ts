@@ -5,7 +5,7 @@ let token: string | undefined
  * screenshots and bookmarks, and turns the page into the sign-in page, which leads on to where the
  * link pointed. Called before the router.
  */
-export function catchSignInToken() {
+export function captureSignInToken() {
   const found = /[#&]token=([^&]+)/.exec(window.location.hash)?.[1]
   if (!found) return
   token = decodeURIComponent(found)
@@ -15,8 +15,8 @@ export function catchSignInToken() {
 }
 
 /** The token, once. */
-export function takeSignInToken(): string | undefined {
-  const taken = token
+export function consumeSignInToken(): string | undefined {
+  const consumed = token
   token = undefined
-  return taken
+  return consumed
 }

@@ -10,8 +10,8 @@ function shown(theme: Theme): 'light' | 'dark' {
 }
 
 function read(): Theme {
-  const kept = localStorage.getItem(KEY)
-  return kept === 'light' || kept === 'dark' ? kept : 'system'
+  const stored = localStorage.getItem(KEY)
+  return stored === 'light' || stored === 'dark' ? stored : 'system'
 }
 
 type ThemeState = { theme: Theme; shown: 'light' | 'dark'; choose: (theme: Theme) => void }

@@ -1,6 +1,6 @@
-/** How long before `now` (milliseconds since 1970) a moment was, in words. */
-export function secondsAgo(moment: string, now: number): string {
-  const seconds = Math.max(0, Math.round((now - Date.parse(moment)) / 1000))
+/** How long before `now` (milliseconds since 1970) a timestamp was, in words. */
+export function timeAgo(timestamp: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000))
   if (seconds < 90) return `${seconds} s ago`
   if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`
   if (seconds < 129_600) return `${Math.round(seconds / 3600)} h ago`

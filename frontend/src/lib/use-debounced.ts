@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'react'
 
-/** A value that follows another only after that has rested for `delay` milliseconds. */
-export function useRested<T>(value: T, delay: number): T {
+/** The value once it has not changed for `delay` milliseconds. */
+export function useDebounced<T>(value: T, delay: number): T {
   const text = JSON.stringify(value)
-  const [rested, setRested] = useState({ text, value })
+  const [debounced, setDebounced] = useState({ text, value })
   useEffect(() => {
-    const timer = setTimeout(() => setRested({ text, value: JSON.parse(text) as T }), delay)
+    const timer = setTimeout(() => setDebounced({ text, value: JSON.parse(text) as T }), delay)
     return () => clearTimeout(timer)
   }, [text, delay])
-  return rested.value
+  return debounced.value
 }

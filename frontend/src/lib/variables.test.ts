@@ -3,8 +3,8 @@ import {
   ALL,
   type Chosen,
   choose,
-  fillAsked,
   fillQuery,
+  fillTaggedQuery,
   fillText,
   fillUrl,
   type Scope,
@@ -58,7 +58,7 @@ test('titles read well', () => {
 })
 
 test('tags take one value, and several go into the selector', () => {
-  const asked = (query: string, host: string) => fillAsked({ query, tags: { host } }, scope)
+  const asked = (query: string, host: string) => fillTaggedQuery({ query, tags: { host } }, scope)
   expect(asked('cpu', '$host')).toEqual({ query: 'cpu', tags: { host: 'web-1' } })
   expect(asked('cpu', '$all')).toEqual({ query: 'cpu', tags: {} })
   const matcher = String.raw`host=~"web\\.1|web\\+2"`

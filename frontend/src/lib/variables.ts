@@ -134,16 +134,16 @@ export function listed(values: string[]): string {
 export const fillUrl = (url: string, scope: Scope) =>
   replaceReferences(url, scope, ({ values }) => encodeURIComponent(values.join(',')))
 
-type Asked = { query: string; tags?: Record<string, unknown> }
+type TaggedQuery = { query: string; tags?: Record<string, unknown> }
 
 /**
  * A query and its tags with the variables filled in. A tag can hold one value alone: several go
  * into a plain selector as a matcher, and all of an open set leave the tag out.
  */
-export function fillAsked<T extends Asked>(asked: T, scope: Scope): T {
-  let query = fillQuery(asked.query, scope)
+export function fillTaggedQuery<T extends TaggedQuery>(request: T, scope: Scope): T {
+  let query = fillQuery(request.query, scope)
   const tags: Record<string, string> = {}
-  for (const [key, given] of Object.entries(asked.tags ?? {})) {
+  for (const [key, given] of Object.entries(request.tags ?? {})) {
     const value = String(given)
     const found = refersTo(value, scope)
     if (!found.some(isMany)) {
@@ -158,7 +158,7 @@ export function fillAsked<T extends Asked>(asked: T, scope: Scope): T {
       } else tags[key] = found.flatMap(({ values }) => values).join('|')
     }
   }
-  return { ...asked, query, tags }
+  return { ...request, query, tags }
 }
 
 const NICE_STEPS = [
@@ -209,12 +209,12 @@ type Choosable = {
  * What is chosen of a variable: what the address says, else of its default what there is, else all
  * or the first. A default that is known not to exist, as of another's hosts, is none.
  */
-export function choose(variable: Choosable, options: string[], asked: string[]): Chosen {
+export function choose(variable: Choosable, options: string[], requested: string[]): Chosen {
   const open = variable.type === 'tag'
-  const usual = (variable.default ?? []).filter(
+  const defaults = (variable.default ?? []).filter(
     (value) => !options.length || value === ALL || value === 'All' || options.includes(value),
   )
-  const wanted = asked.length ? asked : usual
+  const wanted = requested.length ? requested : defaults
   const wantsAll = wanted.includes(ALL) || (wanted.includes('All') && !options.includes('All'))
   const values = wanted.filter((value) => value !== ALL && (value !== 'All' || !wantsAll))
   if (variable.includeAll && (wantsAll || values.length === 0)) {

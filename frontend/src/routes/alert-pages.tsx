@@ -4,7 +4,7 @@ import { EditRule, NewRule } from '@/features/alerts/rule-editor'
 import { RulePage } from '@/features/alerts/rule-page'
 
 const all = getRouteApi('/app/alerts')
-const fresh = getRouteApi('/app/alerts/new')
+const newRule = getRouteApi('/app/alerts/new')
 const one = getRouteApi('/app/alerts/$id')
 const edit = getRouteApi('/app/alerts/$id/edit')
 
@@ -26,7 +26,7 @@ export function AlertRulesPage() {
 }
 
 export function NewAlertRulePage() {
-  const search = fresh.useSearch()
+  const search = newRule.useSearch()
   return <NewRule key={JSON.stringify(search)} {...search} />
 }
 

@@ -28,13 +28,13 @@ async function open(path: string) {
   const { makeRouter } = await import('./router')
   const cache = new QueryClient({ defaultOptions: { queries: { retry: false } } })
   const router = makeRouter(cache)
-  const went = vi.spyOn(router, 'navigate')
+  const navigate = vi.spyOn(router, 'navigate')
   render(
     <QueryClientProvider client={cache}>
       <RouterProvider router={router} />
     </QueryClientProvider>,
   )
-  return went
+  return navigate
 }
 
 test.each([
@@ -42,9 +42,9 @@ test.each([
   ['/api-keys', '/api-keys'],
   ['/dashboards/x?from=now-5m', '/dashboards/x?from=now-5m'],
 ])('who is signed out and opens %s signs in once and comes back', async (path, next) => {
-  const went = await open(path)
+  const navigate = await open(path)
   await screen.findByRole('heading', { name: 'Sign in' })
-  expect(went).toHaveBeenCalledTimes(1)
+  expect(navigate).toHaveBeenCalledTimes(1)
   expect(window.location.pathname).toBe('/sign-in')
   expect(new URLSearchParams(window.location.search).get('next')).toBe(next)
 })

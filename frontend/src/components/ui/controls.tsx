@@ -1,22 +1,22 @@
 import clsx from 'clsx'
 import { type ComponentProps, type ReactNode, useId } from 'react'
 
-type ButtonProps = ComponentProps<'button'> & { look?: 'primary' | 'plain' | 'ghost' | 'danger' }
+type ButtonProps = ComponentProps<'button'> & { variant?: 'primary' | 'plain' | 'ghost' | 'danger' }
 
-const LOOKS = {
+const VARIANTS = {
   primary: 'bg-accent text-accent-text border-transparent hover:opacity-90',
   plain: 'bg-surface border-line hover:bg-raised',
   ghost: 'border-transparent bg-transparent hover:bg-raised',
   danger: 'bg-surface border-line text-danger hover:bg-raised',
 }
 
-export function Button({ look = 'plain', className, type = 'button', ...rest }: ButtonProps) {
+export function Button({ variant = 'plain', className, type = 'button', ...rest }: ButtonProps) {
   return (
     <button
       type={type}
       className={clsx(
         'inline-flex h-9 items-center justify-center gap-2 rounded-md border px-3 text-sm font-medium whitespace-nowrap transition-colors disabled:opacity-50',
-        LOOKS[look],
+        VARIANTS[variant],
         className,
       )}
       {...rest}
@@ -27,17 +27,17 @@ export function Button({ look = 'plain', className, type = 'button', ...rest }: 
 export const FIELD =
   'h-9 w-full rounded-md border border-line bg-surface px-3 text-sm placeholder:text-muted aria-invalid:border-danger'
 
-type Labelled = { label: string; hint?: string; problem?: string | undefined }
+type Labelled = { label: string; hint?: string; error?: string | undefined }
 
 /** A label above its control, with what helps or what is wrong below. */
 function Labelling({
   label,
   hint,
-  problem,
+  error,
   children,
 }: Labelled & { children: (control: ComponentProps<'input'>) => ReactNode }) {
   const id = useId()
-  const under = problem ?? hint
+  const under = error ?? hint
   return (
     <div className="min-w-0">
       <label htmlFor={id} className="mb-1 block text-sm font-medium">
@@ -45,13 +45,13 @@ function Labelling({
       </label>
       {children({
         id,
-        'aria-invalid': problem ? true : undefined,
+        'aria-invalid': error ? true : undefined,
         'aria-describedby': under ? `${id}-under` : undefined,
       })}
       {under && (
         <p
           id={`${id}-under`}
-          className={clsx('mt-1 text-xs', problem ? 'text-danger' : 'text-muted')}
+          className={clsx('mt-1 text-xs', error ? 'text-danger' : 'text-muted')}
         >
           {under}
         </p>
@@ -60,16 +60,16 @@ function Labelling({
   )
 }
 
-/** An input under its label. `problem` says what is wrong with its value. */
+/** An input under its label. `error` says what is wrong with its value. */
 export function Field({
   label,
   hint,
-  problem,
+  error,
   className,
   ...rest
 }: ComponentProps<'input'> & Labelled) {
   return (
-    <Labelling label={label} hint={hint} problem={problem}>
+    <Labelling label={label} hint={hint} error={error}>
       {(control) => <input className={clsx(FIELD, className)} {...control} {...rest} />}
     </Labelling>
   )
@@ -78,12 +78,12 @@ export function Field({
 export function Area({
   label,
   hint,
-  problem,
+  error,
   className,
   ...rest
 }: ComponentProps<'textarea'> & Labelled) {
   return (
-    <Labelling label={label} hint={hint} problem={problem}>
+    <Labelling label={label} hint={hint} error={error}>
       {({ id, 'aria-invalid': invalid, 'aria-describedby': by }) => (
         <textarea
           id={id}
@@ -98,9 +98,9 @@ export function Area({
 }
 
 /** A select under its label. */
-export function Choice({ label, hint, problem, ...rest }: ComponentProps<'select'> & Labelled) {
+export function Choice({ label, hint, error, ...rest }: ComponentProps<'select'> & Labelled) {
   return (
-    <Labelling label={label} hint={hint} problem={problem}>
+    <Labelling label={label} hint={hint} error={error}>
       {({ id, 'aria-invalid': invalid, 'aria-describedby': by }) => (
         <select
           id={id}

@@ -54,7 +54,7 @@ export function Account({ email, role }: { email: string; role: string }) {
               {messageOf(change.error)}
             </p>
           )}
-          <Button type="submit" look="primary" disabled={change.isPending}>
+          <Button type="submit" variant="primary" disabled={change.isPending}>
             Change password
           </Button>
         </form>

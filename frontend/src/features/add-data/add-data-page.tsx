@@ -17,17 +17,17 @@ export function AddDataPage({ search, onSearch }: Props) {
   const me = useQuery(getMeOptions())
   const shown = AGENTS.find(({ id }) => id === search.agent) ?? AGENTS[0]
   // The secret lives in this page alone: it is gone when the page is left.
-  const [made, setMade] = useState<{ id: string; secret: string }>()
+  const [created, setCreated] = useState<{ id: string; secret: string }>()
   const create = useMutation({
     ...createApiKeyMutation(),
     onSuccess: ({ data }) => {
-      setMade({ id: data.id, secret: data.key })
+      setCreated({ id: data.id, secret: data.key })
       onSearch({ ...search, key: data.id })
     },
     meta: { silent: true },
   })
   const mayCreate = me.data && me.data.data.role !== 'viewer'
-  const secret = made && made.id === search.key ? made.secret : undefined
+  const secret = created && created.id === search.key ? created.secret : undefined
   return (
     <Page title="Add data">
       <p className="-mt-2 mb-4 max-w-2xl text-muted">
@@ -73,7 +73,7 @@ export function AddDataPage({ search, onSearch }: Props) {
                   </p>
                   {mayCreate ? (
                     <Button
-                      look={search.key ? 'plain' : 'primary'}
+                      variant={search.key ? 'plain' : 'primary'}
                       disabled={create.isPending}
                       onClick={() =>
                         create.mutate({ body: { name: agent.name, scopes: ['ingest'] } })

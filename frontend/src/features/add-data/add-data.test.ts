@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { secondsAgo } from '@/lib/time-ago'
+import { timeAgo } from '@/lib/time-ago'
 import { readAddDataSearch } from './add-data-search'
 import { AGENTS, fill } from './agents'
 
@@ -24,9 +24,9 @@ test('a key in the address is an id, never a secret', () => {
 
 test('ages are rounded to what matters', () => {
   const now = Date.parse('2026-01-02T00:00:00Z')
-  expect(secondsAgo('2026-01-01T23:59:58Z', now)).toBe('2 s ago')
-  expect(secondsAgo('2026-01-01T23:50:00Z', now)).toBe('10 min ago')
-  expect(secondsAgo('2026-01-01T20:00:00Z', now)).toBe('4 h ago')
-  expect(secondsAgo('2025-12-25T00:00:00Z', now)).toBe('8 days ago')
-  expect(secondsAgo('2026-01-02T00:00:05Z', now)).toBe('0 s ago')
+  expect(timeAgo('2026-01-01T23:59:58Z', now)).toBe('2 s ago')
+  expect(timeAgo('2026-01-01T23:50:00Z', now)).toBe('10 min ago')
+  expect(timeAgo('2026-01-01T20:00:00Z', now)).toBe('4 h ago')
+  expect(timeAgo('2025-12-25T00:00:00Z', now)).toBe('8 days ago')
+  expect(timeAgo('2026-01-02T00:00:05Z', now)).toBe('0 s ago')
 })

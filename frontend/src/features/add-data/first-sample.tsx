@@ -4,9 +4,9 @@ import { CircleCheck, CircleDashed, TriangleAlert } from 'lucide-react'
 import { getKeyReceivedOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { KeyReceived } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
-import { secondsAgo } from '@/lib/time-ago'
+import { timeAgo } from '@/lib/time-ago'
 
-const EVERY = 2_000
+const POLL_MS = 2_000
 const SHOWN = 6
 
 /** Whether samples by a key have come in, asked every two seconds while the page is looked at. */
@@ -14,7 +14,7 @@ export function FirstSample({ keyId }: { keyId?: string | undefined }) {
   const { data, error, dataUpdatedAt } = useQuery({
     ...getKeyReceivedOptions({ path: { key_id: keyId ?? '' } }),
     enabled: keyId !== undefined,
-    refetchInterval: EVERY,
+    refetchInterval: POLL_MS,
     refetchIntervalInBackground: false,
     staleTime: 0,
   })
@@ -26,13 +26,13 @@ export function FirstSample({ keyId }: { keyId?: string | undefined }) {
           Create a key above. Data sent with it appears here.
         </Line>
       ) : error && !received ? (
-        <Line icon={TriangleAlert} title="Status unavailable" look="text-danger">
+        <Line icon={TriangleAlert} title="Status unavailable" tone="text-danger">
           {messageOf(error)}
         </Line>
       ) : received?.seriesCount ? (
         <Received received={received} now={dataUpdatedAt} />
       ) : received?.lastUsedAt ? (
-        <Line icon={TriangleAlert} title="Key used, but no samples stored" look="text-warn">
+        <Line icon={TriangleAlert} title="Key used, but no samples stored" tone="text-warn">
           A request used this key, but nothing was stored. Check the response that the sender
           received.
         </Line>
@@ -49,12 +49,12 @@ function Received({ received, now }: { received: KeyReceived; now: number }) {
   const { metrics, seriesCount, recentSamples, newestSampleAt } = received
   const more = metrics.length - SHOWN
   return (
-    <Line icon={CircleCheck} title="Received" look="text-ok">
+    <Line icon={CircleCheck} title="Received" tone="text-ok">
       <span className="block">
         {counted(recentSamples, 'sample')} in the last 15 minutes, in{' '}
         {counted(seriesCount, 'series', 'series')}
         {newestSampleAt && (
-          <span aria-hidden="true">; newest sample {secondsAgo(newestSampleAt, now)}</span>
+          <span aria-hidden="true">; newest sample {timeAgo(newestSampleAt, now)}</span>
         )}
       </span>
       <ul aria-label="Metrics received" className="mt-2 flex flex-wrap gap-1.5">
@@ -81,13 +81,13 @@ const counted = (count: number, one: string, many = `${one}s`) =>
 function Line({
   icon: Icon,
   title,
-  look = 'text-muted',
+  tone = 'text-muted',
   turning,
   children,
 }: {
   icon: typeof CircleCheck
   title: string
-  look?: string
+  tone?: string
   turning?: boolean
   children: React.ReactNode
 }) {
@@ -96,10 +96,10 @@ function Line({
       <Icon
         size={20}
         aria-hidden="true"
-        className={`${look} shrink-0 ${turning ? 'animate-[spin_4s_linear_infinite]' : ''}`}
+        className={`${tone} shrink-0 ${turning ? 'animate-[spin_4s_linear_infinite]' : ''}`}
       />
       <div className="min-w-0">
-        <p className={`font-medium ${look === 'text-muted' ? '' : look}`}>{title}</p>
+        <p className={`font-medium ${tone === 'text-muted' ? '' : tone}`}>{title}</p>
         <div className="text-sm text-muted">{children}</div>
       </div>
     </div>

@@ -4,16 +4,16 @@ import clsx from 'clsx'
 import { useState } from 'react'
 import { getAlertHistoryOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Empty } from '@/components/ui/controls'
-import { formatAlertValue, lasted, POLL, tagsText } from './labels'
-import { Headings, Loaded } from './loaded'
+import { formatAlertValue, formatDuration, formatTags, POLL } from './labels'
+import { Loaded, TableHead } from './loaded'
 import { SilenceMenu } from './silence-menu'
 import { Severity, StateBadge } from './state-badge'
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 const PAGE = 50
 
 /** What fired and why it began and ended: of one rule, or of all. */
-export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean }) {
+export function AlertHistory({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean }) {
   const [page, setPage] = useState(1)
   const events = useQuery({
     ...getAlertHistoryOptions({ query: { ruleId, page, pageSize: PAGE } }),
@@ -29,7 +29,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
         ) : (
           <>
             <table className="w-full text-left sm:min-w-[44rem]">
-              <Headings
+              <TableHead
                 names={[
                   'State',
                   ...(ruleId ? [] : ['Rule']),
@@ -59,7 +59,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                         <p className="text-xs">
                           <Severity value={event.severity} />{' '}
                           <span className="font-mono text-muted sm:hidden">
-                            {tagsText(event.tags)}
+                            {formatTags(event.tags)}
                           </span>
                         </p>
                       </td>
@@ -70,11 +70,11 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                         !ruleId && 'max-sm:hidden',
                       )}
                     >
-                      {tagsText(event.tags) || 'all'}
+                      {formatTags(event.tags) || 'all'}
                     </td>
                     <td className="px-4 py-3">
                       <time dateTime={event.triggeredAt} className="sm:whitespace-nowrap">
-                        {moment.format(new Date(event.triggeredAt))}
+                        {dateTime.format(new Date(event.triggeredAt))}
                       </time>
                       <p className="text-xs text-muted">
                         {formatAlertValue(event.value)} · {event.reason}
@@ -84,7 +84,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                       {event.resolvedAt ? (
                         <>
                           <time dateTime={event.resolvedAt} className="whitespace-nowrap">
-                            {moment.format(new Date(event.resolvedAt))}
+                            {dateTime.format(new Date(event.resolvedAt))}
                           </time>
                           <p className="text-xs text-muted">{event.resolvedReason}</p>
                         </>
@@ -93,7 +93,7 @@ export function History({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean
                       )}
                     </td>
                     <td className="px-4 py-3 whitespace-nowrap tabular-nums max-sm:hidden">
-                      {lasted(
+                      {formatDuration(
                         new Date(event.resolvedAt ?? Date.now()).getTime() -
                           new Date(event.triggeredAt).getTime(),
                       )}

@@ -4,7 +4,7 @@ import { Plus } from 'lucide-react'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Page } from '@/components/ui/controls'
 import { Tabs } from '@/components/ui/tabs'
-import { History } from './alert-history'
+import { AlertHistory } from './alert-history'
 import { type AlertsSearch, TABS } from './alerts-search'
 import { Channels } from './channels'
 import { Deliveries } from './deliveries'
@@ -44,7 +44,7 @@ export function AlertsPage({ search, onSearch }: Props) {
               label: 'Rules',
               content: <RuleList canEdit={canEdit} search={search} onSearch={onSearch} />,
             },
-            { value: 'history', label: 'History', content: <History canEdit={canEdit} /> },
+            { value: 'history', label: 'History', content: <AlertHistory canEdit={canEdit} /> },
             { value: 'silences', label: 'Silences', content: <Silences canEdit={canEdit} /> },
             { value: 'channels', label: 'Channels', content: <Channels canEdit={canEdit} /> },
             {

@@ -1,6 +1,6 @@
 import type { AlertRule, AlertSeverity } from '@/api/generated/types.gen'
 import { oneText } from '@/lib/search-params'
-import { SEVERITIES, tagsText } from './labels'
+import { formatTags, SEVERITIES } from './labels'
 
 export const TABS = ['rules', 'history', 'silences', 'channels', 'notifications'] as const
 export const STATES = [
@@ -51,7 +51,7 @@ function stateOf(rule: AlertRule): RuleState {
 export function filterRules(rules: AlertRule[], { q, state, severity }: AlertsSearch): AlertRule[] {
   const words = (q ?? '').toLowerCase().split(/\s+/).filter(Boolean)
   return rules.filter((rule) => {
-    const text = `${rule.name} ${rule.query} ${tagsText(rule.labels)}`.toLowerCase()
+    const text = `${rule.name} ${rule.query} ${formatTags(rule.labels)}`.toLowerCase()
     return (
       words.every((word) => text.includes(word)) &&
       (!state || stateOf(rule) === state) &&

@@ -1,8 +1,8 @@
 import type { AlertPreview } from '@/api/generated/types.gen'
 import { Card } from '@/components/ui/controls'
-import { tagsText } from './labels'
+import { formatTags } from './labels'
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 
 /** When a rule would have fired and resolved. */
 export function BacktestResult({ preview }: { preview: AlertPreview }) {
@@ -20,17 +20,17 @@ export function BacktestResult({ preview }: { preview: AlertPreview }) {
       </p>
       <ul className="mt-2 max-h-72 space-y-1 overflow-y-auto text-sm">
         {shown.map((change) => (
-          <li key={`${change.at}${tagsText(change.tags)}${change.status}`} className="flex gap-3">
+          <li key={`${change.at}${formatTags(change.tags)}${change.status}`} className="flex gap-3">
             <span
               className={`w-20 shrink-0 font-medium ${change.status === 'firing' ? 'text-danger' : 'text-ok'}`}
             >
               {change.status === 'firing' ? '▲ fires' : '▼ resolves'}
             </span>
             <time dateTime={change.at} className="shrink-0 tabular-nums">
-              {moment.format(new Date(change.at))}
+              {dateTime.format(new Date(change.at))}
             </time>
             <span className="min-w-0 break-words text-muted">
-              {tagsText(change.tags)} {change.reason}
+              {formatTags(change.tags)} {change.reason}
             </span>
           </li>
         ))}

@@ -14,7 +14,7 @@ import type { AlertChannel, CreateAlertChannel } from '@/api/generated/types.gen
 import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
-import { Headings, Loaded } from './loaded'
+import { Loaded, TableHead } from './loaded'
 
 type Receiver = CreateAlertChannel['receiver']
 const KINDS = { webhook: 'Webhook', slack: 'Slack', pagerduty: 'PagerDuty', email: 'Email' }
@@ -23,7 +23,7 @@ const HIDDEN = '**********'
 
 const kindOf = (channel: AlertChannel): Kind => channel.receiver.type ?? 'webhook'
 
-function placeOf({ receiver }: AlertChannel): string {
+function destinationOf({ receiver }: AlertChannel): string {
   if (receiver.type === 'webhook') return receiver.url
   if (receiver.type === 'email') return receiver.to.join(', ')
   return 'hidden'
@@ -78,13 +78,15 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
             </Empty>
           ) : (
             <table className="w-full min-w-[40rem] text-left">
-              <Headings names={['Name', 'Type', 'Destination', 'Used by', 'Actions']} />
+              <TableHead names={['Name', 'Type', 'Destination', 'Used by', 'Actions']} />
               <tbody>
                 {data.map((channel) => (
                   <tr key={channel.id} className="border-t border-line">
                     <td className="px-4 py-2.5 font-medium">{channel.name}</td>
                     <td className="px-4 py-2.5">{KINDS[kindOf(channel)]}</td>
-                    <td className="max-w-xs truncate px-4 py-2.5 text-muted">{placeOf(channel)}</td>
+                    <td className="max-w-xs truncate px-4 py-2.5 text-muted">
+                      {destinationOf(channel)}
+                    </td>
                     <td className="px-4 py-2.5 whitespace-nowrap">
                       {channel.usedBy === 1 ? '1 rule' : `${channel.usedBy} rules`}
                     </td>
@@ -105,7 +107,7 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
                             Edit
                           </Button>
                           <Button
-                            look="danger"
+                            variant="danger"
                             aria-label={`Delete ${channel.name}`}
                             onClick={() => remove.mutate({ path: { channel_id: channel.id } })}
                           >
@@ -155,13 +157,13 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
   })
   const same = known?.type === kind
   // What is left empty stays as it is: the server knows the hidden text.
-  const kept = secret || (same ? HIDDEN : '')
+  const secretOrHidden = secret || (same ? HIDDEN : '')
   const receiver = (): Receiver => {
     switch (kind) {
       case 'slack':
-        return { type: 'slack', url: kept }
+        return { type: 'slack', url: secretOrHidden }
       case 'pagerduty':
-        return { type: 'pagerduty', routingKey: kept }
+        return { type: 'pagerduty', routingKey: secretOrHidden }
       case 'email':
         return { type: 'email', to: to.split(/[,;\s]+/).filter(Boolean) }
       default: {
@@ -258,7 +260,7 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
         )}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending || update.isPending}>
+          <Button type="submit" variant="primary" disabled={create.isPending || update.isPending}>
             Save
           </Button>
         </div>

@@ -7,10 +7,10 @@ import {
 } from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Check, Empty } from '@/components/ui/controls'
 import { POLL } from './labels'
-import { Headings, Loaded } from './loaded'
+import { Loaded, TableHead } from './loaded'
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
-const WORDS = { waiting: 'Queued', sent: 'Sent', dead: 'Failed' }
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+const STATUS_LABELS = { waiting: 'Queued', sent: 'Sent', dead: 'Failed' }
 
 export function Deliveries({ canEdit }: { canEdit: boolean }) {
   const [deadOnly, setDeadOnly] = useState(false)
@@ -43,7 +43,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
             <Empty title={deadOnly ? 'No dead letters' : 'No notifications yet'} />
           ) : (
             <table className="w-full min-w-[44rem] text-left">
-              <Headings
+              <TableHead
                 names={['Notification', 'Rule', 'Channel', 'Alerts', 'Created', 'Actions']}
               />
               <tbody>
@@ -51,7 +51,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
                   <tr key={one.id} className="border-t border-line align-top">
                     <td className="px-4 py-2.5">
                       <span className={one.status === 'dead' ? 'font-medium text-danger' : ''}>
-                        {WORDS[one.status]}
+                        {STATUS_LABELS[one.status]}
                       </span>
                       {one.lastError && (
                         <p className="max-w-xs text-xs break-words text-muted">
@@ -70,7 +70,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
                         .join(', ')}
                     </td>
                     <td className="px-4 py-2.5 whitespace-nowrap text-muted">
-                      {moment.format(new Date(one.createdAt))}
+                      {dateTime.format(new Date(one.createdAt))}
                     </td>
                     <td className="px-4 py-2">
                       {canEdit && one.status === 'dead' && (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { describeRule, formatAlertValue, lasted, readLabels, tagsText } from './labels'
+import { describeRule, formatAlertValue, formatDuration, formatTags, readLabels } from './labels'
 
 describe('words of alerts', () => {
   it('says a rule in short', () => {
@@ -11,13 +11,13 @@ describe('words of alerts', () => {
     expect(readLabels('team = ops\n\nenv=prod=1')).toEqual({
       labels: { team: 'ops', env: 'prod=1' },
     })
-    expect(readLabels('team').problem).toContain('team')
+    expect(readLabels('team').error).toContain('team')
   })
   it('writes values, tags and lengths of time', () => {
     expect(formatAlertValue(null)).toBe('no data')
     expect(formatAlertValue(95.25)).toBe('95.25')
-    expect(tagsText({ b: '2', a: '1' })).toBe('a=1, b=2')
-    expect([45_000, 600_000, 10_800_000, 345_600_000].map(lasted)).toEqual([
+    expect(formatTags({ b: '2', a: '1' })).toBe('a=1, b=2')
+    expect([45_000, 600_000, 10_800_000, 345_600_000].map(formatDuration)).toEqual([
       '45 s',
       '10 min',
       '3 h',

@@ -24,7 +24,7 @@ export const SEVERITIES: { value: AlertSeverity; text: string }[] = [
 ]
 
 /** How long a silence lasts. */
-export const LENGTHS = [
+export const SILENCE_DURATIONS = [
   { hours: 1, text: '1 hour' },
   { hours: 4, text: '4 hours' },
   { hours: 24, text: '1 day' },
@@ -32,7 +32,7 @@ export const LENGTHS = [
 ]
 
 /** How a state is called; what has resolved is well. */
-export const STATUS_WORDS: Record<AlertStatus, string> = {
+export const STATUS_LABELS: Record<AlertStatus, string> = {
   firing: 'Firing',
   pending: 'Pending',
   resolved: 'Resolved',
@@ -53,25 +53,25 @@ export const formatNumber = (value: number) =>
 export const formatAlertValue = (value: number | null | undefined) =>
   value === null || value === undefined ? 'no data' : formatNumber(value)
 
-export function tagsText(tags: Record<string, unknown>): string {
+export function formatTags(tags: Record<string, unknown>): string {
   const parts = Object.entries(tags).map(([key, value]) => `${key}=${String(value)}`)
   return parts.sort().join(', ')
 }
 
-/** `key=value`, one a line, as an object; the first line that is none of it as a problem. */
-export function readLabels(text: string): { labels: Record<string, string>; problem?: string } {
+/** `key=value`, one per line, as an object; `error` names the first line in another form. */
+export function readLabels(text: string): { labels: Record<string, string>; error?: string } {
   const labels: Record<string, string> = {}
   for (const line of text.split('\n').map((part) => part.trim())) {
     if (!line) continue
     const [, key, value] = /^([a-zA-Z_][a-zA-Z0-9_.]*)\s*=\s*(.+)$/.exec(line) ?? []
-    if (!key || !value) return { labels, problem: `“${line}” is not in the form key=value` }
+    if (!key || !value) return { labels, error: `“${line}” is not in the form key=value` }
     labels[key] = value
   }
   return { labels }
 }
 
-/** How long something lasted, in the largest unit that says it: `45 s`, `12 min`, `3 h`. */
-export function lasted(milliseconds: number): string {
+/** A duration in the largest unit that suits it: `45 s`, `12 min`, `3 h`. */
+export function formatDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000))
   if (seconds < 120) return `${seconds} s`
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`

@@ -3,10 +3,16 @@ import type { ReactNode } from 'react'
 import { Card, Failure, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 
-type Asked<T> = { data: T | undefined; error: unknown; refetch: () => unknown }
+type LoadableQuery<T> = { data: T | undefined; error: unknown; refetch: () => unknown }
 
 /** Data when there are any; else why not, with a way to ask again; else that they come. */
-export function Loaded<T>({ of, children }: { of: Asked<T>; children: (data: T) => ReactNode }) {
+export function Loaded<T>({
+  of,
+  children,
+}: {
+  of: LoadableQuery<T>
+  children: (data: T) => ReactNode
+}) {
   if (of.data !== undefined) return <Card className="overflow-x-auto">{children(of.data)}</Card>
   if (of.error)
     return (
@@ -17,23 +23,23 @@ export function Loaded<T>({ of, children }: { of: Asked<T>; children: (data: T) 
   return <Skeleton className="h-32" />
 }
 
-type HeadingsProps = {
+type TableHeadProps = {
   names: string[]
   /** Columns that only a wide screen shows: their cells are `max-sm:hidden` too. */
   wide?: string[]
 }
 
-export function Headings({ names, wide }: HeadingsProps) {
+export function TableHead({ names, wide }: TableHeadProps) {
   return (
     <thead className="text-xs text-muted">
       <tr>
-        <Names names={names} wide={wide} />
+        <HeadCells names={names} wide={wide} />
       </tr>
     </thead>
   )
 }
 
-export function Names({ names, wide }: HeadingsProps) {
+export function HeadCells({ names, wide }: TableHeadProps) {
   return names.map((name) => (
     <th
       key={name}

@@ -1,5 +1,5 @@
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
-import { readLabels, tagsText } from './labels'
+import { formatTags, readLabels } from './labels'
 
 /** A rule while it is being written: numbers and labels are still texts. */
 export type RuleDraft = Required<
@@ -61,7 +61,7 @@ export function draftOf(rule: AlertRule): RuleDraft {
     ...rule,
     threshold: String(rule.threshold),
     window: rule.window ?? '',
-    labels: tagsText(rule.labels).replaceAll(', ', '\n'),
+    labels: formatTags(rule.labels).replaceAll(', ', '\n'),
     groupWait: rule.notification.groupWait ?? '',
     groupInterval: rule.notification.groupInterval ?? '',
     repeatInterval: rule.notification.repeatInterval,

@@ -13,12 +13,12 @@ import { zCreateAlertRule } from '@/api/generated/zod.gen'
 import { Button, Card, Choice, Failure, Field, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { intervalMs } from '@/lib/time-range'
-import { detailsOf, problemsOf } from '@/lib/validation-errors'
+import { errorsByField, serverErrorsByField } from '@/lib/validation-errors'
 import type { NewRuleSearch } from './alerts-search'
 import { BacktestResult } from './backtest-result'
 import { CONDITIONS, readLabels, SEVERITIES } from './labels'
 import { bodyOf, draftOf, EMPTY_DRAFT, type RuleDraft } from './rule-draft'
-import { RuleNotice } from './rule-notification'
+import { RuleNotification } from './rule-notification'
 import { ThresholdChart } from './threshold-chart'
 import { useSaveRule } from './use-save-rule'
 
@@ -33,7 +33,7 @@ const SPANS = ['1h', '6h', '24h', '2d', '6d']
 export function EditRule({ id }: { id: string }) {
   const { data, error, refetch } = useQuery(getAlertRuleOptions({ path: { rule_id: id } }))
   if (data) return <RuleEditor key={data.data.version} rule={data.data} />
-  return <Waiting title="Edit rule" error={error} onRetry={() => void refetch()} />
+  return <LoadingRule title="Edit rule" error={error} onRetry={() => void refetch()} />
 }
 
 /** A new rule: empty, of a query that was looked at elsewhere, or a copy of another. */
@@ -42,15 +42,15 @@ export function NewRule({ query = '', name = '', from }: NewRuleSearch) {
     ...getAlertRuleOptions({ path: { rule_id: from ?? '' } }),
     enabled: from !== undefined,
   })
-  if (from === undefined) return <RuleEditor begin={{ ...EMPTY_DRAFT, query, name }} />
+  if (from === undefined) return <RuleEditor initial={{ ...EMPTY_DRAFT, query, name }} />
   if (data) {
     const copied = draftOf(data.data)
-    return <RuleEditor begin={{ ...copied, name: `${copied.name} (copy)`.slice(0, 200) }} />
+    return <RuleEditor initial={{ ...copied, name: `${copied.name} (copy)`.slice(0, 200) }} />
   }
-  return <Waiting title="New alert rule" error={error} onRetry={() => void refetch()} />
+  return <LoadingRule title="New alert rule" error={error} onRetry={() => void refetch()} />
 }
 
-function Waiting({
+function LoadingRule({
   title,
   error,
   onRetry,
@@ -73,12 +73,12 @@ function Waiting({
 }
 
 /** A rule, new or kept, beside its live chart and a backtest of it. */
-function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: RuleDraft }) {
+function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial?: RuleDraft }) {
   const refused = useLocation({ select: ({ state }) => state.refused })
   const [draft, setDraft] = useState<RuleDraft>(
-    () => refused?.draft ?? (rule ? draftOf(rule) : begin),
+    () => refused?.draft ?? (rule ? draftOf(rule) : initial),
   )
-  const [problems, setProblems] = useState<Record<string, string>>(refused?.problems ?? {})
+  const [fieldErrors, setFieldErrors] = useState<Record<string, string>>(refused?.fieldErrors ?? {})
   const [span, setSpan] = useState('1h')
   const navigate = useNavigate()
   const save = useSaveRule(rule)
@@ -96,17 +96,17 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
   const checked = () => {
     const body = bodyOf(draft)
     const found = zCreateAlertRule.safeParse(body)
-    const labels = readLabels(draft.labels).problem
+    const labels = readLabels(draft.labels).error
     const wrong = {
-      ...(found.success ? {} : problemsOf(found.error)),
+      ...(found.success ? {} : errorsByField(found.error)),
       ...(Number.isNaN(body.threshold) ? { threshold: 'Enter a number.' } : {}),
       ...(labels ? { labels } : {}),
     }
-    setProblems(wrong)
+    setFieldErrors(wrong)
     return Object.keys(wrong).length === 0 ? body : null
   }
   const failed = (error: unknown) => {
-    setProblems(detailsOf(error))
+    setFieldErrors(serverErrorsByField(error))
     toast.error(messageOf(error))
   }
   const submit = (event: FormEvent) => {
@@ -131,7 +131,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
   }
   const text = (field: 'name' | 'duration' | 'window' | 'keepFiringFor' | 'evaluationDelay') => ({
     value: draft[field],
-    problem: problems[field] && `${problems[field]}`,
+    error: fieldErrors[field],
     onChange: (event: { target: { value: string } }) => change({ [field]: event.target.value }),
   })
   const threshold = draft.threshold.trim() === '' ? Number.NaN : Number(draft.threshold)
@@ -159,7 +159,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
               hint="One alert for each series that the query returns."
               className="font-mono"
               value={draft.query}
-              problem={problems.query}
+              error={fieldErrors.query}
               onChange={(event) => change({ query: event.target.value })}
             />
             <datalist id="alert-metrics">
@@ -186,9 +186,9 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
                   change({ condition: event.target.value as RuleDraft['condition'] })
                 }
               >
-                {CONDITIONS.map(({ value, text: words }) => (
+                {CONDITIONS.map(({ value, text: label }) => (
                   <option key={value} value={value}>
-                    {words}
+                    {label}
                   </option>
                 ))}
               </Choice>
@@ -198,7 +198,7 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
                 required
                 placeholder="90"
                 value={draft.threshold}
-                problem={problems.threshold}
+                error={fieldErrors.threshold}
                 onChange={(event) => change({ threshold: event.target.value })}
               />
             </div>
@@ -224,9 +224,9 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
                   change({ severity: event.target.value as RuleDraft['severity'] })
                 }
               >
-                {SEVERITIES.map(({ value, text: words }) => (
+                {SEVERITIES.map(({ value, text: label }) => (
                   <option key={value} value={value}>
-                    {words}
+                    {label}
                   </option>
                 ))}
               </Choice>
@@ -235,9 +235,9 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
                 value={draft.noData}
                 onChange={(event) => change({ noData: event.target.value as RuleDraft['noData'] })}
               >
-                {NO_DATA.map(({ value, text: words }) => (
+                {NO_DATA.map(({ value, text: label }) => (
                   <option key={value} value={value}>
-                    {words}
+                    {label}
                   </option>
                 ))}
               </Choice>
@@ -257,10 +257,10 @@ function RuleEditor({ rule, begin = EMPTY_DRAFT }: { rule?: AlertRule; begin?: R
               />
             </div>
           </Card>
-          <RuleNotice draft={draft} problems={problems} change={change} />
+          <RuleNotification draft={draft} fieldErrors={fieldErrors} change={change} />
           <div className="flex justify-end gap-2">
             <Button onClick={() => void navigate({ to: '/alerts' })}>Cancel</Button>
-            <Button type="submit" look="primary">
+            <Button type="submit" variant="primary">
               Save rule
             </Button>
           </div>

@@ -6,10 +6,10 @@ import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
 import { type AlertsSearch, filterRules, STATES } from './alerts-search'
-import { describeRule, SEVERITIES, tagsText } from './labels'
-import { Loaded, Names } from './loaded'
+import { describeRule, formatTags, SEVERITIES } from './labels'
+import { HeadCells, Loaded } from './loaded'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
-import { useComingRules, useRuleChanges, useRules } from './use-rules'
+import { useRuleChanges, useRules, useSavingRules } from './use-rules'
 
 type Props = {
   canEdit: boolean
@@ -19,7 +19,7 @@ type Props = {
 
 export function RuleList({ canEdit, search, onSearch }: Props) {
   const rules = useRules()
-  const coming = useComingRules()
+  const saving = useSavingRules()
   const { update, remove } = useRuleChanges()
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
   const [deleting, setDeleting] = useState<AlertRule | null>(null)
@@ -43,7 +43,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
         {({ data }) => {
           const shown = filterRules(data, search)
           const marked = shown.filter(({ id }) => chosen.has(id))
-          return data.length === 0 && coming.length === 0 ? (
+          return data.length === 0 && saving.length === 0 ? (
             <Empty title="No alert rules yet">
               A rule evaluates a query and sends notifications when its value crosses a threshold.{' '}
               {canEdit && (
@@ -122,13 +122,13 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                         />
                       </th>
                     )}
-                    <Names
+                    <HeadCells
                       names={['State', 'Rule', 'Fires when', 'Severity', 'Enabled', 'Actions']}
                     />
                   </tr>
                 </thead>
                 <tbody>
-                  {coming.map((rule) => (
+                  {saving.map((rule) => (
                     <tr key={rule.name} aria-busy="true" className="border-t border-line align-top">
                       {canEdit && <td />}
                       <td className="px-4 py-3">
@@ -182,7 +182,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                         </code>
                         {Object.keys(rule.labels).length > 0 && (
                           <p className="mt-0.5 truncate text-xs text-muted">
-                            {tagsText(rule.labels)}
+                            {formatTags(rule.labels)}
                           </p>
                         )}
                         {rule.lastError && (
@@ -225,7 +225,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                             </Link>
                             <Menu
                               trigger={
-                                <Button look="ghost" aria-label={`More for ${rule.name}`}>
+                                <Button variant="ghost" aria-label={`More for ${rule.name}`}>
                                   <Ellipsis size={16} aria-hidden="true" />
                                 </Button>
                               }
@@ -252,7 +252,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   ))}
                 </tbody>
               </table>
-              {shown.length + coming.length === 0 && <Empty title="No matching rules" />}
+              {shown.length + saving.length === 0 && <Empty title="No matching rules" />}
             </>
           )
         }}
@@ -268,7 +268,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
           <div className="flex justify-end gap-2">
             <Button onClick={() => setDeleting(null)}>Cancel</Button>
             <Button
-              look="danger"
+              variant="danger"
               onClick={() => {
                 remove.mutate({ path: { rule_id: deleting.id } })
                 setDeleting(null)

@@ -5,12 +5,12 @@ import type { RuleDraft } from './rule-draft'
 
 type Props = {
   draft: RuleDraft
-  problems: Record<string, string>
+  fieldErrors: Record<string, string>
   change: (part: Partial<RuleDraft>) => void
 }
 
 /** The part of the editor that says who is told, when, and in which words. */
-export function RuleNotice({ draft, problems, change }: Props) {
+export function RuleNotification({ draft, fieldErrors, change }: Props) {
   const channels = useQuery(getAlertChannelsOptions())
   return (
     <Card className="space-y-4 p-4">
@@ -46,7 +46,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
           placeholder="10s"
           hint="Wait before the first."
           value={draft.groupWait}
-          problem={problems['notification.groupWait']}
+          error={fieldErrors['notification.groupWait']}
           onChange={(event) => change({ groupWait: event.target.value })}
         />
         <Field
@@ -54,7 +54,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
           placeholder="1m"
           hint="Wait between groups."
           value={draft.groupInterval}
-          problem={problems['notification.groupInterval']}
+          error={fieldErrors['notification.groupInterval']}
           onChange={(event) => change({ groupInterval: event.target.value })}
         />
         <Field
@@ -62,7 +62,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
           placeholder="4h"
           hint="While it is firing."
           value={draft.repeatInterval}
-          problem={problems['notification.repeatInterval']}
+          error={fieldErrors['notification.repeatInterval']}
           onChange={(event) => change({ repeatInterval: event.target.value })}
         />
       </div>
@@ -80,7 +80,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
         placeholder="https://wiki.example.com/high-cpu"
         hint="A link to instructions, included in each notification."
         value={draft.runbookUrl}
-        problem={problems.runbookUrl}
+        error={fieldErrors.runbookUrl}
         onChange={(event) => change({ runbookUrl: event.target.value })}
       />
       <Area
@@ -88,7 +88,7 @@ export function RuleNotice({ draft, problems, change }: Props) {
         rows={2}
         placeholder="team=ops"
         hint="One key=value per line. Silences match on labels."
-        problem={problems.labels}
+        error={fieldErrors.labels}
         value={draft.labels}
         onChange={(event) => change({ labels: event.target.value })}
       />

@@ -9,14 +9,14 @@ import {
 import type { AlertInstance } from '@/api/generated/types.gen'
 import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { History } from './alert-history'
-import { describeRule, formatAlertValue, POLL, tagsText } from './labels'
-import { Headings } from './loaded'
+import { AlertHistory } from './alert-history'
+import { describeRule, formatAlertValue, formatTags, POLL } from './labels'
+import { TableHead } from './loaded'
 import { SilenceMenu } from './silence-menu'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
 import { ThresholdChart } from './threshold-chart'
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 
 /** One rule: its chart, the state of its series, what it reads now, and its history. */
 export function RulePage({ id }: { id: string }) {
@@ -101,7 +101,7 @@ export function RulePage({ id }: { id: string }) {
         )}
         {rule.lastEvaluatedAt && (
           <span className="text-xs text-muted">
-            evaluated {moment.format(new Date(rule.lastEvaluatedAt))}
+            evaluated {dateTime.format(new Date(rule.lastEvaluatedAt))}
           </span>
         )}
       </div>
@@ -113,7 +113,7 @@ export function RulePage({ id }: { id: string }) {
       {now && (
         <Card className="mb-3 overflow-x-auto">
           <h2 className="px-4 pt-3 font-medium">
-            Evaluated at {moment.format(new Date(now.at))}. No state was changed.
+            Evaluated at {dateTime.format(new Date(now.at))}. No state was changed.
           </h2>
           {now.notes.map((note) => (
             <p key={note} className="px-4 pt-1 text-sm text-muted">
@@ -137,7 +137,7 @@ export function RulePage({ id }: { id: string }) {
         )}
       </Card>
       <h2 className="mb-2 font-medium">History</h2>
-      <History ruleId={id} canEdit={canEdit} />
+      <AlertHistory ruleId={id} canEdit={canEdit} />
     </Page>
   )
 }
@@ -152,20 +152,20 @@ function Instances({ instances, silence }: InstancesProps) {
   if (instances.length === 0) return <div className="h-3" />
   return (
     <table className="w-full text-left sm:min-w-[36rem]">
-      <Headings
+      <TableHead
         names={['State', 'Series', 'Value', 'Since', 'Reason', ...(silence ? ['Actions'] : [])]}
         wide={['Since', 'Reason']}
       />
       <tbody>
         {instances.map((one) => (
-          <tr key={tagsText(one.tags)} className="border-t border-line">
+          <tr key={formatTags(one.tags)} className="border-t border-line">
             <td className="px-4 py-2.5 whitespace-nowrap">
               <StateBadge status={one.status} /> {one.silenced && <QuietBadge>Silenced</QuietBadge>}
             </td>
-            <td className="px-4 py-2.5 font-mono text-xs">{tagsText(one.tags) || 'all'}</td>
+            <td className="px-4 py-2.5 font-mono text-xs">{formatTags(one.tags) || 'all'}</td>
             <td className="px-4 py-2.5 tabular-nums">{formatAlertValue(one.value)}</td>
             <td className="px-4 py-2.5 whitespace-nowrap text-muted max-sm:hidden">
-              {new Date(one.since).getTime() > 0 ? moment.format(new Date(one.since)) : ''}
+              {new Date(one.since).getTime() > 0 ? dateTime.format(new Date(one.since)) : ''}
             </td>
             <td className="px-4 py-2.5 text-muted max-sm:hidden">{one.reason}</td>
             {silence && (

@@ -4,7 +4,7 @@ import { toast } from 'sonner'
 import { createAlertSilenceMutation } from '@/api/generated/@tanstack/react-query.gen'
 import { Button } from '@/components/ui/controls'
 import { Menu, MenuItem } from '@/components/ui/menu'
-import { LENGTHS, tagsText } from './labels'
+import { formatTags, SILENCE_DURATIONS } from './labels'
 
 type Props = { rule: string; tags: Record<string, string> }
 
@@ -18,7 +18,7 @@ export function SilenceMenu({ rule, tags }: Props) {
       return cache.invalidateQueries()
     },
   })
-  const keep = (hours: number) =>
+  const silenceFor = (hours: number) =>
     silence.mutate({
       body: {
         matchers: Object.entries({ alertname: rule, ...tags }).map(([label, value]) => ({
@@ -29,7 +29,7 @@ export function SilenceMenu({ rule, tags }: Props) {
         endsAt: new Date(Date.now() + hours * 3_600_000).toISOString(),
       },
     })
-  const what = [rule, tagsText(tags)].filter(Boolean).join(' ')
+  const what = [rule, formatTags(tags)].filter(Boolean).join(' ')
   return (
     <Menu
       trigger={
@@ -38,8 +38,8 @@ export function SilenceMenu({ rule, tags }: Props) {
         </Button>
       }
     >
-      {LENGTHS.map(({ hours, text }) => (
-        <MenuItem key={hours} onSelect={() => keep(hours)}>
+      {SILENCE_DURATIONS.map(({ hours, text }) => (
+        <MenuItem key={hours} onSelect={() => silenceFor(hours)}>
           for {text}
         </MenuItem>
       ))}

@@ -10,11 +10,11 @@ import type { MatchOperator } from '@/api/generated/types.gen'
 import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
-import { LENGTHS, POLL } from './labels'
-import { Headings, Loaded } from './loaded'
+import { POLL, SILENCE_DURATIONS } from './labels'
+import { Loaded, TableHead } from './loaded'
 import { QuietBadge } from './state-badge'
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 const OPERATORS: MatchOperator[] = ['=', '!=', '=~', '!~']
 
 export function Silences({ canEdit }: { canEdit: boolean }) {
@@ -23,7 +23,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
     refetchInterval: POLL,
     refetchIntervalInBackground: false,
   })
-  const [making, setMaking] = useState(false)
+  const [creating, setCreating] = useState(false)
   const cache = useQueryClient()
   const end = useMutation({
     ...endAlertSilenceMutation(),
@@ -36,7 +36,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
           Silenced alerts are still evaluated, but no notifications are sent until the silence ends.
         </p>
         {canEdit && (
-          <Button onClick={() => setMaking(true)}>
+          <Button onClick={() => setCreating(true)}>
             <Plus size={16} aria-hidden="true" /> New silence
           </Button>
         )}
@@ -47,7 +47,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
             <Empty title="No silences" />
           ) : (
             <table className="w-full min-w-[40rem] text-left">
-              <Headings names={['State', 'Matchers', 'Until', 'By', 'Comment', 'Actions']} />
+              <TableHead names={['State', 'Matchers', 'Until', 'By', 'Comment', 'Actions']} />
               <tbody>
                 {data.map((silence) => {
                   const past = new Date(silence.endsAt).getTime() <= Date.now()
@@ -64,7 +64,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
                           .join(' and ')}
                       </td>
                       <td className="px-4 py-2.5 whitespace-nowrap">
-                        {moment.format(new Date(silence.endsAt))}
+                        {dateTime.format(new Date(silence.endsAt))}
                       </td>
                       <td className="px-4 py-2.5 text-muted">{silence.author ?? 'unknown'}</td>
                       <td className="px-4 py-2.5">{silence.comment}</td>
@@ -83,7 +83,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
           )
         }
       </Loaded>
-      {making && <NewSilence onClose={() => setMaking(false)} />}
+      {creating && <NewSilence onClose={() => setCreating(false)} />}
     </>
   )
 }
@@ -170,7 +170,7 @@ function NewSilence({ onClose }: { onClose: () => void }) {
           value={hours}
           onChange={(event) => setHours(Number(event.target.value))}
         >
-          {LENGTHS.map(({ hours: value, text }) => (
+          {SILENCE_DURATIONS.map(({ hours: value, text }) => (
             <option key={value} value={value}>
               {text}
             </option>
@@ -190,7 +190,7 @@ function NewSilence({ onClose }: { onClose: () => void }) {
         )}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending}>
+          <Button type="submit" variant="primary" disabled={create.isPending}>
             Silence
           </Button>
         </div>

@@ -1,27 +1,27 @@
 import clsx from 'clsx'
 import { CircleCheck, CircleDot, Clock, Flame } from 'lucide-react'
 import type { AlertSeverity, AlertStatus } from '@/api/generated/types.gen'
-import { STATUS_WORDS } from './labels'
+import { STATUS_LABELS } from './labels'
 
-const LOOKS = {
-  firing: { icon: Flame, look: 'border-danger/40 bg-danger/10 text-danger' },
-  pending: { icon: Clock, look: 'border-warn/40 bg-warn/10 text-warn' },
-  resolved: { icon: CircleCheck, look: 'border-line text-ok' },
-  inactive: { icon: CircleCheck, look: 'border-line text-ok' },
+const STYLES = {
+  firing: { icon: Flame, style: 'border-danger/40 bg-danger/10 text-danger' },
+  pending: { icon: Clock, style: 'border-warn/40 bg-warn/10 text-warn' },
+  resolved: { icon: CircleCheck, style: 'border-line text-ok' },
+  inactive: { icon: CircleCheck, style: 'border-line text-ok' },
 } as const
 
 /** A state as colour, sign and word: never by colour alone. */
 export function StateBadge({ status, count }: { status: AlertStatus; count?: number }) {
-  const { icon: Icon, look } = LOOKS[status]
+  const { icon: Icon, style } = STYLES[status]
   return (
     <span
       className={clsx(
         'inline-flex items-center gap-1.5 rounded-full border px-2 py-0.5 text-xs font-medium whitespace-nowrap',
-        look,
+        style,
       )}
     >
       <Icon size={13} aria-hidden="true" />
-      {STATUS_WORDS[status]}
+      {STATUS_LABELS[status]}
       {count !== undefined && count > 1 && <span className="tabular-nums">{count}</span>}
     </span>
   )
@@ -36,12 +36,12 @@ export function QuietBadge({ children }: { children: string }) {
   )
 }
 
-const SEVERITY_LOOKS: Record<AlertSeverity, string> = {
+const SEVERITY_STYLES: Record<AlertSeverity, string> = {
   info: 'text-muted',
   warning: 'text-warn',
   critical: 'text-danger font-medium',
 }
 
 export function Severity({ value }: { value: AlertSeverity }) {
-  return <span className={clsx('capitalize', SEVERITY_LOOKS[value])}>{value}</span>
+  return <span className={clsx('capitalize', SEVERITY_STYLES[value])}>{value}</span>
 }

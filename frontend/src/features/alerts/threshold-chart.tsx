@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import { executeQuery } from '@/api/generated/sdk.gen'
 import type { AlertChange } from '@/api/generated/types.gen'
-import { joinAnswers } from '@/charts/chart-data'
+import { joinResults } from '@/charts/chart-data'
 import { colorOf, resolveColor } from '@/charts/palette'
 import { TimeChart } from '@/charts/time-chart'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
@@ -25,7 +25,7 @@ type Props = {
 export function ThresholdChart({ query, threshold, span, changes = [] }: Props) {
   const theme = useTheme((state) => state.shown)
   const [zoom, setZoom] = useState<{ start: number; end: number } | null>(null)
-  const asked = useQuery({
+  const result = useQuery({
     queryKey: ['alert-chart', query, span],
     enabled: query.trim() !== '',
     placeholderData: keepPreviousData,
@@ -51,15 +51,15 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
     },
   })
   const table = useMemo(
-    () => (asked.data ? joinAnswers([{ data: asked.data.data }]) : { times: [], lines: [] }),
-    [asked.data],
+    () => (result.data ? joinResults([{ data: result.data.data }]) : { times: [], lines: [] }),
+    [result.data],
   )
   const lines = table.lines.slice(0, SHOWN)
   if (!query.trim()) return <Hint>Enter a query to see it here.</Hint>
-  if (asked.error && !lines.length) {
-    return <Failure message={messageOf(asked.error)} onRetry={() => void asked.refetch()} />
+  if (result.error && !lines.length) {
+    return <Failure message={messageOf(result.error)} onRetry={() => void result.refetch()} />
   }
-  if (!asked.data) return <Skeleton className="h-full" />
+  if (!result.data) return <Skeleton className="h-full" />
   if (!lines.length) return <Hint>The query returned no data in this range.</Hint>
   const values = lines.flatMap((line) => line.values.filter((value) => value !== null))
   const all = threshold === null ? values : [...values, threshold]
@@ -81,8 +81,8 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
           drawn={lines.map((line) => line.values)}
           measured={lines.map((line) => line.values)}
           identity={JSON.stringify([theme, threshold, lines.map((l) => l.key), marks])}
-          start={zoom?.start ?? asked.data.start}
-          end={zoom?.end ?? asked.data.end}
+          start={zoom?.start ?? result.data.start}
+          end={zoom?.end ?? result.data.end}
           onZoom={(start, end) => setZoom({ start, end })}
           onReset={() => setZoom(null)}
           style={{

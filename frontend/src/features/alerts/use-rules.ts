@@ -16,7 +16,7 @@ export const useRules = () =>
   useQuery({ ...all, refetchInterval: POLL, refetchIntervalInBackground: false })
 
 /** Rules on their way to the server, the newest first. */
-export const useComingRules = (): CreateAlertRule[] =>
+export const useSavingRules = (): CreateAlertRule[] =>
   useMutationState({
     filters: { mutationKey: CREATE, status: 'pending' },
     select: ({ state }) => (state.variables as CreateAlertRuleData).body,
@@ -43,8 +43,8 @@ export function useRuleChanges({ silent = false } = {}) {
     mutationKey: CREATE,
     meta: { silent },
     onSuccess: ({ data }) => {
-      // In its place before `useComingRules` lets it go, so that it is listed throughout; and once,
-      // for a refresh of the list may have been quicker than this answer.
+      // In its place before `useSavingRules` lets it go, so that it is listed throughout; and once,
+      // for a refresh of the list may have been quicker than this response.
       cache.setQueryData(
         all.queryKey,
         (before) =>

@@ -2,12 +2,12 @@ import { useNavigate } from '@tanstack/react-router'
 import { toast } from 'sonner'
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
-import { detailsOf } from '@/lib/validation-errors'
+import { serverErrorsByField } from '@/lib/validation-errors'
 import type { RuleDraft } from './rule-draft'
 import { useRuleChanges } from './use-rules'
 
 /** A draft that the server refused, for the editor to go on with. */
-export type RefusedRule = { draft: RuleDraft; message: string; problems: Record<string, string> }
+export type RefusedRule = { draft: RuleDraft; message: string; fieldErrors: Record<string, string> }
 
 declare module '@tanstack/react-router' {
   interface HistoryState {
@@ -24,7 +24,7 @@ export function useSaveRule(rule?: AlertRule) {
   const { create, update } = useRuleChanges({ silent: true })
   const refused = (draft: RuleDraft, error: unknown) => {
     const message = messageOf(error)
-    const state = { refused: { draft, message, problems: detailsOf(error) } }
+    const state = { refused: { draft, message, fieldErrors: serverErrorsByField(error) } }
     toast.error(`${draft.name} was not saved. ${message}`, {
       duration: Number.POSITIVE_INFINITY,
       action: {

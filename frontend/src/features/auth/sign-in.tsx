@@ -4,7 +4,7 @@ import { loginMutation, loginWithTokenMutation } from '@/api/generated/@tanstack
 import { Brand, ThemeButton } from '@/components/shell'
 import { Button, Card, Field } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { takeSignInToken } from '@/lib/sign-in-token'
+import { consumeSignInToken } from '@/lib/sign-in-token'
 
 export function SignIn({ onDone }: { onDone: () => void }) {
   const cache = useQueryClient()
@@ -23,7 +23,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
   const redeem = byLink.mutate
 
   useEffect(() => {
-    const token = takeSignInToken()
+    const token = consumeSignInToken()
     if (token) redeem({ body: { token } })
   }, [redeem])
 
@@ -65,7 +65,7 @@ export function SignIn({ onDone }: { onDone: () => void }) {
           )}
           <Button
             type="submit"
-            look="primary"
+            variant="primary"
             className="w-full"
             disabled={login.isPending || byLink.isPending}
           >

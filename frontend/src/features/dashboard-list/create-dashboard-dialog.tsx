@@ -5,13 +5,13 @@ import { createDashboard } from '@/api/generated/sdk.gen'
 import { zCreateDashboard } from '@/api/generated/zod.gen'
 import { Area, Button, Check, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
-import { problemsOf } from '@/lib/validation-errors'
+import { errorsByField } from '@/lib/validation-errors'
 
-export default function CreateDialog({ onClose }: { onClose: () => void }) {
+export default function CreateDashboardDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('')
   const [description, setDescription] = useState('')
   const [isPublic, setPublic] = useState(false)
-  const [problems, setProblems] = useState<Record<string, string>>({})
+  const [fieldErrors, setFieldErrors] = useState<Record<string, string>>({})
   const navigate = useNavigate()
   const cache = useQueryClient()
   const create = useMutation({
@@ -27,7 +27,7 @@ export default function CreateDialog({ onClose }: { onClose: () => void }) {
   const submit = (event: FormEvent) => {
     event.preventDefault()
     const checked = zCreateDashboard.safeParse({ name: name.trim(), description, isPublic })
-    setProblems(checked.success ? {} : problemsOf(checked.error))
+    setFieldErrors(checked.success ? {} : errorsByField(checked.error))
     if (checked.success) create.mutate()
   }
   return (
@@ -36,13 +36,13 @@ export default function CreateDialog({ onClose }: { onClose: () => void }) {
         <Field
           label="Name"
           value={name}
-          problem={problems.name && 'Enter a name of at most 200 characters.'}
+          error={fieldErrors.name && 'Enter a name of at most 200 characters.'}
           onChange={(event) => setName(event.target.value)}
         />
         <Area
           label="Description"
           value={description}
-          problem={problems.description}
+          error={fieldErrors.description}
           onChange={(event) => setDescription(event.target.value)}
         />
         <Check
@@ -53,7 +53,7 @@ export default function CreateDialog({ onClose }: { onClose: () => void }) {
         />
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending}>
+          <Button type="submit" variant="primary" disabled={create.isPending}>
             Create dashboard
           </Button>
         </div>

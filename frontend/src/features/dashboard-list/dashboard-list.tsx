@@ -59,8 +59,8 @@ export function DashboardList() {
         </Card>
       ) : !ready ? (
         <div className="grid gap-3 sm:grid-cols-2 lg:grid-cols-3">
-          {[1, 2, 3].map((place) => (
-            <Skeleton key={place} className="h-24" />
+          {[1, 2, 3].map((index) => (
+            <Skeleton key={index} className="h-24" />
           ))}
         </div>
       ) : data.data.length === 0 ? (

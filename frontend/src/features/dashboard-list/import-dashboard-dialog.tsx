@@ -14,11 +14,11 @@ const OUTCOMES: [ImportNote['outcome'], string][] = [
 ]
 
 /** Takes a dashboard from a file of ours or of Grafana, and says what became of it. */
-export default function ImportDialog({ onClose }: { onClose: () => void }) {
+export default function ImportDashboardDialog({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState('')
-  const [problem, setProblem] = useState<string>()
+  const [parseError, setParseError] = useState<string>()
   const cache = useQueryClient()
-  const take = useMutation({
+  const importing = useMutation({
     meta: { silent: true },
     mutationFn: async (document: Record<string, unknown>) =>
       (await importDashboard({ body: { document }, throwOnError: true })).data.data,
@@ -31,14 +31,14 @@ export default function ImportDialog({ onClose }: { onClose: () => void }) {
       if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
         throw new SyntaxError('a dashboard is a JSON object')
       }
-      setProblem(undefined)
-      take.mutate(parsed as Record<string, unknown>)
+      setParseError(undefined)
+      importing.mutate(parsed as Record<string, unknown>)
     } catch (error) {
-      setProblem(`This is not a dashboard: ${error instanceof Error ? error.message : error}.`)
+      setParseError(`This is not a dashboard: ${error instanceof Error ? error.message : error}.`)
     }
   }
-  if (take.data) return <Report imported={take.data} onClose={onClose} />
-  const details = isApiError(take.error) ? take.error.details : undefined
+  if (importing.data) return <Report imported={importing.data} onClose={onClose} />
+  const details = isApiError(importing.error) ? importing.error.details : undefined
   return (
     <Dialog title="Import a dashboard" wide onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
@@ -64,10 +64,10 @@ export default function ImportDialog({ onClose }: { onClose: () => void }) {
           value={text}
           onChange={(event) => setText(event.target.value)}
         />
-        {(problem || take.error) && (
+        {(parseError || importing.error) && (
           <div role="alert" className="text-sm text-danger">
-            <p>{problem ?? messageOf(take.error)}</p>
-            {!problem && details && (
+            <p>{parseError ?? messageOf(importing.error)}</p>
+            {!parseError && details && (
               <ul className="mt-1 list-inside list-disc">
                 {details.slice(0, 8).map((detail) => (
                   <li key={detail.field + detail.message}>
@@ -80,7 +80,7 @@ export default function ImportDialog({ onClose }: { onClose: () => void }) {
         )}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={!text.trim() || take.isPending}>
+          <Button type="submit" variant="primary" disabled={!text.trim() || importing.isPending}>
             Import
           </Button>
         </div>
@@ -123,7 +123,7 @@ function Report({ imported, onClose }: { imported: ImportedDashboard; onClose: (
       <div className="mt-5 flex justify-end gap-2">
         <Button onClick={onClose}>Close</Button>
         <Button
-          look="primary"
+          variant="primary"
           onClick={() => void navigate({ to: '/dashboards/$id', params: { id: dashboard.id } })}
         >
           Open dashboard

@@ -2,8 +2,8 @@ import { Plus, Upload } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { Button } from '@/components/ui/controls'
 
-const CreateDialog = lazy(() => import('./create-dashboard-dialog'))
-const ImportDialog = lazy(() => import('./import-dashboard-dialog'))
+const CreateDashboardDialog = lazy(() => import('./create-dashboard-dialog'))
+const ImportDashboardDialog = lazy(() => import('./import-dashboard-dialog'))
 
 /** Makes a dashboard, by hand or from a file. */
 export function NewDashboard() {
@@ -14,12 +14,12 @@ export function NewDashboard() {
       <Button onClick={() => setOpen('import')}>
         <Upload size={16} aria-hidden="true" /> Import
       </Button>
-      <Button look="primary" onClick={() => setOpen('new')}>
+      <Button variant="primary" onClick={() => setOpen('new')}>
         <Plus size={16} aria-hidden="true" /> New dashboard
       </Button>
       <Suspense>
-        {open === 'new' && <CreateDialog onClose={close} />}
-        {open === 'import' && <ImportDialog onClose={close} />}
+        {open === 'new' && <CreateDashboardDialog onClose={close} />}
+        {open === 'import' && <ImportDashboardDialog onClose={close} />}
       </Suspense>
     </>
   )

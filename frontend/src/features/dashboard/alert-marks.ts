@@ -26,13 +26,13 @@ export function marksOf(
   events: Pick<AlertEvent, 'ruleId' | 'triggeredAt' | 'resolvedAt'>[],
 ): AlertMark[] {
   const shown = new Set(panel.queries.flatMap(({ query }) => [...namesIn(query)]))
-  const meant = new Set(
+  const matching = new Set(
     rules
       .filter(({ query }) => [...namesIn(query)].some((name) => shown.has(name)))
       .map((r) => r.id),
   )
   return events
-    .filter(({ ruleId }) => meant.has(ruleId))
+    .filter(({ ruleId }) => matching.has(ruleId))
     .flatMap(({ triggeredAt, resolvedAt }) => [
       { time: new Date(triggeredAt).getTime(), status: 'firing' as const },
       ...(resolvedAt

@@ -4,7 +4,7 @@ import type { Panel, PanelQuery } from '@/api/generated/types.gen'
 import { MenuItem } from '@/components/ui/menu'
 
 /** A panel's query as a rule asks it: in one text, tags and grouping included. */
-export function queryToWatch({ query, tags, groupBy, aggregation }: PanelQuery): string {
+export function alertQueryOf({ query, tags, groupBy, aggregation }: PanelQuery): string {
   const pairs = Object.entries(tags ?? {}).map(
     ([key, value]) => `${key}=${JSON.stringify(String(value))}`,
   )
@@ -26,7 +26,7 @@ export function AlertOnPanel({ panel }: { panel: Panel }) {
   if (!first) return null
   return (
     <MenuItem asChild>
-      <Link to="/alerts/new" search={{ query: queryToWatch(first), name: panel.title }}>
+      <Link to="/alerts/new" search={{ query: alertQueryOf(first), name: panel.title }}>
         <BellPlus size={15} aria-hidden="true" /> Alert on this
       </Link>
     </MenuItem>

@@ -10,13 +10,13 @@ import type { BoardData } from './use-board-data'
 type Props = {
   panels: Panel[]
   /** The panel that fills the page. */
-  alone: string | undefined
+  expanded: string | undefined
   dataOf: (panelId: string) => BoardData | undefined
   failureOf: (panelId: string) => string | undefined
   onRetry: () => void
   onZoom: (start: number, end: number) => void
   onReset: () => void
-  onAlone: (panelId: string | undefined) => void
+  onExpand: (panelId: string | undefined) => void
   /** What else can be done with a panel. */
   menu?: (panel: Panel) => ReactNode
 }
@@ -29,11 +29,19 @@ function pointedPanel(): string | undefined {
 }
 
 /** A board's panels to read, or one of them as large as the page. */
-export function BoardPanels({ panels, alone, onAlone, menu, dataOf, failureOf, ...rest }: Props) {
-  const chosen = panels.find(({ id }) => id === alone)
-  const back = () => onAlone(undefined)
+export function BoardPanels({
+  panels,
+  expanded,
+  onExpand,
+  menu,
+  dataOf,
+  failureOf,
+  ...rest
+}: Props) {
+  const chosen = panels.find(({ id }) => id === expanded)
+  const back = () => onExpand(undefined)
   useShortcuts(
-    alone
+    expanded
       ? [
           { group: 'Panel', keys: 'Escape', label: 'Back to the dashboard', run: back },
           { group: 'Panel', keys: 'v', label: 'Back to the dashboard', run: back },
@@ -45,7 +53,7 @@ export function BoardPanels({ panels, alone, onAlone, menu, dataOf, failureOf, .
             label: 'View the focused or hovered panel full screen',
             run: () => {
               const id = pointedPanel()
-              if (id) onAlone(id)
+              if (id) onExpand(id)
             },
           },
         ],
@@ -59,13 +67,13 @@ export function BoardPanels({ panels, alone, onAlone, menu, dataOf, failureOf, .
         className={chosen ? 'panel-action always' : 'panel-action'}
         aria-label={label}
         title={label}
-        onClick={() => onAlone(chosen ? undefined : panel.id)}
+        onClick={() => onExpand(chosen ? undefined : panel.id)}
       >
         <Icon size={14} aria-hidden="true" />
       </button>
     )
   }
-  if (alone && !chosen) {
+  if (expanded && !chosen) {
     return (
       <Card>
         <Empty title="This panel is not on the dashboard">
@@ -77,7 +85,7 @@ export function BoardPanels({ panels, alone, onAlone, menu, dataOf, failureOf, .
     )
   }
   return (
-    <div className={chosen ? 'board-alone' : 'board'}>
+    <div className={chosen ? 'board-expanded' : 'board'}>
       {(chosen ? [chosen] : panels).map((panel) => (
         <ErrorBoundary key={panel.id} onRetry={rest.onRetry}>
           <PanelView

@@ -12,7 +12,7 @@ type Props = {
   zone: Zone
   refresh: string
   /** What the board itself says. */
-  usual: string
+  defaultRefresh: string
   fetching: boolean
   onRefresh: () => void
   onChange: (change: Partial<BoardSearch>) => void
@@ -21,7 +21,7 @@ type Props = {
 
 /** Time, refresh and kiosk, with their shortcuts. */
 export function BoardToolbar(props: Props) {
-  const { range, zone, refresh, usual, fetching, onRefresh, onChange, onRange } = props
+  const { range, zone, refresh, defaultRefresh, fetching, onRefresh, onChange, onRange } = props
   const group = 'Dashboard'
   const now = () => Date.now()
   useShortcuts([
@@ -51,7 +51,7 @@ export function BoardToolbar(props: Props) {
       <RangePicker range={range} zone={zone} onChange={onRange} onZone={(tz) => onChange({ tz })} />
       <RefreshControl
         refresh={refresh}
-        usual={usual}
+        defaultRefresh={defaultRefresh}
         live={isLive(range)}
         fetching={fetching}
         onRefresh={onRefresh}

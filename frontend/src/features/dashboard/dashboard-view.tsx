@@ -24,8 +24,8 @@ import { fillPanel, originalId, resolvePanels } from './resolve-panels'
 import { useLongBoardData } from './use-board-data'
 import { useVariables } from './use-variables'
 import { VariableBar } from './variable-bar'
-import { ReadingItems } from './viewer-menu-items'
-import { NearContext, useNearPanels } from './visible-panels'
+import { ViewerMenuItems } from './viewer-menu-items'
+import { ObservePanelContext, useVisiblePanels } from './visible-panels'
 
 const EditGrid = lazy(() => import('./edit-mode/edit-grid'))
 const InspectPanel = lazy(() =>
@@ -39,18 +39,18 @@ const NO_PANELS: Panel[] = []
 
 export function DashboardView({ id, search, onSearch }: Props) {
   const {
-    data: answer,
+    data: response,
     error,
     refetch,
   } = useQuery({ ...getDashboardOptions({ path: { dashboard_id: id } }), staleTime: 60_000 })
-  const board = answer?.data
+  const board = response?.data
   const range: TimeRange = {
     from: search.from ?? `now-${board?.settings.timeRange ?? '1h'}`,
     to: search.to ?? 'now',
   }
   const zone: Zone = search.tz ?? board?.settings.timezone ?? 'browser'
-  const usual = board ? (board.settings.refresh ?? 'off') : '10s'
-  const refresh = search.refresh ?? usual
+  const defaultRefresh = board ? (board.settings.refresh ?? 'off') : '10s'
+  const refresh = search.refresh ?? defaultRefresh
   const { variables, scope } = useVariables(
     board?.settings.variables ?? NO_VARIABLES,
     board?.panels ?? NO_PANELS,
@@ -67,15 +67,15 @@ export function DashboardView({ id, search, onSearch }: Props) {
     () => (scope ? draftPanels?.map((panel) => fillPanel(panel, scope)) : undefined),
     [draftPanels, scope],
   )
-  const seen = editing
+  const displayed = editing
     ? drafted
     : search.panel
       ? panels?.filter((panel) => panel.id === search.panel)
       : panels
   const [inspected, setInspected] = useState<string>()
-  const shown = seen?.find((panel) => panel.id === inspected)
-  const { near, observe } = useNearPanels()
-  const boardData = useLongBoardData(seen, near, range, zone, refresh)
+  const shown = displayed?.find((panel) => panel.id === inspected)
+  const { visible, observe } = useVisiblePanels()
+  const boardData = useLongBoardData(displayed, visible, range, zone, refresh)
   // Where each zoom came from: a double click goes back one step.
   const zoomedFrom = useRef<Pick<BoardSearch, 'from' | 'to'>[]>([])
 
@@ -144,24 +144,24 @@ export function DashboardView({ id, search, onSearch }: Props) {
       {panels ? (
         <BoardPanels
           panels={panels}
-          alone={search.panel}
+          expanded={search.panel}
           dataOf={boardData.dataOf}
           failureOf={boardData.failureOf}
           onRetry={refreshNow}
           onZoom={zoom}
           onReset={zoomBack}
-          onAlone={(panel) => change({ panel })}
+          onExpand={(panel) => change({ panel })}
           menu={(panel) => {
             const original = board.panels.find(({ id }) => id === originalId(panel.id))
             return (
               original &&
               !search.kiosk && (
                 <PanelMenu board={board} panel={original} title={panel.title}>
-                  <ReadingItems
+                  <ViewerMenuItems
                     panel={panel}
                     search={search}
                     range={range}
-                    onAlone={(panel) => change({ panel })}
+                    onExpand={(panel) => change({ panel })}
                     onInspect={() => setInspected(panel.id)}
                   />
                   <AlertOnPanel panel={panel} />
@@ -184,7 +184,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
       )}
     </ZoneContext>
   )
-  const content = <NearContext value={observe}>{inner}</NearContext>
+  const content = <ObservePanelContext value={observe}>{inner}</ObservePanelContext>
   if (search.kiosk && board) {
     return (
       <Kiosk
@@ -206,7 +206,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
             range={range}
             zone={zone}
             refresh={refresh}
-            usual={usual}
+            defaultRefresh={defaultRefresh}
             fetching={boardData.isFetching}
             onRefresh={refreshNow}
             onChange={change}
@@ -234,8 +234,8 @@ export function DashboardView({ id, search, onSearch }: Props) {
 function Loading() {
   return (
     <div className="grid gap-3 md:grid-cols-2">
-      {[1, 2, 3, 4].map((place) => (
-        <Skeleton key={place} className="h-60" />
+      {[1, 2, 3, 4].map((index) => (
+        <Skeleton key={index} className="h-60" />
       ))}
     </div>
   )

@@ -1,13 +1,13 @@
 import { Download } from 'lucide-react'
 import type { BatchAnswer, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { csvOf } from '@/charts/csv'
-import { dress } from '@/charts/series-style'
+import { applyOverrides } from '@/charts/series-style'
 import { Button } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { download } from '@/lib/download'
 import { formatValue } from '@/lib/units'
 import { timeZoneOf, useZone } from '@/lib/zone'
-import { answersOf, tableOf } from './panel/panel-results'
+import { responsesOf, tableOf } from './panel/panel-results'
 import type { BoardData } from './use-board-data'
 
 type Props = { panel: Panel; data: BoardData | undefined; onClose: () => void }
@@ -18,9 +18,9 @@ const SHOWN = 100
 /** The numbers behind a panel, the newest first, and the queries as they were asked. */
 export function InspectPanel({ panel, data, onClose }: Props) {
   const zone = useZone()
-  const answers = answersOf(panel, data)
-  const table = tableOf(answers)
-  const looks = dress(table, panel.options)
+  const responses = responsesOf(panel, data)
+  const table = tableOf(responses)
+  const lines = applyOverrides(table, panel.options)
   const clock = new Intl.DateTimeFormat(undefined, {
     dateStyle: 'short',
     timeStyle: 'medium',
@@ -32,12 +32,12 @@ export function InspectPanel({ panel, data, onClose }: Props) {
     <Dialog title={`Data of ${panel.title}`} wide onClose={onClose}>
       <div className="mb-3 flex items-center gap-3">
         <p className="mr-auto text-muted">
-          {looks.length} series, {table.times.length} timestamps
+          {lines.length} series, {table.times.length} timestamps
           {table.times.length > SHOWN && `, newest ${SHOWN} shown`}
         </p>
         <Button
           disabled={!table.times.length}
-          onClick={() => download(file, csvOf(table.times, looks), 'text/csv')}
+          onClick={() => download(file, csvOf(table.times, lines), 'text/csv')}
         >
           <Download size={15} aria-hidden="true" /> Download CSV
         </Button>
@@ -54,9 +54,9 @@ export function InspectPanel({ panel, data, onClose }: Props) {
               <th scope="col" className="px-2 py-1.5 font-medium">
                 Time
               </th>
-              {looks.map((look) => (
-                <th key={look.key} scope="col" className="px-2 py-1.5 text-right font-medium">
-                  {look.label}
+              {lines.map((line) => (
+                <th key={line.key} scope="col" className="px-2 py-1.5 text-right font-medium">
+                  {line.label}
                 </th>
               ))}
             </tr>
@@ -67,12 +67,12 @@ export function InspectPanel({ panel, data, onClose }: Props) {
                 <th scope="row" className="px-2 py-1 font-normal whitespace-nowrap text-muted">
                   {clock.format(time)}
                 </th>
-                {looks.map((look) => (
+                {lines.map((line) => (
                   <td
-                    key={look.key}
+                    key={line.key}
                     className="px-2 py-1 text-right whitespace-nowrap tabular-nums"
                   >
-                    {formatValue(look.values[index], look.unit, panel.options.decimals)}
+                    {formatValue(line.values[index], line.unit, panel.options.decimals)}
                   </td>
                 ))}
               </tr>
@@ -83,10 +83,10 @@ export function InspectPanel({ panel, data, onClose }: Props) {
       </section>
       <h3 className="mt-4 mb-1 text-xs font-medium text-muted">Queries</h3>
       <ul className="max-h-[20vh] space-y-1.5 overflow-y-auto">
-        {answers.map(({ query, answer }, index) => (
+        {responses.map(({ query, response }, index) => (
           <li key={`${index}-${query.query}`} className="text-xs">
             <code className="block break-words">{query.query}</code>
-            <span className="text-muted">{describe(query, answer)}</span>
+            <span className="text-muted">{describe(query, response)}</span>
           </li>
         ))}
       </ul>
@@ -94,10 +94,10 @@ export function InspectPanel({ panel, data, onClose }: Props) {
   )
 }
 
-function describe(query: PanelQuery, answer: BatchAnswer | undefined): string {
+function describe(query: PanelQuery, response: BatchAnswer | undefined): string {
   if (query.hidden) return 'hidden'
-  if (!answer?.result) return answer?.error?.error ?? 'no response yet'
-  const { table, resolution, cached, rowsRead } = answer.result.meta
+  if (!response?.result) return response?.error?.error ?? 'no response yet'
+  const { table, resolution, cached, rowsRead } = response.result.meta
   const cost = cached ? 'from the cache' : `${(rowsRead ?? 0).toLocaleString('en-US')} rows read`
   return `${table}, step ${resolution}, ${cost}`
 }

@@ -83,7 +83,7 @@ export function MetricView({ name, search, onSearch }: Props) {
           range={range}
           zone={zone}
           refresh={refresh}
-          usual="10s"
+          defaultRefresh="10s"
           fetching={data.isFetching}
           onRefresh={() => void data.refetch()}
           onChange={change}

@@ -138,15 +138,15 @@ function Ends({
   const now = resolveRange(range, Date.now(), zone)
   const [from, setFrom] = useState(shownEnd(range.from, now.start, zone))
   const [to, setTo] = useState(shownEnd(range.to, now.end, zone))
-  const problem = problemOf({ from, to }, zone)
+  const error = rangeError({ from, to }, zone)
   const apply = (event: FormEvent) => {
     event.preventDefault()
-    if (problem) return
-    const kept = (text: string, side: 'from' | 'to') =>
+    if (error) return
+    const endText = (text: string, side: 'from' | 'to') =>
       text.trim().startsWith('now')
         ? text.trim()
         : String(resolveEnd(text, Date.now(), side, zone) ?? '')
-    onChoose({ from: kept(from, 'from'), to: kept(to, 'to') })
+    onChoose({ from: endText(from, 'from'), to: endText(to, 'to') })
   }
   return (
     <form onSubmit={apply} className="space-y-3">
@@ -165,19 +165,19 @@ function Ends({
         autoComplete="off"
         onChange={(event) => setTo(event.target.value)}
       />
-      {problem && (
+      {error && (
         <p role="alert" className="text-xs text-danger">
-          {problem}
+          {error}
         </p>
       )}
-      <Button type="submit" look="primary" className="w-full" disabled={problem !== undefined}>
+      <Button type="submit" variant="primary" className="w-full" disabled={error !== undefined}>
         Apply
       </Button>
     </form>
   )
 }
 
-function problemOf(range: TimeRange, zone: Zone): string | undefined {
+function rangeError(range: TimeRange, zone: Zone): string | undefined {
   const now = Date.now()
   if (resolveEnd(range.from, now, 'from', zone) === undefined) return 'From is not a valid time.'
   if (resolveEnd(range.to, now, 'to', zone) === undefined) return 'To is not a valid time.'

@@ -7,7 +7,7 @@ type Props = {
   /** An interval, or `off`. */
   refresh: string
   /** What a pause goes back to. */
-  usual: string
+  defaultRefresh: string
   /** A range that is over does not change any more. */
   live: boolean
   fetching: boolean
@@ -15,7 +15,14 @@ type Props = {
   onChange: (refresh: string) => void
 }
 
-export function RefreshControl({ refresh, usual, live, fetching, onRefresh, onChange }: Props) {
+export function RefreshControl({
+  refresh,
+  defaultRefresh,
+  live,
+  fetching,
+  onRefresh,
+  onChange,
+}: Props) {
   const paused = refresh === 'off'
   const toggle = paused ? 'Resume refresh' : 'Pause refresh'
   return (
@@ -44,7 +51,9 @@ export function RefreshControl({ refresh, usual, live, fetching, onRefresh, onCh
         aria-label={toggle}
         title={toggle}
         disabled={!live}
-        onClick={() => onChange(paused ? (usual === 'off' ? '10s' : usual) : 'off')}
+        onClick={() =>
+          onChange(paused ? (defaultRefresh === 'off' ? '10s' : defaultRefresh) : 'off')
+        }
       >
         {paused ? <Play size={15} aria-hidden="true" /> : <Pause size={15} aria-hidden="true" />}
       </Button>

@@ -3,24 +3,24 @@ import type { Panel } from '@/api/generated/types.gen'
 import { type Scope, single } from '@/lib/variables'
 import { resolvePanels } from './resolve-panels'
 
-const panel = (id: string, place: [number, number, number, number], repeat?: string) =>
+const panel = (id: string, position: [number, number, number, number], repeat?: string) =>
   ({
     id,
     title: `${id} $host`,
     type: 'line',
     queries: [{ query: 'cpu{host="$host"}', alias: '$host {{cpu}}', tags: {} }],
     options: { repeat, links: [], description: null },
-    position: { x: place[0], y: place[1], w: place[2], h: place[3] },
+    position: { x: position[0], y: position[1], w: position[2], h: position[3] },
   }) as unknown as Panel
 
 const hosts = (...values: string[]): Scope =>
   new Map([['host', { values, all: false, open: true }]])
-const places = (panels: Panel[]) =>
+const positionsOf = (panels: Panel[]) =>
   panels.map(({ id, position: { x, y, w, h } }) => [id, x, y, w, h])
 
 test('a panel is repeated side by side, in rows, and pushes down what is below', () => {
   const board = [panel('a', [0, 0, 4, 5], 'host'), panel('b', [0, 5, 12, 3])]
-  expect(places(resolvePanels(board, hosts('1', '2', '3', '4')))).toEqual([
+  expect(positionsOf(resolvePanels(board, hosts('1', '2', '3', '4')))).toEqual([
     ['a@1', 0, 0, 4, 5],
     ['a@2', 4, 0, 4, 5],
     ['a@3', 8, 0, 4, 5],
@@ -31,7 +31,7 @@ test('a panel is repeated side by side, in rows, and pushes down what is below',
 
 test('a neighbour makes room', () => {
   const board = [panel('a', [0, 0, 6, 4], 'host'), panel('b', [6, 0, 6, 4])]
-  expect(places(resolvePanels(board, hosts('1', '2')))).toEqual([
+  expect(positionsOf(resolvePanels(board, hosts('1', '2')))).toEqual([
     ['a@1', 0, 0, 6, 4],
     ['a@2', 6, 0, 6, 4],
     ['b', 6, 4, 6, 4],
@@ -47,6 +47,6 @@ test('each copy knows its own value', () => {
 test('without values, or without such a variable, the panel stands once', () => {
   expect(resolvePanels([panel('a', [0, 0, 6, 4], 'host')], hosts())).toHaveLength(1)
   const once = resolvePanels([panel('a', [0, 0, 6, 4], 'gone')], new Map([['host', single('x')]]))
-  expect(places(once)).toEqual([['a', 0, 0, 6, 4]])
+  expect(positionsOf(once)).toEqual([['a', 0, 0, 6, 4]])
   expect(once[0]?.title).toBe('a x')
 })

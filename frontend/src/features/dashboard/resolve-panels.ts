@@ -1,11 +1,11 @@
 import type { Panel } from '@/api/generated/types.gen'
-import { fillAsked, fillText, fillUrl, type Scope, single } from '@/lib/variables'
+import { fillTaggedQuery, fillText, fillUrl, type Scope, single } from '@/lib/variables'
 
 const COLUMNS = 12
 
-type Place = Panel['position']
+type Position = Panel['position']
 
-const collide = (a: Place, b: Place) =>
+const collide = (a: Position, b: Position) =>
   a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h
 
 /**
@@ -25,23 +25,23 @@ export function resolvePanels(panels: Panel[], scope: Scope): Panel[] {
     const repeated = scope.get(panel.options.repeat ?? '')
     const values = repeated?.values ?? []
     if (!values.length) {
-      const place = { x, y: y + pushed, w, h }
-      while (placed.some((other) => collide(place, other.position))) place.y += 1
-      placed.push(fillPanel({ ...panel, position: place }, scope))
+      const position = { x, y: y + pushed, w, h }
+      while (placed.some((other) => collide(position, other.position))) position.y += 1
+      placed.push(fillPanel({ ...panel, position: position }, scope))
       continue
     }
     const perRow = Math.max(1, Math.floor((COLUMNS - x) / w))
     added.push({ below: y + h, rows: (Math.ceil(values.length / perRow) - 1) * h })
     values.forEach((value, index) => {
-      const place = {
+      const position = {
         x: x + (index % perRow) * w,
         y: y + pushed + Math.floor(index / perRow) * h,
         w,
         h,
       }
-      while (placed.some((other) => collide(place, other.position))) place.y += 1
+      while (placed.some((other) => collide(position, other.position))) position.y += 1
       const own = new Map(scope).set(panel.options.repeat ?? '', single(value))
-      placed.push(fillPanel({ ...panel, id: `${panel.id}@${value}`, position: place }, own))
+      placed.push(fillPanel({ ...panel, id: `${panel.id}@${value}`, position: position }, own))
     })
   }
   return placed
@@ -57,7 +57,7 @@ export function fillPanel(panel: Panel, scope: Scope): Panel {
     ...panel,
     title: fillText(panel.title, scope),
     queries: panel.queries.map((query) => ({
-      ...fillAsked(query, scope),
+      ...fillTaggedQuery(query, scope),
       alias: query.alias && fillText(query.alias, scope),
     })),
     options: {

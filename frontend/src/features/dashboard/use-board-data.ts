@@ -11,26 +11,26 @@ import type { BatchAnswer, BatchQuery, Panel } from '@/api/generated/types.gen'
 import { chunk } from '@/lib/chunk'
 import { isApiError, messageOf } from '@/lib/errors'
 import { intervalMs, isLive, resolveRange, type TimeRange } from '@/lib/time-range'
-import { fillAsked, timeScope } from '@/lib/variables'
+import { fillTaggedQuery, timeScope } from '@/lib/variables'
 import type { Zone } from '@/lib/zone'
 
-export type BoardData = { start: number; end: number; answers: Map<string, BatchAnswer> }
+export type BoardData = { start: number; end: number; responses: Map<string, BatchAnswer> }
 
-/** As many questions as the API takes in one request. */
+/** As many queries as the API takes in one request. */
 const BATCH = 100
 const MAX_POINTS = 500
 
-export const answerId = (panelId: string, index: number) => `${panelId}:${index}`
+export const responseId = (panelId: string, index: number) => `${panelId}:${index}`
 
-type Question = Omit<BatchQuery, 'id'> & { answerId: string }
+type BoardQuery = Omit<BatchQuery, 'id'> & { responseId: string }
 
-function questionsOf(panels: Panel[]): Question[] {
+function queriesOf(panels: Panel[]): BoardQuery[] {
   return panels.flatMap((panel) =>
     panel.queries.flatMap((query, index) =>
       query.hidden
         ? []
         : {
-            answerId: answerId(panel.id, index),
+            responseId: responseId(panel.id, index),
             query: query.query,
             aggregation: query.aggregation,
             step: query.step,
@@ -42,20 +42,20 @@ function questionsOf(panels: Panel[]): Question[] {
   )
 }
 
-/** The queries of some panels at once, asked again every `refresh`; old data stay meanwhile. */
+/** The queries of some panels in one request, repeated every `refresh`. Old data stay meanwhile. */
 function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: string) {
   const every = isLive(range) ? intervalMs(refresh) : undefined
-  const questions = questionsOf(panels)
+  const queries = queriesOf(panels)
   return queryOptions({
-    queryKey: ['board', questions, range.from, range.to, zone],
+    queryKey: ['board', queries, range.from, range.to, zone],
     placeholderData: keepPreviousData,
     refetchInterval: every ?? false,
     refetchIntervalInBackground: false,
     staleTime: every ? every * 0.9 : 300_000,
     retry: 0,
     meta: { silent: true },
-    queryFn: questions.length
-      ? ({ signal }: { signal: AbortSignal }) => ask(questions, range, zone, signal)
+    queryFn: queries.length
+      ? ({ signal }: { signal: AbortSignal }) => fetchBoard(queries, range, zone, signal)
       : skipToken,
   })
 }
@@ -68,16 +68,16 @@ export const useBoardData = (
   refresh: string,
 ) => useQuery(boardOptions(panels ?? [], range, zone, refresh))
 
-/** As many panels as are asked together: all of an ordinary board, a few screens of a long one. */
+/** Panels per request: all of an ordinary board, a few screens of a long one. */
 const GROUP = 24
 
 /**
- * What the panels of a board show, by panel. Groups that are far from what is on the screen are not
- * asked: a board of two hundred panels costs what its visible part costs.
+ * What the panels of a board show, by panel. Groups that are far from the visible part are not
+ * queried: a board of two hundred panels costs what its visible part costs.
  */
 export function useLongBoardData(
   panels: Panel[] | undefined,
-  near: ReadonlySet<string>,
+  visible: ReadonlySet<string>,
   range: TimeRange,
   zone: Zone,
   refresh: string,
@@ -86,7 +86,7 @@ export function useLongBoardData(
   const results = useQueries({
     queries: groups.map((group) => ({
       ...boardOptions(group, range, zone, refresh),
-      enabled: groups.length === 1 || group.some(({ id }) => near.has(id)),
+      enabled: groups.length === 1 || group.some(({ id }) => visible.has(id)),
     })),
   })
   const groupOf = useMemo(
@@ -103,15 +103,15 @@ export function useLongBoardData(
     isFetching: results.some((result) => result.isFetching),
     refetch: () => {
       groups.forEach((group, index) => {
-        if (groups.length === 1 || group.some(({ id }) => near.has(id)))
+        if (groups.length === 1 || group.some(({ id }) => visible.has(id)))
           void results[index]?.refetch()
       })
     },
   }
 }
 
-async function ask(
-  questions: Question[],
+async function fetchBoard(
+  queries: BoardQuery[],
   range: TimeRange,
   zone: Zone,
   signal: AbortSignal,
@@ -119,26 +119,26 @@ async function ask(
   const { start, end } = resolveRange(range, Date.now(), zone)
   const between = { start: new Date(start).toISOString(), end: new Date(end).toISOString() }
   const windows = timeScope(start, end, MAX_POINTS)
-  const answers = new Map<string, BatchAnswer>()
+  const responses = new Map<string, BatchAnswer>()
   const failures: unknown[] = []
-  const batches = chunk(questions, BATCH)
+  const batches = chunk(queries, BATCH)
   await Promise.all(
     batches.map(async (batch) => {
       try {
         const { data } = await executeQueryBatch({
           body: {
             ...between,
-            queries: batch.map(({ answerId: _, ...query }, index) => ({
-              ...fillAsked(query, windows),
+            queries: batch.map(({ responseId: _, ...query }, index) => ({
+              ...fillTaggedQuery(query, windows),
               id: `${index}`,
             })),
           },
           signal,
           throwOnError: true,
         })
-        for (const answer of data.data) {
-          const asked = batch[Number(answer.id)]
-          if (asked) answers.set(asked.answerId, answer)
+        for (const response of data.data) {
+          const query = batch[Number(response.id)]
+          if (query) responses.set(query.responseId, response)
         }
       } catch (failure) {
         failures.push(failure)
@@ -150,12 +150,12 @@ async function ask(
               details: null,
               requestId: null,
             }
-        for (const asked of batch)
-          answers.set(asked.answerId, { id: asked.answerId, result: null, error })
+        for (const query of batch)
+          responses.set(query.responseId, { id: query.responseId, result: null, error })
       }
     }),
   )
   // One lost batch of several costs its own panels alone.
   if (failures.length === batches.length) throw failures[0]
-  return { start, end, answers }
+  return { start, end, responses }
 }

@@ -24,25 +24,25 @@ export function useVariables(
   search: BoardSearch,
 ): { variables: BoardVariable[]; scope: Scope | undefined } {
   const tagged = variables.filter(({ type }) => type === 'tag')
-  const answers = useQueries({
+  const responses = useQueries({
     queries: tagged.map(({ metric }) => ({
       ...getMetricTagsOptions({ path: { name: metric ?? '' }, query: { limit: 1000 } }),
       staleTime: 60_000,
     })),
   })
   const found = variables.map((variable) => {
-    const answer = answers[tagged.indexOf(variable)]
+    const response = responses[tagged.indexOf(variable)]
     const options =
       variable.type === 'tag'
-        ? (answer?.data?.data.find(({ key }) => key === variable.tag)?.values ?? [])
+        ? (response?.data?.data.find(({ key }) => key === variable.tag)?.values ?? [])
             .map(({ value }) => value)
             .sort(natural.compare)
         : (variable.values ?? [])
     const chosen = choose(variable, options, allTexts(search[variableKey(variable.name)]))
-    const failure = answer?.error ? messageOf(answer.error) : undefined
+    const failure = response?.error ? messageOf(response.error) : undefined
     const repeated = panels.some((panel) => panel.options.repeat === variable.name)
     const known = chosen.values.length > 0 || (chosen.all && !repeated)
-    return { variable, options, chosen, failure, ready: known || !answer?.isPending }
+    return { variable, options, chosen, failure, ready: known || !response?.isPending }
   })
   const ready = found.every((each) => each.ready)
   const shape = JSON.stringify(found.map(({ variable, chosen }) => [variable.name, chosen]))

@@ -10,18 +10,18 @@ type Props = {
   panel: Panel
   search: BoardSearch
   range: { from: string; to: string }
-  onAlone: (panelId: string | undefined) => void
+  onExpand: (panelId: string | undefined) => void
   onInspect: () => void
 }
 
 /** What a reader can do with a panel, on top of its menu. */
-export function ReadingItems({ panel, search, range, onAlone, onInspect }: Props) {
-  const alone = search.panel === panel.id
-  const Icon = alone ? Minimize2 : Maximize2
+export function ViewerMenuItems({ panel, search, range, onExpand, onInspect }: Props) {
+  const expanded = search.panel === panel.id
+  const Icon = expanded ? Minimize2 : Maximize2
   return (
     <>
-      <MenuItem onSelect={() => onAlone(alone ? undefined : panel.id)}>
-        <Icon size={15} aria-hidden="true" /> {alone ? 'Back to the dashboard' : 'View'}
+      <MenuItem onSelect={() => onExpand(expanded ? undefined : panel.id)}>
+        <Icon size={15} aria-hidden="true" /> {expanded ? 'Back to the dashboard' : 'View'}
       </MenuItem>
       <MenuItem asChild>
         <Link

@@ -6,19 +6,19 @@ const MARGIN = 600
 type Observe = (element: Element) => () => void
 
 /** Has a panel's element watched; outside of a board nothing needs to be. */
-export const NearContext = createContext<Observe>(() => () => {})
+export const ObservePanelContext = createContext<Observe>(() => () => {})
 
 const idOf = (element: Element) => element.getAttribute('data-panel') ?? ''
 
 /** The ids of those panels that are on the screen or about to be. */
-export function useNearPanels(): { near: ReadonlySet<string>; observe: Observe } {
-  const [near, setNear] = useState<ReadonlySet<string>>(new Set())
+export function useVisiblePanels(): { visible: ReadonlySet<string>; observe: Observe } {
+  const [visible, setVisible] = useState<ReadonlySet<string>>(new Set())
   const observer = useRef<IntersectionObserver>(undefined)
   useEffect(() => () => observer.current?.disconnect(), [])
   const observe = useCallback((element: Element) => {
     observer.current ??= new IntersectionObserver(
       (entries) =>
-        setNear((before) => {
+        setVisible((before) => {
           const next = new Set(before)
           for (const { target, isIntersecting } of entries) {
             if (isIntersecting) next.add(idOf(target))
@@ -32,8 +32,8 @@ export function useNearPanels(): { near: ReadonlySet<string>; observe: Observe }
     return () => {
       observer.current?.unobserve(element)
       const gone = idOf(element)
-      setNear((before) => new Set([...before].filter((id) => id !== gone)))
+      setVisible((before) => new Set([...before].filter((id) => id !== gone)))
     }
   }, [])
-  return { near, observe }
+  return { visible, observe }
 }

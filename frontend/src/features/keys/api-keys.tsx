@@ -13,7 +13,7 @@ import { Button, Card, Empty, Failure, Field, Page, Skeleton } from '@/component
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 const SCOPES: { scope: Scope; text: string }[] = [
   { scope: 'ingest', text: 'Send metrics' },
   { scope: 'read', text: 'Read metrics and dashboards' },
@@ -38,7 +38,7 @@ export function ApiKeys() {
     <Page
       title="API keys"
       actions={
-        <Button look="primary" onClick={() => setCreating(true)}>
+        <Button variant="primary" onClick={() => setCreating(true)}>
           <Plus size={16} aria-hidden="true" /> New key
         </Button>
       }
@@ -70,17 +70,17 @@ export function ApiKeys() {
                   <td className="px-4 py-2.5 font-mono text-xs">{key.prefix}…</td>
                   <td className="px-4 py-2.5">{key.scopes.join(', ')}</td>
                   <td className="px-4 py-2.5 text-muted">
-                    {moment.format(new Date(key.createdAt))}
+                    {dateTime.format(new Date(key.createdAt))}
                   </td>
                   <td className="px-4 py-2.5 text-muted">
-                    {key.lastUsedAt ? moment.format(new Date(key.lastUsedAt)) : 'Never'}
+                    {key.lastUsedAt ? dateTime.format(new Date(key.lastUsedAt)) : 'Never'}
                   </td>
                   <td className="px-4 py-2.5">
                     {key.revokedAt ? (
                       <span className="text-muted">Revoked</span>
                     ) : (
                       <Button
-                        look="danger"
+                        variant="danger"
                         aria-label={`Revoke ${key.name}`}
                         onClick={() => setRevoking(key)}
                       >
@@ -108,7 +108,7 @@ export function ApiKeys() {
           <div className="flex justify-end gap-2">
             <Button onClick={() => setRevoking(null)}>Cancel</Button>
             <Button
-              look="danger"
+              variant="danger"
               disabled={revoke.isPending}
               onClick={() => revoke.mutate({ path: { key_id: revoking.id } })}
             >
@@ -153,7 +153,7 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => 
           >
             <Copy size={15} aria-hidden="true" /> Copy
           </Button>
-          <Button look="primary" onClick={onClose}>
+          <Button variant="primary" onClick={onClose}>
             Done
           </Button>
         </div>
@@ -197,7 +197,11 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => 
         )}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending || scopes.length === 0}>
+          <Button
+            type="submit"
+            variant="primary"
+            disabled={create.isPending || scopes.length === 0}
+          >
             Create key
           </Button>
         </div>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { actionsFor, move } from './palette-actions'
+import { actionsFor, moveSelection } from './palette-actions'
 
 const run = () => {}
 const actions = [
@@ -20,9 +20,9 @@ test('actions are found by each of their words', () => {
 })
 
 test('arrows go round', () => {
-  expect(move('ArrowDown', 2, 3)).toBe(0)
-  expect(move('ArrowUp', 0, 3)).toBe(2)
-  expect(move('PageDown', 0, 3)).toBe(2)
-  expect(move('Enter', 0, 3)).toBeUndefined()
-  expect(move('ArrowDown', 0, 0)).toBeUndefined()
+  expect(moveSelection('ArrowDown', 2, 3)).toBe(0)
+  expect(moveSelection('ArrowUp', 0, 3)).toBe(2)
+  expect(moveSelection('PageDown', 0, 3)).toBe(2)
+  expect(moveSelection('Enter', 0, 3)).toBeUndefined()
+  expect(moveSelection('ArrowDown', 0, 0)).toBeUndefined()
 })

@@ -21,7 +21,7 @@ export function actionsFor(text: string, actions: Action[], shortcuts: Shortcut[
 }
 
 /** Where the arrows lead in a list; undefined for any other key. */
-export function move(key: string, from: number, count: number): number | undefined {
+export function moveSelection(key: string, from: number, count: number): number | undefined {
   if (!count) return undefined
   switch (key) {
     case 'ArrowDown':

@@ -4,7 +4,7 @@ import { type KeyboardEvent, useDeferredValue, useEffect, useId, useRef, useStat
 import { getDashboardsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Keys } from '@/components/shortcuts-dialog'
 import { useShortcutTable } from '@/lib/shortcuts'
-import { type Action, actionsFor, move } from './palette-actions'
+import { type Action, actionsFor, moveSelection } from './palette-actions'
 
 type Props = {
   actions: Action[]
@@ -29,19 +29,19 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
   const dialog = useRef<HTMLDialogElement>(null)
   const [text, setText] = useState('')
   const [active, setActive] = useState(0)
-  const asked = useDeferredValue(text.trim())
+  const deferredText = useDeferredValue(text.trim())
   const tables = useShortcutTable((state) => state.tables)
   const id = useId()
   useEffect(() => dialog.current?.showModal(), [])
 
   const boards = useQuery({
     ...getDashboardsOptions({
-      query: { search: asked, order: asked ? 'name' : 'viewed', pageSize: SHOWN },
+      query: { search: deferredText, order: deferredText ? 'name' : 'viewed', pageSize: SHOWN },
     }),
     placeholderData: keepPreviousData,
   })
   const metrics = useQuery({
-    ...listMetricsOptions({ query: { prefix: asked, pageSize: SHOWN } }),
+    ...listMetricsOptions({ query: { prefix: deferredText, pageSize: SHOWN } }),
     placeholderData: keepPreviousData,
   })
   const done = (run: () => void) => () => {
@@ -88,7 +88,7 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
   const optionId = (index: number) => `${id}-${index}`
 
   const onKey = (event: KeyboardEvent) => {
-    const next = move(event.key, current, flat.length)
+    const next = moveSelection(event.key, current, flat.length)
     if (next !== undefined) {
       event.preventDefault()
       setActive(next)
@@ -98,7 +98,7 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
       flat[current]?.run()
     }
   }
-  let place = 0
+  let nextIndex = 0
   return (
     <dialog
       ref={dialog}
@@ -139,7 +139,7 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
               {title}
             </p>
             {results.map(({ id: key, label, detail, keys, icon: Icon, run }) => {
-              const index = place++
+              const index = nextIndex++
               return (
                 // biome-ignore lint/a11y/useKeyWithClickEvents: the field above has the keyboard
                 <div

@@ -58,7 +58,7 @@ export function StatusPage() {
           </Mark>
           <p className="mt-1 text-xs text-muted">Closed: queries reach the database.</p>
         </Tile>
-        {status.spill && <Waiting spill={status.spill} />}
+        {status.spill && <SpillTile spill={status.spill} />}
         {counts.map(({ name, value }) => (
           <Tile key={name} name={name}>
             <p className="text-2xl font-semibold tabular-nums">{value.toLocaleString('en-US')}</p>
@@ -92,7 +92,7 @@ function Tile({ name, children }: { name: string; children: ReactNode }) {
 }
 
 /** Accepted samples that the database has not taken yet. */
-function Waiting({ spill }: { spill: SpillStatus }) {
+function SpillTile({ spill }: { spill: SpillStatus }) {
   const { files, bytes, oldestSeconds, dead } = spill
   const none = dead ? `${formatValue(dead)} set aside` : 'None'
   return (
@@ -143,8 +143,8 @@ function Jobs({ jobs }: { jobs: JobStatus[] }) {
             <tr key={job.id} className="border-t border-line">
               <td className="px-4 py-2.5 font-medium">{job.name}</td>
               <td className="px-4 py-2.5">{job.target ?? ''}</td>
-              <td className="px-4 py-2.5 text-muted">{moment(job.lastRunAt, 'Never')}</td>
-              <td className="px-4 py-2.5 text-muted">{moment(job.nextRunAt, 'When due')}</td>
+              <td className="px-4 py-2.5 text-muted">{formatTime(job.lastRunAt, 'Never')}</td>
+              <td className="px-4 py-2.5 text-muted">{formatTime(job.nextRunAt, 'When due')}</td>
               <td className="px-4 py-2.5">
                 <Mark good={!job.late && job.lastStatus !== 'Failed'}>
                   {job.late ? 'Late' : (job.lastStatus ?? 'Waiting')}
@@ -158,5 +158,5 @@ function Jobs({ jobs }: { jobs: JobStatus[] }) {
   )
 }
 
-const moment = (time: string | null | undefined, otherwise: string) =>
+const formatTime = (time: string | null | undefined, otherwise: string) =>
   time ? clock.format(new Date(time)) : otherwise

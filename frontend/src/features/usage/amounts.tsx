@@ -1,5 +1,5 @@
 import clsx from 'clsx'
-import { secondsAgo } from '@/lib/time-ago'
+import { timeAgo } from '@/lib/time-ago'
 import { formatValue } from '@/lib/units'
 
 const NEAR = 0.8
@@ -49,7 +49,7 @@ export function Tile({ name, value, under }: { name: string; value: string; unde
 export const price = (value: number) =>
   `$${value.toLocaleString('en-US', { maximumFractionDigits: 4 })}`
 
-/** When a series was seen last, which is written every five minutes and no sooner. */
-export function seen(moment: string, now: number): string {
-  return now - Date.parse(moment) < 600_000 ? 'in the last 10 min' : secondsAgo(moment, now)
+/** When a series was last seen, which is written every five minutes and no sooner. */
+export function lastSeenText(timestamp: string, now: number): string {
+  return now - Date.parse(timestamp) < 600_000 ? 'in the last 10 min' : timeAgo(timestamp, now)
 }

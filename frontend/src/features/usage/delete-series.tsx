@@ -67,7 +67,7 @@ export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
       <div className="flex flex-wrap justify-end gap-2">
         <Button onClick={onClose}>Cancel</Button>
         <Button
-          look="danger"
+          variant="danger"
           disabled={!found || remove.isPending}
           onClick={() => remove.mutate({ query: { selector, expect: found?.seriesCount ?? 0 } })}
         >

@@ -10,9 +10,9 @@ import {
 import type { SeriesUsage, TagUsage } from '@/api/generated/types.gen'
 import { Button, Card, Empty, Failure, FIELD, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { secondsAgo } from '@/lib/time-ago'
-import { useRested } from '@/lib/use-debounced'
-import { count, dollars, rate, seen, Tile } from './amounts'
+import { timeAgo } from '@/lib/time-ago'
+import { useDebounced } from '@/lib/use-debounced'
+import { count, dollars, lastSeenText, rate, Tile } from './amounts'
 import { DeleteSeries } from './delete-series'
 import { addCondition, type MetricUsageSearch, selectorOf } from './usage-search'
 import { Pager, UsageTable } from './usage-table'
@@ -47,7 +47,7 @@ export function MetricUsagePage({ name, search, onSearch, onGone }: Props) {
             <ChartLine size={15} aria-hidden="true" /> Chart
           </Link>
           {mayDelete && found && (
-            <Button look="danger" onClick={() => setDeleting(name)}>
+            <Button variant="danger" onClick={() => setDeleting(name)}>
               <Trash2 size={15} aria-hidden="true" /> Delete metric
             </Button>
           )}
@@ -151,7 +151,7 @@ function SeriesList({
   onDelete,
 }: Omit<Props, 'onGone'> & { onDelete: ((selector: string) => void) | undefined }) {
   const { where = '', page = 1 } = search
-  const selector = useRested(selectorOf(name, where), 300)
+  const selector = useDebounced(selectorOf(name, where), 300)
   const { data, error } = useQuery({
     ...getSeriesUsageOptions({ query: { selector, page, pageSize: PAGE_SIZE } }),
     placeholderData: keepPreviousData,
@@ -170,7 +170,7 @@ function SeriesList({
           onChange={({ target }) => onSearch({ where: target.value || undefined })}
         />
         {onDelete && where.trim() && !error && total > 0 && (
-          <Button look="danger" onClick={() => onDelete(selector)}>
+          <Button variant="danger" onClick={() => onDelete(selector)}>
             <Trash2 size={15} aria-hidden="true" /> Delete {count(total)} series
           </Button>
         )}
@@ -220,13 +220,13 @@ const SERIES_COLUMNS = [
   {
     title: 'Created',
     cell: ({ createdAt }: SeriesUsage) => (
-      <span className="whitespace-nowrap text-muted">{secondsAgo(createdAt, Date.now())}</span>
+      <span className="whitespace-nowrap text-muted">{timeAgo(createdAt, Date.now())}</span>
     ),
   },
   {
     title: 'Last seen',
     cell: ({ lastSeen }: SeriesUsage) => (
-      <span className="whitespace-nowrap text-muted">{seen(lastSeen, Date.now())}</span>
+      <span className="whitespace-nowrap text-muted">{lastSeenText(lastSeen, Date.now())}</span>
     ),
   },
 ]

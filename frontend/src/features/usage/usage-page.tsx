@@ -16,7 +16,7 @@ import { AddData } from '@/components/add-data'
 import { Card, Empty, Failure, FIELD, Page, Select, Skeleton } from '@/components/ui/controls'
 import { Tabs } from '@/components/ui/tabs'
 import { messageOf } from '@/lib/errors'
-import { count, dollars, LimitBar, price, rate, seen, Tile } from './amounts'
+import { count, dollars, LimitBar, lastSeenText, price, rate, Tile } from './amounts'
 import { ORDERS, type UsageSearch } from './usage-search'
 import { Pager, UsageTable } from './usage-table'
 
@@ -190,7 +190,7 @@ const metricColumns = (limit: number) => [
     title: 'Last seen',
     cell: ({ lastSeen }: MetricUsage) => (
       <span className="whitespace-nowrap text-muted">
-        {lastSeen ? seen(lastSeen, Date.now()) : 'no series'}
+        {lastSeen ? lastSeenText(lastSeen, Date.now()) : 'no series'}
       </span>
     ),
   },

@@ -14,7 +14,7 @@ import { messageOf } from '@/lib/errors'
 
 const ROLES: Role[] = ['viewer', 'editor', 'admin']
 const isRole = (text: string): text is Role => ROLES.some((role) => role === text)
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
 export function UsersPage() {
   const cache = useQueryClient()
@@ -31,7 +31,7 @@ export function UsersPage() {
     <Page
       title="Users"
       actions={
-        <Button look="primary" onClick={() => setAdding(true)}>
+        <Button variant="primary" onClick={() => setAdding(true)}>
           <Plus size={16} aria-hidden="true" /> New user
         </Button>
       }
@@ -75,11 +75,11 @@ export function UsersPage() {
                     </Select>
                   </td>
                   <td className="px-4 py-2.5 text-muted">
-                    {user.lastLoginAt ? moment.format(new Date(user.lastLoginAt)) : 'Never'}
+                    {user.lastLoginAt ? dateTime.format(new Date(user.lastLoginAt)) : 'Never'}
                   </td>
                   <td className="px-4 py-2.5">
                     <Button
-                      look={user.disabled ? 'plain' : 'danger'}
+                      variant={user.disabled ? 'plain' : 'danger'}
                       aria-label={`${user.disabled ? 'Enable' : 'Disable'} ${user.email}`}
                       onClick={() =>
                         update.mutate({
@@ -162,7 +162,7 @@ function NewUser({ onClose, onCreated }: { onClose: () => void; onCreated: () =>
         )}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending}>
+          <Button type="submit" variant="primary" disabled={create.isPending}>
             Add user
           </Button>
         </div>

@@ -38,10 +38,10 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
       await editing?.saver.flush()
       return (await duplicateDashboard({ path, body: {}, throwOnError: true })).data.data
     },
-    onSuccess: async (made) => {
+    onSuccess: async (copy) => {
       lists()
-      await navigate({ to: '/dashboards/$id', params: { id: made.id } })
-      toast.success(`Created the copy ${made.name}`)
+      await navigate({ to: '/dashboards/$id', params: { id: copy.id } })
+      toast.success(`Created the copy ${copy.name}`)
     },
   })
   const save = useMutation({
@@ -126,7 +126,7 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
           </p>
           <div className="mt-5 flex justify-end gap-2">
             <Button onClick={close}>Cancel</Button>
-            <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
+            <Button variant="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
               Delete permanently
             </Button>
           </div>

@@ -1,9 +1,9 @@
 import type { Dashboard, Panel, UpdateDashboard } from '@/api/generated/types.gen'
 import { compacted } from './layout'
 
-const content = ({ title, type, queries, options }: Panel) =>
+const contentKey = ({ title, type, queries, options }: Panel) =>
   JSON.stringify([title, type, queries, options])
-const spot = ({ position: { x, y, w, h } }: Panel) => `${x} ${y} ${w} ${h}`
+const positionKey = ({ position: { x, y, w, h } }: Panel) => `${x} ${y} ${w} ${h}`
 
 /** What of the panels differs: nothing, only their places, or more. */
 export function difference(before: Panel[], after: Panel[]): 'none' | 'layout' | 'panels' {
@@ -14,8 +14,8 @@ export function difference(before: Panel[], after: Panel[]): 'none' | 'layout' |
   for (const panel of after) {
     const old = known.get(panel.id)
     if (!old || old === panel) continue
-    if (content(old) !== content(panel)) return 'panels'
-    if (spot(old) !== spot(panel)) found = 'layout'
+    if (contentKey(old) !== contentKey(panel)) return 'panels'
+    if (positionKey(old) !== positionKey(panel)) found = 'layout'
   }
   return found
 }
@@ -45,22 +45,24 @@ export function updateOf(base: Dashboard, panels: Panel[]): UpdateDashboard | un
  * Our changes (from `base` to `mine`) on top of another's newer state: what we did not touch
  * stays as they left it.
  */
-export function onTop(base: Panel[], mine: Panel[], theirs: Panel[]): Panel[] {
+export function rebasePanels(base: Panel[], mine: Panel[], theirs: Panel[]): Panel[] {
   const before = new Map(base.map((panel) => [panel.id, panel]))
   const ours = new Map(mine.map((panel) => [panel.id, panel]))
-  const kept = theirs.flatMap((panel) => {
+  const merged = theirs.flatMap((panel) => {
     const old = before.get(panel.id)
     const own = ours.get(panel.id)
     if (!old) return [panel]
     if (!own) return []
-    const changed = content(old) !== content(own) ? own : panel
-    return [spot(old) !== spot(own) ? { ...changed, position: own.position } : changed]
+    const changed = contentKey(old) !== contentKey(own) ? own : panel
+    return [
+      positionKey(old) !== positionKey(own) ? { ...changed, position: own.position } : changed,
+    ]
   })
   const there = new Set(theirs.map((panel) => panel.id))
   const added = mine.filter(
     (panel) =>
       !there.has(panel.id) &&
-      (!before.has(panel.id) || content(panel) !== content(before.get(panel.id) ?? panel)),
+      (!before.has(panel.id) || contentKey(panel) !== contentKey(before.get(panel.id) ?? panel)),
   )
-  return compacted([...kept, ...added])
+  return compacted([...merged, ...added])
 }

@@ -54,7 +54,7 @@ export function EditBar({ board, editing, onDone }: Props) {
           <Plus size={16} aria-hidden="true" /> Add panel
         </Link>
         <Button
-          look="ghost"
+          variant="ghost"
           className="w-9 !px-0"
           aria-label="Undo"
           title="Undo (Ctrl Z)"
@@ -64,7 +64,7 @@ export function EditBar({ board, editing, onDone }: Props) {
           <Undo2 size={16} aria-hidden="true" />
         </Button>
         <Button
-          look="ghost"
+          variant="ghost"
           className="w-9 !px-0"
           aria-label="Redo"
           title="Redo (Ctrl Shift Z)"
@@ -82,7 +82,7 @@ export function EditBar({ board, editing, onDone }: Props) {
           <span className="max-sm:sr-only">{text}</span>
         </span>
         <Button
-          look="primary"
+          variant="primary"
           onClick={() => {
             void editing.saver.flush()
             onDone()
@@ -119,7 +119,7 @@ export function ConflictBar({
         Reload
       </Button>
       <Button
-        look="primary"
+        variant="primary"
         onClick={() =>
           void editing.saver.overwrite().then((outcome) => {
             if (outcome === 'saved' || outcome === 'nothing') onResolved?.('saved')

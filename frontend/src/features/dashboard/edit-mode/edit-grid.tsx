@@ -6,8 +6,17 @@ import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { Card, Empty } from '@/components/ui/controls'
 import './edit-grid.css'
 import { amend, change, type Draft, undo } from './draft'
-import { describePlace, Hand, type HandMode } from './keyboard-move'
-import { COLUMNS, compacted, freePlace, layoutOf, move, place, resize, type Step } from './layout'
+import { describePosition, KeyboardMove, type MoveMode } from './keyboard-move'
+import {
+  applyLayout,
+  COLUMNS,
+  compacted,
+  freePosition,
+  layoutOf,
+  move,
+  resize,
+  type Step,
+} from './layout'
 import { PanelMenu } from './panel-menu'
 import type { Editing } from './use-draft'
 
@@ -34,35 +43,35 @@ export default function EditGrid({ board, editing, render }: Props) {
   const { store } = editing
   const panels = useStore(store, (draft) => draft.panels)
   const { width, containerRef, mounted } = useContainerWidth()
-  const [hand, setHand] = useState<{ id: string; mode: HandMode; moved: boolean }>()
-  const [said, say] = useState('')
+  const [keyboardMove, setKeyboardMove] = useState<{ id: string; mode: MoveMode; moved: boolean }>()
+  const [announcement, announce] = useState('')
 
   const act = (next: (draft: Draft) => Draft) => store.setState(next)
   const drop = (layout: Layout) =>
-    act((draft) => change(draft, compacted(place(draft.panels, layout))))
+    act((draft) => change(draft, compacted(applyLayout(draft.panels, layout))))
 
   const step = (direction: Step) => {
-    if (!hand) return
+    if (!keyboardMove) return
     const before = store.getState().panels
-    const after = (hand.mode === 'move' ? move : resize)(before, hand.id, direction)
-    const panel = after.find((other) => other.id === hand.id)
+    const after = (keyboardMove.mode === 'move' ? move : resize)(before, keyboardMove.id, direction)
+    const panel = after.find((other) => other.id === keyboardMove.id)
     if (panel)
-      say(after === before ? `${panel.title} cannot go any further.` : describePlace(panel))
+      announce(after === before ? `${panel.title} cannot go any further.` : describePosition(panel))
     if (after === before) return
-    act((draft) => (hand.moved ? amend(draft, after) : change(draft, after)))
-    setHand({ ...hand, moved: true })
+    act((draft) => (keyboardMove.moved ? amend(draft, after) : change(draft, after)))
+    setKeyboardMove({ ...keyboardMove, moved: true })
   }
-  const keep = () => {
-    const id = hand?.id
-    setHand(undefined)
-    say('Change confirmed.')
+  const confirm = () => {
+    const id = keyboardMove?.id
+    setKeyboardMove(undefined)
+    announce('Change confirmed.')
     focusMenu(id)
   }
   const cancel = () => {
-    if (hand?.moved) act(undo)
-    const id = hand?.id
-    setHand(undefined)
-    say('Change cancelled.')
+    if (keyboardMove?.moved) act(undo)
+    const id = keyboardMove?.id
+    setKeyboardMove(undefined)
+    announce('Change cancelled.')
     focusMenu(id)
   }
   const duplicate = (panel: Panel) => {
@@ -71,10 +80,10 @@ export default function EditGrid({ board, editing, render }: Props) {
       ...panel,
       id: crypto.randomUUID(),
       title: `${panel.title.slice(0, 193)} (copy)`,
-      position: freePlace(panels, w, h),
+      position: freePosition(panels, w, h),
     }
     act((draft) => change(draft, [...draft.panels, copy]))
-    say(`${copy.title} added below.`)
+    announce(`${copy.title} added below.`)
   }
   const remove = (panel: Panel) => {
     const before = panels
@@ -100,22 +109,28 @@ export default function EditGrid({ board, editing, render }: Props) {
           board={board}
           panel={panel}
           edit={{
-            onHand: (mode) => setHand({ id: panel.id, mode, moved: false }),
+            onKeyboardMove: (mode) => setKeyboardMove({ id: panel.id, mode, moved: false }),
             onDuplicate: () => duplicate(panel),
             onRemove: () => remove(panel),
             beforeCopy: () => editing.saver.flush(),
           }}
         />,
       )}
-      {hand?.id === panel.id && (
-        <Hand panel={panel} mode={hand.mode} onStep={step} onKeep={keep} onCancel={cancel} />
+      {keyboardMove?.id === panel.id && (
+        <KeyboardMove
+          panel={panel}
+          mode={keyboardMove.mode}
+          onStep={step}
+          onConfirm={confirm}
+          onCancel={cancel}
+        />
       )}
     </div>
   ))
   return (
     <div ref={containerRef}>
       <p role="status" aria-label="Announcements" className="sr-only">
-        {said}
+        {announcement}
       </p>
       {panels.length === 0 && (
         <Card>

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Dashboard, Panel, PanelOptions, UpdateDashboard } from '@/api/generated/types.gen'
-import { difference, onTop, updateOf } from './changes'
+import { difference, rebasePanels, updateOf } from './changes'
 import { adopt, change, createDraft, redo, undo } from './draft'
-import { compacted, freePlace, move, resize } from './layout'
+import { compacted, freePosition, move, resize } from './layout'
 import { createSaver, QUIET_MS } from './saver'
 
 const options = { unit: null } as PanelOptions
@@ -51,9 +51,9 @@ test('a panel that stays is the same object', () => {
 })
 
 test('a new panel stands beside the last where there is room', () => {
-  expect(freePlace([], 6, 6)).toEqual({ x: 0, y: 0, w: 6, h: 6 })
-  expect(freePlace([a], 6, 6)).toEqual({ x: 6, y: 0, w: 6, h: 6 })
-  expect(freePlace([a, b], 6, 6)).toEqual({ x: 0, y: 4, w: 6, h: 6 })
+  expect(freePosition([], 6, 6)).toEqual({ x: 0, y: 0, w: 6, h: 6 })
+  expect(freePosition([a], 6, 6)).toEqual({ x: 6, y: 0, w: 6, h: 6 })
+  expect(freePosition([a, b], 6, 6)).toEqual({ x: 0, y: 4, w: 6, h: 6 })
 })
 
 test('only places are sent when only places differ', () => {
@@ -73,7 +73,7 @@ test('only places are sent when only places differ', () => {
 test('our changes go on top of theirs and leave the rest to them', () => {
   const theirs = [{ ...a, title: 'theirs' }, b, panel('d', 0, 8)]
   const mine = [a, { ...b, title: 'mine' }, panel('e', 6, 8)]
-  const merged = onTop([a, b, c], mine, theirs)
+  const merged = rebasePanels([a, b, c], mine, theirs)
   expect(merged.map((entry) => [entry.id, entry.title])).toEqual([
     ['a', 'theirs'],
     ['b', 'mine'],
@@ -83,11 +83,11 @@ test('our changes go on top of theirs and leave the rest to them', () => {
 })
 
 test('what another removed comes back only if we changed it', () => {
-  expect(onTop([a, b], [a, { ...b, title: 'mine' }], [a]).map((entry) => entry.id)).toEqual([
+  expect(rebasePanels([a, b], [a, { ...b, title: 'mine' }], [a]).map((entry) => entry.id)).toEqual([
     'a',
     'b',
   ])
-  expect(onTop([a, b], [a, b], [a]).map((entry) => entry.id)).toEqual(['a'])
+  expect(rebasePanels([a, b], [a, b], [a]).map((entry) => entry.id)).toEqual(['a'])
 })
 
 test('undo and redo go through the changes', () => {
@@ -118,13 +118,13 @@ function saver(put: (body: UpdateDashboard) => Promise<Dashboard>, latest = boar
   const store = createDraft(board(1, [a, b]))
   const onFailure = vi.fn()
   const calls = vi.fn(put)
-  const made = createSaver(store, {
+  const created = createSaver(store, {
     put: calls,
     latest: async () => latest,
     onSaved: () => {},
     onFailure,
   })
-  return { store, made, calls, onFailure }
+  return { store, created, calls, onFailure }
 }
 
 const conflict = { error: 'newer', code: 'CONFLICT' }
@@ -165,7 +165,7 @@ test('a failure rolls back, and redo brings the change back', async () => {
 })
 
 test('a conflict keeps the draft and stops saving until somebody decides', async () => {
-  const { store, made, calls } = saver((body) =>
+  const { store, created, calls } = saver((body) =>
     body.version === 1
       ? Promise.reject(conflict)
       : Promise.resolve(board(8, (body.panels ?? []) as Panel[])),
@@ -176,15 +176,15 @@ test('a conflict keeps the draft and stops saving until somebody decides', async
   store.setState((draft) => change(draft, [a, c]))
   await vi.advanceTimersByTimeAsync(5000)
   expect(calls).toHaveBeenCalledTimes(1)
-  await made.overwrite()
+  await created.overwrite()
   expect(calls.mock.calls[1]?.[0]).toMatchObject({ version: 7 })
   expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 8 } })
 })
 
 test('reload drops the draft for what the server has', async () => {
-  const { store, made } = saver(() => Promise.reject(conflict))
+  const { store, created } = saver(() => Promise.reject(conflict))
   store.setState((draft) => change(draft, [a]))
   await vi.advanceTimersByTimeAsync(QUIET_MS)
-  await made.reload()
+  await created.reload()
   expect(store.getState()).toMatchObject({ state: 'saved', panels: [a, b], base: { version: 7 } })
 })

@@ -27,11 +27,11 @@ export default function HistoryDialog({ board, editing, onClose }: Props) {
   const restore = useMutation({
     mutationFn: async (version: number) => {
       await editing?.saver.flush()
-      const { data: answer } = await restoreDashboardVersion({
+      const { data: response } = await restoreDashboardVersion({
         path: { ...path, restored: version },
         throwOnError: true,
       })
-      return answer.data
+      return response.data
     },
     onSuccess: (saved, version) => {
       putInCache(cache, { ...saved, canEdit: true })
@@ -56,7 +56,7 @@ export default function HistoryDialog({ board, editing, onClose }: Props) {
                 </span>
               </span>
               <Button
-                look="ghost"
+                variant="ghost"
                 aria-expanded={shown === entry.version}
                 aria-label={`Show version ${entry.version}`}
                 onClick={() => setShown(shown === entry.version ? undefined : entry.version)}
@@ -77,7 +77,7 @@ export default function HistoryDialog({ board, editing, onClose }: Props) {
                 )
               )}
             </div>
-            {shown === entry.version && <Former board={board} version={entry.version} />}
+            {shown === entry.version && <VersionPanels board={board} version={entry.version} />}
           </li>
         ))}
       </ol>
@@ -86,7 +86,7 @@ export default function HistoryDialog({ board, editing, onClose }: Props) {
 }
 
 /** What a former state held, and how its panels differ from those of now. */
-function Former({ board, version }: { board: Dashboard; version: number }) {
+function VersionPanels({ board, version }: { board: Dashboard; version: number }) {
   const { data, error } = useQuery(
     getDashboardVersionOptions({ path: { dashboard_id: board.id, version } }),
   )

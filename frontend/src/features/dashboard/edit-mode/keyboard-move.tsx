@@ -3,7 +3,7 @@ import { type KeyboardEvent, useEffect, useRef } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import type { Step } from './layout'
 
-export type HandMode = 'move' | 'resize'
+export type MoveMode = 'move' | 'resize'
 
 const KEYS: Record<string, Step> = {
   ArrowLeft: { x: -1 },
@@ -11,7 +11,7 @@ const KEYS: Record<string, Step> = {
   ArrowUp: { y: -1 },
   ArrowDown: { y: 1 },
 }
-const WORDS: Record<HandMode, [keyof typeof KEYS, typeof ArrowUp, string][]> = {
+const BUTTONS: Record<MoveMode, [keyof typeof KEYS, typeof ArrowUp, string][]> = {
   move: [
     ['ArrowLeft', ArrowLeft, 'Move left'],
     ['ArrowUp', ArrowUp, 'Move up'],
@@ -27,19 +27,19 @@ const WORDS: Record<HandMode, [keyof typeof KEYS, typeof ArrowUp, string][]> = {
 }
 
 /** Where a panel stands, as it is read out. */
-export const describePlace = ({ title, position: { x, y, w, h } }: Panel) =>
+export const describePosition = ({ title, position: { x, y, w, h } }: Panel) =>
   `${title}: column ${x + 1}, row ${y + 1}, ${w} wide, ${h} high.`
 
 type Props = {
   panel: Panel
-  mode: HandMode
+  mode: MoveMode
   onStep: (step: Step) => void
-  onKeep: () => void
+  onConfirm: () => void
   onCancel: () => void
 }
 
 /** Moves or sizes one panel by arrow keys, or by these buttons where there are none. */
-export function Hand({ panel, mode, onStep, onKeep, onCancel }: Props) {
+export function KeyboardMove({ panel, mode, onStep, onConfirm, onCancel }: Props) {
   const box = useRef<HTMLFieldSetElement>(null)
   useEffect(() => {
     box.current?.focus()
@@ -48,7 +48,7 @@ export function Hand({ panel, mode, onStep, onKeep, onCancel }: Props) {
     const step = KEYS[event.key]
     if (step) onStep(step)
     else if (event.key === 'Escape') onCancel()
-    else if (event.key === 'Enter' && event.target === box.current) onKeep()
+    else if (event.key === 'Enter' && event.target === box.current) onConfirm()
     else return
     event.preventDefault()
     event.stopPropagation()
@@ -63,7 +63,7 @@ export function Hand({ panel, mode, onStep, onKeep, onCancel }: Props) {
       className="absolute inset-0 z-10 grid place-items-center rounded-lg border-2 border-accent bg-accent/5"
     >
       <div className="flex items-center gap-0.5 rounded-lg border border-line bg-surface p-1 shadow-lg">
-        {WORDS[mode].map(([key, Icon, label]) => (
+        {BUTTONS[mode].map(([key, Icon, label]) => (
           <button
             key={key}
             type="button"
@@ -80,7 +80,7 @@ export function Hand({ panel, mode, onStep, onKeep, onCancel }: Props) {
           className={button}
           aria-label="Confirm"
           title="Confirm"
-          onClick={onKeep}
+          onClick={onConfirm}
         >
           <Check size={16} aria-hidden="true" />
         </button>

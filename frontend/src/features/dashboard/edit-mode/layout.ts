@@ -19,11 +19,11 @@ const itemOf = ({ id, position: { x, y, w, h } }: Panel): LayoutItem => ({ i: id
 export const layoutOf = (panels: Panel[]): Layout =>
   verticalCompactor.compact(panels.map(itemOf), COLUMNS)
 
-/** The panels at the places of a layout; a panel that stays is the very same object. */
-export function place(panels: Panel[], layout: Layout): Panel[] {
-  const places = new Map(layout.map((item) => [item.i, item]))
+/** The panels at the positions of a layout. A panel that does not move stays the same object. */
+export function applyLayout(panels: Panel[], layout: Layout): Panel[] {
+  const itemsById = new Map(layout.map((item) => [item.i, item]))
   const placed = panels.map((panel) => {
-    const item = places.get(panel.id)
+    const item = itemsById.get(panel.id)
     if (!item) return panel
     const { x, y, w, h } = item
     const now = panel.position
@@ -33,7 +33,7 @@ export function place(panels: Panel[], layout: Layout): Panel[] {
   return placed.every((panel, index) => panel === panels[index]) ? panels : placed
 }
 
-export const compacted = (panels: Panel[]) => place(panels, layoutOf(panels))
+export const compacted = (panels: Panel[]) => applyLayout(panels, layoutOf(panels))
 
 /**
  * A panel one step further. Up and down go as far as it takes to pass a neighbour, since a panel
@@ -53,7 +53,7 @@ export function move(panels: Panel[], id: string, step: Step): Panel[] {
     const moved = moveElement(layout, item, x, y, true, false, 'vertical', COLUMNS)
     const settled = verticalCompactor.compact(moved, COLUMNS)
     const to = settled.find((other) => other.i === id)
-    if (to && (to.x !== from.x || to.y !== from.y)) return place(panels, settled)
+    if (to && (to.x !== from.x || to.y !== from.y)) return applyLayout(panels, settled)
   }
   return panels
 }
@@ -77,15 +77,15 @@ export function resize(panels: Panel[], id: string, step: Step): Panel[] {
   const item = layout.find((other) => other.i === id)
   if (!item) return panels
   const moved = moveElement(layout, item, item.x, item.y, true, false, 'vertical', COLUMNS)
-  return place(grown, verticalCompactor.compact(moved, COLUMNS))
+  return applyLayout(grown, verticalCompactor.compact(moved, COLUMNS))
 }
 
 /** The first free row below everything. */
 export const bottomOf = (panels: Panel[]) =>
   panels.reduce((lowest, { position }) => Math.max(lowest, position.y + position.h), 0)
 
-/** A place for a new panel: beside the last one where there is room, else below all. */
-export function freePlace(panels: Panel[], w: number, h: number): Panel['position'] {
+/** A position for a new panel: beside the last one where there is room, else below all. */
+export function freePosition(panels: Panel[], w: number, h: number): Panel['position'] {
   const bottom = bottomOf(panels)
   const last = panels
     .filter(({ position }) => position.y + position.h === bottom)

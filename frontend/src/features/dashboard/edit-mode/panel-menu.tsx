@@ -4,7 +4,7 @@ import { type ReactNode, useRef, useState } from 'react'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
 import { CopyPanelDialog } from './copy-panel-dialog'
-import type { HandMode } from './keyboard-move'
+import type { MoveMode } from './keyboard-move'
 
 type Props = {
   board: Dashboard
@@ -13,7 +13,7 @@ type Props = {
   title?: string
   /** What only a dashboard being edited offers. */
   edit?: {
-    onHand: (mode: HandMode) => void
+    onKeyboardMove: (mode: MoveMode) => void
     onDuplicate: () => void
     onRemove: () => void
     /** What is copied must be on the server first. */
@@ -25,18 +25,18 @@ type Props = {
 
 export function PanelMenu({ board, panel, title = panel.title, edit, children }: Props) {
   const [copying, setCopying] = useState(false)
-  const handing = useRef(false)
-  const hand = (mode: HandMode) => {
-    handing.current = true
-    edit?.onHand(mode)
+  const moveStarted = useRef(false)
+  const startMove = (mode: MoveMode) => {
+    moveStarted.current = true
+    edit?.onKeyboardMove(mode)
   }
   return (
     <>
       <Menu
         onCloseAutoFocus={(event) => {
           // Move and Resize take the focus themselves.
-          if (handing.current) event.preventDefault()
-          handing.current = false
+          if (moveStarted.current) event.preventDefault()
+          moveStarted.current = false
         }}
         trigger={
           <button
@@ -62,10 +62,10 @@ export function PanelMenu({ board, panel, title = panel.title, edit, children }:
         )}
         {edit && (
           <>
-            <MenuItem onSelect={() => hand('move')}>
+            <MenuItem onSelect={() => startMove('move')}>
               <Move size={15} aria-hidden="true" /> Move
             </MenuItem>
-            <MenuItem onSelect={() => hand('resize')}>
+            <MenuItem onSelect={() => startMove('resize')}>
               <Scaling size={15} aria-hidden="true" /> Resize
             </MenuItem>
             <MenuItem onSelect={edit.onDuplicate}>

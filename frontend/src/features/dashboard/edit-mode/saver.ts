@@ -1,6 +1,6 @@
 import type { Dashboard, UpdateDashboard } from '@/api/generated/types.gen'
 import { isApiError } from '@/lib/errors'
-import { onTop, updateOf } from './changes'
+import { rebasePanels, updateOf } from './changes'
 import { type DraftStore, rolledBack, saved } from './draft'
 
 export const QUIET_MS = 500
@@ -8,7 +8,7 @@ export const QUIET_MS = 500
 /** What became of a save; `nothing` when all was saved before. */
 export type Outcome = 'saved' | 'conflict' | 'failed' | 'nothing'
 
-export type Wire = {
+export type SaverClient = {
   put: (body: UpdateDashboard, leaving: boolean) => Promise<Dashboard>
   latest: () => Promise<Dashboard>
   onSaved: (board: Dashboard) => void
@@ -19,7 +19,7 @@ export type Wire = {
  * Saves a draft after a time of quiet, one request at a time. A version conflict keeps the draft
  * and stops saving until `reload` or `overwrite`; any other failure rolls back.
  */
-export function createSaver(store: DraftStore, wire: Wire) {
+export function createSaver(store: DraftStore, client: SaverClient) {
   let timer: ReturnType<typeof setTimeout> | undefined
   let running: Promise<Outcome> | undefined
 
@@ -53,9 +53,9 @@ export function createSaver(store: DraftStore, wire: Wire) {
     leaving: boolean,
   ): Promise<Outcome> {
     try {
-      const board = await wire.put(body, leaving)
+      const board = await client.put(body, leaving)
       store.setState((draft) => saved(draft, board, panels))
-      wire.onSaved(board)
+      client.onSaved(board)
       return 'saved'
     } catch (error) {
       if (isApiError(error) && error.code === 'CONFLICT') {
@@ -63,25 +63,25 @@ export function createSaver(store: DraftStore, wire: Wire) {
         return 'conflict'
       }
       store.setState(rolledBack)
-      wire.onFailure(error)
+      client.onFailure(error)
       return 'failed'
     }
   }
 
   return {
-    /** Sends now what waits. `leaving`: the page may be gone before the answer. */
+    /** Sends now what waits. `leaving`: the page may be gone before the response. */
     flush: (leaving = false) => save(leaving),
     /** Drops the draft for what the server has. */
     async reload() {
-      const board = await wire.latest()
+      const board = await client.latest()
       store.setState({ base: board, panels: board.panels, past: [], future: [], state: 'saved' })
-      wire.onSaved(board)
+      client.onSaved(board)
     },
     /** Puts our changes on top of what the server has. */
     async overwrite() {
-      const board = await wire.latest()
+      const board = await client.latest()
       store.setState((draft) => {
-        const panels = onTop(draft.base.panels, draft.panels, board.panels)
+        const panels = rebasePanels(draft.base.panels, draft.panels, board.panels)
         return { ...draft, base: board, panels, state: 'changed' }
       })
       return await save(false)

@@ -9,7 +9,7 @@ import { Dialog } from '@/components/ui/dialog'
 import { Tabs } from '@/components/ui/tabs'
 import { isApiError } from '@/lib/errors'
 import { QUICK_RANGES } from '@/lib/time-range'
-import { problemsOf } from '@/lib/validation-errors'
+import { errorsByField } from '@/lib/validation-errors'
 import { type Editing, putInCache } from './use-draft'
 import { VariablesEditor } from './variables-editor'
 
@@ -23,7 +23,7 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
   const [description, setDescription] = useState(board.description)
   const [isPublic, setPublic] = useState(board.isPublic)
   const [settings, setSettings] = useState(board.settings)
-  const [problems, setProblems] = useState<Record<string, string>>({})
+  const [fieldErrors, setFieldErrors] = useState<Record<string, string>>({})
   const set = (change: Partial<DashboardSettings>) => setSettings({ ...settings, ...change })
   const save = useMutation({
     meta: { silent: true },
@@ -59,7 +59,7 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
       isPublic,
       settings,
     })
-    setProblems(checked.success ? {} : problemsOf(checked.error))
+    setFieldErrors(checked.success ? {} : errorsByField(checked.error))
     if (checked.success) save.mutate(false)
   }
   const conflict = isApiError(save.error) && save.error.code === 'CONFLICT'
@@ -75,13 +75,13 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
       <Field
         label="Name"
         value={name}
-        problem={problems.name}
+        error={fieldErrors.name}
         onChange={(event) => setName(event.target.value)}
       />
       <Area
         label="Description"
         value={description}
-        problem={problems.description}
+        error={fieldErrors.description}
         onChange={(event) => setDescription(event.target.value)}
       />
       <Check
@@ -144,7 +144,7 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
                 content: (
                   <VariablesEditor
                     variables={settings.variables}
-                    problems={problems}
+                    fieldErrors={fieldErrors}
                     onChange={(variables) => set({ variables })}
                   />
                 ),
@@ -152,10 +152,10 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
             ]}
           />
         </div>
-        {Object.keys(problems).length > 0 && (
+        {Object.keys(fieldErrors).length > 0 && (
           <p role="alert" className="mt-3 text-sm text-danger">
-            {Object.entries(problems)
-              .map(([field, problem]) => `${field}: ${problem}`)
+            {Object.entries(fieldErrors)
+              .map(([field, error]) => `${field}: ${error}`)
               .join(' ')}
           </p>
         )}
@@ -168,11 +168,11 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
         <div className="mt-5 flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
           {conflict && (
-            <Button look="danger" onClick={() => save.mutate(true)}>
+            <Button variant="danger" onClick={() => save.mutate(true)}>
               Overwrite
             </Button>
           )}
-          <Button type="submit" look="primary" disabled={save.isPending}>
+          <Button type="submit" variant="primary" disabled={save.isPending}>
             Save settings
           </Button>
         </div>

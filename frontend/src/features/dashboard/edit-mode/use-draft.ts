@@ -42,9 +42,9 @@ function open(cache: QueryClient, board: Dashboard): Editing {
         action: { label: 'Try again', onClick: () => store.setState(redo) },
       }),
   })
-  const made = { store, saver }
-  known.set(board.id, made)
-  return made
+  const created = { store, saver }
+  known.set(board.id, created)
+  return created
 }
 
 /** What the server has just answered is what everybody shows. */

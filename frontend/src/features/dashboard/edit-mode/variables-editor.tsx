@@ -7,7 +7,7 @@ import { Button, Check, Choice, Field } from '@/components/ui/controls'
 
 type Props = {
   variables: Variable[]
-  problems: Record<string, string>
+  fieldErrors: Record<string, string>
   onChange: (variables: Variable[]) => void
 }
 
@@ -30,9 +30,9 @@ const listOf = (text: string) =>
     .filter(Boolean)
 
 /** The variables of a dashboard: what readers choose, and queries name as `$name`. */
-export function VariablesEditor({ variables, problems, onChange }: Props) {
+export function VariablesEditor({ variables, fieldErrors, onChange }: Props) {
   const set = (index: number, change: Partial<Variable>) =>
-    onChange(variables.map((one, place) => (place === index ? { ...one, ...change } : one)))
+    onChange(variables.map((one, at) => (at === index ? { ...one, ...change } : one)))
   const swap = (index: number, other: number) => {
     const next = [...variables]
     const [moved] = next.splice(index, 1)
@@ -50,12 +50,12 @@ export function VariablesEditor({ variables, problems, onChange }: Props) {
           <li key={index} className="rounded-lg border border-line p-3">
             <Row
               variable={variable}
-              problem={problems[`settings.variables.${index}.name`]}
+              error={fieldErrors[`settings.variables.${index}.name`]}
               onChange={(change) => set(index, change)}
             />
             <div className="mt-2 flex justify-end gap-1">
               <Button
-                look="ghost"
+                variant="ghost"
                 className="w-9 !px-0"
                 aria-label={`Move ${variable.name || 'variable'} up`}
                 disabled={index === 0}
@@ -64,7 +64,7 @@ export function VariablesEditor({ variables, problems, onChange }: Props) {
                 <ChevronUp size={16} aria-hidden="true" />
               </Button>
               <Button
-                look="ghost"
+                variant="ghost"
                 className="w-9 !px-0"
                 aria-label={`Move ${variable.name || 'variable'} down`}
                 disabled={index === variables.length - 1}
@@ -73,10 +73,10 @@ export function VariablesEditor({ variables, problems, onChange }: Props) {
                 <ChevronDown size={16} aria-hidden="true" />
               </Button>
               <Button
-                look="ghost"
+                variant="ghost"
                 className="w-9 !px-0 text-danger"
                 aria-label={`Remove ${variable.name || 'variable'}`}
-                onClick={() => onChange(variables.filter((_, place) => place !== index))}
+                onClick={() => onChange(variables.filter((_, at) => at !== index))}
               >
                 <Trash2 size={16} aria-hidden="true" />
               </Button>
@@ -95,11 +95,11 @@ export function VariablesEditor({ variables, problems, onChange }: Props) {
 
 type RowProps = {
   variable: Variable
-  problem: string | undefined
+  error: string | undefined
   onChange: (change: Partial<Variable>) => void
 }
 
-function Row({ variable, problem, onChange }: RowProps) {
+function Row({ variable, error, onChange }: RowProps) {
   const metrics = useId()
   const { data: found } = useQuery({
     ...listMetricsOptions({ query: { prefix: variable.metric ?? '', pageSize: 30 } }),
@@ -116,7 +116,7 @@ function Row({ variable, problem, onChange }: RowProps) {
       <Field
         label="Name"
         value={variable.name}
-        problem={problem}
+        error={error}
         onChange={(event) => onChange({ name: event.target.value })}
       />
       <Field

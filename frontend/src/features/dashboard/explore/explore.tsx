@@ -8,7 +8,7 @@ import type { BatchAnswer, DashboardSummary, Panel, PanelQuery } from '@/api/gen
 import { Button, Card, Empty, Page, Select } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { isLive, type TimeRange } from '@/lib/time-range'
-import { useRested } from '@/lib/use-debounced'
+import { useDebounced } from '@/lib/use-debounced'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import { ChooseDashboard } from '../edit-mode/choose-dashboard'
 import { boardKey } from '../edit-mode/use-draft'
@@ -17,7 +17,7 @@ import { newPanel } from '../panel-editor/new-panel'
 import { QueryRows } from '../panel-editor/query-rows'
 import { RangePicker } from '../range-picker'
 import { RefreshControl } from '../refresh-control'
-import { answerId, useBoardData } from '../use-board-data'
+import { responseId, useBoardData } from '../use-board-data'
 import { CHART_TYPES, type ExploreSearch, readQueries, writeQueries } from './explore-search'
 
 type Props = {
@@ -26,7 +26,7 @@ type Props = {
   onSearch: (change: ExploreSearch, replace?: boolean) => void
 }
 
-const USUAL_REFRESH = '10s'
+const DEFAULT_REFRESH = '10s'
 const ID = 'explore'
 
 /** A question of the moment: written, seen as chart and table, with what it cost. */
@@ -35,17 +35,17 @@ export function Explore({ search, onSearch }: Props) {
   const type = search.type ?? 'line'
   const range: TimeRange = { from: search.from ?? 'now-1h', to: search.to ?? 'now' }
   const zone: Zone = search.tz ?? 'browser'
-  const refresh = search.refresh ?? USUAL_REFRESH
-  const rested = useRested(queries, 350)
+  const refresh = search.refresh ?? DEFAULT_REFRESH
+  const debounced = useDebounced(queries, 350)
   const panel: Panel = {
     ...newPanel({ id: ID }, []),
     id: ID,
     title: 'Chart',
     type,
-    queries: rested.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
+    queries: debounced.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
   }
   const { data, error, refetch, isFetching } = useBoardData([panel], range, zone, refresh)
-  const asked = queries.some((query) => query.query.trim() && !query.hidden)
+  const hasQuery = queries.some((query) => query.query.trim() && !query.hidden)
   const view = {
     data,
     failure: error ? messageOf(error) : undefined,
@@ -67,13 +67,13 @@ export function Explore({ search, onSearch }: Props) {
           />
           <RefreshControl
             refresh={refresh}
-            usual={USUAL_REFRESH}
+            defaultRefresh={DEFAULT_REFRESH}
             live={isLive(range)}
             fetching={isFetching}
             onRefresh={() => void refetch()}
             onChange={(every) => onSearch({ ...search, refresh: every })}
           />
-          <AddToDashboard panel={{ ...panel, queries }} disabled={!asked} />
+          <AddToDashboard panel={{ ...panel, queries }} disabled={!hasQuery} />
         </div>
       }
     >
@@ -81,11 +81,11 @@ export function Explore({ search, onSearch }: Props) {
         <div className="space-y-4">
           <QueryRows
             panel={{ ...panel, queries }}
-            problems={{}}
-            errorOf={(index) => data?.answers.get(answerId(ID, index))?.error}
+            fieldErrors={{}}
+            errorOf={(index) => data?.responses.get(responseId(ID, index))?.error}
             onChange={(next) => onSearch({ ...search, q: writeQueries(next) }, true)}
           />
-          {asked ? (
+          {hasQuery ? (
             <>
               <div className="flex items-center gap-2">
                 <Select
@@ -107,9 +107,9 @@ export function Explore({ search, onSearch }: Props) {
                 <PanelView filling panel={panel} {...view} />
               </div>
               <Cost
-                answers={panel.queries.map((query, index) => ({
+                responses={panel.queries.map((query, index) => ({
                   query,
-                  answer: data?.answers.get(answerId(ID, index)),
+                  response: data?.responses.get(responseId(ID, index)),
                 }))}
               />
               <div className="h-80">
@@ -133,9 +133,13 @@ export function Explore({ search, onSearch }: Props) {
 
 const number = (value: number | undefined) => (value ?? 0).toLocaleString('en-US')
 
-function Cost({ answers }: { answers: { query: PanelQuery; answer: BatchAnswer | undefined }[] }) {
-  const rows = answers.flatMap(({ query, answer }) =>
-    answer?.result ? [{ query, ...answer.result }] : [],
+function Cost({
+  responses,
+}: {
+  responses: { query: PanelQuery; response: BatchAnswer | undefined }[]
+}) {
+  const rows = responses.flatMap(({ query, response }) =>
+    response?.result ? [{ query, ...response.result }] : [],
   )
   if (!rows.length) return null
   return (

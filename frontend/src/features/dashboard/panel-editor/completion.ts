@@ -25,7 +25,7 @@ const LIST = '\\b(?:by|without|on|ignoring|group_left|group_right)\\s*\\('
 const LABELS = new RegExp(`${LIST}([^)]*)$`, 'i')
 const LISTS = new RegExp(`${LIST}[^)]*\\)?`, 'gi')
 const OPERATORS = new Set(['and', 'or', 'unless', 'bool'])
-const WORDS = new Set(['and', 'or', 'unless', 'bool', 'offset', 'inf', 'nan', 'by', 'without'])
+const KEYWORDS = new Set(['and', 'or', 'unless', 'bool', 'offset', 'inf', 'nan', 'by', 'without'])
 
 export function tokenAt(query: string, caret: number): Token {
   const before = query.slice(0, caret)
@@ -64,7 +64,7 @@ function ended(before: string): boolean {
 function firstMetric(query: string): string {
   const bare = query.replace(/\{[^}]*\}?|"[^"]*"?|\[[^\]]*\]?/g, ' ').replace(LISTS, ' ')
   for (const [name] of bare.matchAll(/[a-zA-Z_:][\w:.]*(?!\s*\(|[\w:.])/g)) {
-    if (!WORDS.has(name.toLowerCase())) return name
+    if (!KEYWORDS.has(name.toLowerCase())) return name
   }
   return ''
 }

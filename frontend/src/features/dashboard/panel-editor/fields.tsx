@@ -6,7 +6,7 @@ type NumberProps = {
   label: string
   value: number | null | undefined
   placeholder?: string
-  problem?: string | undefined
+  error?: string | undefined
   onChange: (value: number | null) => void
 }
 

@@ -15,12 +15,12 @@ type Props = {
   options: PanelOptions
   /** Whether the panel draws over time. */
   timed: boolean
-  problems: Record<string, string>
+  fieldErrors: Record<string, string>
   onChange: (change: Partial<PanelOptions>) => void
 }
 
 /** The options that are lists: thresholds, mappings, overrides and links. */
-export function RowOptions({ options, timed, problems, onChange }: Props) {
+export function ListOptions({ options, timed, fieldErrors, onChange }: Props) {
   return (
     <>
       <Section title={`Thresholds (${options.thresholds.length})`}>
@@ -40,7 +40,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
         <Rows<Threshold>
           name="threshold"
           rows={options.thresholds}
-          fresh={{ value: 80, color: 'orange', label: null }}
+          newRow={{ value: 80, color: 'orange', label: null }}
           onChange={(thresholds) => onChange({ thresholds })}
         >
           {(threshold, change) => (
@@ -64,7 +64,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
         <Rows<ValueMapping>
           name="mapping"
           rows={options.mappings}
-          fresh={{ low: 0, high: 0, text: 'Down', color: null }}
+          newRow={{ low: 0, high: 0, text: 'Down', color: null }}
           onChange={(mappings) => onChange({ mappings })}
         >
           {(mapping, change, index) => (
@@ -72,7 +72,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
               <NumberField
                 label="From"
                 value={mapping.low}
-                problem={problems[`options.mappings.${index}.low`]}
+                error={fieldErrors[`options.mappings.${index}.low`]}
                 onChange={(low) => change({ low: low ?? null })}
               />
               <NumberField
@@ -84,7 +84,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
                 label="Text"
                 placeholder="The number"
                 value={mapping.text ?? ''}
-                problem={problems[`options.mappings.${index}.text`]}
+                error={fieldErrors[`options.mappings.${index}.text`]}
                 onChange={(event) => change({ text: event.target.value || null })}
               />
               <ColorField
@@ -102,7 +102,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
         <Rows<SeriesOverride>
           name="override"
           rows={options.overrides}
-          fresh={{
+          newRow={{
             match: '*',
             color: null,
             label: null,
@@ -118,7 +118,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
                 label="Series"
                 hint="* matches any text"
                 value={override.match}
-                problem={problems[`options.overrides.${index}.match`] && 'Enter a series name.'}
+                error={fieldErrors[`options.overrides.${index}.match`] && 'Enter a series name.'}
                 onChange={(event) => change({ match: event.target.value })}
               />
               <Field
@@ -154,7 +154,7 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
         <Rows<PanelLink>
           name="link"
           rows={options.links}
-          fresh={{ title: 'Runbook', url: 'https://' }}
+          newRow={{ title: 'Runbook', url: 'https://' }}
           onChange={(links) => onChange({ links })}
         >
           {(link, change, index) => (
@@ -162,14 +162,14 @@ export function RowOptions({ options, timed, problems, onChange }: Props) {
               <Field
                 label="Title"
                 value={link.title}
-                problem={problems[`options.links.${index}.title`] && 'Enter a title.'}
+                error={fieldErrors[`options.links.${index}.title`] && 'Enter a title.'}
                 onChange={(event) => change({ title: event.target.value })}
               />
               <Field
                 label="URL"
                 value={link.url}
-                problem={
-                  problems[`options.links.${index}.url`] &&
+                error={
+                  fieldErrors[`options.links.${index}.url`] &&
                   'Must start with https://, http:// or /.'
                 }
                 onChange={(event) => change({ url: event.target.value })}
@@ -204,12 +204,12 @@ export function Section({
 type RowsProps<T> = {
   name: string
   rows: T[]
-  fresh: T
+  newRow: T
   onChange: (rows: T[]) => void
   children: (row: T, change: (part: Partial<T>) => void, index: number) => ReactNode
 }
 
-function Rows<T>({ name, rows, fresh, onChange, children }: RowsProps<T>) {
+function Rows<T>({ name, rows, newRow, onChange, children }: RowsProps<T>) {
   return (
     <>
       <ul className="space-y-3 empty:hidden">
@@ -220,22 +220,22 @@ function Rows<T>({ name, rows, fresh, onChange, children }: RowsProps<T>) {
               {children(
                 row,
                 (part) =>
-                  onChange(rows.map((old, place) => (place === index ? { ...old, ...part } : old))),
+                  onChange(rows.map((old, at) => (at === index ? { ...old, ...part } : old))),
                 index,
               )}
             </div>
             <Button
-              look="ghost"
+              variant="ghost"
               className="mt-6 w-8 !px-0"
               aria-label={`Remove ${name} ${index + 1}`}
-              onClick={() => onChange(rows.filter((_, place) => place !== index))}
+              onClick={() => onChange(rows.filter((_, at) => at !== index))}
             >
               <Trash2 size={15} aria-hidden="true" />
             </Button>
           </li>
         ))}
       </ul>
-      <Button className="w-full" onClick={() => onChange([...rows, fresh])}>
+      <Button className="w-full" onClick={() => onChange([...rows, newRow])}>
         <Plus size={15} aria-hidden="true" /> Add {name}
       </Button>
     </>

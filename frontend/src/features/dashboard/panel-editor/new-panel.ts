@@ -1,5 +1,5 @@
 import type { Dashboard, Panel, PanelOptions } from '@/api/generated/types.gen'
-import { freePlace } from '../edit-mode/layout'
+import { freePosition } from '../edit-mode/layout'
 import { NEW_QUERY } from './new-query'
 
 const OPTIONS: PanelOptions = {
@@ -35,7 +35,7 @@ export function newPanel(board: Pick<Dashboard, 'id'>, panels: Panel[]): Panel {
     type: 'line',
     queries: [NEW_QUERY],
     options: OPTIONS,
-    position: freePlace(panels, 6, 6),
+    position: freePosition(panels, 6, 6),
     createdAt: now,
     updatedAt: now,
   }

@@ -4,12 +4,12 @@ import type { Panel, PanelOptions, Variable } from '@/api/generated/types.gen'
 import { colorOf, PALETTES } from '@/charts/palette'
 import { Area, Check, Choice, Field } from '@/components/ui/controls'
 import { ColorField, NumberField } from './fields'
-import { RowOptions, Section, UnitChoice } from './list-options'
+import { ListOptions, Section, UnitChoice } from './list-options'
 
 type Props = {
   panel: Panel
   variables: Variable[]
-  problems: Record<string, string>
+  fieldErrors: Record<string, string>
   onChange: (change: Partial<Panel>) => void
 }
 
@@ -31,7 +31,7 @@ const CALCULATIONS = [
 ] as const
 
 /** How a panel looks. What does not concern its type is not shown. */
-export function OptionsForm({ panel, variables, problems, onChange }: Props) {
+export function OptionsForm({ panel, variables, fieldErrors, onChange }: Props) {
   const { options, type } = panel
   const set = (change: Partial<PanelOptions>) => onChange({ options: { ...options, ...change } })
   const timed = type === 'line' || type === 'area' || type === 'bar'
@@ -59,7 +59,7 @@ export function OptionsForm({ panel, variables, problems, onChange }: Props) {
         <Field
           label="Title"
           value={panel.title}
-          problem={problems.title && 'Enter a title.'}
+          error={fieldErrors.title && 'Enter a title.'}
           onChange={(event) => onChange({ title: event.target.value })}
         />
         <Area
@@ -90,7 +90,7 @@ export function OptionsForm({ panel, variables, problems, onChange }: Props) {
             label="Decimals"
             placeholder="Automatic"
             value={options.decimals}
-            problem={problems['options.decimals'] && '0 to 10'}
+            error={fieldErrors['options.decimals'] && '0 to 10'}
             onChange={(decimals) => set({ decimals })}
           />
           {type !== 'table' && (
@@ -134,14 +134,14 @@ export function OptionsForm({ panel, variables, problems, onChange }: Props) {
               label="Minimum"
               placeholder={type === 'gauge' ? '0' : 'Automatic'}
               value={options.min}
-              problem={problems['options.min']}
+              error={fieldErrors['options.min']}
               onChange={(min) => set({ min })}
             />
             <NumberField
               label="Maximum"
               placeholder={type === 'gauge' ? '100' : 'Automatic'}
               value={options.max}
-              problem={problems['options.max']}
+              error={fieldErrors['options.max']}
               onChange={(max) => set({ max })}
             />
           </div>
@@ -212,7 +212,7 @@ export function OptionsForm({ panel, variables, problems, onChange }: Props) {
         )}
       </Section>
 
-      <RowOptions options={options} timed={timed} problems={problems} onChange={set} />
+      <ListOptions options={options} timed={timed} fieldErrors={fieldErrors} onChange={set} />
     </div>
   )
 }

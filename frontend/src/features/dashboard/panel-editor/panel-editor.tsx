@@ -7,8 +7,8 @@ import { zPlacedPanel } from '@/api/generated/zod.gen'
 import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { isLive, type TimeRange } from '@/lib/time-range'
-import { useRested } from '@/lib/use-debounced'
-import { problemsOf } from '@/lib/validation-errors'
+import { useDebounced } from '@/lib/use-debounced'
+import { errorsByField } from '@/lib/validation-errors'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import { type BoardSearch, variableKey } from '../board-search'
 import { difference } from '../edit-mode/changes'
@@ -19,7 +19,7 @@ import { PanelView } from '../panel/panel-view'
 import { RangePicker } from '../range-picker'
 import { RefreshControl } from '../refresh-control'
 import { fillPanel } from '../resolve-panels'
-import { answerId, useBoardData } from '../use-board-data'
+import { responseId, useBoardData } from '../use-board-data'
 import { useVariables } from '../use-variables'
 import { VariableBar } from '../variable-bar'
 import { newPanel } from './new-panel'
@@ -37,14 +37,14 @@ type Props = {
 
 export function PanelEditor(props: Props) {
   const {
-    data: answer,
+    data: response,
     error,
     refetch,
   } = useQuery({
     ...getDashboardOptions({ path: { dashboard_id: props.id } }),
     staleTime: 60_000,
   })
-  const board = answer?.data
+  const board = response?.data
   const editing = useDraft(board)
   if (error && !board) {
     return (
@@ -94,7 +94,7 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
   // As it was when editing began: what another does to it meanwhile is a conflict.
   const [opened, setOpened] = useState(first)
   const [panel, setPanel] = useState<Panel>(() => first ?? newPanel(board, store.getState().panels))
-  const [problems, setProblems] = useState<Record<string, string>>({})
+  const [fieldErrors, setFieldErrors] = useState<Record<string, string>>({})
   const [saving, setSaving] = useState(false)
   const leaving = useRef(false)
   const dirty = !opened || difference([opened], [panel]) !== 'none'
@@ -108,14 +108,14 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
     to: search.to ?? 'now',
   }
   const zone: Zone = search.tz ?? board.settings.timezone
-  const usual = board.settings.refresh ?? 'off'
-  const refresh = search.refresh ?? usual
-  const asked = useRested(panel.queries, 350)
+  const defaultRefresh = board.settings.refresh ?? 'off'
+  const refresh = search.refresh ?? defaultRefresh
+  const debounced = useDebounced(panel.queries, 350)
   const { variables, scope } = useVariables(board.settings.variables, [], search)
   const fill = (one: Panel) => (scope ? fillPanel(one, scope) : one)
   const preview = {
     ...panel,
-    queries: asked.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
+    queries: debounced.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
   }
   const { data, error, refetch, isFetching } = useBoardData(
     scope && [fill(preview)],
@@ -126,7 +126,7 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
 
   const set = (part: Partial<Panel>) => {
     setPanel((before) => ({ ...before, ...part }))
-    setProblems({})
+    setFieldErrors({})
   }
   const leave = () => {
     leaving.current = true
@@ -135,25 +135,25 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
   const save = async () => {
     const wanted = { ...panel, title: panel.title.trim() }
     const checked = zPlacedPanel.safeParse(wanted)
-    const found = checked.success ? {} : problemsOf(checked.error)
+    const found = checked.success ? {} : errorsByField(checked.error)
     const { min, max } = wanted.options
     if (typeof min === 'number' && typeof max === 'number' && min >= max) {
       found['options.max'] = 'Must be greater than the minimum.'
     }
     wanted.options.mappings.forEach(({ low, high, text, color }, index) => {
-      const place = `options.mappings.${index}.low`
-      if (low === null && high === null) found[place] = 'Enter at least one bound.'
+      const path = `options.mappings.${index}.low`
+      if (low === null && high === null) found[path] = 'Enter at least one bound.'
       else if (low !== null && high !== null && low > high)
-        found[place] = 'Must not be greater than To.'
+        found[path] = 'Must not be greater than To.'
       if (!text && !color)
         found[`options.mappings.${index}.text`] = 'Enter a text or choose a colour.'
     })
-    setProblems(found)
+    setFieldErrors(found)
     if (Object.keys(found).length) return
     setSaving(true)
     store.setState((draft) => {
       const there = draft.panels.find((one) => one.id === wanted.id)
-      // Its place is as the dashboard has it: it may have been moved meanwhile.
+      // The position comes from the dashboard: it may have been moved meanwhile.
       const placed = there ? { ...wanted, position: there.position } : wanted
       const next = change(
         draft,
@@ -193,7 +193,7 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
           />
           <RefreshControl
             refresh={refresh}
-            usual={usual}
+            defaultRefresh={defaultRefresh}
             live={isLive(range)}
             fetching={isFetching}
             onRefresh={() => void refetch()}
@@ -201,8 +201,8 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
           />
           <Button onClick={leave}>Discard</Button>
           <Button
-            look="primary"
-            disabled={saving || (!dirty && Object.keys(problems).length === 0)}
+            variant="primary"
+            disabled={saving || (!dirty && Object.keys(fieldErrors).length === 0)}
             onClick={() => void save()}
           >
             Save panel
@@ -223,7 +223,7 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
                 filling
                 panel={fill({
                   ...preview,
-                  queries: panel.queries.length === asked.length ? panel.queries : asked,
+                  queries: panel.queries.length === debounced.length ? panel.queries : debounced,
                 })}
                 data={data}
                 failure={error ? messageOf(error) : undefined}
@@ -236,15 +236,15 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
             </div>
             <QueryRows
               panel={panel}
-              problems={problems}
-              errorOf={(index) => data?.answers.get(answerId(panel.id, index))?.error}
+              fieldErrors={fieldErrors}
+              errorOf={(index) => data?.responses.get(responseId(panel.id, index))?.error}
               onChange={(queries) => set({ queries })}
             />
           </div>
           <OptionsForm
             panel={panel}
             variables={board.settings.variables}
-            problems={problems}
+            fieldErrors={fieldErrors}
             onChange={set}
           />
         </div>

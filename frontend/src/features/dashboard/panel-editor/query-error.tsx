@@ -1,7 +1,7 @@
 import type { ApiError } from '@/api/generated/types.gen'
 
 /** What is wrong with a query, with the place underlined where the server names one. */
-export function QueryProblem({ id, query, error }: { id: string; query: string; error: ApiError }) {
+export function QueryError({ id, query, error }: { id: string; query: string; error: ApiError }) {
   const detail =
     error.details?.find((one) => typeof one.position === 'number') ?? error.details?.[0]
   const position = detail?.position

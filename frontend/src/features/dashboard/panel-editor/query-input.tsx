@@ -17,14 +17,14 @@ type Props = {
 const MOST = 12
 
 function useChoices(token: Token, open: boolean): Choice[] {
-  const asked = useDeferredValue(token)
+  const deferred = useDeferredValue(token)
   const metrics = useQuery({
-    ...listMetricsOptions({ query: { prefix: asked.text, pageSize: MOST } }),
-    enabled: open && asked.kind === 'metric',
+    ...listMetricsOptions({ query: { prefix: deferred.text, pageSize: MOST } }),
+    enabled: open && deferred.kind === 'metric',
     placeholderData: (before) => before,
     staleTime: 30_000,
   })
-  const metric = 'metric' in asked ? asked.metric : ''
+  const metric = 'metric' in deferred ? deferred.metric : ''
   const tags = useQuery({
     ...getMetricTagsOptions({ path: { name: metric }, query: { limit: 100 } }),
     enabled: open && metric !== '',

@@ -3,12 +3,12 @@ import { useId, useState } from 'react'
 import type { ApiError, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { Button, Choice, Field } from '@/components/ui/controls'
 import { NEW_QUERY } from './new-query'
-import { QueryProblem } from './query-error'
+import { QueryError } from './query-error'
 import { QueryInput } from './query-input'
 
 type Props = {
   panel: Panel
-  problems: Record<string, string>
+  fieldErrors: Record<string, string>
   errorOf: (index: number) => ApiError | null | undefined
   onChange: (queries: PanelQuery[]) => void
 }
@@ -18,10 +18,10 @@ const AGGREGATIONS = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
 const letter = (index: number) => String.fromCharCode(65 + index)
 
 /** The queries of a panel, each with its own error. */
-export function QueryRows({ panel, problems, errorOf, onChange }: Props) {
+export function QueryRows({ panel, fieldErrors, errorOf, onChange }: Props) {
   const { queries } = panel
   const set = (index: number, change: Partial<PanelQuery>) =>
-    onChange(queries.map((query, place) => (place === index ? { ...query, ...change } : query)))
+    onChange(queries.map((query, at) => (at === index ? { ...query, ...change } : query)))
   return (
     <section aria-label="Queries" className="space-y-3">
       {queries.map((query, index) => (
@@ -29,15 +29,15 @@ export function QueryRows({ panel, problems, errorOf, onChange }: Props) {
           key={`${queries.length}-${index}`}
           name={letter(index)}
           query={query}
-          problem={problems[`queries.${index}.query`] && 'Enter a metric or an expression.'}
-          stepProblem={problems[`queries.${index}.step`] && 'For example 30s, 5m or 1h.'}
+          fieldError={fieldErrors[`queries.${index}.query`] && 'Enter a metric or an expression.'}
+          stepError={fieldErrors[`queries.${index}.step`] && 'For example 30s, 5m or 1h.'}
           error={errorOf(index)}
           only={queries.length === 1}
           onChange={(change) => set(index, change)}
           onDuplicate={() =>
             onChange([...queries.slice(0, index + 1), query, ...queries.slice(index + 1)])
           }
-          onRemove={() => onChange(queries.filter((_, place) => place !== index))}
+          onRemove={() => onChange(queries.filter((_, at) => at !== index))}
         />
       ))}
       <Button disabled={queries.length >= MOST} onClick={() => onChange([...queries, NEW_QUERY])}>
@@ -50,8 +50,8 @@ export function QueryRows({ panel, problems, errorOf, onChange }: Props) {
 type RowProps = {
   name: string
   query: PanelQuery
-  problem: string | undefined
-  stepProblem: string | undefined
+  fieldError: string | undefined
+  stepError: string | undefined
   error: ApiError | null | undefined
   only: boolean
   onChange: (change: Partial<PanelQuery>) => void
@@ -60,8 +60,8 @@ type RowProps = {
 }
 
 function QueryRow(props: RowProps) {
-  const { name, query, problem, error, onChange } = props
-  const problemId = useId()
+  const { name, query, fieldError, error, onChange } = props
+  const errorId = useId()
   // As it is typed: `host, env` has a comma before it has a second key.
   const [groups, setGroups] = useState(query.groupBy?.join(', ') ?? '')
   const group = (text: string) => {
@@ -86,12 +86,12 @@ function QueryRow(props: RowProps) {
         <QueryInput
           label={`Query ${name}`}
           value={query.query}
-          invalid={Boolean(problem ?? error)}
-          describedBy={problemId}
+          invalid={Boolean(fieldError ?? error)}
+          describedBy={errorId}
           onChange={(text) => onChange({ query: text })}
         />
         <Button
-          look="ghost"
+          variant="ghost"
           className={icon}
           aria-pressed={query.hidden}
           aria-label={query.hidden ? `Show query ${name}` : `Hide query ${name}`}
@@ -105,7 +105,7 @@ function QueryRow(props: RowProps) {
           )}
         </Button>
         <Button
-          look="ghost"
+          variant="ghost"
           className={`${icon} max-sm:hidden`}
           aria-label={`Duplicate query ${name}`}
           title="Duplicate"
@@ -114,7 +114,7 @@ function QueryRow(props: RowProps) {
           <CopyPlus size={16} aria-hidden="true" />
         </Button>
         <Button
-          look="ghost"
+          variant="ghost"
           className={icon}
           aria-label={`Remove query ${name}`}
           title="Remove"
@@ -125,12 +125,12 @@ function QueryRow(props: RowProps) {
         </Button>
       </div>
       <div className="sm:pl-11">
-        {problem ? (
-          <p id={problemId} className="mt-1 text-xs text-danger">
-            {problem}
+        {fieldError ? (
+          <p id={errorId} className="mt-1 text-xs text-danger">
+            {fieldError}
           </p>
         ) : (
-          error && <QueryProblem id={problemId} query={query.query} error={error} />
+          error && <QueryError id={errorId} query={query.query} error={error} />
         )}
         <div className="mt-3 grid grid-cols-2 gap-3 sm:grid-cols-4">
           <Choice
@@ -154,7 +154,7 @@ function QueryRow(props: RowProps) {
             label="Step"
             placeholder="Automatic"
             value={query.step ?? ''}
-            problem={props.stepProblem}
+            error={props.stepError}
             onChange={(event) => onChange({ step: event.target.value || null })}
           />
           <Field

@@ -1,12 +1,12 @@
 import clsx from 'clsx'
 import type { PanelOptions } from '@/api/generated/types.gen'
 import { calculate } from '@/charts/chart-data'
-import { type Look, showValue } from '@/charts/series-style'
+import { type StyledLine, showValue } from '@/charts/series-style'
 import { SeriesTable } from './series-table'
 
 type Props = {
   options: PanelOptions
-  looks: Look[]
+  lines: StyledLine[]
   hidden: ReadonlySet<string>
   onClick: (key: string, add: boolean) => void
 }
@@ -18,21 +18,21 @@ export function PanelLegend(props: Props) {
 }
 
 function Name({
-  look,
+  line,
   hidden,
   onClick,
   children,
-}: Omit<Props, 'looks' | 'options'> & { look: Look; children?: React.ReactNode }) {
-  const off = hidden.has(look.key)
+}: Omit<Props, 'lines' | 'options'> & { line: StyledLine; children?: React.ReactNode }) {
+  const off = hidden.has(line.key)
   return (
     <button
       type="button"
       aria-pressed={!off}
       title="Click to show only this series. Ctrl+click to hide or show it."
-      onClick={(event) => onClick(look.key, event.ctrlKey || event.metaKey)}
+      onClick={(event) => onClick(line.key, event.ctrlKey || event.metaKey)}
       // Browsers make no click of Enter while Ctrl is held.
       onKeyDown={(event) => {
-        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) onClick(look.key, true)
+        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) onClick(line.key, true)
       }}
       className={clsx(
         'flex min-w-0 max-w-full items-center gap-1.5 rounded px-1.5 py-0.5 text-left text-xs hover:bg-raised',
@@ -41,25 +41,25 @@ function Name({
     >
       <span
         className="h-0.5 w-3 shrink-0 rounded-full"
-        style={{ background: off ? 'var(--line)' : look.color }}
+        style={{ background: off ? 'var(--line)' : line.color }}
       />
-      <span className="truncate">{look.label}</span>
+      <span className="truncate">{line.label}</span>
       {children}
     </button>
   )
 }
 
-function LegendList({ options, looks, ...rest }: Props) {
+function LegendList({ options, lines, ...rest }: Props) {
   return (
     <ul
       aria-label="Legend"
       className="mt-1 flex max-h-14 shrink-0 flex-wrap gap-x-1 overflow-y-auto"
     >
-      {looks.map((look) => (
-        <li key={look.key} className="max-w-full">
-          <Name look={look} {...rest}>
+      {lines.map((line) => (
+        <li key={line.key} className="max-w-full">
+          <Name line={line} {...rest}>
             <span className="min-w-16 shrink-0 text-muted tabular-nums">
-              {showValue(calculate(look.values, options.calculation), look.unit, options).text}
+              {showValue(calculate(line.values, options.calculation), line.unit, options).text}
             </span>
           </Name>
         </li>
@@ -68,7 +68,7 @@ function LegendList({ options, looks, ...rest }: Props) {
   )
 }
 
-function LegendTable({ options, looks, ...rest }: Props) {
+function LegendTable({ options, lines, ...rest }: Props) {
   return (
     <section
       className="mt-1 max-h-[40%] shrink-0 overflow-auto"
@@ -77,10 +77,10 @@ function LegendTable({ options, looks, ...rest }: Props) {
       aria-label="Legend"
     >
       <SeriesTable
-        looks={looks}
+        lines={lines}
         options={options}
         className="text-xs"
-        name={(look) => <Name look={look} {...rest} />}
+        name={(line) => <Name line={line} {...rest} />}
       />
     </section>
   )

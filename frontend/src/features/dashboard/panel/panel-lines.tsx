@@ -2,7 +2,7 @@ import { useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { stack, type Table } from '@/charts/chart-data'
 import { colorOf, resolveColor } from '@/charts/palette'
-import { dress, showValue } from '@/charts/series-style'
+import { applyOverrides, showValue } from '@/charts/series-style'
 import { TimeChart } from '@/charts/time-chart'
 import { useTheme } from '@/lib/theme'
 import { formatValue } from '@/lib/units'
@@ -26,8 +26,8 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const { options } = panel
   const marks = useAlertMarks(panel)
-  const looks = useMemo(() => dress(table, options), [table, options])
-  const lines = looks.filter((line) => !hidden.has(line.key))
+  const all = useMemo(() => applyOverrides(table, options), [table, options])
+  const lines = all.filter((line) => !hidden.has(line.key))
   const measured = lines.map((line) => line.values)
   const signed = lines.map(({ negative, values }) =>
     negative ? values.map((value) => (value === null ? null : -value)) : values,
@@ -94,7 +94,7 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
           }}
         />
       </div>
-      <PanelLegend options={options} looks={looks} hidden={hidden} onClick={click} />
+      <PanelLegend options={options} lines={all} hidden={hidden} onClick={click} />
     </div>
   )
 }

@@ -1,20 +1,22 @@
 import type { BatchAnswer, Panel, PanelQuery } from '@/api/generated/types.gen'
-import { joinAnswers, type Table } from '@/charts/chart-data'
-import { answerId, type BoardData } from '../use-board-data'
+import { joinResults, type Table } from '@/charts/chart-data'
+import { type BoardData, responseId } from '../use-board-data'
 
-export type Answered = { query: PanelQuery; answer: BatchAnswer | undefined }
+export type QueryResponse = { query: PanelQuery; response: BatchAnswer | undefined }
 
 /** A panel's queries with what was answered to each. */
-export const answersOf = (panel: Panel, data: BoardData | undefined): Answered[] =>
+export const responsesOf = (panel: Panel, data: BoardData | undefined): QueryResponse[] =>
   panel.queries.map((query, index) => ({
     query,
-    answer: data?.answers.get(answerId(panel.id, index)),
+    response: data?.responses.get(responseId(panel.id, index)),
   }))
 
-/** All answers of a panel on one time axis. */
-export const tableOf = (answers: Answered[]): Table =>
-  joinAnswers(
-    answers.flatMap(({ query, answer }) =>
-      answer?.result ? [{ data: answer.result.data, alias: query.alias, prefix: query.query }] : [],
+/** All responses of a panel on one time axis. */
+export const tableOf = (responses: QueryResponse[]): Table =>
+  joinResults(
+    responses.flatMap(({ query, response }) =>
+      response?.result
+        ? [{ data: response.result.data, alias: query.alias, prefix: query.query }]
+        : [],
     ),
   )

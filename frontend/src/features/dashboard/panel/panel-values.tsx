@@ -2,7 +2,7 @@ import clsx from 'clsx'
 import { lazy, Suspense } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { calculate, type Table } from '@/charts/chart-data'
-import { dress, inkOf, showValue } from '@/charts/series-style'
+import { applyOverrides, showValue, textColor } from '@/charts/series-style'
 import { SeriesTable } from './series-table'
 
 const GaugeChart = lazy(() => import('@/charts/gauge-chart'))
@@ -15,7 +15,7 @@ const MOST_GAUGES = 12
 
 export function Stat({ panel, table }: Props) {
   const { options } = panel
-  const all = dress(table, options)
+  const all = applyOverrides(table, options)
   const shown = all.slice(0, MOST_STATS)
   const several = shown.length > 1
   return (
@@ -50,7 +50,7 @@ export function Stat({ panel, table }: Props) {
                       ? 'text-[clamp(1rem,min(14cqw,30cqh),2rem)]'
                       : 'text-[clamp(1.1rem,min(16cqw,38cqh),3rem)]',
                   )}
-                  style={color ? { color: inkOf(color) } : undefined}
+                  style={color ? { color: textColor(color) } : undefined}
                 >
                   {text}
                 </span>
@@ -104,7 +104,7 @@ function Sparkline({ values, color }: { values: (number | null)[]; color: string
 
 export function Gauge({ panel, table }: Props) {
   const { options } = panel
-  const all = dress(table, options)
+  const all = applyOverrides(table, options)
   const shown = all.slice(0, MOST_GAUGES)
   const several = shown.length > 1
   const low = options.min ?? 0
@@ -160,11 +160,11 @@ export function ValueTable({ panel, table }: Props) {
       aria-label={`${panel.title}: values`}
     >
       <SeriesTable
-        looks={dress(table, options)}
+        lines={applyOverrides(table, options)}
         options={options}
         colored
         className="text-[13px]"
-        name={(look) => <span className="block truncate px-1.5 py-0.5">{look.label}</span>}
+        name={(line) => <span className="block truncate px-1.5 py-0.5">{line.label}</span>}
       />
     </section>
   )

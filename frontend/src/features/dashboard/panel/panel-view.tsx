@@ -12,11 +12,11 @@ import type { Panel } from '@/api/generated/types.gen'
 import type { Table } from '@/charts/chart-data'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
 import type { BoardData } from '../use-board-data'
-import { NearContext } from '../visible-panels'
+import { ObservePanelContext } from '../visible-panels'
 import { NoData } from './no-data'
 import { PanelHeader } from './panel-header'
 import { PanelLines } from './panel-lines'
-import { answersOf, tableOf } from './panel-results'
+import { responsesOf, tableOf } from './panel-results'
 import { Gauge, Stat, ValueTable } from './panel-values'
 
 type Props = {
@@ -42,23 +42,23 @@ export function PanelView({
   onZoom,
   onReset,
 }: Props) {
-  // A refresh is taken in when nothing more urgent waits, panel by panel; what a hand has asked
-  // for, at once.
-  const rested = useDeferredValue(newest)
-  const data = isRefresh(rested, newest) ? rested : newest
+  // A refresh is taken in when nothing more urgent waits, panel by panel; what the user
+  // asked for is shown at once.
+  const deferred = useDeferredValue(newest)
+  const data = isRefresh(deferred, newest) ? deferred : newest
   const box = useRef<HTMLElement>(null)
-  const observe = use(NearContext)
+  const observe = use(ObservePanelContext)
   useEffect(() => (box.current ? observe(box.current) : undefined), [observe])
   const calls = useRef({ onZoom, onReset })
   calls.current = { onZoom, onReset }
   const zoom = useCallback((start: number, end: number) => calls.current.onZoom(start, end), [])
   const reset = useCallback(() => calls.current.onReset(), [])
-  const answers = useMemo(() => answersOf(panel, data), [panel, data])
-  const table = useMemo(() => tableOf(answers), [answers])
-  const ownError = answers.find(({ answer }) => answer?.error)?.answer?.error?.error
-  const meta = answers.find(({ answer }) => answer?.result)?.answer?.result?.meta
-  const asked = panel.queries.some((query) => !query.hidden)
-  const answered = answers.some(({ answer }) => answer)
+  const responses = useMemo(() => responsesOf(panel, data), [panel, data])
+  const table = useMemo(() => tableOf(responses), [responses])
+  const ownError = responses.find(({ response }) => response?.error)?.response?.error?.error
+  const meta = responses.find(({ response }) => response?.result)?.response?.result?.meta
+  const hasQuery = panel.queries.some((query) => !query.hidden)
+  const responded = responses.some(({ response }) => response)
   const { x, y, w, h } = panel.position
   return (
     <section
@@ -83,11 +83,11 @@ export function PanelView({
           <Body panel={panel} table={table} data={data} onZoom={zoom} onReset={reset} />
         ) : (failure ?? ownError) ? (
           <Failure message={failure ?? ownError ?? ''} onRetry={onRetry} />
-        ) : !asked ? (
+        ) : !hasQuery ? (
           <div className="flex h-full items-center justify-center">
             <Empty title="This panel has no queries" />
           </div>
-        ) : data && answered ? (
+        ) : data && responded ? (
           <NoData panel={panel} data={data} onZoom={onZoom} onReset={onReset} />
         ) : (
           <Skeleton className="h-full" />

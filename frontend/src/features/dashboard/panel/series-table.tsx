@@ -3,7 +3,7 @@ import { ArrowDown, ArrowUp } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
 import type { PanelOptions } from '@/api/generated/types.gen'
 import { calculate } from '@/charts/chart-data'
-import { inkOf, type Look, showValue } from '@/charts/series-style'
+import { type StyledLine, showValue, textColor } from '@/charts/series-style'
 
 const COLUMNS = ['last', 'min', 'max', 'avg'] as const
 
@@ -13,13 +13,13 @@ type Order = { by: Column; falling: boolean }
 const names = new Intl.Collator(undefined, { numeric: true })
 
 /** Lines in the order of a column; what has no value comes last either way. */
-export function ordered(looks: Look[], { by, falling }: Order): Look[] {
+export function ordered(lines: StyledLine[], { by, falling }: Order): StyledLine[] {
   const sign = falling ? -1 : 1
   if (by === 'Series') {
-    return [...looks].sort((a, b) => sign * names.compare(a.label, b.label))
+    return [...lines].sort((a, b) => sign * names.compare(a.label, b.label))
   }
-  const values = new Map(looks.map((look) => [look, calculate(look.values, by)]))
-  return [...looks].sort((a, b) => {
+  const values = new Map(lines.map((line) => [line, calculate(line.values, by)]))
+  return [...lines].sort((a, b) => {
     const [left, right] = [values.get(a), values.get(b)]
     if (left === undefined || right === undefined) {
       return Number(left === undefined) - Number(right === undefined)
@@ -29,17 +29,17 @@ export function ordered(looks: Look[], { by, falling }: Order): Look[] {
 }
 
 type Props = {
-  looks: Look[]
+  lines: StyledLine[]
   options: PanelOptions
   /** What stands in a line's first cell. */
-  name: (look: Look) => ReactNode
+  name: (line: StyledLine) => ReactNode
   /** Whether values take the colours of thresholds and mappings. */
   colored?: boolean
   className?: string
 }
 
 /** Series with last, minimum, maximum and average, sorted by the column whose head is pressed. */
-export function SeriesTable({ looks, options, name, colored, className }: Props) {
+export function SeriesTable({ lines, options, name, colored, className }: Props) {
   const [order, setOrder] = useState<Order>()
   const press = (by: Column) =>
     setOrder((before) => {
@@ -81,16 +81,16 @@ export function SeriesTable({ looks, options, name, colored, className }: Props)
         </tr>
       </thead>
       <tbody>
-        {(order ? ordered(looks, order) : looks).map((look) => (
-          <tr key={look.key} className="border-t border-line">
-            <td className="w-full max-w-0 min-w-24">{name(look)}</td>
+        {(order ? ordered(lines, order) : lines).map((line) => (
+          <tr key={line.key} className="border-t border-line">
+            <td className="w-full max-w-0 min-w-24">{name(line)}</td>
             {COLUMNS.map((column) => {
-              const { text, color } = showValue(calculate(look.values, column), look.unit, options)
+              const { text, color } = showValue(calculate(line.values, column), line.unit, options)
               return (
                 <td
                   key={column}
                   className="px-1.5 py-0.5 text-right whitespace-nowrap tabular-nums"
-                  style={colored && color ? { color: inkOf(color) } : undefined}
+                  style={colored && color ? { color: textColor(color) } : undefined}
                 >
                   {text}
                 </td>
