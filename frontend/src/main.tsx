@@ -27,7 +27,7 @@ function onError(error: unknown, silent: boolean) {
 const cache: QueryClient = new QueryClient({
   queryCache: new QueryCache({
     onError: (error, query) => {
-      // The question who is signed in has its own response to a 401: the sign-in page.
+      // The query for the current user handles a 401 itself: it leads to the sign-in page.
       if (query.queryHash !== hashKey(getMeQueryKey())) onError(error, true)
     },
   }),

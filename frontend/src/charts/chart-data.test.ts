@@ -7,7 +7,7 @@ const line = (tags: Record<string, string>, values: (number | null)[] = []) => (
   values,
 })
 
-test('series are called by what tells them apart', () => {
+test('series are labelled by the tags that differ', () => {
   expect(labelSeries([line({ host: 'a', env: 'x' }), line({ host: 'b', env: 'x' })])).toEqual([
     'a',
     'b',
@@ -28,7 +28,7 @@ test('results with different steps share an axis', () => {
   ])
 })
 
-test('lines become numbers without their gaps', () => {
+test('calculations ignore gaps', () => {
   const values = [null, 4, 2, null]
   expect(calculate(values, 'last')).toBe(2)
   expect(calculate(values, 'avg')).toBe(3)

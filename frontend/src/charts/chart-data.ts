@@ -2,7 +2,7 @@ import type { QueryData } from '@/api/generated/types.gen'
 
 export type Line = { key: string; label: string; values: (number | null)[] }
 
-/** What tells series apart: an alias, else the tags that differ, else the metric's name. */
+/** The labels of series: an alias, else the tags that differ, else the metric's name. */
 export function labelSeries(
   series: { name: string; tags: Record<string, string> }[],
   alias?: string | null,
@@ -56,7 +56,7 @@ export function joinResults(
 
 export type Calculation = 'last' | 'avg' | 'min' | 'max' | 'sum'
 
-/** One number of a line; undefined without any sample. */
+/** One number for a line; undefined without any sample. */
 export function calculate(values: (number | null)[], how: Calculation): number | undefined {
   const present = values.filter((value): value is number => value !== null)
   if (!present.length) return undefined
@@ -74,7 +74,7 @@ export function calculate(values: (number | null)[], how: Calculation): number |
   }
 }
 
-/** Running totals away from zero, up and down apart; a gap adds nothing. */
+/** Running totals, positive and negative values separately; a gap adds nothing. */
 export function stack(lines: (number | null)[][]): (number | null)[][] {
   const above: number[] = []
   const below: number[] = []

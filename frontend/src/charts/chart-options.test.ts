@@ -16,7 +16,7 @@ const style = {
 }
 const calls = { range: (): [number, number] => [1, 2], onCursor: () => {}, onZoom: () => {} }
 
-test('the value scale is never flat and counts from zero when that costs little', () => {
+test('the value axis is never flat and starts at zero when that costs little', () => {
   expect(valueRange(5, 5, style)).toEqual([0, 5.5])
   expect(valueRange(null, null, style)).toEqual([0, 1.1])
   expect(valueRange(1000, 1010, style)[0]).toBe(999)
@@ -30,14 +30,14 @@ test('a line has no fill, an area has', () => {
   expect(typeof area === 'function' ? area({} as never, 1) : area).toContain('#123456')
 })
 
-test('the time axis is as fine as its lines are apart', () => {
+test('time labels are as precise as the grid', () => {
   const noon = new Date(2026, 0, 31, 12, 5, 10).getTime() / 1000
   expect(clockText(noon, 10)).toBe('12:05:10')
   expect(clockText(noon, 300)).toBe('12:05')
   expect(clockText(noon, 86_400)).toMatch(/31/)
 })
 
-test('colours are those of now, so that another theme needs no new chart', () => {
+test('colours follow the theme without a new chart', () => {
   const dark = { ...style, series: [{ label: 'a', color: '#abcdef' }] }
   const size = { width: 100, height: 100 }
   const stroke = chartOptions(style, { ...calls, style: () => dark }, size, undefined).series[1]

@@ -11,7 +11,7 @@ export type ChartStyle = {
   series: { label: string; color: string; format?: (value: number) => string }[]
   thresholds: { value: number; color: string }[]
   thresholdStyle: 'line' | 'area' | 'both'
-  /** Moments, in milliseconds, that are marked by a line from top to bottom. */
+  /** Times, in milliseconds, that are marked by a vertical line. */
   marks?: { time: number; color: string }[]
   axisColor: string
   gridColor: string
@@ -24,12 +24,12 @@ export type ChartCallbacks = {
   range: () => [number, number]
   onCursor: (chart: uPlot) => void
   onZoom: (start: number, end: number) => void
-  /** The style as it is now: a chart is redrawn, not made anew, when only colours change. */
+  /** The style as it is now: a chart is redrawn, not created again, when only colours change. */
   style?: () => ChartStyle
 }
 
 /**
- * Pixels. Many lines are told apart more easily when they are thin, and without a graphics
+ * In pixels. Many lines are easier to distinguish when they are thin, and without a graphics
  * processor a line of one pixel is drawn ten times as fast as a wider one.
  */
 const lineWidth = (series: number) => (series > 4 ? 1 : 1.6)
@@ -89,7 +89,7 @@ export function chartOptions(
     ],
     series: [
       {},
-      // A chart without a line keeps its scales, axes and zoom by one that is never drawn.
+      // An empty chart keeps its scales, axes and zoom with a series that is never drawn.
       ...(style.series.length ? [] : [{ show: true, points: { show: false } }]),
       ...style.series.map(({ label }, index) => ({
         label,
@@ -123,13 +123,13 @@ export function chartOptions(
 
 const POWERS_OF_TWO = Array.from({ length: 70 }, (_, power) => 2 ** (power - 10))
 
-/** A date whose own fields read as those of UTC, as uPlot places its marks by them. */
+/** A date whose local fields are those of UTC, since uPlot places its ticks by them. */
 function asUtc(seconds: number): Date {
   const date = new Date(seconds * 1000)
   return new Date(date.getTime() + date.getTimezoneOffset() * 60_000)
 }
 
-/** A time on the axis: as fine as the lines are apart. */
+/** A time label on the axis, as precise as the distance between grid lines. */
 export function clockText(seconds: number, increment: number, zone: Zone = 'browser'): string {
   const time = zone === 'utc' ? asUtc(seconds) : new Date(seconds * 1000)
   if (increment >= 86_400) {
@@ -143,7 +143,7 @@ export function clockText(seconds: number, increment: number, zone: Zone = 'brow
   return increment < 60 ? `${clock}:${two(time.getSeconds())}` : clock
 }
 
-/** Room above and below; never a flat scale. Counts from zero when that costs little. */
+/** The value axis: never flat, with room above and below, from zero when that costs little. */
 export function valueRange(
   low: number | null,
   high: number | null,
@@ -163,7 +163,7 @@ function fillOf(kind: ChartStyle['kind'], color: string): string {
   return kind === 'bar' ? color : `color-mix(in srgb, ${color} 22%, transparent)`
 }
 
-/** What lies between one threshold and the next, lightly tinted, behind everything. */
+/** Tints the areas between thresholds, behind everything else. */
 function drawAreas(chart: uPlot, style: ChartStyle) {
   if (style.thresholdStyle === 'line') return
   const { ctx, bbox } = chart
@@ -186,7 +186,7 @@ function drawThresholds(chart: uPlot, style: ChartStyle) {
   const { ctx, bbox } = chart
   for (const { value, color } of style.thresholds) {
     const y = chart.valToPos(value, 'y', true)
-    // On the lower edge it says no more than the axis does: it is where the lowest colour begins.
+    // On the lower edge it adds nothing to the axis: the lowest colour starts there.
     if (!(y >= bbox.top && y < bbox.top + bbox.height - 1)) continue
     ctx.save()
     ctx.strokeStyle = color

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { csvOf } from './csv'
 
-test('a row a time and a column a series, with gaps left empty and zero written', () => {
+test('one row per time and one column per series, with empty gaps', () => {
   const text = csvOf(
     [0, 10_000],
     [

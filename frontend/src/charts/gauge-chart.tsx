@@ -2,7 +2,7 @@ import { PolarAngleAxis, RadialBar, RadialBarChart, ResponsiveContainer } from '
 
 type Props = { value: number; low: number; high: number; color: string }
 
-/** Half a ring, filled to the value. Loaded on its own: its library is large. */
+/** Half a ring, filled to the value. Loaded lazily: its library is large. */
 export default function GaugeChart({ value, low, high, color }: Props) {
   const within = Math.min(high, Math.max(low, value))
   return (

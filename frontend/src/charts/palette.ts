@@ -1,5 +1,5 @@
 /** Colours safe for colour-blind eyes. The first palette (after Okabe and Ito) lives in CSS
- * variables, one set a theme; the others, after Paul Tol and the viridis family, are pairs here. */
+ * variables, one set per theme; the others, after Paul Tol and the viridis family, are pairs here. */
 
 const NAMED: Record<string, number> = {
   blue: 1,
@@ -81,7 +81,7 @@ export function colorOf(index: number, chosen?: string | null, palette?: string 
   return colors[index % colors.length] ?? 'var(--series-1)'
 }
 
-/** The same as a canvas needs it: without variables. */
+/** The same for a canvas, which does not know CSS variables. */
 export function resolveColor(css: string): string {
   const root = document.documentElement
   const both = /^light-dark\((#\w+), (#\w+)\)$/.exec(css)

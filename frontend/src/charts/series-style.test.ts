@@ -4,7 +4,7 @@ import { applyOverrides, matches, overrideOf, showValue, thresholdColor } from '
 
 const override = { color: null, label: null, unit: null, hidden: null, negative: null }
 
-test('a star stands for any text and nothing else is special', () => {
+test('* matches any text and nothing else is special', () => {
   expect(matches('web-*', 'web-1')).toBe(true)
   expect(matches('*', '')).toBe(true)
   expect(matches('a.b', 'axb')).toBe(false)
@@ -12,7 +12,7 @@ test('a star stands for any text and nothing else is special', () => {
   expect(matches('(in) *', '(in) eth0')).toBe(true)
 })
 
-test('a later override wins where it speaks', () => {
+test('later overrides win', () => {
   const found = overrideOf(
     [
       { ...override, match: 'web-*', color: 'blue', unit: 'bytes' },
@@ -23,7 +23,7 @@ test('a later override wins where it speaks', () => {
   expect(found).toMatchObject({ color: 'orange', unit: 'bytes' })
 })
 
-test('lines wear their options; hidden ones keep their place in the palette', () => {
+test('options are applied; hidden lines keep their palette index', () => {
   const table = {
     times: [0, 1],
     lines: ['a', 'b', 'c'].map((label) => ({ key: label, label, values: [1, null] })),
@@ -55,7 +55,7 @@ test('the highest threshold reached gives the colour', () => {
   expect(thresholdColor(thresholds, -1)).toBeUndefined()
 })
 
-test('palettes come round again, and an unknown one is the standard one', () => {
+test('palettes repeat, and an unknown one is the standard one', () => {
   const size = PALETTES.bright?.colors.length ?? 0
   expect(colorOf(size, null, 'bright')).toBe(colorOf(0, null, 'bright'))
   expect(colorOf(0, null, 'gone')).toBe('var(--series-1)')

@@ -6,13 +6,13 @@ import { colorOf } from './palette'
 /** A line with the style that a panel's options give it. */
 export type StyledLine = Line & { color: string; unit: string | null; negative: boolean }
 
-/** Whether a series is called so; `*` stands for any text. */
+/** Whether a pattern matches a series name; `*` matches any text. */
 export function matches(pattern: string, name: string): boolean {
   const parts = pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${parts.join('.*')}$`).test(name)
 }
 
-/** What the overrides say of one series; a later one wins where two speak. */
+/** The overrides of one series, merged; later ones win. */
 export function overrideOf(overrides: SeriesOverride[], name: string): Partial<SeriesOverride> {
   const found: Partial<SeriesOverride> = {}
   for (const override of overrides) {
@@ -26,7 +26,7 @@ export function overrideOf(overrides: SeriesOverride[], name: string): Partial<S
 
 type StyleOptions = Pick<PanelOptions, 'color' | 'palette' | 'unit' | 'nulls' | 'overrides'>
 
-/** The lines of a panel as it shows them: overrides applied, nulls as zero where it wants so. */
+/** The lines of a panel as it shows them: with overrides applied, and nulls as zero if the options say so. */
 export function applyOverrides(table: Table, options: StyleOptions): StyledLine[] {
   return table.lines.flatMap((line, index) => {
     const found = overrideOf(options.overrides, line.label)
@@ -59,7 +59,7 @@ export function thresholdColor(
 
 type ValueOptions = Pick<PanelOptions, 'mappings' | 'thresholds' | 'decimals'>
 
-/** A value as a panel writes it: the text and colour of its mapping, else a number and threshold. */
+/** A value as a panel shows it: the text and colour of its mapping, else number and threshold. */
 export function showValue(
   value: number | undefined,
   unit: string | null | undefined,
@@ -75,5 +75,5 @@ export function showValue(
   }
 }
 
-/** A colour for text: nearer to that of the page, so that it is read on any surface. */
+/** A variant of a colour for text, mixed with the text colour so that it is readable anywhere. */
 export const textColor = (color: string) => `color-mix(in oklab, ${color} 72%, var(--text))`

@@ -23,7 +23,7 @@ type Props = {
 
 type Tip = { index: number; left: number; width: number }
 
-/** uPlot in React: created again when its identity changes, updated with data, resized with its box, destroyed on unmount. */
+/** uPlot in React: created when its identity changes, updated with data, resized, destroyed. */
 export function TimeChart(props: Props) {
   const { times, drawn, style, identity, title } = props
   const box = useRef<HTMLDivElement>(null)
@@ -87,8 +87,8 @@ export function TimeChart(props: Props) {
   useEffect(() => {
     const draw = () => chart.current?.setData(toPlot(latest.current))
     const next = `${props.end - props.start} ${colors}`
-    // What a hand has asked for is drawn at once. A refresh brings all charts of a board new
-    // data while the hand may be busy elsewhere: they are drawn one after another.
+    // A change by the user is drawn at once. A refresh brings new data to all charts of a
+    // board while the user may be busy elsewhere: they are drawn one after another.
     if (lastDrawn.current === next) enqueueFrameJob(latest, draw)
     else draw()
     lastDrawn.current = next

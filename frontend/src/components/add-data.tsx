@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { Plus } from 'lucide-react'
 
-/** The way to the first numbers, for places that have none. */
+/** A link to the Add data page, for views without data. */
 export function AddData() {
   return (
     <div className="text-sm">

@@ -4,7 +4,7 @@ import { Failure } from './ui/controls'
 
 type Props = { children: ReactNode; onRetry?: () => void }
 
-/** Keeps a fault where it happened, with its message and a way to try again. */
+/** Contains a rendering error and shows its message with a Retry button. */
 export class ErrorBoundary extends Component<Props, { error: unknown }> {
   state = { error: undefined as unknown }
 

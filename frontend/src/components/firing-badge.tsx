@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { getAlertRulesOptions } from '@/api/generated/@tanstack/react-query.gen'
 
-/** How many rules fire, beside the word Alerts in the navigation; nothing when none does. */
+/** The number of firing rules, beside Alerts in the navigation. Empty when no rule fires. */
 export function FiringBadge() {
   const { data } = useQuery({
     ...getAlertRulesOptions({ query: { status: 'firing', pageSize: 1 } }),

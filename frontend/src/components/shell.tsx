@@ -80,7 +80,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
     { to: '/alerts', label: 'Alerts', icon: BellRing },
     { to: '/add-data', label: 'Add data', icon: Plus },
   ] as const
-  // On a screen that is not wide these stand in a menu.
+  // On narrower screens these are in a menu.
   const others = [
     { to: '/usage', label: 'Usage', icon: Gauge, shown: true },
     { to: '/api-keys', label: 'API keys', icon: KeyRound, shown: user.role !== 'viewer' },

@@ -3,7 +3,7 @@ import { Dialog } from './ui/dialog'
 
 const apple = /Mac|iPhone|iPad/.test(navigator.platform)
 
-/** Keys as caps. */
+/** Keys, drawn as key caps. */
 export function Keys({ keys }: { keys: string }) {
   return (
     <span className="inline-flex shrink-0 items-center gap-1">
@@ -23,7 +23,7 @@ export function Keys({ keys }: { keys: string }) {
   )
 }
 
-/** All that the keyboard does here, made from the very table that is obeyed. */
+/** All keyboard shortcuts of the page, from the same table that handles them. */
 export function ShortcutsDialog({ onClose }: { onClose: () => void }) {
   const { tables, singleKeys, allowSingleKeys } = useShortcutTable()
   const all = [...tables.values()].flat()

@@ -5,7 +5,7 @@ export function isApiError(error: unknown): error is ApiError {
   return typeof error === 'object' && error !== null && 'code' in error && 'error' in error
 }
 
-/** A sentence to show. */
+/** A message for the user. */
 export function messageOf(error: unknown): string {
   if (isApiError(error)) return error.error
   if (error instanceof TypeError) return 'Pulseboard is not responding. Check your connection.'

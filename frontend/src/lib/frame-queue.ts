@@ -1,4 +1,4 @@
-/** Work of one frame, in milliseconds and in jobs: drawn canvases are also painted in their frame. */
+/** Work per frame, in milliseconds and in jobs. Drawn canvases are also painted in that frame. */
 const BUDGET_MS = 5
 const MAX_JOBS = 2
 
@@ -6,9 +6,9 @@ const waiting = new Map<object, () => void>()
 let running = false
 
 /**
- * Does work that many ask for at once, such as drawing each chart of a board, a few jobs a frame,
- * so that the hand is never kept waiting. A later job of the same owner takes its earlier one's
- * place. Nothing is done while the tab is hidden.
+ * Runs jobs that are requested at the same time, such as drawing each chart of a board, a few per
+ * frame, so that the page stays responsive. A later job of an owner replaces its earlier one.
+ * Nothing runs while the tab is hidden.
  */
 export function enqueueFrameJob(owner: object, job: () => void) {
   waiting.set(owner, job)
@@ -17,7 +17,7 @@ export function enqueueFrameJob(owner: object, job: () => void) {
   requestAnimationFrame(work)
 }
 
-/** Takes back what an owner asked for. */
+/** Cancels the pending job of an owner. */
 export const cancelFrameJob = (owner: object) => waiting.delete(owner)
 
 function work() {

@@ -13,11 +13,11 @@ test.each([
   expect(stringifySearch(search)).toBe(text)
 })
 
-test('no quotes come into an address', () => {
+test('values in a URL are not quoted', () => {
   expect(stringifySearch({ from: '5', to: undefined })).toBe('?from=5')
 })
 
-test('a value is one text or many, whatever was given', () => {
+test('a value reads as one string or as many', () => {
   expect(oneText(['a', 'b'])).toBe('b')
   expect(oneText(undefined)).toBeUndefined()
   expect(allTexts('a')).toEqual(['a'])

@@ -1,7 +1,7 @@
-/** What stands behind the `?` of an address: plain texts; a key given several times is a list. */
+/** The query string of a URL: plain strings; a repeated key becomes a list. */
 export type SearchParams = Record<string, string | string[]>
 
-/** Reads the address as it is written: no value is taken for a number, a truth or JSON. */
+/** Parses a query string. Values stay strings: none becomes a number, a boolean or JSON. */
 export function parseSearch(text: string): SearchParams {
   const found: SearchParams = {}
   for (const [key, value] of new URLSearchParams(text)) {
@@ -11,7 +11,7 @@ export function parseSearch(text: string): SearchParams {
   return found
 }
 
-/** The opposite: a list becomes a key given several times; what is undefined is left out. */
+/** The opposite: a list becomes a repeated key; undefined values are left out. */
 export function stringifySearch(search: Record<string, unknown>): string {
   const params = new URLSearchParams()
   for (const [key, value] of Object.entries(search)) {
@@ -19,7 +19,7 @@ export function stringifySearch(search: Record<string, unknown>): string {
       if (each !== undefined && each !== null) params.append(key, String(each))
     }
   }
-  // These need no escape behind the ?, and addresses are read and typed by people.
+  // These need no escaping in a query string, and people read and type URLs.
   const text = params
     .toString()
     .replace(/%2F/g, '/')
@@ -29,13 +29,13 @@ export function stringifySearch(search: Record<string, unknown>): string {
   return text && `?${text}`
 }
 
-/** One text of a value that may have been given several times: the last one. */
+/** The last string of a value that may be repeated. */
 export function oneText(value: unknown): string | undefined {
   const last: unknown = Array.isArray(value) ? value.at(-1) : value
   return typeof last === 'string' ? last : undefined
 }
 
-/** All texts of a value. */
+/** All strings of a value. */
 export function allTexts(value: unknown): string[] {
   return [value].flat().filter((each): each is string => typeof each === 'string')
 }

@@ -5,7 +5,7 @@ const press = (key: string, held: Partial<KeyboardEvent> = {}) =>
   pressOf({ key, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false, ...held })
 const shortcut = (keys: string): Shortcut => ({ keys, label: '', group: '', run: () => {} })
 
-test('presses have names', () => {
+test('key presses are named', () => {
   expect(press('?', { shiftKey: true })).toBe('?')
   expect(press('K', { ctrlKey: true })).toBe('mod+k')
   expect(press('k', { metaKey: true })).toBe('mod+k')
@@ -14,7 +14,7 @@ test('presses have names', () => {
   expect(press('e', { altKey: true })).toBeUndefined()
 })
 
-test('keys in turn are waited for', () => {
+test('a key sequence waits for further keys', () => {
   const table = [shortcut('t ArrowLeft'), shortcut('t z'), shortcut('v')]
   expect(matchKeys(['t'], table)).toEqual({ found: undefined, open: true })
   expect(matchKeys(['t', 'z'], table).found).toBe(table[1])

@@ -2,10 +2,10 @@ import { useEffect, useRef } from 'react'
 import { create } from 'zustand'
 
 export type Shortcut = {
-  /** Keys in turn, apart by spaces: `?`, `mod+k` (Ctrl, or Command), `t ArrowLeft`. */
+  /** Key presses in order, separated by spaces: `?`, `mod+k` (Ctrl, or Command), `t ArrowLeft`. */
   keys: string
   label: string
-  /** Under which heading it is shown. */
+  /** The heading under which it is listed. */
   group: string
   run: () => void
 }
@@ -14,12 +14,12 @@ const KEY = 'pulseboard-single-keys'
 
 type Shortcuts = {
   tables: ReadonlyMap<symbol, Shortcut[]>
-  /** Whether single letters do anything: who dictates turns them off. */
+  /** Whether single-letter shortcuts work: users of speech input turn them off. */
   singleKeys: boolean
   allowSingleKeys: (allowed: boolean) => void
 }
 
-/** All shortcuts of what is on screen: the one table that is obeyed, listed and searched. */
+/** All shortcuts of the current page: one table for handling, listing and searching them. */
 export const useShortcutTable = create<Shortcuts>((set) => ({
   tables: new Map(),
   singleKeys: localStorage.getItem(KEY) !== 'off',
@@ -29,7 +29,7 @@ export const useShortcutTable = create<Shortcuts>((set) => ({
   },
 }))
 
-/** Offers shortcuts for as long as the component is there. */
+/** Registers shortcuts while the component is mounted. */
 export function useShortcuts(shortcuts: Shortcut[]) {
   const latest = useRef(shortcuts)
   useEffect(() => {
@@ -53,19 +53,19 @@ export function useShortcuts(shortcuts: Shortcut[]) {
   }, [shape])
 }
 
-/** One press as shortcuts name it; undefined for a bare modifier. */
+/** A key press in the notation of shortcuts; undefined for a bare modifier. */
 export function pressOf(
   event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'metaKey' | 'altKey' | 'shiftKey'>,
 ): string | undefined {
   if (['Control', 'Shift', 'Alt', 'Meta'].includes(event.key) || event.altKey) return undefined
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
   const command = event.ctrlKey || event.metaKey
-  // Shift tells nothing of a sign such as ?, which needs it on one keyboard and not on another.
+  // Shift is ignored for characters such as ?, which need it on some keyboards only.
   const shifted = event.shiftKey && (key.length > 1 || (command && /[a-z]/.test(key)))
   return `${command ? 'mod+' : ''}${shifted ? 'shift+' : ''}${key}`
 }
 
-/** The shortcut that the presses so far make, or whether more of them may. */
+/** The shortcut that matches the presses so far, and whether a longer one may still match. */
 export function matchKeys(
   presses: string[],
   shortcuts: Shortcut[],
@@ -81,7 +81,7 @@ const PAUSE_MS = 1200
 const TYPING = 'input, textarea, select, [contenteditable="true"]'
 const LAYERS = 'dialog, [role="dialog"], [role="menu"], [role="listbox"]'
 
-/** Obeys the table. Mounted once. */
+/** Handles the shortcuts of the table. Mounted once. */
 export function useShortcutKeys() {
   useEffect(() => {
     let presses: string[] = []
@@ -96,7 +96,7 @@ export function useShortcutKeys() {
       if (bare && !singleKeys && press.length === 1 && press !== '?') return
       presses = event.timeStamp - last < PAUSE_MS ? [...presses, press] : [press]
       last = event.timeStamp
-      // What was registered last is nearest to the user.
+      // The shortcuts that were registered last take precedence.
       const table = [...tables.values()].reverse().flat()
       let { found, open } = matchKeys(presses, table)
       if (!found && !open && presses.length > 1) {
@@ -122,7 +122,7 @@ const NAMES: Record<string, string> = {
   Escape: 'Esc',
 }
 
-/** The caps to show for a shortcut: one list a press. */
+/** The key caps to show for a shortcut: one list per press. */
 export function capsOf(keys: string, apple: boolean): string[][] {
   return keys
     .split(' ')

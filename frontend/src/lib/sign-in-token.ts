@@ -1,8 +1,8 @@
 let token: string | undefined
 
 /**
- * Takes the single-use token of a sign-in link out of the address bar, where it would end up in
- * screenshots and bookmarks, and turns the page into the sign-in page, which leads on to where the
+ * Removes the single-use token of a sign-in link from the address bar, where it would end up in
+ * screenshots and bookmarks, and goes to the sign-in page, which then leads to where the
  * link pointed. Called before the router.
  */
 export function captureSignInToken() {
@@ -14,7 +14,7 @@ export function captureSignInToken() {
   window.history.replaceState(null, '', `/sign-in${next}`)
 }
 
-/** The token, once. */
+/** Returns the token and clears it. */
 export function consumeSignInToken(): string | undefined {
   const consumed = token
   token = undefined

@@ -18,7 +18,7 @@ const read = (from: string, to: string, now = NOW) => {
   return range && [range.start, range.end]
 }
 
-test('intervals are read whole or not at all', () => {
+test('intervals are parsed completely or not at all', () => {
   expect(intervalMs('1h30m')).toBe(5_400_000)
   expect(intervalMs('10s')).toBe(10_000)
   expect(intervalMs('10')).toBeUndefined()
@@ -31,7 +31,7 @@ test('relative, absolute and ISO ends are resolved', () => {
   expect(resolveRange({ from: '2026-01-31T11:00:00Z', to: 'now' }, NOW).start).toBe(NOW - HOUR)
 })
 
-test('nonsense becomes the last hour', () => {
+test('an invalid range becomes the last hour', () => {
   for (const range of [
     { from: 'yesterday', to: 'now' },
     { from: 'now', to: 'now-1h' },
@@ -62,7 +62,7 @@ test('a month before the end of a longer one is the end of the shorter', () => {
   expect(read('now-1M', 'now', utc(2026, 2, 31, 12))?.[0]).toBe(utc(2026, 1, 28, 12))
 })
 
-test('what is written is read again, in either zone', () => {
+test('written times are parsed again, in either time zone', () => {
   const time = utc(2026, 5, 1, 3, 4, 5)
   expect(writeTime(time, 'utc')).toBe('2026-06-01 03:04:05')
   for (const zone of ['utc', 'browser'] as const) {
@@ -80,7 +80,7 @@ test('ranges have names', () => {
   expect(describeRange(day, 'utc').match(/2026/g)).toHaveLength(1)
 })
 
-test('what ends now or in this unit is live', () => {
+test('a range that ends now or in the current unit is live', () => {
   expect(isLive({ from: 'now-1h', to: 'now' })).toBe(true)
   expect(isLive({ from: 'now/d', to: 'now/d' })).toBe(true)
   expect(isLive({ from: 'now-1d/d', to: 'now-1d/d' })).toBe(false)

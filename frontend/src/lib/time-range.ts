@@ -1,8 +1,8 @@
 import { timeZoneOf, type Zone } from './zone'
 
 /**
- * A range as it stands in the URL. Each end is `now`, `now-6h`, `now/d` (the start of the day, as
- * the other end its end), `now-1d/d`, milliseconds since 1970, or a date and time.
+ * A time range as in the URL. Each end is `now`, `now-6h`, `now/d` (the start of the day as `from`,
+ * its end as `to`), `now-1d/d`, milliseconds since 1970, or a date and time.
  */
 export type TimeRange = { from: string; to: string }
 
@@ -80,7 +80,7 @@ function fieldsOf(time: number, zone: Zone): Fields {
 const timeOf = (fields: Fields, zone: Zone) =>
   zone === 'utc' ? Date.UTC(...fields) : new Date(...fields).getTime()
 
-/** Calendar units go by the calendar, so that a day ago is the same hour across a clock change. */
+/** Days and longer units follow the calendar: a day ago is the same hour across a clock change. */
 function add(time: number, count: number, unit: string, zone: Zone): number {
   const size = UNIT_MS[unit]
   if (size && unit !== 'd' && unit !== 'w') return time + count * size
@@ -89,7 +89,7 @@ function add(time: number, count: number, unit: string, zone: Zone): number {
   if (unit === 'd') return timeOf([year, month, day + count, ...clock], zone) + rest
   if (unit === 'w') return timeOf([year, month, day + 7 * count, ...clock], zone) + rest
   const months = unit === 'y' ? 12 * count : count
-  // The 31st, a month ago, is the last day of a shorter month.
+  // A month before the 31st is the last day of a shorter month.
   const last = new Date(Date.UTC(year, month + months + 1, 0)).getUTCDate()
   return timeOf([year, month + months, Math.min(day, last), ...clock], zone) + rest
 }
@@ -148,11 +148,11 @@ export function resolveEnd(
     if (month < 1 || month > 12 || day < 1 || day > 31 || (hour ?? 0) > 24 || minute > 59) {
       return undefined
     }
-    // A bare day as the last end is meant with all its hours.
+    // A date without a time as `to` includes the whole day.
     const whole = hour === undefined && side === 'to' ? 1 : 0
     return timeOf([year, month - 1, day + whole, hour ?? 0, minute, second], zone)
   }
-  // Only with its zone: a date that browsers guess at is not what was meant.
+  // Other formats must name their time zone: browsers disagree about the rest.
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)$/.test(trimmed)) return undefined
   const parsed = Date.parse(trimmed)
   return Number.isNaN(parsed) ? undefined : parsed
@@ -169,15 +169,15 @@ export function readRange(
   return start === undefined || end === undefined || start >= end ? undefined : { start, end }
 }
 
-/** The same; what can't be read becomes the last hour. */
+/** The same, with the last hour for a range that can't be read. */
 export function resolveRange(range: TimeRange, now: number, zone: Zone = 'browser') {
   return readRange(range, now, zone) ?? { start: now - 3_600_000, end: now }
 }
 
-/** Whether the range moves on with time: then it is asked again and again. */
+/** Whether the range moves with time, and so is refreshed. */
 export const isLive = (range: TimeRange) => /^now(\/[smhdwMy])?$/.test(range.to)
 
-/** Half its width back or forth; never past now. */
+/** Shifts a range by half its width, never past now. */
 export function shiftRange(
   range: TimeRange,
   direction: -1 | 1,
@@ -190,7 +190,7 @@ export function shiftRange(
   return by === 0 ? range : { from: String(start + by), to: String(end + by) }
 }
 
-/** Twice as wide around its middle; never past now. */
+/** Doubles a range around its middle, never past now. */
 export function widenRange(range: TimeRange, now: number, zone: Zone = 'browser'): TimeRange {
   const { start, end } = resolveRange(range, now, zone)
   const width = end - start
@@ -205,7 +205,7 @@ export function writeTime(time: number, zone: Zone = 'browser'): string {
   return `${year}-${String(month + 1).padStart(2, '0')}-${day} ${hour}:${minute}:${second}`
 }
 
-/** How a range is called on its button. */
+/** The name of a range, for its button. */
 export function describeRange(range: TimeRange, zone: Zone = 'browser'): string {
   const named = CALENDAR_RANGES.find(([from, to]) => from === range.from && to === range.to)
   if (named) return named[2]

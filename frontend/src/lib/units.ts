@@ -11,7 +11,7 @@ const number = (value: number, decimals: number) => {
   return format.format(value)
 }
 
-/** Digits after the point that keep about three significant ones. */
+/** Decimals that leave about three significant digits. */
 function natural(value: number): number {
   const size = Math.abs(value)
   if (size >= 100 || value === 0) return 0
@@ -140,7 +140,7 @@ for (const other of ['bytes_per_second', 'bytesPerSecond', 'Bps']) {
   UNITS[other] = scaled(1024, IEC, '/s')
 }
 
-/** A value with its unit, as people read it. An unknown unit is written behind the number. */
+/** A value with its unit. An unknown unit is written after the number. */
 export function formatValue(
   value: number | null | undefined,
   unit?: string | null,

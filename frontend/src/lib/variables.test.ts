@@ -50,7 +50,7 @@ test.each([
   expect(fillQuery(text, scope)).toBe(filled)
 })
 
-test('titles read well', () => {
+test('titles list their values', () => {
   expect(fillText('CPU of $host, ${hosts} and $all, $5', scope)).toBe(
     'CPU of web-1, web.1 + web+2 and All, $5',
   )
@@ -67,7 +67,7 @@ test('tags take one value, and several go into the selector', () => {
   expect(asked('{"a.b"}', '$hosts').query).toBe(`{"a.b",${matcher}}`)
 })
 
-test('windows follow the range', () => {
+test('intervals follow the range', () => {
   const hour = timeScope(0, 3_600_000, 500)
   expect(fillQuery('rate(x[$__rate_interval]) # $__interval $__range', hour)).toBe(
     'rate(x[40s]) # 10s 1h',
@@ -77,7 +77,7 @@ test('windows follow the range', () => {
   )
 })
 
-test('what is chosen comes from the address, the default, all or the first', () => {
+test('the chosen values come from the URL, the default, all or the first', () => {
   const tag = { type: 'tag', multi: true, includeAll: true, default: [] } as const
   const options = ['a', 'b', 'c']
   expect(choose(tag as never, options, [])).toEqual({ values: options, all: true, open: true })
@@ -90,7 +90,7 @@ test('what is chosen comes from the address, the default, all or the first', () 
   expect(choose({ type: 'list' }, options, [ALL]).values).toEqual(['a'])
 })
 
-test('a default that does not exist gives way to the first, once the values are known', () => {
+test('a default that does not exist is replaced by the first value', () => {
   const variable = { type: 'tag', default: ['elsewhere:9100'] } as const
   const asked = { ...variable, default: [...variable.default] }
   expect(choose(asked, [], []).values).toEqual(['elsewhere:9100'])

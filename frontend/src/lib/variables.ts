@@ -1,23 +1,23 @@
-/** What stands for a variable now. */
+/** The current value or values of a variable. */
 export type Chosen = {
-  /** When all are chosen: all that are known. */
+  /** All known values when `all` is set. */
   values: string[]
   all: boolean
-  /** Whether "all" also means values that are not known here, as of a tag. */
+  /** Whether "all" includes values that are not listed, as for a tag. */
   open: boolean
 }
 
-/** What each name stands for. */
+/** The values of each variable, by name. */
 export type Scope = ReadonlyMap<string, Chosen>
 
-/** How "all" stands in the address. */
+/** "All" in the URL. */
 export const ALL = '$__all'
 
 export const single = (value: string): Chosen => ({ values: [value], all: false, open: false })
 
 const REFERENCE = /\$(?:\{([a-zA-Z_]\w*)(?::(\w+))?\}|([a-zA-Z_]\w*))/g
 const MATCHER = /(=~|!~|!=|=)(\s*)(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')/
-// In one pass, so that a value with a $ in it is not taken for another variable.
+// In one pass, so that a value that contains a $ is not read as another variable.
 const MATCHER_OR_REFERENCE = new RegExp(`${MATCHER.source}|${REFERENCE.source}`, 'g')
 
 const escapePattern = (text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
@@ -26,7 +26,7 @@ const escapeText = (text: string, quote: string) =>
 const readEscapes = (text: string) =>
   text.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char))
 
-/** A pattern for the values: one stands bare, several in an alternation. */
+/** A regular expression for the values: one alone, or several as alternatives. */
 function patternOf({ values, all, open }: Chosen, alone: boolean): string {
   if (all && open) return '.*'
   const alternation = values.map(escapePattern).join('|')
@@ -40,7 +40,7 @@ const FORMATS: Record<string, (chosen: Chosen) => string> = {
   raw: ({ values }) => values.join(','),
 }
 
-/** Puts something in the place of each known `$name`, `${name}` and `${name:format}`. */
+/** Replaces each known `$name`, `${name}` and `${name:format}`. */
 function replaceReferences(
   text: string,
   scope: Scope,
@@ -62,7 +62,7 @@ const isMany = ({ values, all }: Chosen) => all || values.length > 1
 
 /**
  * A query with its variables filled in. Several values inside a matcher become a pattern, and
- * `=` becomes `=~`; values are escaped for where they stand.
+ * `=` becomes `=~`; values are escaped for their context.
  */
 export function fillQuery(text: string, scope: Scope): string {
   return text.replace(
@@ -113,7 +113,7 @@ function fillMatcher(
   return `${written}${space}${quote}${filled}${literal(content.slice(at))}${quote}`
 }
 
-/** A title or an alias with its variables filled in, as people read it. */
+/** A title or an alias with its variables filled in. */
 export function fillText(text: string, scope: Scope): string {
   return replaceReferences(text, scope, (chosen, format) => {
     const written = format ? FORMATS[format] : undefined
@@ -124,21 +124,21 @@ export function fillText(text: string, scope: Scope): string {
 
 const LISTED = 4
 
-/** Values as people read them: of many, the first and how many more. */
+/** A readable list of values: of many, the first few and how many more. */
 export function listed(values: string[]): string {
   const more = values.length - LISTED
   return [...values.slice(0, LISTED), ...(more > 0 ? [`${more} more`] : [])].join(' + ')
 }
 
-/** An address with its variables filled in. */
+/** A URL with its variables filled in. */
 export const fillUrl = (url: string, scope: Scope) =>
   replaceReferences(url, scope, ({ values }) => encodeURIComponent(values.join(',')))
 
 type TaggedQuery = { query: string; tags?: Record<string, unknown> }
 
 /**
- * A query and its tags with the variables filled in. A tag can hold one value alone: several go
- * into a plain selector as a matcher, and all of an open set leave the tag out.
+ * A query and its tags with the variables filled in. A tag takes only one value: several go
+ * into a plain selector as a matcher, and "all" of an open set omits the tag.
  */
 export function fillTaggedQuery<T extends TaggedQuery>(request: T, scope: Scope): T {
   let query = fillQuery(request.query, scope)
@@ -170,7 +170,7 @@ const NICE_STEPS = [
 /** Seconds between the samples of an agent. */
 const SAMPLED = 10
 
-/** A number of seconds as queries write it. */
+/** A number of seconds as a PromQL duration. */
 function duration(seconds: number): string {
   for (const [unit, size] of [
     ['d', 86_400],
@@ -182,7 +182,7 @@ function duration(seconds: number): string {
   return `${seconds}s`
 }
 
-/** What depends on the range: the width of a point, a window that holds samples, the whole. */
+/** The variables that depend on the range: the step, a window for `rate`, and the whole range. */
 export function timeScope(start: number, end: number, points: number): Scope {
   const range = Math.max(1, Math.round((end - start) / 1000))
   const wanted = Math.max(SAMPLED, range / points)
@@ -206,8 +206,8 @@ type Choosable = {
 }
 
 /**
- * What is chosen of a variable: what the address says, else of its default what there is, else all
- * or the first. A default that is known not to exist, as of another's hosts, is none.
+ * The chosen values of a variable: those in the URL, else those of its default that exist, else all
+ * or the first. A default that does not exist, such as a host of another system, is ignored.
  */
 export function choose(variable: Choosable, options: string[], requested: string[]): Chosen {
   const open = variable.type === 'tag'

@@ -1,10 +1,10 @@
 import { createContext, useContext } from 'react'
 
-/** The zone in which times are read and written. */
+/** The time zone in which times are displayed and parsed. */
 export type Zone = 'browser' | 'utc'
 
 export const ZoneContext = createContext<Zone>('browser')
 export const useZone = () => useContext(ZoneContext)
 
-/** As `Intl.DateTimeFormat` wants it: undefined is the browser's own. */
+/** For `Intl.DateTimeFormat`: undefined is the browser's time zone. */
 export const timeZoneOf = (zone: Zone) => (zone === 'utc' ? 'UTC' : undefined)

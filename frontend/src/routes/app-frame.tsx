@@ -12,7 +12,7 @@ const SearchPalette = lazy(() =>
   })),
 )
 
-/** What is around each page: navigation, search and the keyboard. A kiosk has no navigation. */
+/** The frame of each page: navigation, search and shortcuts. A kiosk has no navigation. */
 export function AppFrame({ user }: { user: User }) {
   const navigate = useNavigate()
   const kiosk = useSearch({

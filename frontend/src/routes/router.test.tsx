@@ -4,14 +4,14 @@ import { cleanup, configure, render, screen } from '@testing-library/react'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { client } from '@/api/client'
 
-// A busy machine loads a page's code slowly; how fast is no question here.
+// A busy machine loads a page's code slowly; speed is not tested here.
 configure({ asyncUtilTimeout: 20_000 })
 vi.setConfig({ testTimeout: 30_000 })
 
 const refusal = { error: 'Nobody is signed in.', code: 'UNAUTHORIZED' }
 
 beforeEach(() => {
-  // Node's Request wants a whole address; the browser's does not.
+  // Node's Request needs an absolute URL; the browser's does not.
   client.setConfig({ baseUrl: window.location.origin })
   vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {} }))
   vi.stubGlobal('scrollTo', () => {})
@@ -24,7 +24,7 @@ afterEach(() => {
 
 async function open(path: string) {
   window.history.replaceState(null, '', path)
-  // Later than the stubs: the theme asks for the colour scheme as it is loaded.
+  // Imported after the stubs: the theme reads the colour scheme when it loads.
   const { makeRouter } = await import('./router')
   const cache = new QueryClient({ defaultOptions: { queries: { retry: false } } })
   const router = makeRouter(cache)

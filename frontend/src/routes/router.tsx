@@ -55,15 +55,15 @@ const signIn = createRoute({
   component: function SignInPage() {
     const { next } = signIn.useSearch()
     const navigate = signIn.useNavigate()
-    // Only a path of our own: an address of another site would be an open redirect.
+    // Only a path of this site: another URL would be an open redirect.
     const target = next?.startsWith('/') && !next.startsWith('//') ? next : '/'
     return <SignIn onDone={() => void navigate({ href: target })} />
   },
 })
 
 /**
- * Goes to the sign-in page once, with the way back. Not `<Navigate>`: it navigates on every render,
- * and a way back that is read while rendering changes with each navigation, without end.
+ * Goes to the sign-in page once, with the way back. `<Navigate>` would navigate on every render,
+ * and the way back, read while rendering, would change with each navigation, without end.
  */
 function ToSignIn() {
   const router = useRouter()

@@ -29,7 +29,7 @@ export const FIELD =
 
 type Labelled = { label: string; hint?: string; error?: string | undefined }
 
-/** A label above its control, with what helps or what is wrong below. */
+/** A label above its control, with the hint or the error below. */
 function Labelling({
   label,
   hint,
@@ -156,7 +156,7 @@ export function Page({
   children,
 }: {
   title: string
-  /** Stands beside the title. */
+  /** Shown beside the title. */
   mark?: ReactNode
   actions?: ReactNode
   children: ReactNode

@@ -1,7 +1,7 @@
 import { X } from 'lucide-react'
 import { type ReactNode, useEffect, useRef } from 'react'
 
-/** The browser's own modal dialog: it traps focus, closes on Escape and is read out. */
+/** The browser's own modal dialog: it traps focus, closes on Escape and is announced by screen readers. */
 export function Dialog({
   title,
   wide,

@@ -43,7 +43,7 @@ export function MenuLine() {
   return <DropdownMenu.Separator className="my-1 h-px bg-line" />
 }
 
-/** An item that opens a list of its own. */
+/** An item that opens a submenu. */
 export function SubMenu({ label, children }: { label: ReactNode; children: ReactNode }) {
   return (
     <DropdownMenu.Sub>

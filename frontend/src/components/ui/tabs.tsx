@@ -3,7 +3,7 @@ import type { ReactNode } from 'react'
 
 export type Tab = { value: string; label: ReactNode; content: ReactNode }
 
-/** Pages of one place; the arrow keys go from tab to tab. */
+/** Tabs with their contents. The arrow keys move between tabs. */
 export function Tabs({
   label,
   tabs,
@@ -14,7 +14,7 @@ export function Tabs({
   label: string
   tabs: Tab[]
   initial?: string
-  /** The tab that the one who owns it shows, with `onShow`. */
+  /** The selected tab, when the parent controls it with `onShow`. */
   shown?: string
   onShow?: (value: string) => void
 }) {

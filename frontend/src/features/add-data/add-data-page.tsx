@@ -12,11 +12,11 @@ import { FirstSample } from './first-sample'
 
 type Props = { search: AddDataSearch; onSearch: (search: AddDataSearch) => void }
 
-/** From nothing to the first sample: choose an agent, make a key, copy the text, watch it come. */
+/** The steps to the first sample: choose an agent, create a key, copy its text, see data arrive. */
 export function AddDataPage({ search, onSearch }: Props) {
   const me = useQuery(getMeOptions())
   const shown = AGENTS.find(({ id }) => id === search.agent) ?? AGENTS[0]
-  // The secret lives in this page alone: it is gone when the page is left.
+  // The secret is held by this page only and is lost when the user leaves it.
   const [created, setCreated] = useState<{ id: string; secret: string }>()
   const create = useMutation({
     ...createApiKeyMutation(),

@@ -3,7 +3,7 @@ import { timeAgo } from '@/lib/time-ago'
 import { readAddDataSearch } from './add-data-search'
 import { AGENTS, fill } from './agents'
 
-test('every text gets the address and the key of its user', () => {
+test('snippets get the URL and key of the user', () => {
   for (const { id, text } of AGENTS) {
     const filled = fill(text, 'http://localhost:8080', 'pb_mine')
     expect(filled, id).toContain('http://localhost:8080')
@@ -12,17 +12,17 @@ test('every text gets the address and the key of its user', () => {
   }
 })
 
-test('without a key the place for it stays', () => {
+test('without a key its placeholder stays', () => {
   expect(fill('key: pb_YOUR_KEY\n', 'http://x')).toBe('key: pb_YOUR_KEY')
 })
 
-test('a key in the address is an id, never a secret', () => {
+test('the key in the URL is an id, never a secret', () => {
   const key = '0190c2c4-5f3e-7c3a-9d0b-0123456789ab'
   expect(readAddDataSearch({ key, agent: 'curl' })).toEqual({ key, agent: 'curl' })
   expect(readAddDataSearch({ key: 'pb_secret' }).key).toBeUndefined()
 })
 
-test('ages are rounded to what matters', () => {
+test('ages are rounded', () => {
   const now = Date.parse('2026-01-02T00:00:00Z')
   expect(timeAgo('2026-01-01T23:59:58Z', now)).toBe('2 s ago')
   expect(timeAgo('2026-01-01T23:50:00Z', now)).toBe('10 min ago')

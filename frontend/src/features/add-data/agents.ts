@@ -8,23 +8,23 @@ import prometheus from '../../../../docs/agents/snippets/prometheus.yml?raw'
 import python from '../../../../docs/agents/snippets/send.py?raw'
 import telegraf from '../../../../docs/agents/snippets/telegraf.conf?raw'
 
-/** What stands in the files of docs/agents/snippets where a user's own values belong. */
+/** Placeholders in docs/agents/snippets that are replaced with the user's values. */
 const ANY_URL = 'https://pulseboard.example.com'
 const ANY_KEY = 'pb_YOUR_KEY'
 
 export type Agent = {
   id: string
   name: string
-  /** For whom it is. */
+  /** What it sends, or for whom it is meant. */
   about: string
   /** Where the text goes. */
   where: string
   text: string
-  /** What to do when it is there. */
+  /** What to do next. */
   after?: string
 }
 
-/** How data comes in. The texts are those of docs/agents. */
+/** The ways to send data. The snippets are those of docs/agents. */
 export const AGENTS: Agent[] = [
   {
     id: 'agent',
@@ -98,7 +98,7 @@ export const AGENTS: Agent[] = [
   },
 ]
 
-/** The text with the user's own address and, when there is one, key. */
+/** The snippet with the user's URL and, if there is one, key. */
 export function fill(text: string, url: string, key?: string): string {
   const own = text.replaceAll(ANY_URL, url)
   return (key ? own.replaceAll(ANY_KEY, key) : own).trimEnd()

@@ -9,7 +9,7 @@ import { timeAgo } from '@/lib/time-ago'
 const POLL_MS = 2_000
 const SHOWN = 6
 
-/** Whether samples by a key have come in, asked every two seconds while the page is looked at. */
+/** Whether samples sent with a key have arrived. Polls every two seconds while the page is visible. */
 export function FirstSample({ keyId }: { keyId?: string | undefined }) {
   const { data, error, dataUpdatedAt } = useQuery({
     ...getKeyReceivedOptions({ path: { key_id: keyId ?? '' } }),

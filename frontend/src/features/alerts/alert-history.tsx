@@ -12,7 +12,7 @@ import { Severity, StateBadge } from './state-badge'
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 const PAGE = 50
 
-/** What fired and why it began and ended: of one rule, or of all. */
+/** What fired, and why it started and ended, for one rule or for all. */
 export function AlertHistory({ ruleId, canEdit }: { ruleId?: string; canEdit: boolean }) {
   const [page, setPage] = useState(1)
   const events = useQuery({

@@ -33,7 +33,7 @@ test('rules are found by words of name, query and labels, by state and severity'
   expect(found({ severity: 'critical', q: 'hot' })).toEqual(['hot'])
 })
 
-test('an address that says nonsense says nothing', () => {
+test('invalid values in the URL are ignored', () => {
   expect(readAlertsSearch({ tab: 'x', state: 'firing', severity: 'loud' })).toEqual({
     tab: undefined,
     q: undefined,

@@ -12,7 +12,7 @@ export const STATES = [
 ] as const
 export type RuleState = (typeof STATES)[number]['value']
 
-/** The page of alerts as its address says it: the tab, and which rules are listed. */
+/** The state of the alerts page in its URL: the tab, and the filters of the rule list. */
 export type AlertsSearch = {
   tab?: (typeof TABS)[number]
   q?: string
@@ -29,7 +29,7 @@ export function readAlertsSearch(search: Record<string, unknown>): AlertsSearch 
   }
 }
 
-/** What a new rule begins with: a query of elsewhere, or another rule to copy. */
+/** What a new rule starts with: a query from another page, or another rule to copy. */
 export type NewRuleSearch = { query?: string; name?: string; from?: string }
 
 export function readNewRuleSearch(search: Record<string, unknown>): NewRuleSearch {
@@ -47,7 +47,7 @@ function stateOf(rule: AlertRule): RuleState {
   return rule.pending ? 'pending' : 'ok'
 }
 
-/** Rules whose name, query and labels hold each word, in this state, of this severity. */
+/** Rules whose name, query and labels contain each word, in this state and of this severity. */
 export function filterRules(rules: AlertRule[], { q, state, severity }: AlertsSearch): AlertRule[] {
   const words = (q ?? '').toLowerCase().split(/\s+/).filter(Boolean)
   return rules.filter((rule) => {

@@ -29,7 +29,7 @@ function destinationOf({ receiver }: AlertChannel): string {
   return 'hidden'
 }
 
-/** Asks until the notification has been sent or has failed, for half a minute. */
+/** Polls until the notification has been sent or has failed, for half a minute. */
 async function outcome(id: string): Promise<string | null> {
   for (let tries = 0; tries < 15; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 2000))
@@ -156,7 +156,7 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
     onSuccess: done,
   })
   const same = known?.type === kind
-  // What is left empty stays as it is: the server knows the hidden text.
+  // An empty secret is unchanged: the server recognises the mask.
   const secretOrHidden = secret || (same ? HIDDEN : '')
   const receiver = (): Receiver => {
     switch (kind) {

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import { describeRule, formatAlertValue, formatDuration, formatTags, readLabels } from './labels'
 
-describe('words of alerts', () => {
-  it('says a rule in short', () => {
+describe('labels of alerts', () => {
+  it('describes a rule briefly', () => {
     const rule = { reducer: 'last', condition: 'gte', threshold: 90, duration: '5m' } as const
     expect(describeRule(rule)).toBe('last ≥ 90 for 5m')
     expect(describeRule({ ...rule, duration: '0s' })).toBe('last ≥ 90')
   })
-  it('reads labels and names the line that is none', () => {
+  it('parses labels and names an invalid line', () => {
     expect(readLabels('team = ops\n\nenv=prod=1')).toEqual({
       labels: { team: 'ops', env: 'prod=1' },
     })
     expect(readLabels('team').error).toContain('team')
   })
-  it('writes values, tags and lengths of time', () => {
+  it('formats values, tags and durations', () => {
     expect(formatAlertValue(null)).toBe('no data')
     expect(formatAlertValue(95.25)).toBe('95.25')
     expect(formatTags({ b: '2', a: '1' })).toBe('a=1, b=2')

@@ -31,7 +31,7 @@ export const SILENCE_DURATIONS = [
   { hours: 168, text: '1 week' },
 ]
 
-/** How a state is called; what has resolved is well. */
+/** The label of each state. */
 export const STATUS_LABELS: Record<AlertStatus, string> = {
   firing: 'Firing',
   pending: 'Pending',

@@ -5,7 +5,7 @@ import { messageOf } from '@/lib/errors'
 
 type LoadableQuery<T> = { data: T | undefined; error: unknown; refetch: () => unknown }
 
-/** Data when there are any; else why not, with a way to ask again; else that they come. */
+/** Shows data if there is any, else the error with a Retry button, else a placeholder. */
 export function Loaded<T>({
   of,
   children,
@@ -25,7 +25,7 @@ export function Loaded<T>({
 
 type TableHeadProps = {
   names: string[]
-  /** Columns that only a wide screen shows: their cells are `max-sm:hidden` too. */
+  /** Columns that only wide screens show: their cells are `max-sm:hidden` too. */
   wide?: string[]
 }
 

@@ -1,7 +1,7 @@
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
 import { formatTags, readLabels } from './labels'
 
-/** A rule while it is being written: numbers and labels are still texts. */
+/** A rule while it is being edited: numbers and labels are still text. */
 export type RuleDraft = Required<
   Pick<
     CreateAlertRule,
@@ -26,7 +26,7 @@ export type RuleDraft = Required<
   groupInterval: string
   repeatInterval: string
   saved: string[]
-  /** Channels that the form leaves alone. */
+  /** Channels that the form does not edit. */
   others: NonNullable<NonNullable<CreateAlertRule['notification']>['channels']>
 }
 
@@ -70,7 +70,7 @@ export function draftOf(rule: AlertRule): RuleDraft {
   }
 }
 
-/** What the server is sent; the threshold is NaN when it is no number. */
+/** The request body. The threshold is NaN when it is not a number. */
 export function bodyOf(draft: RuleDraft): CreateAlertRule {
   return {
     name: draft.name.trim(),

@@ -36,7 +36,7 @@ export function EditRule({ id }: { id: string }) {
   return <LoadingRule title="Edit rule" error={error} onRetry={() => void refetch()} />
 }
 
-/** A new rule: empty, of a query that was looked at elsewhere, or a copy of another. */
+/** A new rule: empty, with a query from another page, or a copy of another rule. */
 export function NewRule({ query = '', name = '', from }: NewRuleSearch) {
   const { data, error, refetch } = useQuery({
     ...getAlertRuleOptions({ path: { rule_id: from ?? '' } }),
@@ -72,7 +72,7 @@ function LoadingRule({
   )
 }
 
-/** A rule, new or kept, beside its live chart and a backtest of it. */
+/** The editor of a new or existing rule, beside its live chart and its backtest. */
 function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial?: RuleDraft }) {
   const refused = useLocation({ select: ({ state }) => state.refused })
   const [draft, setDraft] = useState<RuleDraft>(

@@ -33,7 +33,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
     setChosen(new Set())
     for (const rule of which.filter((one) => one.enabled !== enabled)) {
       const body = { version: rule.version, enabled }
-      // What the server refuses is told and taken back; the others go on.
+      // A rejected update is reported and reverted; the others continue.
       await update.mutateAsync({ path: { rule_id: rule.id }, body }).catch(() => undefined)
     }
   }

@@ -9,7 +9,7 @@ type Props = {
   change: (part: Partial<RuleDraft>) => void
 }
 
-/** The part of the editor that says who is told, when, and in which words. */
+/** The part of the editor for notifications: channels, timing and message. */
 export function RuleNotification({ draft, fieldErrors, change }: Props) {
   const channels = useQuery(getAlertChannelsOptions())
   return (

@@ -18,7 +18,7 @@ import { ThresholdChart } from './threshold-chart'
 
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 
-/** One rule: its chart, the state of its series, what it reads now, and its history. */
+/** One rule: its chart, the state of its series, its current evaluation, and its history. */
 export function RulePage({ id }: { id: string }) {
   const { data: me } = useQuery(getMeOptions())
   const { data, error, refetch } = useQuery({
@@ -144,7 +144,7 @@ export function RulePage({ id }: { id: string }) {
 
 type InstancesProps = {
   instances: AlertInstance[]
-  /** The rule's name, where its alerts may be silenced. */
+  /** The rule's name, if its alerts can be silenced. */
   silence?: string
 }
 

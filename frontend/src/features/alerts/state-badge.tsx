@@ -10,7 +10,7 @@ const STYLES = {
   inactive: { icon: CircleCheck, style: 'border-line text-ok' },
 } as const
 
-/** A state as colour, sign and word: never by colour alone. */
+/** A state as colour, icon and word: never by colour alone. */
 export function StateBadge({ status, count }: { status: AlertStatus; count?: number }) {
   const { icon: Icon, style } = STYLES[status]
   return (

@@ -15,7 +15,7 @@ const CREATE = ['createAlertRule']
 export const useRules = () =>
   useQuery({ ...all, refetchInterval: POLL, refetchIntervalInBackground: false })
 
-/** Rules on their way to the server, the newest first. */
+/** Rules that are being created, the newest first. */
 export const useSavingRules = (): CreateAlertRule[] =>
   useMutationState({
     filters: { mutationKey: CREATE, status: 'pending' },
@@ -23,8 +23,8 @@ export const useSavingRules = (): CreateAlertRule[] =>
   }).reverse()
 
 /**
- * Changes of a rule are seen at once, and taken back when the server refuses them; that is told
- * here, but for who is `silent` and tells it otherwise.
+ * Mutations with optimistic updates, reverted when the server rejects them. Errors are shown
+ * here unless `silent` is set and the caller shows them.
  */
 export function useRuleChanges({ silent = false } = {}) {
   const cache = useQueryClient()
@@ -43,8 +43,8 @@ export function useRuleChanges({ silent = false } = {}) {
     mutationKey: CREATE,
     meta: { silent },
     onSuccess: ({ data }) => {
-      // In its place before `useSavingRules` lets it go, so that it is listed throughout; and once,
-      // for a refresh of the list may have been quicker than this response.
+      // Added before `useSavingRules` drops it, so that it is always listed; and only once,
+      // since a refresh of the list may have been faster than this response.
       cache.setQueryData(
         all.queryKey,
         (before) =>
@@ -82,7 +82,7 @@ export function useRuleChanges({ silent = false } = {}) {
   return { create, update, remove }
 }
 
-/** Without what was left out, and without the version, which the server raises. */
+/** The fields that are given, without the version, which the server increments. */
 function given(body: object): object {
   return Object.fromEntries(
     Object.entries(body).filter(([key, value]) => value !== undefined && key !== 'version'),

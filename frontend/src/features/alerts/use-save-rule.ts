@@ -6,7 +6,7 @@ import { serverErrorsByField } from '@/lib/validation-errors'
 import type { RuleDraft } from './rule-draft'
 import { useRuleChanges } from './use-rules'
 
-/** A draft that the server refused, for the editor to go on with. */
+/** A draft that the server rejected, for the editor to continue with. */
 export type RefusedRule = { draft: RuleDraft; message: string; fieldErrors: Record<string, string> }
 
 declare module '@tanstack/react-router' {
@@ -16,8 +16,8 @@ declare module '@tanstack/react-router' {
 }
 
 /**
- * Saves what the editor holds, a new rule or a change of `rule`, and leaves the editor at once.
- * What the server refuses is taken back, told, and can be opened in the editor again.
+ * Saves the draft, as a new rule or a change of `rule`, and leaves the editor at once.
+ * A rejected draft is reverted and reported, and can be opened in the editor again.
  */
 export function useSaveRule(rule?: AlertRule) {
   const navigate = useNavigate()
@@ -55,7 +55,7 @@ export function useSaveRule(rule?: AlertRule) {
         }),
       (error: unknown) => refused(draft, error),
     )
-    // In the editor's place in the history: going back does not bring a rule that is saved.
+    // Replaces the editor in the browser history: going back must not show a saved rule.
     void navigate({ to: '/alerts', replace: true })
   }
 }

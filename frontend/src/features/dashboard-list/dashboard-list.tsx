@@ -28,13 +28,13 @@ export function DashboardList() {
   const favourites = useQuery(getDashboardsOptions({ query: { favourites: true, pageSize: 200 } }))
   const recent = useQuery(getDashboardsOptions({ query: { order: 'viewed', pageSize: RECENT } }))
   const { data, error, refetch } = all
-  // Each board stands once: in the first section that it belongs to.
+  // Each dashboard is listed once, in the first section that it belongs to.
   const starred = favourites.data?.data ?? []
   const opened = (recent.data?.data ?? []).filter(
     (board) => board.viewedAt && !starred.some(({ id }) => id === board.id),
   )
   const above = new Set([...starred, ...opened].map(({ id }) => id))
-  // All sections come at once, so that none pushes another down.
+  // All sections are shown together, so that none shifts another.
   const ready = data && !favourites.isPending && !recent.isPending
   return (
     <Page
@@ -135,7 +135,7 @@ function Boards({ boards }: { boards: DashboardSummary[] }): ReactNode {
             <Link
               to="/dashboards/$id"
               params={{ id: board.id }}
-              // The whole card is the link's; the star stands above it.
+              // The link covers the whole card; the star is above it.
               className="min-w-0 flex-1 font-medium after:absolute after:inset-0 after:rounded-lg"
             >
               {board.name}

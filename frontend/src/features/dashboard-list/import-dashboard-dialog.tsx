@@ -13,7 +13,7 @@ const OUTCOMES: [ImportNote['outcome'], string][] = [
   ['taken', 'Imported unchanged'],
 ]
 
-/** Takes a dashboard from a file of ours or of Grafana, and says what became of it. */
+/** Imports a dashboard from a Pulseboard or Grafana file and reports the result. */
 export default function ImportDashboardDialog({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState('')
   const [parseError, setParseError] = useState<string>()

@@ -5,7 +5,7 @@ import { Button } from '@/components/ui/controls'
 const CreateDashboardDialog = lazy(() => import('./create-dashboard-dialog'))
 const ImportDashboardDialog = lazy(() => import('./import-dashboard-dialog'))
 
-/** Makes a dashboard, by hand or from a file. */
+/** Buttons that create a dashboard, empty or from a file. */
 export function NewDashboard() {
   const [open, setOpen] = useState<'new' | 'import'>()
   const close = () => setOpen(undefined)

@@ -10,7 +10,7 @@ import { resolveColor } from '@/charts/palette'
 const POLL = 30_000
 const quietly = { refetchInterval: POLL, refetchIntervalInBackground: false, retry: 0 } as const
 
-/** Names that a query may read: words outside quotes, and a quoted metric. */
+/** The metric names that a query may use: words outside quotes, and a quoted metric. */
 export function namesIn(query: string): Set<string> {
   const quoted = [...query.matchAll(/\{\s*"([\w:.]+)"/g)].map((found) => found[1] ?? '')
   const plain = query.replace(/"(?:[^"\\]|\\.)*"|\{[^}]*\}|\[[^\]]*\]/g, ' ')
@@ -41,7 +41,7 @@ export function marksOf(
     ])
 }
 
-/** Marks for a chart. All panels share the two requests. */
+/** Alert marks for a chart. All panels share the two requests. */
 export function useAlertMarks(panel: Panel): { time: number; color: string }[] {
   const rules = useQuery({ ...getAlertRulesOptions({ query: { pageSize: 1000 } }), ...quietly })
   const events = useQuery({ ...getAlertHistoryOptions({ query: { pageSize: 200 } }), ...quietly })

@@ -5,7 +5,7 @@ import { alertQueryOf } from './alert-on-panel'
 const queryOf = (part: Partial<PanelQuery>) =>
   alertQueryOf({ query: 'cpu', aggregation: 'avg', ...part } as PanelQuery)
 
-test('a panel becomes the text that a rule asks', () => {
+test('a panel query becomes the expression of a rule', () => {
   expect(queryOf({})).toBe('cpu')
   expect(queryOf({ query: 'rate(x[1m])', tags: { a: 'b' } })).toBe('rate(x[1m])')
   expect(queryOf({ tags: { host: 'a"b' } })).toBe('cpu{host="a\\"b"}')

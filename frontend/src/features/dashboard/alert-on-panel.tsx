@@ -3,7 +3,7 @@ import { BellPlus } from 'lucide-react'
 import type { Panel, PanelQuery } from '@/api/generated/types.gen'
 import { MenuItem } from '@/components/ui/menu'
 
-/** A panel's query as a rule asks it: in one text, tags and grouping included. */
+/** A panel's query as a rule uses it: one expression, tags and grouping included. */
 export function alertQueryOf({ query, tags, groupBy, aggregation }: PanelQuery): string {
   const pairs = Object.entries(tags ?? {}).map(
     ([key, value]) => `${key}=${JSON.stringify(String(value))}`,
@@ -20,7 +20,7 @@ export function alertQueryOf({ query, tags, groupBy, aggregation }: PanelQuery):
   return groupBy?.length ? `${by} by (${groupBy.join(', ')}) (${selected})` : selected
 }
 
-/** Begins an alert rule with what a panel shows. */
+/** Starts an alert rule with the query of a panel. */
 export function AlertOnPanel({ panel }: { panel: Panel }) {
   const first = panel.queries.find(({ hidden, query }) => !hidden && query.trim() !== '')
   if (!first) return null

@@ -17,18 +17,18 @@ type Props = {
   onZoom: (start: number, end: number) => void
   onReset: () => void
   onExpand: (panelId: string | undefined) => void
-  /** What else can be done with a panel. */
+  /** Further actions on a panel. */
   menu?: (panel: Panel) => ReactNode
 }
 
-/** The panel that is pointed at or focused, by its mark in the page. */
+/** The id of the hovered or focused panel. */
 function pointedPanel(): string | undefined {
   const found =
     document.activeElement?.closest('[data-panel]') ?? document.querySelector('[data-panel]:hover')
   return found?.getAttribute('data-panel') ?? undefined
 }
 
-/** A board's panels to read, or one of them as large as the page. */
+/** A board's panels in view mode, or one of them expanded. */
 export function BoardPanels({
   panels,
   expanded,

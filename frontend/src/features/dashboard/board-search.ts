@@ -1,11 +1,11 @@
 import { oneText } from '@/lib/search-params'
 import type { Zone } from '@/lib/zone'
 
-/** What of a board lives in its address. A variable `host` is there as `var-host`. */
+/** The state of a board in its URL. A variable `host` is the parameter `var-host`. */
 export type BoardSearch = {
   from?: string
   to?: string
-  /** `10s`, `5m`, `off`; left out: as the board says. */
+  /** `10s`, `5m`, `off`; default: the dashboard's setting. */
   refresh?: string
   tz?: Zone
   kiosk?: '1'
@@ -18,7 +18,7 @@ export type BoardSearch = {
 
 export const variableKey = (name: string): `var-${string}` => `var-${name}`
 
-/** Reads a board's part of the address; what makes no sense is left out. */
+/** Reads a board's state from the URL; invalid values are ignored. */
 export function readBoardSearch(search: Record<string, unknown>): BoardSearch {
   const tz = oneText(search.tz)
   return {

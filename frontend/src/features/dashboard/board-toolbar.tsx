@@ -11,7 +11,7 @@ type Props = {
   range: TimeRange
   zone: Zone
   refresh: string
-  /** What the board itself says. */
+  /** The interval set in the dashboard. */
   defaultRefresh: string
   fetching: boolean
   onRefresh: () => void

@@ -76,7 +76,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
   const shown = displayed?.find((panel) => panel.id === inspected)
   const { visible, observe } = useVisiblePanels()
   const boardData = useLongBoardData(displayed, visible, range, zone, refresh)
-  // Where each zoom came from: a double click goes back one step.
+  // The ranges before each zoom: a double click goes back one step.
   const zoomedFrom = useRef<Pick<BoardSearch, 'from' | 'to'>[]>([])
 
   if (error && !board) {

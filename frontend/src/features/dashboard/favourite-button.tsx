@@ -8,7 +8,7 @@ import {
 } from '@/api/generated/@tanstack/react-query.gen'
 import { StarButton } from '@/components/star-button'
 
-/** The star of an open board; opening it also puts it among the recent ones. */
+/** The star of an open board; opening it also records the visit. */
 export function FavouriteButton({ id, name }: { id: string; name: string }) {
   const cache = useQueryClient()
   const { data } = useQuery({

@@ -12,10 +12,10 @@ import type { BoardData } from './use-board-data'
 
 type Props = { panel: Panel; data: BoardData | undefined; onClose: () => void }
 
-/** As many rows as are shown; the file holds all. */
+/** Rows shown; the CSV file contains all. */
 const SHOWN = 100
 
-/** The numbers behind a panel, the newest first, and the queries as they were asked. */
+/** The numbers behind a panel, the newest first, and its queries. */
 export function InspectPanel({ panel, data, onClose }: Props) {
   const zone = useZone()
   const responses = responsesOf(panel, data)

@@ -3,7 +3,7 @@ import { type ReactNode, useEffect, useState } from 'react'
 import { Button } from '@/components/ui/controls'
 import { useShortcuts } from '@/lib/shortcuts'
 
-/** A board for a screen on the wall: nothing but its panels; the way out shows when one moves. */
+/** A dashboard on a wall display: only its panels. The button to leave appears when the pointer moves. */
 export function Kiosk({
   title,
   range,
@@ -36,7 +36,7 @@ export function Kiosk({
     }
   }, [])
   useEffect(() => {
-    // A refusal (no permission, no battery) leaves the screen to its own settings.
+    // If the wake lock is refused (no permission, low battery), the system settings apply.
     const lock = navigator.wakeLock?.request('screen').catch(() => undefined)
     return () => void lock?.then((held) => held?.release())
   }, [])

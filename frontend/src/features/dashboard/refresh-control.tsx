@@ -6,9 +6,9 @@ const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m', 'off']
 type Props = {
   /** An interval, or `off`. */
   refresh: string
-  /** What a pause goes back to. */
+  /** The interval that ends a pause. */
   defaultRefresh: string
-  /** A range that is over does not change any more. */
+  /** Whether the range ends now; other ranges do not change. */
   live: boolean
   fetching: boolean
   onRefresh: () => void

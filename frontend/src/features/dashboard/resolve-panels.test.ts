@@ -38,13 +38,13 @@ test('a neighbour makes room', () => {
   ])
 })
 
-test('each copy knows its own value', () => {
+test('each copy has its own value', () => {
   const [first, second] = resolvePanels([panel('a', [0, 0, 6, 4], 'host')], hosts('1', '2'))
   expect(first?.title).toBe('a 1')
   expect(second?.queries[0]).toMatchObject({ query: 'cpu{host="2"}', alias: '2 {{cpu}}' })
 })
 
-test('without values, or without such a variable, the panel stands once', () => {
+test('without values or without the variable, the panel is shown once', () => {
   expect(resolvePanels([panel('a', [0, 0, 6, 4], 'host')], hosts())).toHaveLength(1)
   const once = resolvePanels([panel('a', [0, 0, 6, 4], 'gone')], new Map([['host', single('x')]]))
   expect(positionsOf(once)).toEqual([['a', 0, 0, 6, 4]])

@@ -9,15 +9,15 @@ const collide = (a: Position, b: Position) =>
   a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h
 
 /**
- * A board's panels as they are read: one for each value of the variable that it repeats, side by
- * side and then in further rows that push down what stands below; variables filled in.
+ * A board's panels as they are displayed: one for each value of a repeated variable, side by
+ * side and then in further rows that push down what is below. Variables are filled in.
  */
 export function resolvePanels(panels: Panel[], scope: Scope): Panel[] {
   const inOrder = [...panels].sort(
     (a, b) => a.position.y - b.position.y || a.position.x - b.position.x,
   )
   const placed: Panel[] = []
-  /** Rows that repeats have added, and below which row. */
+  /** Rows added by repeated panels, and below which row. */
   const added: { below: number; rows: number }[] = []
   for (const panel of inOrder) {
     const { x, y, w, h } = panel.position

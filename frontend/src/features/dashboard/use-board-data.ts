@@ -42,7 +42,7 @@ function queriesOf(panels: Panel[]): BoardQuery[] {
   )
 }
 
-/** The queries of some panels in one request, repeated every `refresh`. Old data stay meanwhile. */
+/** The queries of some panels, repeated every `refresh`. Old data stay until new data arrive. */
 function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: string) {
   const every = isLive(range) ? intervalMs(refresh) : undefined
   const queries = queriesOf(panels)
@@ -60,7 +60,7 @@ function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: st
   })
 }
 
-/** What a few panels show. */
+/** The data of a few panels. */
 export const useBoardData = (
   panels: Panel[] | undefined,
   range: TimeRange,
@@ -155,7 +155,7 @@ async function fetchBoard(
       }
     }),
   )
-  // One lost batch of several costs its own panels alone.
+  // If one of several batches fails, only its own panels are affected.
   if (failures.length === batches.length) throw failures[0]
   return { start, end, responses }
 }

@@ -17,7 +17,7 @@ export type BoardVariable = {
 
 const natural = new Intl.Collator(undefined, { numeric: true })
 
-/** A board's variables with their values; no scope while a value that is needed is unknown. */
+/** A board's variables with their values; the scope is undefined while a required value is unknown. */
 export function useVariables(
   variables: Variable[],
   panels: Panel[],

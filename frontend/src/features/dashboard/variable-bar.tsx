@@ -7,7 +7,7 @@ import type { BoardVariable } from './use-variables'
 
 type Props = { variables: BoardVariable[]; onChoose: (name: string, values: string[]) => void }
 
-/** The choices that a board offers its readers. */
+/** The variables of a board, above its panels. */
 export function VariableBar({ variables, onChoose }: Props) {
   if (!variables.length) return null
   return (

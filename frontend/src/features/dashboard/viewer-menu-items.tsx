@@ -6,7 +6,7 @@ import type { BoardSearch } from './board-search'
 import { CHART_TYPES, writeQueries } from './explore/explore-search'
 
 type Props = {
-  /** As it is read: with its variables filled in. */
+  /** With its variables filled in. */
   panel: Panel
   search: BoardSearch
   range: { from: string; to: string }
@@ -14,7 +14,7 @@ type Props = {
   onInspect: () => void
 }
 
-/** What a reader can do with a panel, on top of its menu. */
+/** The menu items of a panel for viewers. */
 export function ViewerMenuItems({ panel, search, range, onExpand, onInspect }: Props) {
   const expanded = search.panel === panel.id
   const Icon = expanded ? Minimize2 : Maximize2

@@ -1,16 +1,16 @@
 import { createContext, useCallback, useEffect, useRef, useState } from 'react'
 
-/** Pixels above and below the window within which a panel counts as seen. */
+/** Pixels above and below the window within which a panel counts as visible. */
 const MARGIN = 600
 
 type Observe = (element: Element) => () => void
 
-/** Has a panel's element watched; outside of a board nothing needs to be. */
+/** Observes a panel's element. Outside of a board it does nothing. */
 export const ObservePanelContext = createContext<Observe>(() => () => {})
 
 const idOf = (element: Element) => element.getAttribute('data-panel') ?? ''
 
-/** The ids of those panels that are on the screen or about to be. */
+/** The ids of the panels that are on the screen or about to be. */
 export function useVisiblePanels(): { visible: ReadonlySet<string>; observe: Observe } {
   const [visible, setVisible] = useState<ReadonlySet<string>>(new Set())
   const observer = useRef<IntersectionObserver>(undefined)

@@ -12,14 +12,14 @@ const shortcuts = [
 ]
 const labels = (text: string) => actionsFor(text, actions, shortcuts).map(({ label }) => label)
 
-test('actions are found by each of their words', () => {
+test('actions match all typed words', () => {
   expect(labels('dark th')).toEqual(['Theme: dark'])
   expect(labels('NOW')).toEqual(['Refresh now'])
   expect(labels('search')).toEqual([])
   expect(labels('')).toEqual(['Sign out', 'Theme: dark', 'Refresh now'])
 })
 
-test('arrows go round', () => {
+test('arrow keys wrap around', () => {
   expect(moveSelection('ArrowDown', 2, 3)).toBe(0)
   expect(moveSelection('ArrowUp', 0, 3)).toBe(2)
   expect(moveSelection('PageDown', 0, 3)).toBe(2)

@@ -2,12 +2,12 @@ import type { Shortcut } from '@/lib/shortcuts'
 
 export type Action = { label: string; keys?: string; run: () => void }
 
-/** Of the palette itself, and of what is closed by its key alone. */
+/** Shortcuts of the palette itself, and those that only close something. */
 const NOT_FOR_SEARCH = ['/', 'mod+k', 'Escape']
 
 /**
- * The actions that hold each word that was typed, shortcuts among them; without a word a few, so
- * that what was opened last comes first.
+ * The actions, shortcuts included, that contain each typed word. Without a word only a few, so
+ * that recently opened dashboards come first.
  */
 export function actionsFor(text: string, actions: Action[], shortcuts: Shortcut[]): Action[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
@@ -20,7 +20,7 @@ export function actionsFor(text: string, actions: Action[], shortcuts: Shortcut[
     .slice(0, words.length ? 8 : 4)
 }
 
-/** Where the arrows lead in a list; undefined for any other key. */
+/** The index that a key selects in a list; undefined for keys that do not move the selection. */
 export function moveSelection(key: string, from: number, count: number): number | undefined {
   if (!count) return undefined
   switch (key) {

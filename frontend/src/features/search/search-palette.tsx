@@ -24,7 +24,7 @@ type Result = {
   run: () => void
 }
 
-/** One field that finds dashboards, metrics and actions; arrows choose, Enter opens. */
+/** One field that finds dashboards, metrics and actions. The arrow keys select, Enter opens. */
 export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [text, setText] = useState('')
@@ -48,7 +48,7 @@ export function SearchPalette({ actions, onDashboard, onMetric, onClose }: Props
     dialog.current?.close()
     run()
   }
-  // What an older text found must not be opened by an Enter that means the new one.
+  // Enter must not open a result of an older text: results are filtered by the current one.
   const matches = ({ name, description }: { name: string; description?: string | null }) =>
     `${name} ${description ?? ''}`.toLowerCase().includes(text.trim().toLowerCase())
   const groups: { title: string; results: Result[] }[] = [

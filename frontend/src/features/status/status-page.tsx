@@ -91,7 +91,7 @@ function Tile({ name, children }: { name: string; children: ReactNode }) {
   )
 }
 
-/** Accepted samples that the database has not taken yet. */
+/** Accepted samples that are not written to the database yet. */
 function SpillTile({ spill }: { spill: SpillStatus }) {
   const { files, bytes, oldestSeconds, dead } = spill
   const none = dead ? `${formatValue(dead)} set aside` : 'None'

@@ -45,11 +45,11 @@ export function Tile({ name, value, under }: { name: string; value: string; unde
   )
 }
 
-/** A price of one thing: it may be a part of a cent. */
+/** A unit price, which may be a fraction of a cent. */
 export const price = (value: number) =>
   `$${value.toLocaleString('en-US', { maximumFractionDigits: 4 })}`
 
-/** When a series was last seen, which is written every five minutes and no sooner. */
+/** When a series was last seen, which is written at most every five minutes. */
 export function lastSeenText(timestamp: string, now: number): string {
   return now - Date.parse(timestamp) < 600_000 ? 'in the last 10 min' : timeAgo(timestamp, now)
 }

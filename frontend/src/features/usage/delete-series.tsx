@@ -13,7 +13,7 @@ type Props = {
   onDeleted: (metricToo: boolean) => Promise<void> | void
 }
 
-/** Tells how many series would go, and deletes them if it is still as many. */
+/** Shows how many series would be deleted, and deletes them if the number is still the same. */
 export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
   const cache = useQueryClient()
   const dry = useQuery({
@@ -29,7 +29,7 @@ export function DeleteSeries({ selector, onClose, onDeleted }: Props) {
     onSuccess: async ({ data }) => {
       toast.success(`${count(data.seriesCount)} series deleted.`)
       onClose()
-      // First away from the page of a metric that is gone: what it shows would be asked for again.
+      // Leave the page of a deleted metric first: otherwise its queries would be refetched.
       await onDeleted(data.metricDeleted)
       await cache.invalidateQueries()
     },

@@ -23,7 +23,7 @@ type Props = {
   name: string
   search: MetricUsageSearch
   onSearch: (search: MetricUsageSearch) => void
-  /** The metric is no more. */
+  /** Called when the metric has been deleted. */
   onGone: () => Promise<void>
 }
 

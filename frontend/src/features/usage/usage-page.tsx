@@ -24,7 +24,7 @@ const PAGE_SIZE = 50
 
 type Props = { search: UsageSearch; onSearch: (search: UsageSearch) => void }
 
-/** How much there is, who sends it, how fast it grows and what it is likely to cost. */
+/** How much data there is, who sends it, how fast it grows and what it is likely to cost. */
 export function UsagePage({ search, onSearch }: Props) {
   const { data, error, refetch } = useQuery({ ...getUsageOptions(), refetchInterval: 60_000 })
   const overview = data?.data

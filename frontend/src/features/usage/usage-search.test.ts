@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { addCondition, readUsageSearch, selectorOf } from './usage-search'
 
-test('only what is known is taken from the address', () => {
+test('unknown values in the URL are ignored', () => {
   expect(readUsageSearch({ q: 'cpu', order: 'cost', page: '3' })).toEqual({
     q: 'cpu',
     order: 'cost',

@@ -11,7 +11,7 @@ export const ORDERS = {
   name: 'Name',
 } satisfies Record<MetricOrder, string>
 
-/** What the usage page shows lives in its address. */
+/** The state of the usage page in its URL. */
 export type UsageSearch = { q?: string; order?: MetricOrder; page?: number }
 
 export function readUsageSearch(search: Record<string, unknown>): UsageSearch {

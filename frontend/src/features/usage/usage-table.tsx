@@ -5,12 +5,12 @@ import { Button } from '@/components/ui/controls'
 
 export type Column<Row> = {
   title: string
-  /** Numbers stand at the right. */
+  /** Numbers are aligned right. */
   number?: boolean
   cell: (row: Row) => ReactNode
 }
 
-/** A table that scrolls within itself where there is no room. */
+/** A table that scrolls horizontally when there is no room. */
 export function UsageTable<Row>({
   label,
   columns,
@@ -58,7 +58,7 @@ export function UsageTable<Row>({
   )
 }
 
-/** Where a page stands in its list, and the way to its neighbours. */
+/** The position of a page in its list, with buttons to the previous and next page. */
 export function Pager({
   page,
   pageSize,

@@ -26,7 +26,7 @@ const SettingsDialog = lazy(() => import('./settings-dialog'))
 
 type Props = { board: Dashboard; editing: Editing | undefined; onEdit: () => void }
 
-/** Everything one does with a whole dashboard. */
+/** The actions on a whole dashboard. */
 export function BoardMenu({ board, editing, onEdit }: Props) {
   const [open, setOpen] = useState<'settings' | 'history' | 'delete'>()
   const navigate = useNavigate()

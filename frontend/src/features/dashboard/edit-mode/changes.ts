@@ -5,7 +5,7 @@ const contentKey = ({ title, type, queries, options }: Panel) =>
   JSON.stringify([title, type, queries, options])
 const positionKey = ({ position: { x, y, w, h } }: Panel) => `${x} ${y} ${w} ${h}`
 
-/** What of the panels differs: nothing, only their places, or more. */
+/** What differs between two lists of panels: nothing, only positions, or more. */
 export function difference(before: Panel[], after: Panel[]): 'none' | 'layout' | 'panels' {
   if (before === after) return 'none'
   const known = new Map(before.map((panel) => [panel.id, panel]))
@@ -20,7 +20,7 @@ export function difference(before: Panel[], after: Panel[]): 'none' | 'layout' |
   return found
 }
 
-/** What is sent to make the server's panels these: the places alone when nothing else differs. */
+/** The request that makes the server's panels these: positions only when nothing else differs. */
 export function updateOf(base: Dashboard, panels: Panel[]): UpdateDashboard | undefined {
   const what = difference(base.panels, panels)
   if (what === 'none') return undefined
@@ -42,8 +42,8 @@ export function updateOf(base: Dashboard, panels: Panel[]): UpdateDashboard | un
 }
 
 /**
- * Our changes (from `base` to `mine`) on top of another's newer state: what we did not touch
- * stays as they left it.
+ * Applies our changes (from `base` to `mine`) to a newer version: panels that we did not change
+ * stay as they are there.
  */
 export function rebasePanels(base: Panel[], mine: Panel[], theirs: Panel[]): Panel[] {
   const before = new Map(base.map((panel) => [panel.id, panel]))

@@ -8,14 +8,14 @@ import { Dialog } from '@/components/ui/dialog'
 
 type Props = {
   title: string
-  /** A dashboard that is no choice. */
+  /** A dashboard that is not offered. */
   except?: string
   busy: boolean
   onChoose: (board: DashboardSummary) => void
   onClose: () => void
 }
 
-/** Asks for one of the dashboards that the reader may change. */
+/** Lets the user choose one of the dashboards that they may edit. */
 export function ChooseDashboard({ title, except, busy, onChoose, onClose }: Props) {
   const [search, setSearch] = useState('')
   const { data: me } = useQuery(getMeOptions())

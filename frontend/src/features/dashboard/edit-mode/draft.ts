@@ -5,9 +5,9 @@ import { difference } from './changes'
 export type SaveState = 'saved' | 'changed' | 'saving' | 'conflict'
 
 export type Draft = {
-  /** The dashboard as the server has it. */
+  /** The dashboard as saved on the server. */
   base: Dashboard
-  /** The panels as they are shown. */
+  /** The panels as displayed. */
   panels: Panel[]
   past: Panel[][]
   future: Panel[][]
@@ -21,13 +21,13 @@ const STEPS = 100
 export const createDraft = (base: Dashboard): DraftStore =>
   createStore<Draft>(() => ({ base, panels: base.panels, past: [], future: [], state: 'saved' }))
 
-/** A conflict stays until somebody decides; everything else waits for the next save. */
+/** A conflict stays until the user resolves it; any other change is pending until the next save. */
 const pending = (draft: Draft, panels: Panel[]): SaveState => {
   if (draft.state === 'conflict') return 'conflict'
   return difference(draft.base.panels, panels) === 'none' ? 'saved' : 'changed'
 }
 
-/** A change made by hand: shown at once, and one step to undo. */
+/** A change by the user: displayed at once, and one undo step. */
 export function change(draft: Draft, panels: Panel[]): Draft {
   if (difference(draft.panels, panels) === 'none') return draft
   return {
@@ -39,7 +39,7 @@ export function change(draft: Draft, panels: Panel[]): Draft {
   }
 }
 
-/** The same step taken further, as the arrow keys do: nothing more to undo. */
+/** Extends the last step, as repeated arrow keys do: no further undo step. */
 export function amend(draft: Draft, panels: Panel[]): Draft {
   return { ...draft, panels, future: [], state: pending(draft, panels) }
 }
@@ -68,7 +68,7 @@ export function redo(draft: Draft): Draft {
   }
 }
 
-/** The server has taken what was sent; what was changed meanwhile is still to be saved. */
+/** The server has saved what was sent; later changes are still to be saved. */
 export function saved(draft: Draft, board: Dashboard, sent: Panel[]): Draft {
   const untouched = draft.panels === sent
   const panels = untouched ? board.panels : draft.panels
@@ -76,7 +76,7 @@ export function saved(draft: Draft, board: Dashboard, sent: Panel[]): Draft {
   return { ...next, state: pending(next, panels) }
 }
 
-/** The server has refused: back to what it has. Redo brings the lost change back. */
+/** The server has rejected the save: back to the saved state. Redo restores the lost change. */
 export function rolledBack(draft: Draft): Draft {
   return {
     ...draft,
@@ -87,7 +87,7 @@ export function rolledBack(draft: Draft): Draft {
   }
 }
 
-/** Another's newer state is taken up, unless there is something of our own to keep. */
+/** Adopts a newer version from the server, unless there are unsaved changes. */
 export function adopt(draft: Draft, board: Dashboard): Draft {
   if (board.version <= draft.base.version || draft.state !== 'saved') return draft
   return { base: board, panels: board.panels, past: [], future: [], state: 'saved' }

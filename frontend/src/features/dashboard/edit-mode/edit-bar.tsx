@@ -16,7 +16,7 @@ const STATES: Record<SaveState, [typeof Check, string]> = {
 
 type Props = { board: Dashboard; editing: Editing; onDone: () => void }
 
-/** What editing offers: add, undo, redo, and whether all is saved. */
+/** The toolbar of edit mode: add, undo, redo, and the save state. */
 export function EditBar({ board, editing, onDone }: Props) {
   const { store } = editing
   const canUndo = useStore(store, (draft) => draft.past.length > 0)
@@ -96,7 +96,7 @@ export function EditBar({ board, editing, onDone }: Props) {
   )
 }
 
-/** Somebody else has saved meanwhile: nothing is lost before one decides. */
+/** Shown when someone else has saved meanwhile: nothing is lost until the user decides. */
 export function ConflictBar({
   editing,
   onResolved,

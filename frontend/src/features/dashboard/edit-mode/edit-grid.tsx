@@ -23,7 +23,7 @@ import type { Editing } from './use-draft'
 type Props = {
   board: Dashboard
   editing: Editing
-  /** A panel with its data; `menu` stands in its header. */
+  /** Renders a panel with its data; `menu` goes into its header. */
   render: (panel: Panel, menu: ReactNode) => ReactNode
 }
 
@@ -35,10 +35,10 @@ const GRID = {
 } as const
 const DRAG = { handle: '.panel-header', cancel: 'button,a,input,select,textarea,dialog' }
 const RESIZE = { handles: ['se', 'e', 's'] } as const
-/** Below this width panels stand one under another, and are moved by their menu. */
+/** Below this width, in pixels, panels are stacked and are moved by their menu. */
 const NARROW = 736
 
-/** The panels of a dashboard being edited: dragged, sized, or moved by keyboard. */
+/** The panels of a dashboard being edited: dragged, resized, or moved by keyboard. */
 export default function EditGrid({ board, editing, render }: Props) {
   const { store } = editing
   const panels = useStore(store, (draft) => draft.panels)
@@ -159,7 +159,7 @@ export default function EditGrid({ board, editing, render }: Props) {
   )
 }
 
-/** Back to the button that the keyboard came from. */
+/** Returns the focus to the menu button that opened the keyboard move. */
 function focusMenu(id: string | undefined) {
   requestAnimationFrame(() =>
     document.querySelector<HTMLElement>(`[data-panel="${id}"] [aria-haspopup="menu"]`)?.focus(),

@@ -38,13 +38,13 @@ test('a panel moves by the arrow keys, and the others make room', () => {
   expect(move([a], 'a', { y: 1 })).toEqual([a])
 })
 
-test('a panel grows within the grid, and covers nobody', () => {
+test('a panel grows within the grid and covers no other', () => {
   expect(spots(resize([a, b, c], 'a', { x: 1 }))).toMatchObject({ a: '0 0 7 4' })
   expect(spots(resize([a, c], 'a', { y: 1 }))).toEqual({ a: '0 0 6 5', c: '0 5 6 4' })
   expect(spots(resize([b], 'b', { x: 1 }))).toEqual({ b: '6 0 6 4' })
 })
 
-test('a panel that stays is the same object', () => {
+test('a panel that does not move is the same object', () => {
   const moved = move([a, b, c], 'a', { y: 1 })
   expect(moved[1]).toBe(b)
   expect(compacted([a, b])).toEqual([a, b])
@@ -56,7 +56,7 @@ test('a new panel stands beside the last where there is room', () => {
   expect(freePosition([a, b], 6, 6)).toEqual({ x: 0, y: 4, w: 6, h: 6 })
 })
 
-test('only places are sent when only places differ', () => {
+test('only positions are sent when only positions differ', () => {
   const moved = { ...a, position: { ...a.position, y: 9 } }
   expect(difference([a, b], [a, b])).toBe('none')
   expect(updateOf(board(3, [a, b]), [moved, b])).toEqual({
@@ -82,7 +82,7 @@ test('our changes go on top of theirs and leave the rest to them', () => {
   ])
 })
 
-test('what another removed comes back only if we changed it', () => {
+test('a panel that someone else removed returns only if we changed it', () => {
   expect(rebasePanels([a, b], [a, { ...b, title: 'mine' }], [a]).map((entry) => entry.id)).toEqual([
     'a',
     'b',
@@ -104,7 +104,7 @@ test('undo and redo go through the changes', () => {
   expect(store.getState().future).toEqual([])
 })
 
-test('a newer state is taken up only where nothing of ours is at stake', () => {
+test('a newer version is adopted only without unsaved changes', () => {
   const store = createDraft(board(1, [a]))
   expect(adopt(store.getState(), board(2, [b])).panels).toEqual([b])
   store.setState((draft) => change(draft, [a, c]))
@@ -129,7 +129,7 @@ function saver(put: (body: UpdateDashboard) => Promise<Dashboard>, latest = boar
 
 const conflict = { error: 'newer', code: 'CONFLICT' }
 
-test('many changes in a row are one save after the quiet', async () => {
+test('many changes in a row are saved once', async () => {
   const { store, calls } = saver(async (body) => board(2, body.panels as Panel[]))
   store.setState((draft) => change(draft, [a]))
   await vi.advanceTimersByTimeAsync(QUIET_MS - 1)
@@ -141,7 +141,7 @@ test('many changes in a row are one save after the quiet', async () => {
   expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 2 } })
 })
 
-test('what is changed during a save is saved next, with the new version', async () => {
+test('a change during a save is saved next, with the new version', async () => {
   const { store, calls } = saver(async (body) => {
     await new Promise((done) => setTimeout(done, 1000))
     return board(body.version + 1, body.panels as Panel[])
@@ -164,7 +164,7 @@ test('a failure rolls back, and redo brings the change back', async () => {
   expect(store.getState().panels).toEqual([a])
 })
 
-test('a conflict keeps the draft and stops saving until somebody decides', async () => {
+test('a conflict keeps the draft and stops saving until the user decides', async () => {
   const { store, created, calls } = saver((body) =>
     body.version === 1
       ? Promise.reject(conflict)
@@ -181,7 +181,7 @@ test('a conflict keeps the draft and stops saving until somebody decides', async
   expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 8 } })
 })
 
-test('reload drops the draft for what the server has', async () => {
+test('reload replaces the draft with the version of the server', async () => {
   const { store, created } = saver(() => Promise.reject(conflict))
   store.setState((draft) => change(draft, [a]))
   await vi.advanceTimersByTimeAsync(QUIET_MS)

@@ -85,7 +85,7 @@ export default function HistoryDialog({ board, editing, onClose }: Props) {
   )
 }
 
-/** What a former state held, and how its panels differ from those of now. */
+/** The panels of a former version, and how they differ from the current ones. */
 function VersionPanels({ board, version }: { board: Dashboard; version: number }) {
   const { data, error } = useQuery(
     getDashboardVersionOptions({ path: { dashboard_id: board.id, version } }),

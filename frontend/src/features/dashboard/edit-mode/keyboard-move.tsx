@@ -26,7 +26,7 @@ const BUTTONS: Record<MoveMode, [keyof typeof KEYS, typeof ArrowUp, string][]> =
   ],
 }
 
-/** Where a panel stands, as it is read out. */
+/** The position of a panel, for screen readers. */
 export const describePosition = ({ title, position: { x, y, w, h } }: Panel) =>
   `${title}: column ${x + 1}, row ${y + 1}, ${w} wide, ${h} high.`
 
@@ -38,7 +38,7 @@ type Props = {
   onCancel: () => void
 }
 
-/** Moves or sizes one panel by arrow keys, or by these buttons where there are none. */
+/** Moves or resizes one panel by arrow keys, or by buttons on touch screens. */
 export function KeyboardMove({ panel, mode, onStep, onConfirm, onCancel }: Props) {
   const box = useRef<HTMLFieldSetElement>(null)
   useEffect(() => {

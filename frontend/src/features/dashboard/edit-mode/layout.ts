@@ -10,12 +10,12 @@ import type { Panel } from '@/api/generated/types.gen'
 export const COLUMNS = 12
 const MAX_HEIGHT = 50
 
-/** Moves and sizes in cells of the grid, as the arrow keys make them. */
+/** A move or resize by one grid cell, as an arrow key makes it. */
 export type Step = { x?: -1 | 1; y?: -1 | 1 }
 
 const itemOf = ({ id, position: { x, y, w, h } }: Panel): LayoutItem => ({ i: id, x, y, w, h })
 
-/** Where the panels stand once all gaps are closed upwards and none covers another. */
+/** The layout of the panels with all vertical gaps closed and no overlaps. */
 export const layoutOf = (panels: Panel[]): Layout =>
   verticalCompactor.compact(panels.map(itemOf), COLUMNS)
 
@@ -36,8 +36,8 @@ export function applyLayout(panels: Panel[], layout: Layout): Panel[] {
 export const compacted = (panels: Panel[]) => applyLayout(panels, layoutOf(panels))
 
 /**
- * A panel one step further. Up and down go as far as it takes to pass a neighbour, since a panel
- * that is moved less falls back to where it was.
+ * Moves a panel one step. Up and down move as far as needed to pass a neighbour, since a panel
+ * that moves less would fall back to its old position.
  */
 export function move(panels: Panel[], id: string, step: Step): Panel[] {
   const start = layoutOf(panels)
@@ -58,7 +58,7 @@ export function move(panels: Panel[], id: string, step: Step): Panel[] {
   return panels
 }
 
-/** A panel one cell wider, narrower, higher or lower; the others make room. */
+/** Makes a panel one cell wider, narrower, taller or shorter; the others make room. */
 export function resize(panels: Panel[], id: string, step: Step): Panel[] {
   const grown = panels.map((panel) => {
     if (panel.id !== id) return panel

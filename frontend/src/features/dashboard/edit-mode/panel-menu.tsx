@@ -9,17 +9,17 @@ import type { MoveMode } from './keyboard-move'
 type Props = {
   board: Dashboard
   panel: Panel
-  /** Its title as it is read; left out: as it is kept. */
+  /** The displayed title; default: the stored title. */
   title?: string
-  /** What only a dashboard being edited offers. */
+  /** Actions that are available only in edit mode. */
   edit?: {
     onKeyboardMove: (mode: MoveMode) => void
     onDuplicate: () => void
     onRemove: () => void
-    /** What is copied must be on the server first. */
+    /** Saves pending changes, since the server copies the saved panel. */
     beforeCopy: () => Promise<unknown>
   }
-  /** Items of the one who shows the panel, on top. */
+  /** Further items, at the top. */
   children?: ReactNode
 }
 
@@ -34,7 +34,7 @@ export function PanelMenu({ board, panel, title = panel.title, edit, children }:
     <>
       <Menu
         onCloseAutoFocus={(event) => {
-          // Move and Resize take the focus themselves.
+          // Move and Resize manage the focus themselves.
           if (moveStarted.current) event.preventDefault()
           moveStarted.current = false
         }}

@@ -5,7 +5,7 @@ import { type DraftStore, rolledBack, saved } from './draft'
 
 export const QUIET_MS = 500
 
-/** What became of a save; `nothing` when all was saved before. */
+/** The result of a save; `nothing` when there was nothing to save. */
 export type Outcome = 'saved' | 'conflict' | 'failed' | 'nothing'
 
 export type SaverClient = {
@@ -16,7 +16,7 @@ export type SaverClient = {
 }
 
 /**
- * Saves a draft after a time of quiet, one request at a time. A version conflict keeps the draft
+ * Saves a draft once it has not changed for a while, one request at a time. A version conflict keeps the draft
  * and stops saving until `reload` or `overwrite`; any other failure rolls back.
  */
 export function createSaver(store: DraftStore, client: SaverClient) {
@@ -69,15 +69,15 @@ export function createSaver(store: DraftStore, client: SaverClient) {
   }
 
   return {
-    /** Sends now what waits. `leaving`: the page may be gone before the response. */
+    /** Saves pending changes now. `leaving`: the page may be closed before the response. */
     flush: (leaving = false) => save(leaving),
-    /** Drops the draft for what the server has. */
+    /** Replaces the draft with the server's version. */
     async reload() {
       const board = await client.latest()
       store.setState({ base: board, panels: board.panels, past: [], future: [], state: 'saved' })
       client.onSaved(board)
     },
-    /** Puts our changes on top of what the server has. */
+    /** Applies our changes to the server's version and saves. */
     async overwrite() {
       const board = await client.latest()
       store.setState((draft) => {
@@ -86,7 +86,7 @@ export function createSaver(store: DraftStore, client: SaverClient) {
       })
       return await save(false)
     },
-    /** Whether something might be lost if the page went now. */
+    /** Whether changes would be lost if the page were closed now. */
     atRisk: () => running !== undefined || store.getState().state === 'conflict',
     stop() {
       clearTimeout(timer)

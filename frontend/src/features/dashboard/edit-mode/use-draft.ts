@@ -14,7 +14,7 @@ import { createSaver, type Saver } from './saver'
 
 export type Editing = { store: DraftStore; saver: Saver }
 
-/** One draft a dashboard: it outlives a look at the panel editor, with its steps to undo. */
+/** One draft per dashboard. It survives a visit to the panel editor, with its undo history. */
 const drafts = new WeakMap<QueryClient, Map<string, Editing>>()
 
 function open(cache: QueryClient, board: Dashboard): Editing {
@@ -47,7 +47,7 @@ function open(cache: QueryClient, board: Dashboard): Editing {
   return created
 }
 
-/** What the server has just answered is what everybody shows. */
+/** Puts the server's latest response into the query cache. */
 export function putInCache(cache: QueryClient, board: Dashboard) {
   const { queryKey } = getDashboardOptions({ path: { dashboard_id: board.id } })
   cache.setQueryData(queryKey, { data: board, meta: null })
@@ -55,7 +55,7 @@ export function putInCache(cache: QueryClient, board: Dashboard) {
 
 export const boardKey = (id: string) => getDashboardQueryKey({ path: { dashboard_id: id } })
 
-/** The draft of a dashboard that one may edit; what waits is sent when its page is left. */
+/** The draft of a dashboard that the user may edit. Pending changes are sent when the page is left. */
 export function useDraft(board: Dashboard | undefined): Editing | undefined {
   const cache = useQueryClient()
   const id = board?.canEdit ? board.id : undefined
@@ -82,6 +82,6 @@ export function useDraft(board: Dashboard | undefined): Editing | undefined {
 
 const NOTHING = createDraft({ panels: [] as Dashboard['panels'] } as Dashboard)
 
-/** The panels as the draft has them; none without a draft. */
+/** The panels of the draft; none without a draft. */
 export const useDraftPanels = (editing: Editing | undefined) =>
   useStore(editing?.store ?? NOTHING, (draft) => draft.panels)

@@ -29,7 +29,7 @@ const listOf = (text: string) =>
     .map((part) => part.trim())
     .filter(Boolean)
 
-/** The variables of a dashboard: what readers choose, and queries name as `$name`. */
+/** The variables of a dashboard, which viewers choose and queries use as `$name`. */
 export function VariablesEditor({ variables, fieldErrors, onChange }: Props) {
   const set = (index: number, change: Partial<Variable>) =>
     onChange(variables.map((one, at) => (at === index ? { ...one, ...change } : one)))

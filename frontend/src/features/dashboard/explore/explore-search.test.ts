@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { NEW_QUERY } from '../panel-editor/new-query'
 import { readExploreSearch, readQueries, writeQueries } from './explore-search'
 
-test('queries come back from the address as they went', () => {
+test('queries survive the round trip through the URL', () => {
   const queries = [
     { ...NEW_QUERY, query: 'cpu{host="a"}' },
     { ...NEW_QUERY, query: '{"system.cpu"}' },
@@ -13,7 +13,7 @@ test('queries come back from the address as they went', () => {
   expect(readQueries(readExploreSearch({ q: written }))).toEqual(queries)
 })
 
-test('what makes no sense in the address is left out', () => {
+test('invalid values in the URL are left out', () => {
   expect(readExploreSearch({ q: [1, 'up'], type: 'pie', tz: 'mars' })).toEqual({
     q: ['up'],
     type: undefined,

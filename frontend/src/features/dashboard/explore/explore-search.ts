@@ -6,7 +6,7 @@ import { NEW_QUERY } from '../panel-editor/new-query'
 export const CHART_TYPES = ['line', 'area', 'bar', 'stat', 'gauge'] as const
 export type ChartType = (typeof CHART_TYPES)[number]
 
-/** What Explore shows lives in its address: a query is its text, or JSON when there is more to it. */
+/** The state of Explore in its URL: a query is its text, or JSON when it has other options. */
 export type ExploreSearch = {
   q?: string | string[]
   type?: ChartType
@@ -47,7 +47,7 @@ function readQuery(text: string): PanelQuery {
         return { ...NEW_QUERY, ...Object.fromEntries(known) }
       }
     } catch {
-      // A selector such as {"system.cpu"} is no JSON.
+      // A selector such as {"system.cpu"} is not JSON.
     }
   }
   return { ...NEW_QUERY, query: text }

@@ -22,14 +22,14 @@ import { CHART_TYPES, type ExploreSearch, readQueries, writeQueries } from './ex
 
 type Props = {
   search: ExploreSearch
-  /** `replace` while one types: going back leads to another question, not to another letter. */
+  /** `replace` while typing: going back leads to another query, not to another letter. */
   onSearch: (change: ExploreSearch, replace?: boolean) => void
 }
 
 const DEFAULT_REFRESH = '10s'
 const ID = 'explore'
 
-/** A question of the moment: written, seen as chart and table, with what it cost. */
+/** An ad-hoc query, shown as chart and table, with its statistics. */
 export function Explore({ search, onSearch }: Props) {
   const queries = readQueries(search)
   const type = search.type ?? 'line'

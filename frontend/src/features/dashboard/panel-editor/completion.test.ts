@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { callAt, complete, functionsFor, tokenAt } from './completion'
 
-test('what stands at the caret is a metric, a tag or a value', () => {
+test('the token at the caret is a metric, a tag or a value', () => {
   expect(tokenAt('rate(http_re', 12)).toEqual({ kind: 'metric', start: 5, text: 'http_re' })
   expect(tokenAt('cpu{ho', 6)).toEqual({ kind: 'tag', start: 4, text: 'ho', metric: 'cpu' })
   expect(tokenAt('cpu{host="a", en', 16)).toMatchObject({ kind: 'tag', text: 'en' })
@@ -16,7 +16,7 @@ test('what stands at the caret is a metric, a tag or a value', () => {
   expect(tokenAt('', 0)).toEqual({ kind: 'metric', start: 0, text: '' })
 })
 
-test('a choice takes the place of what was typed', () => {
+test('a choice replaces the typed text', () => {
   const at = (query: string, caret = query.length) => tokenAt(query, caret)
   expect(complete('rate(cp', at('rate(cp'), 'cpu_usage')).toEqual({
     query: 'rate(cpu_usage',
@@ -42,7 +42,7 @@ test('tag keys are offered in the lists of a grouping and of a matching', () => 
   expect(tokenAt('sum by (host) (cp', 17)).toMatchObject({ kind: 'metric', text: 'cp' })
 })
 
-test('the call around the caret is explained', () => {
+test('the call around the caret has a hint', () => {
   const name = (query: string) => callAt(query, query.length)?.name
   expect(name('rate(')).toBe('rate')
   expect(name('sum by (host) (rate(x[5m])')).toBe('sum')
@@ -52,7 +52,7 @@ test('the call around the caret is explained', () => {
   expect(callAt('clamp(x, 1', 10)?.hint).toMatch(/^clamp\(x, min, max\): /)
 })
 
-test('a function is offered with how it is written', () => {
+test('a function is offered with its signature', () => {
   expect(functionsFor('quantile_o')).toEqual([
     {
       text: 'quantile_over_time(',
@@ -62,7 +62,7 @@ test('a function is offered with how it is written', () => {
   ])
 })
 
-test('names are offered where a value may begin, and not behind one', () => {
+test('names are offered where a value may begin, not after one', () => {
   const kind = (query: string) => tokenAt(query, query.length).kind
   for (const query of ['', 'sum(', 'a + ', 'a and ', 'quantile(0.9, ', 'a > bool ']) {
     expect(kind(query)).toBe('metric')

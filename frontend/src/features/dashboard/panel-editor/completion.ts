@@ -8,7 +8,7 @@ export type Token =
   | { kind: 'label'; start: number; text: string; metric: string }
   | { kind: 'value'; start: number; text: string; metric: string; tag: string }
 
-/** Functions that begin with a text, as they are written. */
+/** Functions whose name starts with a text, with their signature. */
 export function functionsFor(text: string): { text: string; note: string; help: string }[] {
   if (!text) return []
   return Object.entries(FUNCTIONS)
@@ -54,13 +54,13 @@ export function tokenAt(query: string, caret: number): Token {
   return { kind: 'metric', start: caret - text.length, text }
 }
 
-/** Whether a value stands there, which an operator and not a name may follow. */
+/** Whether the text ends with a value, which an operator may follow but a name may not. */
 function ended(before: string): boolean {
   const last = /([\w:.]+|[\])}"])\s*$/.exec(before)?.[1]
   return last !== undefined && !OPERATORS.has(last.toLowerCase())
 }
 
-/** The first name in a query that is neither called nor a word of the language. */
+/** The first name in a query that is neither a function nor a keyword. */
 function firstMetric(query: string): string {
   const bare = query.replace(/\{[^}]*\}?|"[^"]*"?|\[[^\]]*\]?/g, ' ').replace(LISTS, ' ')
   for (const [name] of bare.matchAll(/[a-zA-Z_:][\w:.]*(?!\s*\(|[\w:.])/g)) {
@@ -69,7 +69,7 @@ function firstMetric(query: string): string {
   return ''
 }
 
-/** The innermost call that the caret stands in, as it is written and what it gives. */
+/** The innermost call around the caret, with its signature and help. */
 export function callAt(query: string, caret: number): { name: string; hint: string } | null {
   const before = query.slice(0, caret).replace(/"[^"]*"?/g, (text) => '_'.repeat(text.length))
   let depth = 0
@@ -88,7 +88,7 @@ export function callAt(query: string, caret: number): { name: string; hint: stri
   return null
 }
 
-/** The query with the token replaced by a choice, and where the caret stands then. */
+/** The query with the token replaced by a choice, and the new caret position. */
 export function complete(query: string, token: Token, choice: string) {
   const end = token.start + token.text.length
   const rest = query.slice(end)
@@ -99,7 +99,7 @@ export function complete(query: string, token: Token, choice: string) {
         ? `${choice}=""`
         : `${choice}${rest.startsWith('"') ? '' : '"'}`
   const caret = token.start + written.length + (token.kind === 'tag' ? -1 : 0)
-  // The rest of a name that the caret stood in goes too.
+  // The rest of a name around the caret is replaced too.
   const left = token.kind === 'metric' ? rest.replace(/^[\w:.]+/, '') : rest
   return { query: query.slice(0, token.start) + written + left, caret }
 }

@@ -10,7 +10,7 @@ type NumberProps = {
   onChange: (value: number | null) => void
 }
 
-/** A number or nothing. What is being typed stays as it is typed. */
+/** A number or nothing. The text stays as it is typed. */
 export function NumberField({ value, onChange, ...rest }: NumberProps) {
   const [text, setText] = useState(value === null || value === undefined ? '' : String(value))
   return (
@@ -33,12 +33,12 @@ const NAMES = ['blue', 'orange', 'green', 'pink', 'yellow', 'sky', 'purple', 'gr
 type ColorProps = {
   label: string
   value: string | null | undefined
-  /** Without a choice: the palette decides. */
+  /** Whether the choice may be left to the palette. */
   optional?: boolean
   onChange: (value: string | null) => void
 }
 
-/** A colour by name, so that it suits both themes, or any other. */
+/** A named colour, which suits both themes, or a custom one. */
 export function ColorField({ label, value, optional, onChange }: ColorProps) {
   const own = value?.startsWith('#') ?? false
   const id = useId()

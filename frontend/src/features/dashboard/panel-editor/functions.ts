@@ -1,5 +1,5 @@
-/** What an expression can call: how it is written, and what it gives. A test of the server holds
- * the names against its own. */
+/** The functions of an expression: signature and help. A test of the server compares
+ * the names with its own. */
 type Callable = { signature: string; help: string }
 
 const over = (what: string): Callable => ({ signature: '(range)', help: `${what} in the range` })

@@ -13,7 +13,7 @@ import { ColorField, NumberField } from './fields'
 
 type Props = {
   options: PanelOptions
-  /** Whether the panel draws over time. */
+  /** Whether the panel has a time axis. */
   timed: boolean
   fieldErrors: Record<string, string>
   onChange: (change: Partial<PanelOptions>) => void
@@ -214,7 +214,7 @@ function Rows<T>({ name, rows, newRow, onChange, children }: RowsProps<T>) {
     <>
       <ul className="space-y-3 empty:hidden">
         {rows.map((row, index) => (
-          // Anew when rows come or go, so that what is being typed belongs to its own row.
+          // Remount when rows are added or removed, so that typed text stays with its own row.
           <li key={`${rows.length}-${index}`} className="flex gap-2">
             <div className="min-w-0 flex-1">
               {children(

@@ -1,6 +1,6 @@
 import type { PanelQuery } from '@/api/generated/types.gen'
 
-/** On its own: what reads addresses needs it, and nothing of the editor. */
+/** In its own module: parsing a URL needs it, but nothing else of the editor. */
 export const NEW_QUERY: PanelQuery = {
   query: '',
   aggregation: 'avg',

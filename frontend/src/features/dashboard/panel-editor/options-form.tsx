@@ -30,7 +30,7 @@ const CALCULATIONS = [
   ['sum', 'Total'],
 ] as const
 
-/** How a panel looks. What does not concern its type is not shown. */
+/** The options of a panel. Options that do not apply to its type are hidden. */
 export function OptionsForm({ panel, variables, fieldErrors, onChange }: Props) {
   const { options, type } = panel
   const set = (change: Partial<PanelOptions>) => onChange({ options: { ...options, ...change } })

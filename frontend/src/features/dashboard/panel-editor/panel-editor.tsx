@@ -91,7 +91,7 @@ type FormProps = Props & { board: Dashboard; editing: Editing; opened: Panel | u
 
 function Form({ board, editing, opened: first, search, onSearch, onLeave }: FormProps) {
   const { store, saver } = editing
-  // As it was when editing began: what another does to it meanwhile is a conflict.
+  // The panel when editing began: if someone else changes it meanwhile, that is a conflict.
   const [opened, setOpened] = useState(first)
   const [panel, setPanel] = useState<Panel>(() => first ?? newPanel(board, store.getState().panels))
   const [fieldErrors, setFieldErrors] = useState<Record<string, string>>({})

@@ -1,6 +1,6 @@
 import type { ApiError } from '@/api/generated/types.gen'
 
-/** What is wrong with a query, with the place underlined where the server names one. */
+/** What is wrong with a query, with the position underlined if the server gives one. */
 export function QueryError({ id, query, error }: { id: string; query: string; error: ApiError }) {
   const detail =
     error.details?.find((one) => typeof one.position === 'number') ?? error.details?.[0]

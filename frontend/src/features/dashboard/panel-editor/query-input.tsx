@@ -61,7 +61,7 @@ function useChoices(token: Token, open: boolean): Choice[] {
     .slice(0, MOST)
 }
 
-/** A query, with metrics, tags and their values offered while one types. */
+/** A query, with completion of metrics, tags and tag values. */
 export function QueryInput({ label, value, invalid, describedBy, onChange }: Props) {
   const input = useRef<HTMLInputElement>(null)
   const [caret, setCaret] = useState(0)
@@ -78,7 +78,7 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
     const next = complete(value, token, choice.text)
     onChange(next.query)
     setCaret(next.caret)
-    // After a tag its values are what comes next.
+    // After a tag, offer its values.
     setOpen(token.kind === 'tag')
     setActive(0)
     requestAnimationFrame(() => {
@@ -143,7 +143,7 @@ export function QueryInput({ label, value, invalid, describedBy, onChange }: Pro
               role="option"
               tabIndex={-1}
               aria-selected={index === active}
-              // Before the blur that would close the list.
+              // On mousedown, before the blur that would close the list.
               onMouseDown={(event) => {
                 event.preventDefault()
                 choose(choice)

@@ -62,7 +62,7 @@ type RowProps = {
 function QueryRow(props: RowProps) {
   const { name, query, fieldError, error, onChange } = props
   const errorId = useId()
-  // As it is typed: `host, env` has a comma before it has a second key.
+  // The raw text: while `host, env` is typed, it has a comma before it has a second key.
   const [groups, setGroups] = useState(query.groupBy?.join(', ') ?? '')
   const group = (text: string) => {
     setGroups(text)

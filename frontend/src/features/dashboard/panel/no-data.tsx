@@ -12,7 +12,7 @@ type Props = {
   onReset: () => void
 }
 
-/** Said in words. A chart keeps its axes and its mouse: a zoom into nothing finds its way back. */
+/** A message instead of data. Charts keep their axes and zoom, so that one can zoom out again. */
 export function NoData({ panel, data, onZoom, onReset }: Props) {
   const theme = useTheme((state) => state.shown)
   const { unit, decimals, min, max } = panel.options

@@ -11,7 +11,7 @@ type Props = {
   onClick: (key: string, add: boolean) => void
 }
 
-/** The series of a chart: a click shows one alone, with Ctrl hides or shows one. */
+/** The series of a chart: a click shows only that series, Ctrl+click hides or shows it. */
 export function PanelLegend(props: Props) {
   if (!props.options.showLegend) return null
   return props.options.legend === 'table' ? <LegendTable {...props} /> : <LegendList {...props} />
@@ -30,7 +30,7 @@ function Name({
       aria-pressed={!off}
       title="Click to show only this series. Ctrl+click to hide or show it."
       onClick={(event) => onClick(line.key, event.ctrlKey || event.metaKey)}
-      // Browsers make no click of Enter while Ctrl is held.
+      // Browsers do not turn Ctrl+Enter into a click.
       onKeyDown={(event) => {
         if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) onClick(line.key, true)
       }}

@@ -21,7 +21,7 @@ type Props = {
 
 /** A panel over time: line, area or bar, with its legend. */
 export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props) {
-  // Colours are read from the page's, which a theme changes.
+  // Colours come from CSS variables, which change with the theme.
   useTheme((state) => state.shown)
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const { options } = panel
@@ -33,7 +33,7 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
     negative ? values.map((value) => (value === null ? null : -value)) : values,
   )
   const totals = options.stacked ? stack(signed) : signed
-  // A logarithm knows nothing at or below zero.
+  // A logarithmic scale has no values at or below zero.
   const drawn =
     options.scale === 'log'
       ? totals.map((values) => values.map((value) => (value !== null && value > 0 ? value : null)))

@@ -4,7 +4,7 @@ import { type BoardData, responseId } from '../use-board-data'
 
 export type QueryResponse = { query: PanelQuery; response: BatchAnswer | undefined }
 
-/** A panel's queries with what was answered to each. */
+/** A panel's queries with their responses. */
 export const responsesOf = (panel: Panel, data: BoardData | undefined): QueryResponse[] =>
   panel.queries.map((query, index) => ({
     query,

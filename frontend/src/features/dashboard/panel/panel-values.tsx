@@ -9,7 +9,7 @@ const GaugeChart = lazy(() => import('@/charts/gauge-chart'))
 
 type Props = { panel: Panel; table: Table }
 
-/** As many as a panel can show and be read. */
+/** The most values that stay readable in one panel. */
 const MOST_STATS = 24
 const MOST_GAUGES = 12
 
@@ -38,7 +38,7 @@ export function Stat({ panel, table }: Props) {
               <p
                 className={clsx(
                   'relative w-full text-center',
-                  // Above the line, so that neither is drawn through the other.
+                  // Above the sparkline, so that they do not overlap.
                   options.sparkline && 'pb-[26cqh]',
                 )}
               >
@@ -64,7 +64,7 @@ export function Stat({ panel, table }: Props) {
   )
 }
 
-/** What a panel has no room for is said, not left out in silence. */
+/** Says how many values are not shown. */
 function More({ count }: { count: number }) {
   if (count <= 0) return null
   return <p className="shrink-0 pt-1 text-center text-xs text-muted">and {count} more</p>

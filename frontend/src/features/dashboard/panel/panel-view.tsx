@@ -21,9 +21,9 @@ import { Gauge, Stat, ValueTable } from './panel-values'
 
 type Props = {
   panel: Panel
-  /** Fills its box instead of standing at the panel's place of the grid. */
+  /** Fills its container instead of its position in the grid. */
   filling?: boolean
-  /** Buttons at the right of the header. */
+  /** Buttons on the right of the header. */
   actions?: ReactNode
   data: BoardData | undefined
   failure: string | undefined
@@ -42,7 +42,7 @@ export function PanelView({
   onZoom,
   onReset,
 }: Props) {
-  // A refresh is taken in when nothing more urgent waits, panel by panel; what the user
+  // A refresh is deferred, panel by panel, until nothing more urgent is pending; what the user
   // asked for is shown at once.
   const deferred = useDeferredValue(newest)
   const data = isRefresh(deferred, newest) ? deferred : newest
@@ -97,7 +97,7 @@ export function PanelView({
   )
 }
 
-/** Ranges such as today's grow with each refresh; who zooms or picks another changes it by more. */
+/** Ranges such as today's grow a little with each refresh; a zoom or another range changes more. */
 const isRefresh = (before: BoardData | undefined, after: BoardData | undefined) =>
   before !== undefined &&
   after !== undefined &&
@@ -106,7 +106,7 @@ const isRefresh = (before: BoardData | undefined, after: BoardData | undefined) 
 
 type BodyProps = Pick<Props, 'panel' | 'onZoom' | 'onReset'> & { table: Table; data: BoardData }
 
-/** Drawn anew only when its data or its looks change, not with each turn of the page around it. */
+/** Memoised: drawn again only when its data or options change, not when the page renders. */
 const Body = memo(function Body({ panel, table, data, onZoom, onReset }: BodyProps) {
   switch (panel.type) {
     case 'stat':

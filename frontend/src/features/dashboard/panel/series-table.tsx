@@ -12,7 +12,7 @@ type Order = { by: Column; falling: boolean }
 
 const names = new Intl.Collator(undefined, { numeric: true })
 
-/** Lines in the order of a column; what has no value comes last either way. */
+/** Lines sorted by a column. Lines without a value come last in both directions. */
 export function ordered(lines: StyledLine[], { by, falling }: Order): StyledLine[] {
   const sign = falling ? -1 : 1
   if (by === 'Series') {
@@ -31,19 +31,19 @@ export function ordered(lines: StyledLine[], { by, falling }: Order): StyledLine
 type Props = {
   lines: StyledLine[]
   options: PanelOptions
-  /** What stands in a line's first cell. */
+  /** The content of a line's first cell. */
   name: (line: StyledLine) => ReactNode
   /** Whether values take the colours of thresholds and mappings. */
   colored?: boolean
   className?: string
 }
 
-/** Series with last, minimum, maximum and average, sorted by the column whose head is pressed. */
+/** Series with last, minimum, maximum and average, sorted by the column whose header is clicked. */
 export function SeriesTable({ lines, options, name, colored, className }: Props) {
   const [order, setOrder] = useState<Order>()
   const press = (by: Column) =>
     setOrder((before) => {
-      // Numbers begin with the highest, names with A; a third press leaves them as they came.
+      // Numbers start with the highest, names with A. The third click restores the original order.
       const first = by !== 'Series'
       if (before?.by !== by) return { by, falling: first }
       return before.falling === first ? { by, falling: !first } : undefined
