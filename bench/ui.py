@@ -1,4 +1,4 @@
-"""The web app in Chromium: what a hand feels, what a refresh costs, what is loaded first.
+"""The web app in Chromium: input latency, the cost of a refresh, the size of the first load.
 
 `make bench-ui`. Prints each figure with its limit and ends with 1 when one is missed. Time is read
 in the page: from an input event's own time stamp to the frame after which its effect stands.
@@ -40,11 +40,11 @@ window.bench = {
     this.result = new Promise((resolve) => {
       addEventListener(type, (event) => {
         this.drawn.clear()
-        const look = () => {
-          if (!done()) return requestAnimationFrame(look)
+        const check = () => {
+          if (!done()) return requestAnimationFrame(check)
           requestAnimationFrame(() => resolve(performance.now() - event.timeStamp))
         }
-        requestAnimationFrame(look)
+        requestAnimationFrame(check)
       }, { capture: true, once: true })
     })
   },
@@ -65,12 +65,12 @@ new PerformanceObserver((list) => {
 
 @dataclass
 class Report:
-    """The figures, and whether each kept its limit."""
+    """The figures, and whether each is within its limit."""
 
     missed: list[str] = field(default_factory=list)
 
     def line(self, name: str, value: float, unit: str, limit: float | None = None) -> None:
-        """Print one figure; remember it when it passes its limit."""
+        """Print one figure, and record it if it exceeds its limit."""
         verdict = "" if limit is None else f"  (limit {limit:g} {unit})"
         if limit is not None and value > limit:
             self.missed.append(name)
@@ -125,8 +125,8 @@ def prepare(browser: Browser, stack: dict[str, str]) -> str:
             for series in range(SERIES)
             for step in range(POINTS)
         ]
-        answer = page.request.post("/api/v1/metrics", data=points, headers=key)
-        assert answer.ok, answer.text()
+        response = page.request.post("/api/v1/metrics", data=points, headers=key)
+        assert response.ok, response.text()
     sign_in(page, stack)
     body = {
         "name": "Bench",
@@ -140,9 +140,9 @@ def prepare(browser: Browser, stack: dict[str, str]) -> str:
             for panel in range(PANELS)
         ],
     }
-    made = page.request.post("/api/v1/dashboards", data=body, headers={"Origin": stack["url"]})
-    assert made.ok, made.text()
-    board = str(made.json()["data"]["id"])
+    created = page.request.post("/api/v1/dashboards", data=body, headers={"Origin": stack["url"]})
+    assert created.ok, created.text()
+    board = str(created.json()["data"]["id"])
     page.context.close()
     return board
 
@@ -150,8 +150,8 @@ def prepare(browser: Browser, stack: dict[str, str]) -> str:
 def sign_in(page: Page, stack: dict[str, str]) -> None:
     """A session cookie for the page's context."""
     body = {"email": stack["email"], "password": stack["password"]}
-    answer = page.request.post("/api/v1/auth/login", data=body, headers={"Origin": stack["url"]})
-    assert answer.ok, answer.text()
+    response = page.request.post("/api/v1/auth/login", data=body, headers={"Origin": stack["url"]})
+    assert response.ok, response.text()
 
 
 def open_page(browser: Browser, stack: dict[str, str], board: str) -> tuple[Page, CDPSession]:
@@ -160,7 +160,7 @@ def open_page(browser: Browser, stack: dict[str, str], board: str) -> tuple[Page
         base_url=stack["url"],
         viewport={"width": 1600, "height": 1400},
         color_scheme="light",
-        # The measuring code is made from text, which the app's own policy refuses.
+        # The measuring code is evaluated from text, which the app's CSP forbids.
         bypass_csp=True,
     )
     page = context.new_page()
@@ -181,12 +181,12 @@ def drawn(page: Page) -> None:
 
 
 def first_load(report: Report, browser: Browser, stack: dict[str, str], board: str) -> None:
-    """The scripts that a first visit of a dashboard loads, as gzip sends them."""
+    """The size of the scripts that a first visit of a dashboard loads, gzipped."""
     context = browser.new_context(base_url=stack["url"], bypass_csp=True)
     page = context.new_page()
     sign_in(page, stack)
     loaded: set[str] = set()
-    page.on("response", lambda answer: loaded.add(answer.url.split("?")[0]))
+    page.on("response", lambda response: loaded.add(response.url.split("?")[0]))
     page.goto(f"/dashboards/{board}?refresh=off")
     drawn(page)
     names = {url.rsplit("/", 1)[-1] for url in loaded if url.endswith(".js")}
@@ -200,7 +200,7 @@ def first_load(report: Report, browser: Browser, stack: dict[str, str], board: s
 
 
 def actions(report: Report, page: Page, board: str) -> None:
-    """From the hand to the frame that shows it, 95th percentile."""
+    """From the input to the frame that shows its effect, 95th percentile."""
     for name, act in (
         ("legend toggle", toggle_legend),
         ("theme toggle", toggle_theme),
@@ -231,7 +231,7 @@ def repeated(page: Page, once: Callable[[int], float]) -> list[float]:
 
 
 def toggle_legend(page: Page) -> list[float]:
-    """One series alone, and all again."""
+    """Shows one series only, then all again."""
     entry = page.get_by_role("region", name="Panel 0", exact=True).get_by_role(
         "button", name="web-0"
     )
@@ -245,7 +245,7 @@ def toggle_legend(page: Page) -> list[float]:
 
 
 def toggle_theme(page: Page) -> list[float]:
-    """Every chart is drawn anew in other colours."""
+    """Redraws every chart in other colours."""
 
     def once(_: int) -> float:
         shown = page.evaluate("document.documentElement.dataset.theme")
@@ -272,7 +272,7 @@ def toggle_theme(page: Page) -> list[float]:
 
 
 def change_range(page: Page) -> list[float]:
-    """Between two ranges whose answers are in the cache."""
+    """Switches between two ranges whose results are in the cache."""
     ranges = ("Last 15 minutes", "Last hour")
 
     def choose(turn: int) -> float:
@@ -289,7 +289,7 @@ def change_range(page: Page) -> list[float]:
 
 
 def drag_panel(page: Page) -> list[float]:
-    """From the release of the mouse to the panel at rest in the layout."""
+    """From the release of the mouse to the panel in its final position."""
     page.get_by_role("button", name="Edit", exact=True).click()
     page.wait_for_selector(".react-grid-item")
     drawn(page)
@@ -337,7 +337,7 @@ def open_editor(page: Page) -> list[float]:
 
 
 def refresh(page: Page) -> None:
-    """Asks for all panels again and waits until they are drawn."""
+    """Refreshes all panels and waits until they are drawn."""
     # Not Playwright's own click: its search for the button works on the page's main thread.
     page.evaluate(
         "() => { bench.drawn.clear();"
@@ -372,7 +372,7 @@ def metrics(session: CDPSession) -> dict[str, float]:
 
 
 def heap(report: Report, page: Page, session: CDPSession) -> None:
-    """The heap after collection, as refreshes go on: what leaks grows."""
+    """The heap after garbage collection over many refreshes: a leak makes it grow."""
     sizes = {}
     for count in range(1, HEAP_LAST + 1):
         refresh(page)

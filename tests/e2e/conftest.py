@@ -1,4 +1,4 @@
-"""Fixtures of the tests in Chromium: one local stack and one browser for all of them."""
+"""Fixtures for the tests in Chromium, which share one local stack and one browser."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ _SETTLED = """() => Promise.allSettled(document.getAnimations()
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`make up` in a folder of its own; what it wrote to state.json, and its sign-in link."""
+    """`make up` in its own folder: the contents of state.json, and the sign-in link."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     if not (ROOT / "frontend" / "dist" / "index.html").exists():
@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def signed_in(stack: dict[str, str], browser: Browser) -> Any:
-    """The cookies of somebody who came by the sign-in link."""
+    """The cookies of a user who signed in with the sign-in link."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(stack["link"])
@@ -60,7 +60,7 @@ def signed_in(stack: dict[str, str], browser: Browser) -> Any:
 
 @pytest.fixture
 def page(stack: dict[str, str], browser: Browser, signed_in: Any) -> Iterator[Page]:
-    """A page of somebody who is signed in; a test fails when its console shows an error."""
+    """A page of a signed-in user. A test fails if the console shows an error."""
     context = browser.new_context(
         storage_state=signed_in,
         base_url=stack["url"],
@@ -81,10 +81,10 @@ def page(stack: dict[str, str], browser: Browser, signed_in: Any) -> Iterator[Pa
 
 @pytest.fixture(scope="session")
 def check_accessible() -> Callable[[Page], None]:
-    """Fails with axe's report when axe finds anything on a page."""
+    """Fails with axe's report if axe finds a violation on a page."""
 
     def check(page: Page) -> None:
-        # What is half faded in has half its contrast.
+        # An element that is half faded in has half its contrast.
         page.evaluate(_SETTLED)
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/img: each page in light, dark and narrow, of the stack that is up.
+"""Takes the screenshots in docs/img from the running stack: each page light, dark and narrow.
 
 python tests/e2e/screenshots.py [state.json [folder [beginning of the pictures' names]]]
 """
@@ -23,7 +23,7 @@ LOOKS = {
 
 
 def pages(board: str) -> dict[str, tuple[str, Callable[[Page], None] | None]]:
-    """Name of a picture → path, and what to do there first."""
+    """Name of a screenshot → path, and an action to do there first."""
     return {
         "home": ("/", None),
         "board": (board, None),
@@ -77,8 +77,8 @@ def _backtest(page: Page) -> None:
     page.get_by_text(re.compile("It would")).wait_for()
 
 
-def _something_to_alert(page: Page) -> None:
-    """A rule that fires, a channel that nobody answers at, a silence: once."""
+def _create_alerts(page: Page) -> None:
+    """Creates a rule that fires, a channel without a receiver, and a silence, once."""
     api = "/api/v1/alerts"
     found = page.request.get(f"{api}/rules?search={BUSY.replace(' ', '+')}").json()["data"]
     if found:
@@ -118,7 +118,7 @@ def _inspect_a_panel(page: Page) -> None:
 
 
 def main() -> None:
-    """Sign in once, then one browser context a look."""
+    """Signs in once, then uses one browser context per variant."""
     state_file, folder, beginning = [*sys.argv[1:], None, None, None][:3]
     state = json.loads(Path(state_file or ROOT / ".local" / "state.json").read_text())
     target = Path(folder or ROOT / "docs" / "img")
@@ -137,7 +137,7 @@ def main() -> None:
         page.wait_for_url("**/dashboards/*")
         board = page.url.removeprefix(state["url"]).split("?")[0]
         kept = page.context.storage_state()
-        _something_to_alert(page)
+        _create_alerts(page)
         for look, (theme, width, height) in LOOKS.items():
             context = browser.new_context(
                 base_url=state["url"],
@@ -151,7 +151,7 @@ def main() -> None:
                     continue
                 page = context.new_page()
                 page.goto(path)
-                # What is still on its way on a busy machine is not what a page looks like.
+                # On a busy machine, wait for requests that are still pending.
                 page.wait_for_load_state("networkidle")
                 page.wait_for_timeout(1000)
                 if before:

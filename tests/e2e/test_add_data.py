@@ -1,4 +1,4 @@
-"""From nothing to the first sample, as a newcomer does it, by the texts that the page shows."""
+"""From nothing to the first sample, as a new user does it, with the snippets on the page."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.e2e
 
 
-def _make_key(page: Page) -> None:
+def _create_key(page: Page) -> None:
     page.get_by_role("button", name="Create a key").click()
     expect(page.get_by_text("it will not be shown again")).to_be_visible()
 
@@ -28,7 +28,7 @@ def test_the_page_is_accessible(
     page.goto("/add-data")
     expect(page.get_by_text("Waiting for a key")).to_be_visible()
     check_accessible(page)
-    _make_key(page)
+    _create_key(page)
     expect(page.get_by_text("Waiting for the first sample")).to_be_visible()
     check_accessible(page)
 
@@ -39,16 +39,16 @@ def test_curl_as_the_page_shows_it_arrives(
     page.goto("/")
     page.get_by_role("link", name="Add data").click()
     page.get_by_role("tab", name="curl").click()
-    _make_key(page)
+    _create_key(page)
     command = _text(page, "curl")
     assert "pb_YOUR_KEY" not in command
     expect(page.get_by_text("Waiting for the first sample")).to_be_visible()
     subprocess.run(["bash", "-euc", command], check=True, capture_output=True, timeout=30)
-    mark = page.get_by_role("status").filter(has_text="Received")
-    expect(mark).to_contain_text("1 sample")
-    expect(mark.get_by_role("link", name="orders_total")).to_be_visible()
+    status = page.get_by_role("status").filter(has_text="Received")
+    expect(status).to_contain_text("1 sample")
+    expect(status.get_by_role("link", name="orders_total")).to_be_visible()
     check_accessible(page)
-    # The secret was shown once; the mark stays, since the address holds the key's id.
+    # The secret is shown once; the status stays, since the URL holds the key's id.
     assert "pb_" not in page.url
     page.reload()
     expect(page.get_by_role("status").filter(has_text="Received")).to_be_visible()
@@ -57,7 +57,7 @@ def test_curl_as_the_page_shows_it_arrives(
 
 def test_python_as_the_page_shows_it_arrives(page: Page, tmp_path: Path) -> None:
     page.goto("/add-data?agent=python")
-    _make_key(page)
+    _create_key(page)
     program = tmp_path / "send.py"
     program.write_text(_text(page, "Python"), encoding="utf-8")
     done = subprocess.run(
@@ -78,7 +78,7 @@ def test_by_keyboard_alone(page: Page) -> None:
     expect(page.get_by_text("Waiting for the first sample")).to_be_visible()
 
 
-def test_the_pages_that_a_narrow_screen_has_no_room_for_are_in_a_menu(page: Page) -> None:
+def test_on_a_narrow_screen_further_pages_are_in_a_menu(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("/add-data")
     page.get_by_role("button", name="More pages").click()

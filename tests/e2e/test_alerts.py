@@ -1,4 +1,4 @@
-"""From a metric that crosses to one notice at a receiver, and the pages, on the local stack."""
+"""From a metric that crosses its threshold to one notification, and the alert pages."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ def http(stack: dict[str, str]) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_metric_crosses_and_its_receiver_is_told_once(
+def test_a_threshold_crossing_notifies_its_receiver_once(
     http: httpx.Client, receiver: tuple[str, Received]
 ) -> None:
     url, received = receiver
@@ -71,9 +71,7 @@ def test_a_metric_crosses_and_its_receiver_is_told_once(
     assert body["alerts"][0]["generatorURL"].endswith(f"/alerts/{event['ruleId']}")
 
 
-def test_the_seeded_rules_are_there_to_look_at(
-    page: Page, check_accessible: Callable[[Page], None]
-) -> None:
+def test_the_seeded_rules_are_listed(page: Page, check_accessible: Callable[[Page], None]) -> None:
     page.goto("/alerts")
     page.get_by_role("link", name="High CPU", exact=True).click()
     expect(page.get_by_role("heading", name="High CPU")).to_be_visible()
@@ -101,7 +99,7 @@ def test_pages_are_accessible_in_the_dark_too(
     check_accessible(page)
 
 
-def test_what_fires_is_silenced_copied_filtered_and_switched_in_bulk(
+def test_a_firing_rule_is_silenced_copied_filtered_and_disabled_in_bulk(
     page: Page, http: httpx.Client, check_accessible: Callable[[Page], None]
 ) -> None:
     rule = {
@@ -162,7 +160,7 @@ def test_a_panel_becomes_a_rule(page: Page) -> None:
     expect(page.get_by_label("Query")).not_to_have_value("")
 
 
-def test_a_rule_is_written_backtested_switched_and_deleted(
+def test_a_rule_is_created_backtested_disabled_and_deleted(
     page: Page, check_accessible: Callable[[Page], None]
 ) -> None:
     page.goto("/alerts/new")
@@ -191,7 +189,7 @@ def test_a_rule_is_written_backtested_switched_and_deleted(
     expect(page.get_by_role("link", name="Any CPU at all")).to_have_count(0)
 
 
-def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(
+def test_a_new_rule_is_listed_at_once_and_reopens_when_rejected(
     stack: dict[str, str], browser: Browser, signed_in: Any
 ) -> None:
     context = browser.new_context(storage_state=signed_in, base_url=stack["url"])
@@ -232,7 +230,7 @@ def test_a_new_rule_is_listed_at_once_and_comes_back_when_it_is_refused(
     context.close()
 
 
-def test_what_the_server_refuses_is_taken_back(
+def test_a_rejected_change_is_reverted(
     stack: dict[str, str], browser: Browser, signed_in: Any
 ) -> None:
     context = browser.new_context(storage_state=signed_in, base_url=stack["url"])
@@ -247,7 +245,7 @@ def test_what_the_server_refuses_is_taken_back(
     context.close()
 
 
-def test_rules_come_from_a_file_and_twice_changes_nothing(
+def test_applying_a_rule_file_twice_changes_nothing(
     stack: dict[str, str], http: httpx.Client, tmp_path: Path
 ) -> None:
     key = http.post("/api-keys", json={"name": "files", "scopes": ["read", "write"]}).json()
@@ -272,7 +270,7 @@ def test_rules_come_from_a_file_and_twice_changes_nothing(
     ]
 
 
-def test_a_channel_is_made_and_tested(page: Page, receiver: tuple[str, Received]) -> None:
+def test_a_channel_is_created_and_tested(page: Page, receiver: tuple[str, Received]) -> None:
     url, received = receiver
     page.goto("/alerts")
     page.get_by_role("tab", name="Channels").click()

@@ -1,4 +1,4 @@
-"""Signing in with a password, and reading the board of this machine, in Chromium."""
+"""Signing in with a password and viewing the board of this machine, in Chromium."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def is_batch(message: Request | Response) -> bool:
 
 
 def canvas_picture(page: Page, title: str) -> str:
-    """What a panel's canvas shows, as a data URL."""
+    """The content of a panel's canvas, as a data URL."""
     canvas = page.get_by_role("region", name=title, exact=True).locator("canvas")
     picture: str = canvas.evaluate("(canvas) => canvas.toDataURL()")
     return picture
@@ -32,7 +32,7 @@ def canvas_picture(page: Page, title: str) -> str:
 
 @pytest.fixture(scope="module")
 def board(stack: dict[str, str], browser: Browser, signed_in: Any) -> str:
-    """The path of "This machine", once the agent's first samples are on it."""
+    """The path of "This machine", once it shows the agent's first samples."""
     context = browser.new_context(storage_state=signed_in, base_url=stack["url"])
     page = context.new_page()
     page.goto("/")
@@ -46,7 +46,7 @@ def board(stack: dict[str, str], browser: Browser, signed_in: Any) -> str:
     return path
 
 
-def test_a_wrong_password_is_told_and_the_right_one_leads_back(
+def test_a_wrong_password_is_reported_and_the_right_one_returns(
     stack: dict[str, str], browser: Browser, check_accessible: Callable[[Page], None]
 ) -> None:
     context = browser.new_context(base_url=stack["url"])
@@ -94,7 +94,7 @@ def test_two_refreshes_move_the_line_and_nothing_else(page: Page, board: str) ->
     assert page.evaluate("window.shifts") == []
 
 
-def test_a_longer_range_reads_minutes_and_stands_in_the_address(page: Page, board: str) -> None:
+def test_a_longer_range_reads_minutes_and_is_in_the_url(page: Page, board: str) -> None:
     page.goto(board)
     page.get_by_role("button", name="Time range: Last 15 minutes").click()
     page.get_by_role("button", name="Last 6 hours").click()
@@ -105,7 +105,7 @@ def test_a_longer_range_reads_minutes_and_stands_in_the_address(page: Page, boar
     expect(page.get_by_role("dialog", name="About Load")).to_contain_text("metrics_1min")
 
 
-def test_a_drag_zooms_in_and_a_double_click_goes_back_even_from_nothing(
+def test_a_drag_zooms_in_and_a_double_click_zooms_out_even_without_data(
     page: Page, board: str
 ) -> None:
     page.goto(f"{board}?from=now-30m&to=now")
@@ -113,7 +113,7 @@ def test_a_drag_zooms_in_and_a_double_click_goes_back_even_from_nothing(
     plot = load.locator(".u-over")
     box = plot.bounding_box()
     assert box is not None
-    # Half an hour back this stack was not there: a zoom into nothing.
+    # Half an hour ago this stack did not exist: a zoom to a range without data.
     page.mouse.move(box["x"] + 5, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + 60, box["y"] + 45, steps=4)
@@ -125,7 +125,7 @@ def test_a_drag_zooms_in_and_a_double_click_goes_back_even_from_nothing(
     expect(load.get_by_text("No data in this range")).to_have_count(0)
 
 
-def test_times_are_typed_whole_and_wrong_ones_are_told(page: Page, board: str) -> None:
+def test_times_can_be_typed_and_invalid_ones_are_reported(page: Page, board: str) -> None:
     page.goto(f"{board}?tz=utc")
     page.get_by_role("button", name=re.compile("^Time range")).click()
     dialog = page.get_by_role("dialog", name="Choose a time range")
@@ -149,7 +149,7 @@ def test_a_phone_needs_no_sideways_scrolling(page: Page, board: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_page_that_is_not_there_says_so(page: Page) -> None:
+def test_an_unknown_page_says_so(page: Page) -> None:
     page.goto("/nowhere")
     expect(page.get_by_text("Page not found")).to_be_visible()
     expect(page).to_have_title("Page not found · Pulseboard")

@@ -1,4 +1,4 @@
-"""The CDK app itself, deployed into an emulator of AWS: what `make local` puts up.
+"""The CDK app itself, deployed to an AWS emulator by `make local`.
 
 agent → API Gateway → ingest → TimescaleDB → query → CloudFront → Chromium, and
 EventBridge → Step Functions → evaluate → notify → a receiver.
@@ -24,15 +24,15 @@ from tests.support.receiver import Received, receiving, wait
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"HOME": "home", "TMPDIR": "tmp"}
-"""Where programs like to leave things: folders of the test's own, empty at first and at last."""
+"""Where programs leave files: folders of the test, empty at the start and at the end."""
 SYSTEM_TMP = Path("/tmp")
-"""Where the emulator writes by itself, whatever TMPDIR says."""
+"""Where the emulator writes regardless of TMPDIR."""
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """`make local` in a folder of its own: its state.json, sign-in `link`, `ports` and `data`."""
+    """`make local` in its own folder: its state.json, sign-in `link`, `ports` and `data`."""
     for needed in (deploy.CDK, deploy.DIST / "index.html", ROOT / "layers/build/local/deps.zip"):
         if not needed.exists():
             pytest.skip(f"{needed} is missing: make test makes it")
@@ -42,7 +42,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     for variable, folder in ELSEWHERE.items():
         (base / folder).mkdir()
         environment[variable] = str(base / folder)
-    # Somebody who works with AWS, too: the emulator is none of their accounts.
+    # A user with AWS credentials: the emulator must not use their accounts.
     environment["AWS_PROFILE"] = "somebody"
     (base / "data").mkdir()
     with trial.deployed(base / "data", environment) as up:
@@ -51,13 +51,13 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def stack(state: dict[str, Any]) -> Deployed:
-    """The same, to look at and to deploy more into."""
+    """The same stack, to inspect and to deploy into."""
     return Deployed(data=state["data"], ports=state["ports"])
 
 
 @pytest.fixture(scope="module")
 def http(state: dict[str, Any]) -> Iterator[httpx.Client]:
-    """The admin, by CloudFront; not every resolver knows `*.localhost`."""
+    """The admin, through CloudFront; not every resolver knows `*.localhost`."""
     login = {"email": state["email"], "password": state["password"]}
     with httpx.Client(
         base_url=f"http://127.0.0.1:{state['ports'].emulator}/api/v1",
@@ -79,7 +79,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
 
 @pytest.fixture(scope="module")
 def rule(http: httpx.Client, receiver: tuple[str, Received]) -> dict[str, Any]:
-    """A rule that this machine meets at once."""
+    """A rule that fires at once on this machine."""
     body = {
         "name": "This machine runs",
         "query": "memory_used_percent",
@@ -108,7 +108,7 @@ def test_live_data_comes_from_the_agent_to_a_board_in_chromium(
     context.close()
 
 
-def test_the_beat_evaluates_and_a_receiver_is_told(
+def test_the_schedule_evaluates_and_notifies_a_receiver(
     http: httpx.Client, rule: dict[str, Any], receiver: tuple[str, Received]
 ) -> None:
     _, received = receiver
@@ -181,7 +181,7 @@ def _as_deployed(stack: Deployed) -> dict[str, Any]:
 def test_an_emulator_without_http_api_cloudfront_and_layers_does_too(
     stack: Deployed, state: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The shape for LocalStack: REST API, a stand-in for CloudFront, packages in the code."""
+    """The variant for LocalStack: REST API, a proxy instead of CloudFront, packages in the code."""
     _lead_to(stack, tmp_path, monkeypatch)
     python, platform = build.this_machine()
     build.build(python=python, platform=platform, out=tmp_path, uv=build.find_uv(), bundled=True)
@@ -200,20 +200,20 @@ def test_an_emulator_without_http_api_cloudfront_and_layers_does_too(
         deploy.publish(rest.session, stage="rest")
         assert rest.edge_port is not None
         rest.start_edge(rest.edge_port)
-        _ask_everything(f"http://127.0.0.1:{rest.edge_port}", state)
+        _request_everything(f"http://127.0.0.1:{rest.edge_port}", state)
     finally:
         rest.stop()
 
 
-def test_taking_it_down_leaves_no_process_and_no_file_elsewhere(state: dict[str, Any]) -> None:
-    """The last one: it ends what the others use."""
+def test_tearing_down_leaves_no_process_and_no_file_elsewhere(state: dict[str, Any]) -> None:
+    """Runs last: it stops what the other tests use."""
     data: Path = state["data"]
     supervisor = psutil.Process(int((data / "lock").read_text()))
     parts = [supervisor, *supervisor.children(recursive=True)]
     assert len(parts) > 8
     trial.take_down(data, state["environment"])
     assert not [process for process in parts if _alive(process)]
-    # Whatever was started by it, in whatever way, has its folder for temporary files.
+    # Every process that it started uses its folder for temporary files.
     assert not [
         process
         for process in psutil.process_iter()
@@ -223,7 +223,7 @@ def test_taking_it_down_leaves_no_process_and_no_file_elsewhere(state: dict[str,
     for folder in ELSEWHERE.values():
         assert list((data.parent / folder).rglob("*")) == []
     assert set(SYSTEM_TMP.glob("ministack*")) <= state["there_before"]
-    # A gigabyte of unpacked layers; what stays is data, logs and templates.
+    # A gigabyte of unpacked layers is gone; data, logs and templates stay.
     assert not (data / "tmp").exists()
     for secret in ("output", "state.json"):
         assert (data / secret).stat().st_mode & 0o077 == 0, secret
@@ -243,7 +243,7 @@ def _environment_of(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def _ask_everything(url: str, state: dict[str, Any]) -> None:
+def _request_everything(url: str, state: dict[str, Any]) -> None:
     with httpx.Client(trust_env=False, timeout=180) as client:
         api = f"{url}/api/v1"
         page = client.get(f"{url}/dashboards")

@@ -1,4 +1,4 @@
-"""Making and changing dashboards in Chromium: by mouse, by keyboard, in two browsers at once."""
+"""Creating and editing dashboards in Chromium: by mouse, by keyboard, in two browsers at once."""
 
 import json
 import re
@@ -16,7 +16,7 @@ Board = dict[str, Any]
 
 
 class Boards:
-    """Dashboards over the API, as a test makes and reads them."""
+    """Creates and reads dashboards over the API."""
 
     def __init__(self, page: Page, origin: str) -> None:
         self.page = page
@@ -35,14 +35,14 @@ class Boards:
                 for title, place in panels
             ],
         }
-        answer = self.page.request.post(ROOT, data=body, headers=self.headers)
-        assert answer.ok, answer.text()
-        return str(answer.json()["data"]["id"])
+        response = self.page.request.post(ROOT, data=body, headers=self.headers)
+        assert response.ok, response.text()
+        return str(response.json()["data"]["id"])
 
     def read(self, board: str) -> Board:
-        answer = self.page.request.get(f"{ROOT}/{board}")
-        assert answer.ok, answer.text()
-        found: Board = answer.json()["data"]
+        response = self.page.request.get(f"{ROOT}/{board}")
+        assert response.ok, response.text()
+        found: Board = response.json()["data"]
         return found
 
     def wait_for_version(self, board: str, version: int) -> None:
@@ -66,7 +66,7 @@ def boards(page: Page, stack: dict[str, str]) -> Boards:
 
 @pytest.fixture
 def others(stack: dict[str, str], browser: Browser, signed_in: Any) -> Iterator[tuple[Page, Page]]:
-    """Two browsers. A refusal of the server may show in their consoles."""
+    """Two browsers. Their consoles may show errors of the server."""
     contexts = [
         browser.new_context(
             storage_state=signed_in,
@@ -82,7 +82,7 @@ def others(stack: dict[str, str], browser: Browser, signed_in: Any) -> Iterator[
 
 @pytest.fixture
 def other(others: tuple[Page, Page]) -> Page:
-    """A browser in whose console a refusal of the server may show."""
+    """A browser whose console may show errors of the server."""
     return others[0]
 
 
@@ -100,7 +100,7 @@ def all_saved(page: Page) -> None:
 
 
 def drag(page: Page, handle: Locator, x: int, y: int) -> None:
-    """Takes the middle of a handle so many pixels away."""
+    """Drags the middle of a handle by so many pixels."""
     box = handle.bounding_box()
     assert box is not None
     start = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -120,7 +120,7 @@ def menu(page: Page, title: str, action: str) -> None:
     page.get_by_role("menuitem", name=action, exact=True).click()
 
 
-def test_a_panel_is_dragged_saved_undone_and_done_again(page: Page, boards: Boards) -> None:
+def test_a_panel_is_dragged_saved_undone_and_redone(page: Page, boards: Boards) -> None:
     board = boards.make("Dragged", *THREE)
     edit(page, board)
     drag(page, header(page, "A"), 700, 20)
@@ -152,10 +152,10 @@ def test_a_panel_is_resized(page: Page, boards: Boards) -> None:
     assert h == 8
 
 
-def test_a_panel_is_moved_and_resized_by_keyboard_and_read_out(page: Page, boards: Boards) -> None:
+def test_a_panel_is_moved_and_resized_by_keyboard_and_announced(page: Page, boards: Boards) -> None:
     board = boards.make("Keyboard", *THREE)
     edit(page, board)
-    said = page.get_by_role("status", name="Announcements")
+    announcement = page.get_by_role("status", name="Announcements")
     button = page.get_by_role("button", name="Menu of C", exact=True)
     button.focus()
     page.keyboard.press("Enter")
@@ -163,9 +163,9 @@ def test_a_panel_is_moved_and_resized_by_keyboard_and_read_out(page: Page, board
     page.keyboard.press("Enter")
     expect(page.get_by_role("group", name="Move C")).to_be_focused()
     page.keyboard.press("ArrowRight")
-    expect(said).to_have_text("C: column 2, row 7, 6 wide, 6 high.")
+    expect(announcement).to_have_text("C: column 2, row 7, 6 wide, 6 high.")
     page.keyboard.press("ArrowUp")
-    expect(said).to_have_text(re.compile(r"C: column 2, row 1,"))
+    expect(announcement).to_have_text(re.compile(r"C: column 2, row 1,"))
     page.keyboard.press("Escape")
     expect(button).to_be_focused()
     all_saved(page)
@@ -184,9 +184,7 @@ def test_a_panel_is_moved_and_resized_by_keyboard_and_read_out(page: Page, board
     assert boards.places(board)["C"] == (0, 6, 7, 7)
 
 
-def test_panels_are_duplicated_copied_and_removed_with_a_way_back(
-    page: Page, boards: Boards
-) -> None:
+def test_panels_are_duplicated_copied_and_removed_with_undo(page: Page, boards: Boards) -> None:
     board = boards.make("Source", ("Only", (0, 0, 6, 6)))
     target = boards.make("Target of copies")
     edit(page, board)
@@ -253,7 +251,7 @@ def test_a_failed_save_rolls_back_and_can_be_tried_again(
     assert boards.places(board)["A"][0] > 3
 
 
-def test_of_two_browsers_no_change_is_lost_in_silence(
+def test_no_change_of_two_browsers_is_lost_silently(
     others: tuple[Page, Page], boards: Boards
 ) -> None:
     page, other = others
@@ -263,7 +261,7 @@ def test_of_two_browsers_no_change_is_lost_in_silence(
     menu(page, "A", "Remove")
     all_saved(page)
 
-    # The other browser has not seen that: its own change is kept, not sent over the first's.
+    # The other browser has not seen that: its own change is kept and does not overwrite the first.
     drag(other, header(other, "B"), -700, 300)
     conflict = other.get_by_role("alert").filter(has_text="Someone else has changed")
     expect(conflict).to_be_visible()
@@ -285,9 +283,7 @@ def test_of_two_browsers_no_change_is_lost_in_silence(
     assert boards.places(board) == merged
 
 
-def test_two_editors_of_one_panel_hear_of_each_other(
-    others: tuple[Page, Page], boards: Boards
-) -> None:
+def test_two_editors_of_one_panel_get_a_conflict(others: tuple[Page, Page], boards: Boards) -> None:
     page, other = others
     board = boards.make("One panel", ("P", (0, 0, 6, 6)))
     panel = boards.read(board)["panels"][0]["id"]
@@ -326,12 +322,12 @@ def test_a_panel_is_built_with_a_live_preview(other: Page, stack: dict[str, str]
     other.get_by_role("button", name="Add query").click()
     second = other.get_by_role("combobox", name="Query B")
     second.fill('load_1{host="}')
-    problem = other.get_by_role("group", name="Query B").get_by_role("alert")
-    expect(problem).to_contain_text("at character")
-    expect(problem.locator("mark")).to_be_visible()
+    error = other.get_by_role("group", name="Query B").get_by_role("alert")
+    expect(error).to_contain_text("at character")
+    expect(error.locator("mark")).to_be_visible()
     expect(preview.get_by_role("button", name=re.compile("load_15"))).to_be_visible()
     second.fill("load_1")
-    expect(problem).to_have_count(0)
+    expect(error).to_have_count(0)
     other.get_by_role("group", name="Query B").get_by_label("Alias").fill("{{host}} short")
     expect(preview.get_by_role("button", name=re.compile("short"))).to_be_visible()
 
@@ -379,7 +375,7 @@ def test_each_type_draws(page: Page, boards: Boards, kind: str) -> None:
     assert boards.read(board)["panels"][0]["type"] == kind
 
 
-def test_a_dashboard_from_its_making_to_its_end(page: Page, boards: Boards, tmp_path: Path) -> None:
+def test_a_dashboard_from_creation_to_deletion(page: Page, boards: Boards, tmp_path: Path) -> None:
     page.goto("/")
     page.get_by_role("button", name="New dashboard").click()
     dialog = page.get_by_role("dialog", name="New dashboard")

@@ -1,4 +1,4 @@
-"""What a newcomer does in the first minutes, in Chromium, on the whole local stack."""
+"""What a new user does in the first minutes, in Chromium, on the whole local stack."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def test_the_theme_button_changes_the_theme(page: Page) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
-def test_a_key_is_made_shown_once_and_revoked(page: Page) -> None:
+def test_a_key_is_created_shown_once_and_revoked(page: Page) -> None:
     page.goto("/api-keys")
     page.get_by_role("button", name="New key").click()
     page.get_by_label("Name").fill("web servers")
@@ -59,7 +59,7 @@ def test_hosts_install_the_agent_from_the_pulseboard_they_send_to(
     name = snippet.read_text().partition("/agent/")[2].partition("'")[0]
     wheel = tmp_path / name
     wheel.write_bytes(httpx.get(f"{stack['url']}/agent/{name}", trust_env=False).content)
-    # Python reads a wheel as it lies, so this runs what the package holds and not the work tree.
+    # Python can import from a wheel, so this runs the package and not the work tree.
     ran = subprocess.run(
         [sys.executable, "-c", "import pulseboard.agent.cli as c; print(c.__file__); c.app()",
          "agent", "--dry-run"],

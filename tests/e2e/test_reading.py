@@ -1,4 +1,4 @@
-"""Reading a board: variables, repeats, full screen, kiosk, legend, search, shortcuts."""
+"""Viewing a board: variables, repeats, full screen, kiosk, legend, search, shortcuts."""
 
 import csv
 import math
@@ -16,8 +16,10 @@ pytestmark = pytest.mark.e2e
 HOSTS = ("web-1", "web-2", "db.1")
 
 
-def panel(title: str, query: str, place: tuple[int, int, int, int], **more: Any) -> dict[str, Any]:
-    x, y, w, h = place
+def panel(
+    title: str, query: str, position: tuple[int, int, int, int], **more: Any
+) -> dict[str, Any]:
+    x, y, w, h = position
     return {
         "title": title,
         "type": more.pop("type", "line"),
@@ -34,16 +36,16 @@ def ingest(api: APIRequestContext, key: str) -> None:
         {
             "name": "reading_cpu",
             "tags": {"host": host},
-            "value": 0 if host == "db.1" else 30 + 20 * place + 10 * math.sin(moment / 60),
-            "timestamp": moment * 1000,
+            "value": 0 if host == "db.1" else 30 + 20 * position + 10 * math.sin(timestamp / 60),
+            "timestamp": timestamp * 1000,
         }
-        for moment in range(now - 600, now, 10)
-        for place, host in enumerate(HOSTS)
+        for timestamp in range(now - 600, now, 10)
+        for position, host in enumerate(HOSTS)
     ]
-    answer = api.post(
+    response = api.post(
         "/api/v1/metrics", data={"points": points}, headers={"Authorization": f"Bearer {key}"}
     )
-    assert answer.ok, answer.text()
+    assert response.ok, response.text()
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +79,11 @@ def board(stack: dict[str, str], browser: Browser, signed_in: Any) -> Iterator[s
             panel("Wrong", "reading_cpu{", (8, 11, 4, 5)),
         ],
     }
-    made = context.request.post("/api/v1/dashboards", data=body, headers={"Origin": stack["url"]})
-    assert made.ok, made.text()
-    identity = made.json()["data"]["id"]
+    created = context.request.post(
+        "/api/v1/dashboards", data=body, headers={"Origin": stack["url"]}
+    )
+    assert created.ok, created.text()
+    identity = created.json()["data"]["id"]
     yield f"/dashboards/{identity}"
     context.request.delete(f"/api/v1/dashboards/{identity}", headers={"Origin": stack["url"]})
     context.close()
@@ -100,7 +104,7 @@ def legend(page: Page, title: str) -> Locator:
     return region(page, title).get_by_role("list", name="Legend").get_by_role("button")
 
 
-def test_variables_fill_queries_and_titles_and_stand_in_the_address(opened: Page) -> None:
+def test_variables_fill_queries_and_titles_and_are_in_the_url(opened: Page) -> None:
     page = opened
     expect(legend(page, "CPU of All")).to_have_count(3)
     page.get_by_role("button", name="Host: All").click()
@@ -112,7 +116,7 @@ def test_variables_fill_queries_and_titles_and_stand_in_the_address(opened: Page
     expect(legend(page, "CPU of web-1 + db.1")).to_have_count(2)
     page.keyboard.press("Escape")
     page.get_by_label("role", exact=True).select_option("db.1")
-    # Zero is a value: it is said, and is not taken for none.
+    # Zero is a value: it is shown, and is not a missing value.
     expect(region(page, "Role db.1")).to_contain_text("0")
     page.reload()
     expect(legend(page, "CPU of web-1 + db.1")).to_have_count(2)
@@ -121,7 +125,7 @@ def test_variables_fill_queries_and_titles_and_stand_in_the_address(opened: Page
 
 
 def test_hundreds_of_values_may_be_chosen(page: Page, board: str, stack: dict[str, str]) -> None:
-    """A pattern of thousands of characters; the board is one that repeats nothing."""
+    """A pattern of thousands of characters, on a board without repeated panels."""
     origin = {"Origin": stack["url"]}
     settings = page.request.get(f"/api/v1{board}").json()["data"]["settings"]
     body = {
@@ -129,8 +133,8 @@ def test_hundreds_of_values_may_be_chosen(page: Page, board: str, stack: dict[st
         "settings": settings,
         "panels": [panel("Many", 'reading_cpu{host="$host"}', (0, 0, 12, 6))],
     }
-    made = page.request.post("/api/v1/dashboards", data=body, headers=origin)
-    identity = made.json()["data"]["id"]
+    created = page.request.post("/api/v1/dashboards", data=body, headers=origin)
+    identity = created.json()["data"]["id"]
     many = "&".join(f"var-host=ip-10-0-0-{number}.eu-west-1" for number in range(300))
     page.goto(f"/dashboards/{identity}?{many}&var-host=web-1")
     expect(legend(page, "Many")).to_have_count(1)
@@ -179,8 +183,8 @@ def test_values_are_sorted_mapped_and_coloured_and_readable(
         ),
     ]
     body = {"name": theme, "settings": {"timeRange": "15m", "refresh": None}, "panels": panels}
-    made = page.request.post("/api/v1/dashboards", data=body, headers=origin)
-    identity = made.json()["data"]["id"]
+    created = page.request.post("/api/v1/dashboards", data=body, headers=origin)
+    identity = created.json()["data"]["id"]
     page.goto(f"/dashboards/{identity}")
     table = region(page, "Table").get_by_role("table")
     rows = table.locator("tbody tr")
@@ -199,14 +203,14 @@ def test_values_are_sorted_mapped_and_coloured_and_readable(
     page.request.delete(f"/api/v1/dashboards/{identity}", headers=origin)
 
 
-def test_a_long_board_asks_only_for_what_is_near(
+def test_a_long_board_queries_only_visible_panels(
     page: Page, board: str, stack: dict[str, str]
 ) -> None:
     origin = {"Origin": stack["url"]}
     panels = [panel(f"P{number}", "reading_cpu", (0, number * 5, 12, 5)) for number in range(60)]
     body = {"name": "Long", "settings": {"timeRange": "15m", "refresh": None}, "panels": panels}
-    made = page.request.post("/api/v1/dashboards", data=body, headers=origin)
-    identity = made.json()["data"]["id"]
+    created = page.request.post("/api/v1/dashboards", data=body, headers=origin)
+    identity = created.json()["data"]["id"]
     asked: list[int] = []
 
     def count(sent: Request) -> None:
@@ -228,7 +232,7 @@ def act(page: Page, title: str, action: str) -> None:
     page.get_by_role("menuitem", name=action).click()
 
 
-def test_the_numbers_behind_a_panel_are_shown_and_taken_away(
+def test_the_data_of_a_panel_is_shown_and_downloaded(
     opened: Page, tmp_path: Path, check_accessible: Callable[[Page], None]
 ) -> None:
     page = opened
@@ -247,7 +251,7 @@ def test_the_numbers_behind_a_panel_are_shown_and_taken_away(
     assert {row["db.1"] for row in rows} <= {"0", ""}, "zero is written as zero, a gap as nothing"
 
 
-def test_a_panel_is_explored_with_what_is_chosen(opened: Page) -> None:
+def test_a_panel_is_explored_with_its_variables_filled_in(opened: Page) -> None:
     page = opened
     act(page, "Only web-1", "Explore")
     expect(page.get_by_role("combobox", name="Query A")).to_have_value('reading_cpu{host="web-1"}')
@@ -266,7 +270,7 @@ def test_a_panel_is_repeated_for_each_value(opened: Page) -> None:
     assert first["x"] < third["x"]
 
 
-def test_nothing_and_an_error_are_told_apart(opened: Page) -> None:
+def test_no_data_and_an_error_look_different(opened: Page) -> None:
     page = opened
     expect(region(page, "Nothing")).to_contain_text("No data in this range")
     expect(region(page, "Nothing").get_by_role("alert")).to_have_count(0)
@@ -294,7 +298,7 @@ def test_the_legend_isolates_and_hides_by_mouse_and_keyboard(opened: Page) -> No
     expect_shown("false", "true", "false")
 
 
-def test_the_crosshair_goes_in_step_and_the_tooltip_is_sorted(opened: Page) -> None:
+def test_the_crosshair_is_synchronised_and_the_tooltip_is_sorted(opened: Page) -> None:
     page = opened
     plot = region(page, "CPU of All").locator(".u-over")
     box = plot.bounding_box()
@@ -314,7 +318,7 @@ def test_the_crosshair_goes_in_step_and_the_tooltip_is_sorted(opened: Page) -> N
     expect(region(page, "Only web-1").get_by_role("tooltip")).to_have_count(0)
 
 
-def test_a_panel_fills_the_page_under_an_address_of_its_own(opened: Page, board: str) -> None:
+def test_a_panel_fills_the_page_with_its_own_url(opened: Page, board: str) -> None:
     page = opened
     region(page, "Only web-1").hover()
     page.get_by_role("button", name="View Only web-1 full screen").click()
@@ -333,7 +337,7 @@ def test_a_panel_fills_the_page_under_an_address_of_its_own(opened: Page, board:
     expect(region(page, "Only web-2")).to_be_visible()
 
 
-def test_a_kiosk_shows_panels_alone(opened: Page, check_accessible: Callable[[Page], None]) -> None:
+def test_a_kiosk_shows_only_panels(opened: Page, check_accessible: Callable[[Page], None]) -> None:
     page = opened
     page.get_by_role("button", name="Kiosk view").click()
     expect(page).to_have_url(re.compile("kiosk=1"))
@@ -389,7 +393,7 @@ def test_search_finds_dashboards_metrics_and_actions(
     expect(page.get_by_role("heading", name="Status", level=1)).to_be_visible()
 
 
-def test_shortcuts_are_shown_and_obeyed(
+def test_shortcuts_are_listed_and_work(
     opened: Page, check_accessible: Callable[[Page], None]
 ) -> None:
     page = opened
@@ -439,7 +443,7 @@ def test_the_board_is_usable_on_a_phone(opened: Page) -> None:
         assert box["x"] + box["width"] <= 390
 
 
-def test_nothing_moves_for_who_asks_for_no_motion(
+def test_reduced_motion_disables_animations(
     stack: dict[str, str], browser: Browser, signed_in: Any, board: str
 ) -> None:
     context = browser.new_context(

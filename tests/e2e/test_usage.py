@@ -1,4 +1,4 @@
-"""Finding what makes the most series, and deleting it."""
+"""Finding what creates the most series, and deleting it."""
 
 import json
 import urllib.request
@@ -20,11 +20,11 @@ def _send(stack: dict[str, str], name: str, users: int) -> None:
         data=json.dumps(points).encode(),
         headers={"Authorization": f"Bearer {stack['api_key']}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 200
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert response.status == 200
 
 
-def test_the_tag_that_explodes_is_found_and_its_series_are_deleted(
+def test_a_high_cardinality_tag_is_found_and_its_series_are_deleted(
     page: Page, stack: dict[str, str], check_accessible: Callable[[Page], None]
 ) -> None:
     _send(stack, "exploded_total", 300)
