@@ -16,13 +16,13 @@ router = APIRouter(prefix="/api/v1", tags=["query"])
 
 @router.post("/query", response_model=QueryResult)
 def execute_query(caller: Reader, body: QueryParams, request: Request, now: Now) -> Response:
-    """Answer one question, columnar."""
+    """Execute one query; the result is columnar."""
     return response.single(request, query_engine.execute(body, now=now))
 
 
 @router.post("/query/batch", response_model=ApiResponse[list[BatchAnswer]])
 def execute_query_batch(caller: Reader, body: QueryBatch, request: Request, now: Now) -> Response:
-    """Answer all questions of a dashboard; each has its own result or error."""
+    """Execute all queries of a dashboard; each has its own result or error."""
     limit = settings().query_batch_max
     if len(body.queries) > limit:
         raise query_limits.limit_exceeded(

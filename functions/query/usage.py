@@ -1,4 +1,4 @@
-"""What is stored, who sends it, what it is likely to cost; and deleting it."""
+"""What is stored, who sends it, what it probably costs; and deleting it."""
 
 from typing import Annotated
 from uuid import UUID
@@ -49,7 +49,7 @@ def get_usage_by_metric(
     page: Page = 1,
     page_size: PageSize = 50,
 ) -> ApiResponse[list[MetricUsage]]:
-    """Metrics whose name holds `search`, those that take the most first. Up to a minute old."""
+    """Metrics whose name contains `search`, the largest first. Up to a minute old."""
     with database.connection() as connection:
         _, parts = usage_store.parts(connection)
     found = usage_report.by_metric(parts, search=search, order=order)
@@ -84,7 +84,7 @@ def get_series_usage(
     page: Page = 1,
     page_size: PageSize = 50,
 ) -> ApiResponse[list[SeriesUsage]]:
-    """Series that a selector means, the newest or those unseen for longest first."""
+    """Series that a selector matches, the newest or those unseen for longest first."""
     with database.connection() as connection:
         found, total = usage_store.list_series(
             connection, selector=parse(selector), order=order, page=page, page_size=page_size
@@ -97,16 +97,17 @@ def delete_series(
     caller: Editor,
     selector: SelectorText,
     dry_run: Annotated[
-        bool, Query(alias="dryRun", description="Change nothing and tell what would go.")
+        bool, Query(alias="dryRun", description="Change nothing; return what would be deleted.")
     ] = False,
     expect: Annotated[
-        int | None, Query(ge=0, description="How many series are meant; 409 when it is not so.")
+        int | None,
+        Query(ge=0, description="The expected number of series; 409 when it is another one."),
     ] = None,
 ) -> ApiResponse[DeletedSeries]:
     """Delete series with their samples, for good; a bare name deletes the whole metric.
 
-    They are gone from every answer at once (charts may show them for five minutes from the
-    cache); their samples leave the disk within minutes.
+    No further query finds them, but charts may show them for five minutes from the cache. Their
+    samples leave the disk within minutes.
     """
     with database.connection() as connection:
         deleted = deletion.delete(
@@ -117,7 +118,7 @@ def delete_series(
 
 @router.get("/keys/{key_id}/received")
 def get_key_received(caller: Editor, key_id: UUID) -> ApiResponse[KeyReceived]:
-    """What has come in by a key of one's own; by any key for an admin."""
+    """What was received with one of your keys; an admin may name any key."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
         found = received.by_key(connection, key_id=key_id, owner_id=owner_id)

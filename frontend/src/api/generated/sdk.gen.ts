@@ -512,7 +512,7 @@ export const getMetricTags = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Execute Query
  *
- * Answer one question, columnar.
+ * Execute one query; the result is columnar.
  */
 export const executeQuery = <ThrowOnError extends boolean = false>(options: Options<ExecuteQueryData, ThrowOnError>) => (options.client ?? client).post<ExecuteQueryResponses, ExecuteQueryErrors, ThrowOnError>({
     url: '/api/v1/query',
@@ -526,7 +526,7 @@ export const executeQuery = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Execute Query Batch
  *
- * Answer all questions of a dashboard; each has its own result or error.
+ * Execute all queries of a dashboard; each has its own result or error.
  */
 export const executeQueryBatch = <ThrowOnError extends boolean = false>(options: Options<ExecuteQueryBatchData, ThrowOnError>) => (options.client ?? client).post<ExecuteQueryBatchResponses, ExecuteQueryBatchErrors, ThrowOnError>({
     url: '/api/v1/query/batch',
@@ -554,14 +554,14 @@ export const getUsage = <ThrowOnError extends boolean = false>(options?: Options
 /**
  * Get Key Received
  *
- * What has come in by a key of one's own; by any key for an admin.
+ * What was received with one of your keys; an admin may name any key.
  */
 export const getKeyReceived = <ThrowOnError extends boolean = false>(options: Options<GetKeyReceivedData, ThrowOnError>) => (options.client ?? client).get<GetKeyReceivedResponses, GetKeyReceivedErrors, ThrowOnError>({ url: '/api/v1/usage/keys/{key_id}/received', ...options });
 
 /**
  * Get Usage By Metric
  *
- * Metrics whose name holds `search`, those that take the most first. Up to a minute old.
+ * Metrics whose name contains `search`, the largest first. Up to a minute old.
  */
 export const getUsageByMetric = <ThrowOnError extends boolean = false>(options?: Options<GetUsageByMetricData, ThrowOnError>) => (options?.client ?? client).get<GetUsageByMetricResponses, GetUsageByMetricErrors, ThrowOnError>({ url: '/api/v1/usage/metrics', ...options });
 
@@ -577,15 +577,15 @@ export const getMetricUsage = <ThrowOnError extends boolean = false>(options: Op
  *
  * Delete series with their samples, for good; a bare name deletes the whole metric.
  *
- * They are gone from every answer at once (charts may show them for five minutes from the
- * cache); their samples leave the disk within minutes.
+ * No further query finds them, but charts may show them for five minutes from the cache. Their
+ * samples leave the disk within minutes.
  */
 export const deleteSeries = <ThrowOnError extends boolean = false>(options: Options<DeleteSeriesData, ThrowOnError>) => (options.client ?? client).delete<DeleteSeriesResponses, DeleteSeriesErrors, ThrowOnError>({ url: '/api/v1/usage/series', ...options });
 
 /**
  * Get Series Usage
  *
- * Series that a selector means, the newest or those unseen for longest first.
+ * Series that a selector matches, the newest or those unseen for longest first.
  */
 export const getSeriesUsage = <ThrowOnError extends boolean = false>(options: Options<GetSeriesUsageData, ThrowOnError>) => (options.client ?? client).get<GetSeriesUsageResponses, GetSeriesUsageErrors, ThrowOnError>({ url: '/api/v1/usage/series', ...options });
 

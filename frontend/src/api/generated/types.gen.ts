@@ -1002,7 +1002,7 @@ export type ApiResponseListUser = {
 /**
  * BatchAnswer
  *
- * The answer to one question of a batch: a result, or its own error.
+ * The outcome of one query of a batch: a result, or its own error.
  */
 export type BatchAnswer = {
     error: ApiError | null;
@@ -1016,7 +1016,7 @@ export type BatchAnswer = {
 /**
  * BatchQuery
  *
- * One question of a batch; `id` comes back with its answer.
+ * One query of a batch; `id` is returned with its result.
  */
 export type BatchQuery = {
     aggregation?: Aggregation;
@@ -2677,7 +2677,7 @@ export type PreviewAlertRule = {
 /**
  * QueryBatch
  *
- * All questions of a dashboard over one range of time.
+ * All queries of a dashboard over one time range.
  */
 export type QueryBatch = {
     /**
@@ -2698,7 +2698,7 @@ export type QueryBatch = {
  * QueryData
  *
  * Columnar: `timestamps` (ms since 1970) serve all series: the start of each bucket, or the
- * moments at which an expression was evaluated.
+ * times at which an expression was evaluated.
  */
 export type QueryData = {
     /**
@@ -2714,7 +2714,7 @@ export type QueryData = {
 /**
  * QueryMeta
  *
- * Where an answer came from and what it cost.
+ * Where a result came from and what it cost.
  */
 export type QueryMeta = {
     /**
@@ -2730,7 +2730,7 @@ export type QueryMeta = {
     /**
      * Notes
      *
-     * What a reader of the numbers should know.
+     * Notes on the values, such as a window that was widened.
      */
     notes: Array<string>;
     /**
@@ -2742,7 +2742,7 @@ export type QueryMeta = {
     /**
      * Rowsread
      *
-     * Rows of the table that were read for this answer; the rest was cached.
+     * Rows of the table that were read for this result; the rest was cached.
      */
     rowsRead: number;
     /**
@@ -2754,7 +2754,7 @@ export type QueryMeta = {
 /**
  * QueryParams
  *
- * A question about the time between `start` (inclusive) and `end` (exclusive).
+ * A query over the time between `start` (inclusive) and `end` (exclusive).
  */
 export type QueryParams = {
     aggregation?: Aggregation;
@@ -2805,7 +2805,7 @@ export type QueryParams = {
 /**
  * QueryResult
  *
- * An answer with where it came from.
+ * A result, and where it came from.
  */
 export type QueryResult = {
     data: QueryData;
@@ -2907,7 +2907,7 @@ export type Scope = 'ingest' | 'read' | 'write';
 /**
  * SeriesData
  *
- * One line: `values` has one entry for each of the answer's timestamps; null is a gap.
+ * One line: `values` has one entry for each timestamp of the result; null: no value.
  */
 export type SeriesData = {
     /**
@@ -6455,13 +6455,13 @@ export type DeleteSeriesData = {
         /**
          * Dryrun
          *
-         * Change nothing and tell what would go.
+         * Change nothing; return what would be deleted.
          */
         dryRun?: boolean;
         /**
          * Expect
          *
-         * How many series are meant; 409 when it is not so.
+         * The expected number of series; 409 when it is another one.
          */
         expect?: number | null;
     };

@@ -142,7 +142,7 @@ export const zAmounts = z.object({
 /**
  * BatchQuery
  *
- * One question of a batch; `id` comes back with its answer.
+ * One query of a batch; `id` is returned with its result.
  */
 export const zBatchQuery = z.object({
     aggregation: zAggregation.optional().default('avg'),
@@ -793,7 +793,7 @@ export const zPosition = z.object({
 /**
  * QueryBatch
  *
- * All questions of a dashboard over one range of time.
+ * All queries of a dashboard over one time range.
  */
 export const zQueryBatch = z.object({
     end: z.iso.datetime(),
@@ -804,7 +804,7 @@ export const zQueryBatch = z.object({
 /**
  * QueryMeta
  *
- * Where an answer came from and what it cost.
+ * Where a result came from and what it cost.
  */
 export const zQueryMeta = z.object({
     cached: z.boolean(),
@@ -942,7 +942,7 @@ export const zApiResponseCreatedApiKey = z.object({
 /**
  * SeriesData
  *
- * One line: `values` has one entry for each of the answer's timestamps; null is a gap.
+ * One line: `values` has one entry for each timestamp of the result; null: no value.
  */
 export const zSeriesData = z.object({
     name: z.string(),
@@ -954,7 +954,7 @@ export const zSeriesData = z.object({
  * QueryData
  *
  * Columnar: `timestamps` (ms since 1970) serve all series: the start of each bucket, or the
- * moments at which an expression was evaluated.
+ * times at which an expression was evaluated.
  */
 export const zQueryData = z.object({
     series: z.array(zSeriesData),
@@ -964,7 +964,7 @@ export const zQueryData = z.object({
 /**
  * QueryResult
  *
- * An answer with where it came from.
+ * A result, and where it came from.
  */
 export const zQueryResult = z.object({
     data: zQueryData,
@@ -974,7 +974,7 @@ export const zQueryResult = z.object({
 /**
  * BatchAnswer
  *
- * The answer to one question of a batch: a result, or its own error.
+ * The outcome of one query of a batch: a result, or its own error.
  */
 export const zBatchAnswer = z.object({
     error: zApiError.nullable(),
@@ -1283,7 +1283,7 @@ export const zTier = z.enum([
 /**
  * QueryParams
  *
- * A question about the time between `start` (inclusive) and `end` (exclusive).
+ * A query over the time between `start` (inclusive) and `end` (exclusive).
  */
 export const zQueryParams = z.object({
     aggregation: zAggregation.optional().default('avg'),

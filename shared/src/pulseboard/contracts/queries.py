@@ -1,4 +1,4 @@
-"""Questions to the time series, and columnar answers."""
+"""Queries of time series, and their columnar results."""
 
 from typing import Annotated, Self
 
@@ -9,11 +9,11 @@ from pulseboard.contracts.errors import ApiError
 from pulseboard.contracts.vocabulary import Aggregation, TagKey, Tags, Tier
 
 QueryInput = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
-"""A query as it is asked: a reader may have chosen hundreds of values of a variable."""
+"""The text of a query; it may hold hundreds of selected values of a dashboard variable."""
 
 
 class QueryFields(Contract):
-    """What to read, without when."""
+    """What to read, without the time range."""
 
     query: QueryInput = Field(
         description="A metric name, optionally with tags, which is bucketed by `aggregation`; "
@@ -35,7 +35,7 @@ class QueryFields(Contract):
 
 
 class QueryParams(QueryFields):
-    """A question about the time between `start` (inclusive) and `end` (exclusive)."""
+    """A query over the time between `start` (inclusive) and `end` (exclusive)."""
 
     start: UtcTime
     end: UtcTime
@@ -51,13 +51,13 @@ class QueryParams(QueryFields):
 
 
 class BatchQuery(QueryFields):
-    """One question of a batch; `id` comes back with its answer."""
+    """One query of a batch; `id` is returned with its result."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class QueryBatch(Contract):
-    """All questions of a dashboard over one range of time."""
+    """All queries of a dashboard over one time range."""
 
     start: UtcTime
     end: UtcTime
@@ -74,7 +74,7 @@ class QueryBatch(Contract):
 
 
 class SeriesData(Contract):
-    """One line: `values` has one entry for each of the answer's timestamps; null is a gap."""
+    """One line: `values` has one entry for each timestamp of the result; null: no value."""
 
     name: str = Field(
         description="The metric; empty for a computed line with tags, the expression without."
@@ -85,14 +85,14 @@ class SeriesData(Contract):
 
 class QueryData(Contract):
     """Columnar: `timestamps` (ms since 1970) serve all series: the start of each bucket, or the
-    moments at which an expression was evaluated."""
+    times at which an expression was evaluated."""
 
     timestamps: list[int]
     series: list[SeriesData]
 
 
 class QueryMeta(Contract):
-    """Where an answer came from and what it cost."""
+    """Where a result came from and what it cost."""
 
     table: str = Field(examples=["metrics_raw", "metrics_1min", "metrics_1hour"])
     resolution: str = Field(description="Width of a bucket.", examples=["10s"])
@@ -100,23 +100,23 @@ class QueryMeta(Contract):
     rows_read: int = Field(
         default=0,
         ge=0,
-        description="Rows of the table that were read for this answer; the rest was cached.",
+        description="Rows of the table that were read for this result; the rest was cached.",
     )
     duration_ms: float = Field(default=0, ge=0)
     notes: list[str] = Field(
-        default_factory=list, description="What a reader of the numbers should know."
+        default_factory=list, description="Notes on the values, such as a window that was widened."
     )
 
 
 class QueryResult(Contract):
-    """An answer with where it came from."""
+    """A result, and where it came from."""
 
     data: QueryData
     meta: QueryMeta
 
 
 class BatchAnswer(Contract):
-    """The answer to one question of a batch: a result, or its own error."""
+    """The outcome of one query of a batch: a result, or its own error."""
 
     id: str
     result: QueryResult | None = None

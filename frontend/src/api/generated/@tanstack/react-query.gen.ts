@@ -1230,7 +1230,7 @@ export const getMetricTagsOptions = (options: Options<GetMetricTagsData>) => que
 /**
  * Execute Query
  *
- * Answer one question, columnar.
+ * Execute one query; the result is columnar.
  */
 export const executeQueryMutation = (options?: Partial<Options<ExecuteQueryData>>): UseMutationOptions<ExecuteQueryResponse, ExecuteQueryError, Options<ExecuteQueryData>> => {
     const mutationOptions: UseMutationOptions<ExecuteQueryResponse, ExecuteQueryError, Options<ExecuteQueryData>> = {
@@ -1249,7 +1249,7 @@ export const executeQueryMutation = (options?: Partial<Options<ExecuteQueryData>
 /**
  * Execute Query Batch
  *
- * Answer all questions of a dashboard; each has its own result or error.
+ * Execute all queries of a dashboard; each has its own result or error.
  */
 export const executeQueryBatchMutation = (options?: Partial<Options<ExecuteQueryBatchData>>): UseMutationOptions<ExecuteQueryBatchResponse, ExecuteQueryBatchError, Options<ExecuteQueryBatchData>> => {
     const mutationOptions: UseMutationOptions<ExecuteQueryBatchResponse, ExecuteQueryBatchError, Options<ExecuteQueryBatchData>> = {
@@ -1310,7 +1310,7 @@ export const getKeyReceivedQueryKey = (options: Options<GetKeyReceivedData>) => 
 /**
  * Get Key Received
  *
- * What has come in by a key of one's own; by any key for an admin.
+ * What was received with one of your keys; an admin may name any key.
  */
 export const getKeyReceivedOptions = (options: Options<GetKeyReceivedData>) => queryOptions<GetKeyReceivedResponse, GetKeyReceivedError, GetKeyReceivedResponse, ReturnType<typeof getKeyReceivedQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1330,7 +1330,7 @@ export const getUsageByMetricQueryKey = (options?: Options<GetUsageByMetricData>
 /**
  * Get Usage By Metric
  *
- * Metrics whose name holds `search`, those that take the most first. Up to a minute old.
+ * Metrics whose name contains `search`, the largest first. Up to a minute old.
  */
 export const getUsageByMetricOptions = (options?: Options<GetUsageByMetricData>) => queryOptions<GetUsageByMetricResponse, GetUsageByMetricError, GetUsageByMetricResponse, ReturnType<typeof getUsageByMetricQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1350,7 +1350,7 @@ export const getUsageByMetricInfiniteQueryKey = (options?: Options<GetUsageByMet
 /**
  * Get Usage By Metric
  *
- * Metrics whose name holds `search`, those that take the most first. Up to a minute old.
+ * Metrics whose name contains `search`, the largest first. Up to a minute old.
  */
 export const getUsageByMetricInfiniteOptions = (options?: Options<GetUsageByMetricData>) => infiniteQueryOptions<GetUsageByMetricResponse, GetUsageByMetricError, InfiniteData<GetUsageByMetricResponse>, QueryKey<Options<GetUsageByMetricData>>, number | Pick<QueryKey<Options<GetUsageByMetricData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -1399,8 +1399,8 @@ export const getMetricUsageOptions = (options: Options<GetMetricUsageData>) => q
  *
  * Delete series with their samples, for good; a bare name deletes the whole metric.
  *
- * They are gone from every answer at once (charts may show them for five minutes from the
- * cache); their samples leave the disk within minutes.
+ * No further query finds them, but charts may show them for five minutes from the cache. Their
+ * samples leave the disk within minutes.
  */
 export const deleteSeriesMutation = (options?: Partial<Options<DeleteSeriesData>>): UseMutationOptions<DeleteSeriesResponse, DeleteSeriesError, Options<DeleteSeriesData>> => {
     const mutationOptions: UseMutationOptions<DeleteSeriesResponse, DeleteSeriesError, Options<DeleteSeriesData>> = {
@@ -1421,7 +1421,7 @@ export const getSeriesUsageQueryKey = (options: Options<GetSeriesUsageData>) => 
 /**
  * Get Series Usage
  *
- * Series that a selector means, the newest or those unseen for longest first.
+ * Series that a selector matches, the newest or those unseen for longest first.
  */
 export const getSeriesUsageOptions = (options: Options<GetSeriesUsageData>) => queryOptions<GetSeriesUsageResponse, GetSeriesUsageError, GetSeriesUsageResponse, ReturnType<typeof getSeriesUsageQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1441,7 +1441,7 @@ export const getSeriesUsageInfiniteQueryKey = (options: Options<GetSeriesUsageDa
 /**
  * Get Series Usage
  *
- * Series that a selector means, the newest or those unseen for longest first.
+ * Series that a selector matches, the newest or those unseen for longest first.
  */
 export const getSeriesUsageInfiniteOptions = (options: Options<GetSeriesUsageData>) => infiniteQueryOptions<GetSeriesUsageResponse, GetSeriesUsageError, InfiniteData<GetSeriesUsageResponse>, QueryKey<Options<GetSeriesUsageData>>, number | Pick<QueryKey<Options<GetSeriesUsageData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
