@@ -21,6 +21,7 @@ from pulseboard.alerts import inputs as alert_inputs
 from pulseboard.alerts.state_machine import TICK, RuleSnapshot, condition_of
 from pulseboard.alerts.state_store import as_jsonb
 from pulseboard.auth import users_store
+from pulseboard.catalogue import series_cache
 from pulseboard.contracts.alerts import AlertCondition, CreateAlertRule
 from pulseboard.contracts.vocabulary import Role
 from pulseboard.db import database
@@ -132,7 +133,7 @@ def _ticks(
         {"owner": owner, "reads": reads, "notification": notification, "last": rules - 1},
     )
     tick.reset()
-    alert_inputs.reset()
+    series_cache.reset()
     taken, changes = [], []
     # Ticks of its own: the lease of a tick outlives it.
     now = next(_BEGINNINGS)
@@ -165,7 +166,7 @@ def _one_by_one(connection: psycopg.Connection[tuple[object, ...]], count: int) 
     at = time.time() // TICK * TICK - 3000
     began = time.perf_counter()
     for rule in rules:
-        alert_inputs.reset()
+        series_cache.reset()
         alert_inputs.read(connection, [rule], at=at).of(rule)
     return (time.perf_counter() - began) * count / len(rules)
 

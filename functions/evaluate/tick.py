@@ -124,10 +124,10 @@ def _run_tick(
     at = float(tick * TICK)
     for _ in range(_RETRIES):
         memory = _remember(connection, runner)
-        readings = alert_inputs.read(connection, memory.index.examples, at=at)
+        inputs = alert_inputs.read(connection, memory.index.examples, at=at)
         # A tick that is late is told now: what is silenced now is not told.
         silences = silences_store.active(connection, at=moment)
-        decision = decide(memory.index, memory.states, memory.told, readings, silences, at, steady)
+        decision = decide(memory.index, memory.states, memory.told, inputs, silences, at, steady)
         changes = decision.changes
         with connection.transaction():
             mine = state_store.begin_tick(

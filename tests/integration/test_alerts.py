@@ -16,7 +16,6 @@ from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
 from functions.evaluate.tick import Report
 from functions.notify import handler as notify
-from pulseboard.alerts import inputs as alert_inputs
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.alerts import AlertCondition
 from pulseboard.core.exceptions import Unavailable
@@ -290,7 +289,6 @@ def test_a_failing_rule_is_marked_and_the_others_go_on(
     assert "2 series" in read(admin, f"/rules/{wide['id']}")["lastError"]
     monkeypatch.setenv("PULSEBOARD_ALERT_MAX_SERIES", "100")
     settings.cache_clear()
-    alert_inputs.reset()
     clock.tick()
     assert read(admin, f"/rules/{wide['id']}")["lastError"] is None
 

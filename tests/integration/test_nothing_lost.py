@@ -22,7 +22,7 @@ from functions.drain import handler as drain
 from infra.local import services
 from pulseboard.auth import api_key_cache
 from pulseboard.auth.access import Principal
-from pulseboard.catalogue import series_store
+from pulseboard.catalogue import series_cache
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.contracts.vocabulary import Role
 from pulseboard.core.settings import settings
@@ -457,7 +457,7 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PULSEBOARD_SPILL_DIR", str(tmp_path / "spill"))
     monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.2")
-    for forget in (settings.cache_clear, database.close, series_store.reset, spill.reset):
+    for forget in (settings.cache_clear, database.close, series_cache.reset, spill.reset):
         forget()
     start, sent, stop = now(), 0, threading.Event()
 
@@ -498,7 +498,7 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
     finally:
         database.close()
         child.stop()
-        for forget in (settings.cache_clear, series_store.reset, spill.reset):
+        for forget in (settings.cache_clear, series_cache.reset, spill.reset):
             forget()
 
 

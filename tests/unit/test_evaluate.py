@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pulseboard.alerts.changes import InstanceRecord, Queued
 from pulseboard.alerts.evaluate import Decision, decide
-from pulseboard.alerts.inputs import Line, Readings
+from pulseboard.alerts.inputs import TickInputs
 from pulseboard.alerts.state_machine import TICK, Condition, RuleSnapshot
 from pulseboard.alerts.threshold_index import RuleIndex
-from pulseboard.catalogue.series_key import canonical_tags
+from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.alerts import (
     AlertCondition,
     AlertStatus,
@@ -28,10 +28,7 @@ from pulseboard.contracts.alerts import (
 
 HOSTS = ("a", "b", "c")
 WINDOW = 60.0
-LINES = {
-    host: Line(number, canonical_tags({"host": host}).decode(), {"host": host})
-    for number, host in enumerate(HOSTS)
-}
+SERIES = {host: Series(number, {"host": host}) for number, host in enumerate(HOSTS)}
 START = 1_000_000.0
 
 
@@ -52,13 +49,13 @@ def make(number: int = 1, **fields: Any) -> RuleSnapshot:
     return replace(rule, **fields)
 
 
-def readings(values: dict[str, float | None]) -> Readings:
+def inputs(values: dict[str, float | None]) -> TickInputs:
     rows = {
-        LINES[host].id: (value, value, value, value, value)
+        SERIES[host].id: (value, value, value, value, value)
         for host, value in values.items()
         if value is not None
     }
-    return Readings(lines={"cpu": list(LINES.values())}, windows={(WINDOW, 0.0): rows})
+    return TickInputs(series={"cpu": list(SERIES.values())}, windows={(WINDOW, 0.0): rows})
 
 
 class Kept:
@@ -76,7 +73,7 @@ class Kept:
         values: dict[str, float | None],
         silences: list[list[SilenceMatcher]] | None = None,
     ) -> Decision:
-        made = decide(self.index, self.states, self.told, readings(values), silences or [], at, 0.0)
+        made = decide(self.index, self.states, self.told, inputs(values), silences or [], at, 0.0)
         for (rule_id, series), live in made.states.items():
             known = self.states.setdefault(rule_id, {})
             if live is None:
@@ -262,7 +259,7 @@ class Telling(RuleBasedStateMachine):
             self.kept.index,
             self.kept.states,
             self.kept.told,
-            readings(self.values),
+            inputs(self.values),
             self.silences,
             self.now + TICK,
             0.0,
@@ -275,7 +272,7 @@ class Telling(RuleBasedStateMachine):
             self.kept.index,
             self.kept.states,
             self.kept.told,
-            readings(self.seen),
+            inputs(self.seen),
             self.silences,
             self.now,
             0.0,

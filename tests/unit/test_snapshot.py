@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pulseboard.auth import api_key_cache
-from pulseboard.catalogue import metadata_store, series_key, series_store
+from pulseboard.catalogue import metadata_store, series_cache, series_key
 from pulseboard.core.settings import settings
 from pulseboard.db import cache, database, database_url
 from pulseboard.web import lambda_adapter
@@ -21,12 +21,12 @@ def test_before_a_snapshot_nothing_is_open_or_remembered() -> None:
     database_url._cached = (0.0, "old")
     api_key_cache._cached[b"hash"] = None  # type: ignore[assignment]
     metadata_store._written["cpu"] = series_key.MetricMetadata()
-    epoch = series_store._epoch
+    series = series_cache.current()
     lambda_adapter.before_snapshot()
     assert vars(database_url)["_cached"] is None
     assert not api_key_cache._cached
     assert not metadata_store._written
-    assert series_store._epoch > epoch
+    assert series_cache.current() is not series
     assert database._pool is None
     assert cache._client is None
 

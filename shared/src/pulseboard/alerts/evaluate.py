@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from pulseboard.alerts.cache import Current
 from pulseboard.alerts.changes import Changes, Ended, InstanceRecord, Queued, Started, StateChange
-from pulseboard.alerts.inputs import Readings
+from pulseboard.alerts.inputs import TickInputs
 from pulseboard.alerts.notifications import NoticeAlert, group_key, labels_of, notice_of, silenced
 from pulseboard.alerts.state_machine import NEW, Instance, RuleSnapshot, appear, step, tick_at
 from pulseboard.alerts.threshold_index import RuleIndex
@@ -58,18 +58,18 @@ def decide(
     index: RuleIndex,
     states: Mapping[UUID, Mapping[str, InstanceRecord]],
     told: Mapping[UUID, float],
-    readings: Readings,
+    inputs: TickInputs,
     silences: _Silences,
     at: float,
     steady: float,
 ) -> Decision:
     """What the tick at `at` changes. `told` is when each rule's channels were last told."""
     made = Decision()
-    for rule in _to_look_at(index, states, readings, tick_at(at)):
+    for rule in _to_look_at(index, states, inputs, tick_at(at)):
         known = states.get(rule.id, {})
         evaluate_missing = at - steady >= rule.condition.window + rule.delay
         try:
-            observed = readings.of(rule)
+            observed = inputs.of(rule)
             moved = _step_all(rule, known, observed, at, evaluate_missing)
         except PulseboardError as error:
             if rule.last_error != error.message:
@@ -98,7 +98,7 @@ def decide(
 def _to_look_at(
     index: RuleIndex,
     states: Mapping[UUID, Mapping[str, InstanceRecord]],
-    readings: Readings,
+    inputs: TickInputs,
     tick: int,
 ) -> Iterator[RuleSnapshot]:
     """The rules that this tick can change."""
@@ -110,7 +110,7 @@ def _to_look_at(
             or not all(live.settled for live in known.values())
         ):
             seen[rule_id] = rule
-    for rule in index.breached(readings.values_of):
+    for rule in index.breached(inputs.values_of):
         seen[rule.id] = rule
     yield from seen.values()
 

@@ -1,40 +1,54 @@
-"""Expressions as queries of alert rules: their samples read raw, evaluated by the domain.
+"""Expressions as queries of alert rules, evaluated by the query engine over raw samples.
 
 Evaluated at the window's end for the reducer `last`, and every ten seconds of the window for the
 others. A series that the expression filters away, or that has ended, has no data there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psycopg
 
-from pulseboard.alerts import backtest, input_queries
+from pulseboard.alerts import backtest
 from pulseboard.alerts.state_machine import TICK
+from pulseboard.catalogue.series_key import NAME, Series, canonical_tags
 from pulseboard.contracts.alerts import Reducer
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.settings import settings
-from pulseboard.query import promql
-from pulseboard.query.promql.series import StoredSeries
-
-_NAME = "__name__"
+from pulseboard.query import expression_reader, promql
+from pulseboard.query.expression_reader import Times
+from pulseboard.query.reader import PlanReader
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
-    """One series of an expression; NaN where it has no value."""
+class ResolvedExpression:
+    """An expression and the series of each of its selectors; None: it names no metric."""
+
+    tree: promql.Expr
+    series: Mapping[promql.Read, Sequence[Series] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionSeries:
+    """The values of one series of an expression; NaN where it has none."""
 
     tags: dict[str, str]
     values: backtest.Floats
 
+    @property
+    def key(self) -> str:
+        """Its canonical tags as text."""
+        return canonical_tags(self.tags).decode()
 
-def moments(end: float, window: float, reducer: Reducer) -> backtest.Floats:
-    """When an expression is evaluated for the window that ends at `end`."""
-    if reducer is Reducer.LAST:
-        return np.array([end])
-    return end - np.arange(int(window // TICK) - 1, -1, -1, dtype=np.float64) * TICK
+
+def times_of(end: float, window: float, reducer: Reducer, *, ends: int = 1) -> Times:
+    """When an expression is evaluated for the last `ends` windows, of which the last ends at `end`
+    and the others `TICK` seconds before each other.
+    """
+    count = ends if reducer is Reducer.LAST else max(1, int(window // TICK)) + ends - 1
+    return Times(end - (count - 1) * TICK, TICK, count)
 
 
 def reduce(values: backtest.Floats, reducer: Reducer) -> float | None:
@@ -55,60 +69,33 @@ def reduce(values: backtest.Floats, reducer: Reducer) -> float | None:
 
 
 def evaluate(
-    connection: psycopg.Connection[Any], expr: promql.Expr, times: backtest.Floats
-) -> list[Evaluated]:
-    """Each series of the expression at each of `times` (seconds since 1970, ascending).
+    reader: PlanReader, expression: ResolvedExpression, times: Times
+) -> list[ExpressionSeries]:
+    """Each series of the expression at each of `times`.
 
     Raises InvalidRequest for what can't be matched or is too much.
     """
-    data = {read: _samples(connection, read, times) for read in promql.selectors(expr)}
-    lines = promql.evaluate(expr, times=times, data=data, lookback_delta=promql.LOOKBACK_DELTA)
     most = settings().alert_max_series
+    series: dict[promql.Read, Sequence[Series]] = {}
+    for read, found in expression.series.items():
+        if found is None:
+            raise InvalidRequest("Name the metric: a rule can't watch several by a pattern.")
+        if len(found) > most * 10:
+            raise InvalidRequest(
+                f"{read.name} selects more than {most * 10} series. Add a tag filter."
+            )
+        series[read] = found
+    lines, _ = expression_reader.evaluate_at(
+        reader, expression.tree, series=series, times=times, tier=Tier.RAW
+    )
     if len(lines) > most:
         raise InvalidRequest(
             f"The expression has {len(lines)} series; a rule may watch {most}. Aggregate them."
         )
     return [
-        Evaluated(
-            {key: value for key, value in line.labels.items() if key != _NAME},
+        ExpressionSeries(
+            {key: value for key, value in line.labels.items() if key != NAME},
             np.where(line.present, line.values, np.nan),
         )
         for line in lines
-    ]
-
-
-def _samples(
-    connection: psycopg.Connection[Any], read: promql.Read, times: backtest.Floats
-) -> list[StoredSeries]:
-    if read.name is None:
-        raise InvalidRequest("Name the metric: a rule can't watch several by a pattern.")
-    name = read.name
-    most = settings().alert_max_series * 10
-    equal = {
-        m.key: m.value for m in read.matchers if m.operator == "=" and m.value and m.key != _NAME
-    }
-    (found,) = input_queries.find_many(connection, wanted=[(name, equal)], limit=most + 1)
-    labels = {
-        series.id: {**series.tags, _NAME: name}
-        for series in found
-        if all(m.accepts({**series.tags, _NAME: name}) for m in read.matchers)
-    }
-    if len(labels) > most:
-        raise InvalidRequest(f"{name} selects more than {most} series. Add a tag filter.")
-    if not labels:
-        return []
-    start = float(times[0]) - read.offset - (read.window or promql.LOOKBACK_DELTA)
-    end = float(times[-1]) - read.offset
-    ids = list(labels)
-    stale_markers = input_queries.read_ends(connection, series_ids=ids, start=start, end=end)
-    rows = input_queries.read_samples(connection, series_ids=ids, start=start, end=end)
-    ordered = {series_id: input_queries.in_order(*columns) for series_id, columns in rows.items()}
-    return [
-        promql.SeriesSamples(
-            labels=labels[series_id],
-            times=moments,
-            values=values,
-            stale_markers=tuple(stale_markers.get(series_id, ())),
-        )
-        for series_id, (moments, values) in ordered.items()
     ]

@@ -1,85 +1,77 @@
-"""What alert rules read: at a tick, for all rules at once; and over the past, for one.
+"""The inputs of alert rules: of one tick, for all rules at once; of the past, for one rule.
 
-Rules that read the same series share one read. The catalogue is asked once for all selectors and
-remembered until a series is made; samples are read once for each window length.
+Rules that read the same series share one read. All selectors are resolved by one statement, and by
+none while no series is created; samples are read once for each window length.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from math import inf
+from typing import Any, TypeVar
 
 import numpy as np
 import psycopg
 
 from pulseboard.alerts import backtest, expression_inputs, input_queries
-from pulseboard.alerts.expression_inputs import Evaluated
+from pulseboard.alerts.expression_inputs import ExpressionSeries, ResolvedExpression
 from pulseboard.alerts.state_machine import RuleSnapshot
 from pulseboard.catalogue import selector as selectors
-from pulseboard.catalogue.series_key import canonical_tags
+from pulseboard.catalogue import series_queries
+from pulseboard.catalogue.selector import Matcher
+from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.alerts import Reducer
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.exceptions import InvalidRequest, PulseboardError
-from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.statement_timeout import set_statement_timeout
-from pulseboard.query import promql
+from pulseboard.query import promql, sql_samples
+from pulseboard.query.reader import PlanReader
+from pulseboard.query.sql_samples import SampleRange, StaleMarkers
 
-CATALOGUE_LIFE = 60.0
-"""Seconds: a series whose transaction ended after a later one's is found within this."""
+_PARSED = 20_000
+"""Query texts whose meaning is cached."""
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A series that a rule watches."""
-
-    id: int
-    key: str
-    tags: dict[str, str]
+T = TypeVar("T")
+Parsed = selectors.Selector | promql.Expr | InvalidRequest
+_ExpressionKey = tuple[str, float, float, bool]
 
 
-_Key = tuple[str, float, float, bool]
-
-
-def _key(rule: RuleSnapshot) -> _Key:
-    """What expressions share: the same text over the same window, at its end or throughout."""
+def _key(rule: RuleSnapshot) -> _ExpressionKey:
+    """What rules with one expression share: its text, its window, and whether only the window's
+    end is evaluated."""
     return rule.query, rule.condition.window, rule.delay, rule.reducer is Reducer.LAST
 
 
 @dataclass
-class Readings:
-    """What rules read at one tick."""
+class TickInputs:
+    """What rules read at one tick: by query text the series of a selector, by (window, delay) the
+    reduced samples of each series id, by key the values of an expression.
+    """
 
-    lines: dict[str, list[Line] | PulseboardError] = field(default_factory=dict)
+    series: dict[str, list[Series] | PulseboardError] = field(default_factory=dict)
     windows: dict[tuple[float, float], dict[int, input_queries.Window] | PulseboardError] = field(
         default_factory=dict
     )
-    expressions: dict[_Key, list[Evaluated] | PulseboardError] = field(default_factory=dict)
+    expressions: dict[_ExpressionKey, list[ExpressionSeries] | PulseboardError] = field(
+        default_factory=dict
+    )
 
     def of(self, rule: RuleSnapshot) -> list[tuple[str, dict[str, str], float | None]]:
         """Each series of a rule: key, tags, value or None. Raises what its read raised."""
         evaluated = self.expressions.get(_key(rule))
         if evaluated is not None:
-            if isinstance(evaluated, PulseboardError):
-                raise evaluated
             return [
-                (
-                    canonical_tags(one.tags).decode(),
-                    one.tags,
-                    expression_inputs.reduce(one.values, rule.reducer),
-                )
-                for one in evaluated
+                (one.key, one.tags, expression_inputs.reduce(one.values, rule.reducer))
+                for one in _unless_error(evaluated)
             ]
-        lines = self.lines[rule.query]
-        if isinstance(lines, PulseboardError):
-            raise lines
-        rows = self.windows.get((rule.condition.window, rule.delay), {})
-        if isinstance(rows, PulseboardError):
-            raise rows
+        series = _unless_error(self.series[rule.query])
+        windows = _unless_error(self.windows.get((rule.condition.window, rule.delay), {}))
         column = input_queries.COLUMNS[rule.reducer]
         return [
-            (line.key, line.tags, row[column] if (row := rows.get(line.id)) else None)
-            for line in lines
+            (each.tags_key, each.tags, row[column] if (row := windows.get(each.id)) else None)
+            for each in series
         ]
 
     def values_of(self, rule: RuleSnapshot) -> list[float] | None:
@@ -91,67 +83,57 @@ class Readings:
         return [value for _, _, value in found if value is not None and value == value]
 
 
-@dataclass
-class _Catalogue:
-    """Which series each query text means, as long as no series is made."""
-
-    newest: int = -1
-    until: float = 0.0
-    lines: dict[str, list[Line] | PulseboardError] = field(default_factory=dict)
-    expressions: dict[str, promql.Expr] = field(default_factory=dict)
-
-
-_catalogue = _Catalogue()
-
-
-@on_reset
-def reset() -> None:
-    """Ask the catalogue again, between tests."""
-    global _catalogue
-    _catalogue = _Catalogue()
+def _unless_error(result: T | PulseboardError) -> T:
+    if isinstance(result, PulseboardError):
+        # The same error is raised tick after tick: its traceback would grow.
+        raise result.with_traceback(None)
+    return result
 
 
 def read(
     connection: psycopg.Connection[Any], rules: Iterable[RuleSnapshot], *, at: float
-) -> Readings:
+) -> TickInputs:
     """Read for all rules at the tick `at` (seconds since 1970).
 
-    What is wrong with one rule's query is kept for `Readings.of`.
+    `TickInputs.of` raises the error of a rule whose query can't be read.
     """
     rules = list(rules)
-    readings = Readings(lines=_resolve(connection, {rule.query for rule in rules}))
-    wanted: dict[tuple[float, float], set[int]] = {}
+    series, expressions = _resolve(connection, {rule.query for rule in rules})
+    inputs = TickInputs(series)
+    # Expressions with equal selectors over equal ranges share what is read.
+    reader = PlanReader(connection, deadline=inf)
+    ids: dict[tuple[float, float], set[int]] = {}
     for rule in rules:
-        expr = _catalogue.expressions.get(rule.query)
-        if expr is not None:
-            if _key(rule) not in readings.expressions:
-                readings.expressions[_key(rule)] = _evaluate(connection, rule, expr, at)
+        expression = expressions.get(rule.query)
+        if expression is not None:
+            if _key(rule) not in inputs.expressions:
+                inputs.expressions[_key(rule)] = _evaluate(reader, rule, expression, at)
             continue
-        lines = readings.lines[rule.query]
-        if not isinstance(lines, PulseboardError):
-            ids = wanted.setdefault((rule.condition.window, rule.delay), set())
-            ids.update([line.id for line in lines])
-    for (window, delay), ids in wanted.items():
+        found = series[rule.query]
+        if not isinstance(found, PulseboardError):
+            of_window = ids.setdefault((rule.condition.window, rule.delay), set())
+            of_window.update([each.id for each in found])
+    for (window, delay), wanted in ids.items():
         end = at - delay
-        readings.windows[window, delay] = _window(connection, sorted(ids), end - window, end)
-    return readings
+        inputs.windows[window, delay] = _read_window(connection, sorted(wanted), end - window, end)
+    return inputs
 
 
 def _evaluate(
-    connection: psycopg.Connection[Any], rule: RuleSnapshot, expr: promql.Expr, at: float
-) -> list[Evaluated] | PulseboardError:
-    times = expression_inputs.moments(at - rule.delay, rule.condition.window, rule.reducer)
+    reader: PlanReader, rule: RuleSnapshot, expression: ResolvedExpression, at: float
+) -> list[ExpressionSeries] | PulseboardError:
+    times = expression_inputs.times_of(at - rule.delay, rule.condition.window, rule.reducer)
     try:
-        with connection.transaction():
-            set_statement_timeout(connection, seconds=settings().query_timeout)
-            return expression_inputs.evaluate(connection, expr, times)
+        with reader.connection.transaction():
+            set_statement_timeout(reader.connection, seconds=settings().query_timeout)
+            return expression_inputs.evaluate(reader, expression, times)
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the expression's samples took too long: narrow it.")
     except InvalidRequest as error:
         return error
 
 
-def _window(
+def _read_window(
     connection: psycopg.Connection[Any], ids: list[int], start: float, end: float
 ) -> dict[int, input_queries.Window] | PulseboardError:
     if not ids:
@@ -165,69 +147,63 @@ def _window(
 
 
 def _resolve(
-    connection: psycopg.Connection[Any], texts: set[str]
-) -> dict[str, list[Line] | PulseboardError]:
-    newest = input_queries.newest_series(connection)
-    if newest != _catalogue.newest or time.monotonic() > _catalogue.until:
-        _catalogue.newest = newest
-        _catalogue.until = time.monotonic() + CATALOGUE_LIFE
-        _catalogue.lines = {}
-    unknown = sorted(texts - _catalogue.lines.keys())
-    found: dict[str, selectors.Selector] = {}
-    for text in unknown:
-        try:
-            meaning = _parse(text)
-        except PulseboardError as error:
-            _catalogue.lines[text] = error
-            continue
+    connection: psycopg.Connection[Any], texts: Iterable[str]
+) -> tuple[dict[str, list[Series] | PulseboardError], dict[str, ResolvedExpression]]:
+    """By text, the series of each selector, or why there are none; and the expressions."""
+    parsed = {text: _parsed(text) for text in texts}
+    wanted: dict[tuple[str, tuple[Matcher, ...]], None] = {}
+    for meaning in parsed.values():
         if isinstance(meaning, selectors.Selector):
-            found[text] = meaning
-        else:
-            _catalogue.expressions[text] = meaning
-            _catalogue.lines[text] = []
+            wanted[meaning.name, meaning.matchers] = None
+        elif not isinstance(meaning, InvalidRequest):
+            for one in promql.selectors(meaning):
+                if one.name is not None:
+                    wanted[one.name, one.matchers] = None
     most = settings().alert_max_series
-    answers = input_queries.find_many(
-        connection,
-        wanted=[
-            (
-                selector.name,
-                {m.key: m.value for m in selector.matchers if m.operator == "=" and m.value},
+    results = series_queries.find_many(connection, selectors=list(wanted), limit=most * 10 + 1)
+    found = dict(zip(wanted, results, strict=True))
+    series: dict[str, list[Series] | PulseboardError] = {}
+    expressions: dict[str, ResolvedExpression] = {}
+    for text, meaning in parsed.items():
+        if isinstance(meaning, InvalidRequest):
+            series[text] = meaning
+        elif isinstance(meaning, selectors.Selector):
+            mine = found[meaning.name, meaning.matchers]
+            series[text] = (
+                InvalidRequest(
+                    f"The query selects {len(mine)} series; a rule may watch {most}."
+                    " Add a tag filter."
+                )
+                if len(mine) > most
+                else mine
             )
-            for selector in found.values()
-        ],
-        limit=most * 10 + 1,
-    )
-    for (text, selector), series in zip(found.items(), answers, strict=True):
-        lines = [
-            Line(one.id, canonical_tags(one.tags).decode(), one.tags)
-            for one in series
-            if all(matcher.accepts(one.tags) for matcher in selector.matchers)
-        ]
-        _catalogue.lines[text] = (
-            InvalidRequest(
-                f"The query selects {len(lines)} series; a rule may watch {most}. Add a tag filter."
+        else:
+            expressions[text] = ResolvedExpression(
+                meaning,
+                {
+                    one: found[one.name, one.matchers] if one.name is not None else None
+                    for one in promql.selectors(meaning)
+                },
             )
-            if len(lines) > most
-            else lines
-        )
-    return {text: _catalogue.lines[text] for text in texts}
+    return series, expressions
 
 
 def check_query(text: str) -> None:
     """Raise InvalidRequest, with the position, for a text that no rule could read."""
-    _parse(text)
+    _unless_error(_parsed(text))
 
 
-def _parse(text: str) -> selectors.Selector | promql.Expr:
-    """A selector where the text is one, else an expression. Raises InvalidRequest of the reader
-    that came further."""
+@lru_cache(maxsize=_PARSED)
+def _parsed(text: str) -> Parsed:
+    """A selector where the text is one, else an expression; else the error of the parser that came
+    further."""
     try:
         return selectors.parse(text)
-    except InvalidRequest as plain:
+    except InvalidRequest as selector_error:
         try:
             return promql.parse(text)
         except InvalidRequest as error:
-            raise (error if _position(error) > _position(plain) else plain) from None
+            return error if _position(error) > _position(selector_error) else selector_error
 
 
 def _position(error: InvalidRequest) -> int:
@@ -236,86 +212,83 @@ def _position(error: InvalidRequest) -> int:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one series of a rule reads at each tick; NaN where the window is empty."""
+    """The value that a rule reads of one series at each tick; NaN where the window is empty."""
 
     tags: dict[str, str]
     values: backtest.Floats
 
 
 def read_history(rule: RuleSnapshot, ticks: backtest.Floats) -> list[History]:
-    """What a rule would have read at each of these ticks (seconds since 1970, ascending).
+    """What a rule would have read at each of these ticks (seconds since 1970, `TICK` apart).
 
     Raises InvalidRequest for a query that can't be read, Unavailable without a database.
     """
     if not len(ticks):
         return []
-    window, delay = rule.condition.window, rule.delay
     with database.connection() as connection:
-        lines = _resolve(connection, {rule.query})[rule.query]
-        if isinstance(lines, PulseboardError):
-            raise lines
-        expr = _catalogue.expressions.get(rule.query)
-        if expr is not None:
-            return _expression_history(connection, rule, expr, ticks)
-        if not lines:
-            return []
+        found, expressions = _resolve(connection, [rule.query])
         try:
             with connection.transaction():
                 set_statement_timeout(connection, seconds=settings().query_timeout)
-                found = input_queries.read_samples(
-                    connection,
-                    series_ids=[line.id for line in lines],
-                    start=float(ticks[0]) - delay - window,
-                    end=float(ticks[-1]) - delay,
-                )
+                if rule.query in expressions:
+                    expression = expressions[rule.query]
+                    return _expression_history(connection, rule, expression, ticks)
+                series = _unless_error(found[rule.query])
+                return _selector_history(connection, rule, series, ticks) if series else []
         except psycopg.errors.QueryCanceled as error:
             raise InvalidRequest(
                 "Reading the samples took too long: take a shorter range or narrow the query."
             ) from error
-    ends = ticks - delay
-    histories = []
-    for line in lines:
-        if line.id not in found:
-            continue
-        times, samples = input_queries.in_order(*found[line.id])
-        histories.append(
-            History(
-                line.tags,
-                backtest.reduce_windows(times, samples, ends, window=window, reducer=rule.reducer),
-            )
+
+
+def _selector_history(
+    connection: psycopg.Connection[Any],
+    rule: RuleSnapshot,
+    series: list[Series],
+    ticks: backtest.Floats,
+) -> list[History]:
+    window = rule.condition.window
+    ends = ticks - rule.delay
+    result = sql_samples.read_samples(
+        connection,
+        tier=Tier.RAW,
+        series=series,
+        time_range=SampleRange(float(ends[0]) - window, float(ends[-1])),
+        stale_markers=StaleMarkers(),
+    )
+    stored = {id(one.labels): one for one in result.stored if isinstance(one, promql.SeriesSamples)}
+    return [
+        History(
+            each.tags,
+            backtest.reduce_windows(
+                samples.times, samples.values, ends, window=window, reducer=rule.reducer
+            ),
         )
-    return histories
+        for each in series
+        if (samples := stored.get(id(each.labels))) is not None
+    ]
 
 
 def _expression_history(
     connection: psycopg.Connection[Any],
     rule: RuleSnapshot,
-    expr: promql.Expr,
+    expression: ResolvedExpression,
     ticks: backtest.Floats,
 ) -> list[History]:
     ends = ticks - rule.delay
-    times = ends
-    if rule.reducer is not Reducer.LAST:
-        lead = expression_inputs.moments(float(ends[0]), rule.condition.window, rule.reducer)[:-1]
-        times = np.concatenate([lead, ends])
-    try:
-        with connection.transaction():
-            set_statement_timeout(connection, seconds=settings().query_timeout)
-            lines = expression_inputs.evaluate(connection, expr, times)
-    except psycopg.errors.QueryCanceled as error:
-        raise InvalidRequest(
-            "Reading the samples took too long: take a shorter range or narrow the query."
-        ) from error
+    window = rule.condition.window
+    times = expression_inputs.times_of(float(ends[-1]), window, rule.reducer, ends=len(ends))
+    lines = expression_inputs.evaluate(PlanReader(connection, deadline=inf), expression, times)
     if rule.reducer is Reducer.LAST:
         return [History(line.tags, line.values) for line in lines]
     histories = []
     for line in lines:
         present = ~np.isnan(line.values)
         values = backtest.reduce_windows(
-            times[present],
+            times.array()[present],
             line.values[present],
             ends,
-            window=rule.condition.window,
+            window=window,
             reducer=rule.reducer,
         )
         histories.append(History(line.tags, values))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import chain
 from threading import Lock
@@ -12,6 +12,7 @@ from pydantic_core import from_json, to_json
 from pulseboard.contracts.vocabulary import MetricType
 
 IDENTITY_BYTES = 16
+NAME = "__name__"
 
 
 def canonical_tags(tags: Mapping[str, str]) -> bytes:
@@ -81,6 +82,26 @@ def order_of(key: str) -> str:
     """What lines are sorted by: the name, then tag by tag, as one text. None of them holds NUL."""
     name, tags = labels_of(key)
     return "\0".join((name, *chain.from_iterable(tags.items())))
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series of the catalogue; `key` is its `line_key`."""
+
+    id: int
+    tags: dict[str, str]
+    name: str = ""
+    key: str = ""
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Its tags, and its name as a tag; not to be changed."""
+        return {NAME: self.name, **self.tags}
+
+    @cached_property
+    def tags_key(self) -> str:
+        """Its canonical tags as text."""
+        return canonical_tags(self.tags).decode()
 
 
 class RecentIds:

@@ -1,87 +1,41 @@
-"""Finds the series of a selector. Their ids come from the database; names and tags are cached.
+"""Finds the series of selectors. Their ids come from the database; names and tags are cached.
 
 The tags of a series never change, and its id is not given to another series within one generation
-of the catalogue (see `series_store`). A lookup therefore reads only the ids that a selector has
+of the catalogue (see `series_cache`). A lookup therefore reads only the ids that a selector has
 now, and then the names and tags of the series that this process has not cached. A speculative
 read uses the series found last (`cached_result`), reads their samples in the same round trip as
-the lookup, and is verified against the lookup's result afterwards.
+the lookup, and is verified against the lookup's result afterwards. Rules resolve all their
+selectors at once (`find_many`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from threading import Lock
+from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
+from pydantic_core import to_json
 
+from pulseboard.catalogue import series_cache
 from pulseboard.catalogue.selector import Matcher
-from pulseboard.catalogue.series_key import line_key
-from pulseboard.core.process_state import on_reset
-from pulseboard.core.settings import settings
+from pulseboard.catalogue.series_cache import Selection, SeriesCache
+from pulseboard.catalogue.series_key import NAME, Series, line_key
 from pulseboard.db import pg_arrays
 
-_SELECTIONS = 256
-"""Selectors whose series are remembered as they were found last."""
-# Of what a pattern is held against; 0 of no metrics at all.
+# Changes whenever a metric is added, renamed or removed; 0 when there are none.
 _DIGEST = "coalesce(hashtextextended(string_agg(id || ' ' || name, E'\\n' order by id), 0), 0)"
-_Selection = tuple[str | None, tuple[Matcher, ...]]
-
-NAME = "__name__"
 
 
-@dataclass(frozen=True)
-class Series:
-    """A series of the catalogue; `key` is its `line_key`."""
-
-    id: int
-    tags: dict[str, str]
-    name: str = ""
-    key: str = ""
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        """Its tags, and its name as a tag, to be read only."""
-        return {NAME: self.name, **self.tags}
-
-
-_lock = Lock()
-_generation: UUID | None = None
-_series: dict[int, Series] = {}
-_selections: dict[_Selection, tuple[bytes, list[Series]]] = {}
-_metric_ids: dict[str, int] = {}
-"""Ids of metrics by name. Another one has the name only after this one's series are gone."""
-_names: tuple[int, list[tuple[int, str]]] = (0, [])
-"""Ids and names of all metrics, and the digest that the database made of them."""
-
-
-@on_reset
-def reset() -> None:
-    """Read all names and tags again."""
-    _belong_to(None)
-
-
-def _belong_to(generation: UUID | None) -> None:
-    global _generation, _series, _selections, _metric_ids, _names
-    with _lock:
-        if generation is None or generation != _generation:
-            _generation, _series, _selections, _metric_ids = generation, {}, {}, {}
-        if generation is None:
-            _names = (0, [])
-
-
-def cached_result(*, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
-    """The series that were found last for a selector; None: none are remembered."""
-    with _lock:
-        before = _selections.get((name, tuple(matchers)))
-    return before[1] if before is not None else None
+def cached_result(
+    *, name: str | None, matchers: Sequence[Matcher], limit: int
+) -> list[Series] | None:
+    """The series found last for a selector; None when none are cached."""
+    found = series_cache.current().selected((name, tuple(matchers), limit))
+    return found[1] if found is not None else None
 
 
 class Lookup:
-    """Which series a selector has: asked when it is made, so that in a pipeline other statements
-    can follow before `series` waits for the answer.
+    """The series of a selector: the statement is sent when the lookup is created, so that in a
+    pipeline other statements can follow before `series` waits for its rows.
 
     The series are those of a metric whose tags all matchers accept; matchers on `__name__` choose
     metrics by name. At most `limit` series are looked at. Served by the unique index on the name
@@ -97,24 +51,24 @@ class Lookup:
         limit: int,
     ) -> None:
         self._connection = connection
-        self._selection = (name, tuple(matchers))
-        self._limit = limit
-        self._digest, metrics = _names
+        self._selection: Selection = (name, tuple(matchers), limit)
+        cache = series_cache.current()
+        self._digest, metrics = cache.metric_names
         self._metrics = _matching(metrics, matchers) if name is None else None
-        self._remembered = _metric_ids.get(name) if name is not None else None
-        self._cursor = self._ask()
+        self._metric_id = cache.metric_ids.get(name) if name is not None else None
+        self._cursor = self._execute()
 
-    def _ask(self) -> psycopg.Cursor[Any]:
-        name, matchers = self._selection
-        equal = {m.key: m.value for m in matchers if _in_sql(m)}
+    def _execute(self) -> psycopg.Cursor[Any]:
+        name, matchers, limit = self._selection
+        equal = _equal(matchers)
         source = ""
         if name is None:
-            # Read only where the answer depends on the names of all metrics.
+            # The digest is read only where the result depends on the names of all metrics.
             which, known = (
                 "= any(%(metrics)s::int[])",
                 f"(select {_DIGEST} from metric_definitions)",
             )
-        elif self._remembered is not None:
+        elif self._metric_id is not None:
             which, known = "= %(metric)s", "%(metric)s"
         else:
             which, known = "= d.id", "d.id"
@@ -132,10 +86,10 @@ class Lookup:
             """.encode(),
             {
                 "name": name,
-                "metric": self._remembered,
+                "metric": self._metric_id,
                 "metrics": self._metrics,
                 "tags": Jsonb(equal),
-                "limit": self._limit,
+                "limit": limit,
             },
         )
 
@@ -145,42 +99,20 @@ class Lookup:
         It is the same list object as `cached_result` when nothing has changed.
         """
         row = self._cursor.fetchone()
-        if self._remembered is not None and (row is None or not pg_arrays.length(row[2])):
-            self._remembered = None
-            row = self._ask().fetchone()
+        if self._metric_id is not None and (row is None or not pg_arrays.length(row[2])):
+            self._metric_id = None
+            row = self._execute().fetchone()
         if self._metrics is not None and row is not None and row[1] != self._digest:
-            self._metrics = _matching(_read_names(self._connection, row[1]), self._selection[1])
-            row = self._ask().fetchone()
+            metrics = _read_names(self._connection, series_cache.of(row[0]), row[1])
+            self._metrics = _matching(metrics, self._selection[1])
+            row = self._execute().fetchone()
         if row is None or (self._metrics is not None and not self._metrics):
             return None
         generation, known, ids = row
-        return self._called(generation, known, ids)
-
-    def _called(self, generation: UUID, known: int, ids: bytes) -> list[Series]:
-        _belong_to(generation)
-        name = self._selection[0]
-        with _lock:
-            if name is not None and pg_arrays.length(ids):
-                if len(_metric_ids) >= _SELECTIONS:
-                    _metric_ids.clear()
-                _metric_ids[name] = known
-            before = _selections.get(self._selection)
-        if before is not None and before[0] == ids:
-            return before[1]
-        others = [m for m in self._selection[1] if not _in_sql(m)]
-        found = [
-            each
-            for each in _named(self._connection, pg_arrays.integers(ids))
-            if all(
-                m.accepts({**each.tags, NAME: each.name} if m.key == NAME else each.tags)
-                for m in others
-            )
-        ]
-        with _lock:
-            if _generation == generation:
-                if len(_selections) >= _SELECTIONS:
-                    _selections.clear()
-                _selections[self._selection] = (ids, found)
+        cache = series_cache.of(generation)
+        if self._selection[0] is not None and pg_arrays.length(ids):
+            cache.put_metric_id(self._selection[0], known)
+        (found,) = _found(self._connection, cache, {self._selection: ids}).values()
         return found
 
 
@@ -191,12 +123,113 @@ def find(
     matchers: Sequence[Matcher],
     limit: int,
 ) -> list[Series] | None:
-    """The answer of a `Lookup` that nobody waits beside."""
+    """The result of a `Lookup`, waited for at once."""
     return Lookup(connection, name=name, matchers=matchers, limit=limit).series()
+
+
+def find_many(
+    connection: psycopg.Connection[Any],
+    *,
+    selectors: Sequence[tuple[str, tuple[Matcher, ...]]],
+    limit: int,
+) -> list[list[Series]]:
+    """The series of each selector (metric name, matchers): at most three statements in all.
+
+    One statement, served by metric_series_pkey, tells whether series were created or deleted;
+    otherwise the cached results are returned. The selectors' own statement is served by the unique
+    index on the name, then by (metric_id, tags_hash) or GIN(tags).
+    """
+    selections: list[Selection] = [(name, matchers, limit) for name, matchers in selectors]
+    row = connection.execute(
+        """
+        select (select generation from series_generation),
+          (select coalesce(max(id), 0) from metric_series)
+        """
+    ).fetchone()
+    assert row is not None, "a select without a table returns a row"
+    generation, newest_id = row
+    cache = series_cache.of(generation)
+    unconfirmed = cache.unconfirmed(selections, newest_id=newest_id)
+    results: dict[Selection, list[Series]] = {}
+    if unconfirmed:
+        results = _found(connection, cache, _ids_of(connection, unconfirmed, limit))
+        cache.confirm(unconfirmed, newest_id=newest_id)
+    for selection in selections:
+        if selection not in results:
+            cached = cache.selected(selection)
+            # Dropped meanwhile by another thread's results.
+            results[selection] = (
+                cached[1]
+                if cached is not None
+                else _found(connection, cache, _ids_of(connection, [selection], limit))[selection]
+            )
+    return [results[selection] for selection in selections]
+
+
+def _ids_of(
+    connection: psycopg.Connection[Any], selections: Sequence[Selection], limit: int
+) -> dict[Selection, bytes]:
+    found = dict.fromkeys(selections, b"")
+    with pg_arrays.cursor(connection) as cursor:
+        rows = cursor.execute(
+            b"""
+            select w.number, array(
+              select s.id from metric_series s
+              where s.metric_id = d.id and s.tags @> w.tags::jsonb
+              order by s.id limit %(limit)s
+            )
+            from unnest(%(numbers)s::int[], %(names)s::text[], %(tags)s::text[])
+              as w (number, name, tags)
+            join metric_definitions d on d.name = w.name
+            """,
+            {
+                "numbers": list(range(len(selections))),
+                "names": [name for name, _, _ in selections],
+                "tags": [to_json(_equal(matchers)).decode() for _, matchers, _ in selections],
+                "limit": limit,
+            },
+        ).fetchall()
+    for number, ids in rows:
+        found[selections[number]] = ids
+    return found
+
+
+def _found(
+    connection: psycopg.Connection[Any], cache: SeriesCache, ids_of: dict[Selection, bytes]
+) -> dict[Selection, list[Series]]:
+    """The series of each selection, cached; the same list as before where the ids are."""
+    results: dict[Selection, list[Series]] = {}
+    changed: dict[Selection, tuple[int, ...]] = {}
+    for selection, ids in ids_of.items():
+        before = cache.selected(selection)
+        if before is not None and before[0] == ids:
+            results[selection] = before[1]
+        else:
+            changed[selection] = pg_arrays.integers(ids)
+    if changed:
+        named = _named(connection, cache, {each for ids in changed.values() for each in ids})
+        for selection, wanted in changed.items():
+            others = [m for m in selection[1] if not _in_sql(m)]
+            series = [
+                named[each]
+                for each in wanted
+                if each in named and all(_accepts(m, named[each]) for m in others)
+            ]
+            cache.put_selected(selection, ids_of[selection], series)
+            results[selection] = series
+    return results
+
+
+def _accepts(matcher: Matcher, series: Series) -> bool:
+    return matcher.accepts(series.labels if matcher.key == NAME else series.tags)
 
 
 def _in_sql(matcher: Matcher) -> bool:
     return matcher.operator == "=" and bool(matcher.value) and matcher.key != NAME
+
+
+def _equal(matchers: Iterable[Matcher]) -> dict[str, str]:
+    return {m.key: m.value for m in matchers if _in_sql(m)}
 
 
 def _matching(metrics: Sequence[tuple[int, str]], matchers: Sequence[Matcher]) -> list[int]:
@@ -204,21 +237,23 @@ def _matching(metrics: Sequence[tuple[int, str]], matchers: Sequence[Matcher]) -
     return [metric for metric, name in metrics if all(m.accepts({NAME: name}) for m in names)]
 
 
-def _read_names(connection: psycopg.Connection[Any], digest: int) -> list[tuple[int, str]]:
-    """All metrics, to be remembered until the database's digest is another one."""
-    global _names
+def _read_names(
+    connection: psycopg.Connection[Any], cache: SeriesCache, digest: int
+) -> list[tuple[int, str]]:
+    """All metrics, cached until the database's digest is another one."""
     rows = connection.execute("select id, name from metric_definitions").fetchall()
-    with _lock:
-        _names = (digest, rows)
+    cache.metric_names = (digest, rows)
     return rows
 
 
-def _named(connection: psycopg.Connection[Any], ids: Sequence[int]) -> list[Series]:
-    """These series in this order; without those that are gone meanwhile."""
-    known = _series
+def _named(
+    connection: psycopg.Connection[Any], cache: SeriesCache, ids: set[int]
+) -> dict[int, Series]:
+    """These series by id; those deleted meanwhile are left out."""
+    known = cache.series
     unknown = [each for each in ids if each not in known]
     if not unknown:
-        return [known[each] for each in ids]
+        return known
     # Served by metric_series_pkey.
     rows = connection.execute(
         """
@@ -232,10 +267,6 @@ def _named(connection: psycopg.Connection[Any], ids: Sequence[int]) -> list[Seri
         series_id: Series(series_id, tags, name, line_key(name, tags))
         for series_id, tags, name in rows
     }
-    found = [each for each in map({**known, **fresh}.get, ids) if each is not None]
-    with _lock:
-        if _series is known:
-            if len(known) + len(fresh) > settings().series_map_size:
-                known.clear()
-            known.update(fresh)
-    return found
+    cache.put_series(fresh)
+    named = ((each, known.get(each) or fresh.get(each)) for each in ids)
+    return {each: series for each, series in named if series is not None}

@@ -1,15 +1,13 @@
 """Series: each (metric, tags) has one row and one id, whoever writes it first.
 
-Ids are remembered in the process: by identity, and on the key objects that decoders send again.
-A remembered id may outlive its row (a series was deleted, the database was restored), so each set
-of ids comes with the generation of the catalogue under which it was found: `samples.write`
-compares it in the transaction that writes, and a sample never lands on a row that is gone or has
-become another series.
+Ids are cached in the process (`series_cache`): by identity, and on the key objects that decoders
+pass again. A cached id may outlive its row (a series was deleted, the database was restored), so
+each set of ids comes with the generation of the catalogue under which it was found:
+`samples_store.write` compares it in the transaction that writes, and a sample never lands on a row
+that is gone or has become another series.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from threading import Lock
 from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,26 +15,18 @@ from uuid import UUID
 import psycopg
 from psycopg.errors import ForeignKeyViolation
 
-from pulseboard.catalogue import cardinality_queries
-from pulseboard.catalogue.series_key import RecentIds, SeriesKey
+from pulseboard.catalogue import cardinality_queries, series_cache
+from pulseboard.catalogue.series_cache import SeriesCache
+from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import Unavailable
-from pulseboard.core.process_state import on_reset
-from pulseboard.core.settings import settings
 
 TOUCH_SECONDS = 300
 _ATTEMPTS = 5
 
-_lock = Lock()
-_touched: dict[UUID | None, set[int]] = {}
-_touched_since = monotonic()
-_generation: UUID | None = None
-_epoch = 1
-"""How often ids were forgotten. A key's `noted` is the epoch above 32 bits of id."""
-
 
 class Resolved(NamedTuple):
-    """The reasons, by identity, of the series that may not be made; all others have their ids
-    noted on their keys. `generation` of the catalogue, and `epoch` of this process, is when.
+    """The reasons, by identity, of the series that were refused; all others have their ids noted
+    on their keys. They hold for this generation of the catalogue and this epoch of its cache.
     """
 
     refused: dict[bytes, str]
@@ -44,39 +34,22 @@ class Resolved(NamedTuple):
     epoch: int
 
 
-@lru_cache(maxsize=1)
-def _recent() -> RecentIds:
-    return RecentIds(settings().series_map_size)
-
-
-@on_reset
-def reset(generation: UUID | None = None) -> None:
-    """Drop all remembered ids; those found from now on belong to `generation`."""
-    global _generation, _epoch
-    with _lock:
-        _recent.cache_clear()
-        _touched.clear()
-        _generation = generation
-        _epoch += 1
-
-
-def _began(connection: psycopg.Connection[Any]) -> tuple[UUID, int, RecentIds]:
-    """The generation, with the epoch and the map that belong to it."""
-    with _lock:
-        if _generation is not None:
-            return _generation, _epoch, _recent()
+def _cache_of_now(connection: psycopg.Connection[Any]) -> tuple[UUID, SeriesCache]:
+    """The generation and its cache. Raises Unavailable while the catalogue is being restored."""
+    cache = series_cache.current()
+    if cache.generation is not None:
+        return cache.generation, cache
     # One row.
     row = connection.execute("select generation from series_generation").fetchone()
     if row is None:
         raise Unavailable("The catalogue of series is being restored. Try again in a moment.")
-    reset(row[0])
-    return _began(connection)
+    return row[0], series_cache.of(row[0])
 
 
 def cached() -> Resolved | None:
     """What holds when every key has its id noted; None before the first `resolve`."""
-    with _lock:
-        return Resolved({}, _generation, _epoch) if _generation is not None else None
+    cache = series_cache.current()
+    return Resolved({}, cache.generation, cache.epoch) if cache.generation is not None else None
 
 
 def resolve(
@@ -90,13 +63,12 @@ def resolve(
 
     `key_id` is the API key that sends them: a series beyond the limits of that key or of its
     metric is refused, with the reason; how many it may add in a minute counts when `paced`. Needs
-    autocommit: each statement must see what other
-    writers committed before it. Raises Unavailable when series are deleted as fast as they are
-    made.
+    autocommit: each statement must see what other writers committed before it. Raises Unavailable
+    when series are deleted as fast as they are created.
     """
-    generation, epoch, recent = _began(connection)
+    generation, cache = _cache_of_now(connection)
     wanted = {key.identity: key for key in keys}
-    ids = recent.find(wanted)
+    ids = cache.ids.find(wanted)
     refused: dict[bytes, str] = {}
     missing = [key for key in wanted if key not in ids] if len(ids) < len(wanted) else []
     for attempt in range(_ATTEMPTS):
@@ -113,16 +85,16 @@ def resolve(
                 # A definition was deleted between our two statements: once more.
                 if attempt == _ATTEMPTS - 1:
                     raise
-        recent.put(found)
+        cache.ids.put(found)
         ids |= found
         missing = [key for key in missing if key not in ids and key not in refused]
     if missing:
         raise Unavailable("Series are being deleted while they are written. Try again.")
-    since = epoch << 32
+    since = cache.epoch << 32
     for key in keys:
         if (found_id := ids.get(key.identity)) is not None:
             key.noted = since | found_id
-    return Resolved(refused, generation, epoch)
+    return Resolved(refused, generation, cache.epoch)
 
 
 def _select(
@@ -147,10 +119,10 @@ def _create(
     keys: list[bytes],
     key_id: UUID | None,
 ) -> dict[bytes, int]:
-    """Insert what is missing; what another writer inserted meanwhile is found by a reselect.
+    """Insert the missing series; those that another writer inserted meanwhile are left out, and
+    found by the next select.
 
-    Both inserts go in one order everywhere, so that two writers wait for each other in a line
-    and never in a circle.
+    Every writer inserts in the same order, so that two writers never deadlock.
     """
     names = sorted({wanted[key].name for key in keys})
     # Served by metric_definitions_name_key. The first filter saves identity values, which a
@@ -189,22 +161,22 @@ def _create(
 def touch(
     connection: psycopg.Connection[Any], *, ids: Sequence[int], key_id: UUID | None = None
 ) -> None:
-    """Note that these series were seen now, sent by this key; each at most once in five minutes,
-    and at once when another key sent them before.
+    """Write that these series were seen now, sent by this key: each at most once in five minutes,
+    and at once when another key sent it before.
 
-    Rows that another process is touching are left to it: nobody waits.
+    Rows that another process is updating are skipped, so that none waits.
     """
-    global _touched_since
-    with _lock:
+    cache = series_cache.current()
+    with cache.lock:
         if (
-            monotonic() - _touched_since >= TOUCH_SECONDS
-            or sum(map(len, _touched.values())) > 1_000_000
+            monotonic() - cache.touched_since >= TOUCH_SECONDS
+            or sum(map(len, cache.touched.values())) > 1_000_000
         ):
-            _touched.clear()
-            _touched_since = monotonic()
-        mine = _touched.setdefault(key_id, set())
-        due = set() if mine.issuperset(ids) else set(ids) - mine
-        mine.update(due)
+            cache.touched.clear()
+            cache.touched_since = monotonic()
+        touched = cache.touched.setdefault(key_id, set())
+        due = set() if touched.issuperset(ids) else set(ids) - touched
+        touched.update(due)
     if due:
         # Served by metric_series_pkey.
         connection.execute(

@@ -11,7 +11,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.errors import UniqueViolation
 
-from pulseboard.catalogue import metadata_store, series_store
+from pulseboard.catalogue import metadata_store, series_cache, series_store
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger
@@ -150,7 +150,7 @@ def _write(
             current = _store(connection, found, late)
             if current == found.resolved.generation:
                 break
-            series_store.reset(current)
+            series_cache.of(current)
     else:
         raise Unavailable("Series are being deleted while they are written. Try again.")
     _after(connection, batch, found, key_id)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pulseboard.catalogue.series_key import line_key
-from pulseboard.catalogue.series_queries import NAME, Series
+from pulseboard.catalogue.series_key import NAME, Series, line_key
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.settings import settings
 from pulseboard.query import limits, promql, sql_samples
 from pulseboard.query.parts import PlanPart
-from pulseboard.query.promql.ast import Need, Read, Select
-from pulseboard.query.promql.series import StoredSeries
+from pulseboard.query.promql.array_types import Floats
+from pulseboard.query.promql.ast import LOOKBACK_DELTA, Expr, Need, Read, Select
+from pulseboard.query.promql.series import SeriesValues, StoredSeries
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers, StoredResult
 from pulseboard.query.tiers import RESOLUTIONS
 
@@ -31,34 +32,74 @@ MANY_SAMPLES = 300_000
 """From so many samples on, counters are reduced in SQL: that sorts, but sends less."""
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """`count` times, `step` seconds apart, the first at `first` (seconds since 1970)."""
+
+    first: float
+    step: float
+    count: int
+
+    @property
+    def last(self) -> float:
+        """The last of them."""
+        return self.first + (self.count - 1) * self.step
+
+    def array(self) -> Floats:
+        """All of them, ascending."""
+        return self.first + np.arange(self.count, dtype=np.float64) * self.step
+
+
 def evaluate(reader: PlanReader, plan: Plan, expression: Expression, span: range) -> PlanPart:
     """The points `span` of an expression."""
     if isinstance(expression.tree, Select) and len(span) == 1 and plan.tier is Tier.RAW:
         return _newest(reader, plan, expression, span)
-    data: dict[Read, Sequence[StoredSeries]] = {}
     notes: list[str] = []
-    keys: dict[int, str] = {}
-    rows, any_series = 0, not expression.reads
+    series: dict[Read, Sequence[Series]] = {}
     for read in expression.reads:
-        series, read_notes = _find(reader, read, span)
+        series[read], read_notes = _find(reader, read, span)
         notes += read_notes
-        any_series = any_series or bool(series)
-        result = _fetch(reader, plan, expression, read, series, span)
-        data[read] = result.stored
-        keys |= {id(each.labels): each.key for each in series}
-        rows += result.rows
-    times = np.arange(span.start, span.stop, dtype=np.float64) * plan.step
-    lines = promql.evaluate(
-        expression.tree, times=times, data=data, lookback_delta=expression.lookback_delta
+    lines, rows = evaluate_at(
+        reader,
+        expression.tree,
+        series=series,
+        times=Times(span.start * plan.step, plan.step, len(span)),
+        tier=plan.tier,
+        lookback_delta=expression.lookback_delta,
     )
     limits.check_lines(0, len(lines), len(plan.span))
+    keys = {id(each.labels): each.key for found in series.values() for each in found}
     by_key: dict[str, array[float]] = {}
     for line in lines:
         values = array("d")
         values.frombytes(line.values.tobytes())
         # Labels that the evaluation left unchanged are the very objects of the series.
         by_key[keys.get(id(line.labels)) or _key_of(line.labels)] = values
+    any_series = not expression.reads or any(series.values())
     return PlanPart(by_key, rows, tuple(dict.fromkeys(notes)), any_series)
+
+
+def evaluate_at(
+    reader: PlanReader,
+    tree: Expr,
+    *,
+    series: Mapping[Read, Sequence[Series]],
+    times: Times,
+    tier: Tier,
+    lookback_delta: float = LOOKBACK_DELTA,
+) -> tuple[list[SeriesValues], int]:
+    """The lines of an expression over the series of its selectors, and how many rows were read.
+
+    Raises InvalidRequest for what can't be matched, or is too much.
+    """
+    data: dict[Read, Sequence[StoredSeries]] = {}
+    rows = 0
+    for read, found in series.items():
+        result = _fetch(reader, tier, lookback_delta, read, found, times)
+        data[read] = result.stored
+        rows += result.rows
+    lines = promql.evaluate(tree, times=times.array(), data=data, lookback_delta=lookback_delta)
+    return lines, rows
 
 
 def _newest(reader: PlanReader, plan: Plan, expression: Expression, span: range) -> PlanPart:
@@ -105,24 +146,22 @@ def _key_of(labels: dict[str, str]) -> str:
 
 def _fetch(
     reader: PlanReader,
-    plan: Plan,
-    expression: Expression,
+    tier: Tier,
+    lookback_delta: float,
     read: Read,
     series: Sequence[Series],
-    span: range,
+    times: Times,
 ) -> StoredResult:
     if not series:
         return StoredResult([], 0)
-    length = read.window if read.window is not None else expression.lookback_delta
-    time_range = SampleRange(
-        start=span.start * plan.step - read.offset - length,
-        end=(span.stop - 1) * plan.step - read.offset,
-    )
-    grid = _grid(plan.step if len(span) > 1 else 0, length, read.offset)
-    if len(span) == 1 and time_range.end % grid:
+    length = read.window if read.window is not None else lookback_delta
+    time_range = SampleRange(start=times.first - read.offset - length, end=times.last - read.offset)
+    grid = _grid(times.step if times.count > 1 else 0, length, read.offset)
+    # Buckets lie on whole multiples of their width.
+    if grid and time_range.end % grid:
         grid = 0
-    name = ("read", plan.tier, read, time_range, grid)
-    return reader.once(name, lambda: _read(reader, plan.tier, read, series, time_range, grid))
+    name = ("read", tier, read, time_range, grid)
+    return reader.once(name, lambda: _read(reader, tier, read, series, time_range, grid))
 
 
 def _grid(*lengths: float) -> int:

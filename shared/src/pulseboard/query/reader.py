@@ -10,8 +10,7 @@ import psycopg
 
 from pulseboard.catalogue import series_queries
 from pulseboard.catalogue.selector import Matcher
-from pulseboard.catalogue.series_key import line_key
-from pulseboard.catalogue.series_queries import Series
+from pulseboard.catalogue.series_key import Series, line_key
 from pulseboard.contracts.vocabulary import Aggregation
 from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.settings import settings
@@ -117,13 +116,9 @@ class PlanReader:
         return found, ()
 
     def _look_up_series(self, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
-        lookup = series_queries.Lookup(
-            self.connection,
-            name=name,
-            matchers=matchers,
-            limit=settings().query_max_series * 10 + 1,
-        )
-        cached = series_queries.cached_result(name=name, matchers=matchers)
+        limit = settings().query_max_series * 10 + 1
+        lookup = series_queries.Lookup(self.connection, name=name, matchers=matchers, limit=limit)
+        cached = series_queries.cached_result(name=name, matchers=matchers, limit=limit)
         if cached is None or self._unverified is None:
             return lookup.series()
         self._unverified.append((lookup, cached))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from pulseboard.catalogue.series_queries import Series
+from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.db import pg_arrays
 from pulseboard.query.promql.array_types import Floats
