@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from functions.alerts.routes import Page, PageSize
 from pulseboard.alerts import channels_store, outbox_store, silences_store
-from pulseboard.alerts.notifications import Notice, NoticeAlert
+from pulseboard.alerts.notifications import NotificationPayload, NotifiedAlert
 from pulseboard.auth.access import Reader, Writer
 from pulseboard.catalogue.selector import check_pattern
 from pulseboard.contracts.alerts import AlertSeverity, AlertSilence, CreateAlertSilence
@@ -73,7 +73,7 @@ def test_alert_receiver(caller: Writer, body: Receiver) -> ApiResponse[AlertDeli
     with database.connection() as connection:
         channel = body.model_dump(mode="json", context=REVEAL)
         made = outbox_store.queue_test(
-            connection, channel=channel, notice=_test_notice(caller.email)
+            connection, channel=channel, payload=_test_payload(caller.email)
         )
     return ApiResponse(data=made)
 
@@ -86,20 +86,20 @@ def test_alert_channel(caller: Writer, channel_id: UUID) -> ApiResponse[AlertDel
         made = outbox_store.queue_test(
             connection,
             channel={"type": "saved", "name": found.name},
-            notice=_test_notice(caller.email),
+            payload=_test_payload(caller.email),
         )
     return ApiResponse(data=made)
 
 
-def _test_notice(asked_by: str) -> Notice:
-    return Notice(
+def _test_payload(asked_by: str) -> NotificationPayload:
+    return NotificationPayload(
         rule_id="test",
         rule_name="Test notification",
         severity=AlertSeverity.INFO,
         threshold=0,
         message="If you can read this, the channel works.",
         alerts=[
-            NoticeAlert(
+            NotifiedAlert(
                 status="firing",
                 tags={},
                 value=1,

@@ -8,7 +8,7 @@ import psycopg
 
 from pulseboard.alerts import state_store
 from pulseboard.alerts.changes import Changes, Ended, Queued, StateChange
-from pulseboard.alerts.notifications import group_key, notice_of
+from pulseboard.alerts.notifications import group_key, payload_of
 from pulseboard.alerts.state_machine import Instance
 from pulseboard.contracts.alerts import AlertStatus
 
@@ -26,16 +26,20 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
     if rule is None or not states:
         return
     now = time.time()
-    firing = [live for live in states.values() if live.instance.status is AlertStatus.FIRING]
+    firing = [record for record in states.values() if record.instance.status is AlertStatus.FIRING]
     end = Instance(status=AlertStatus.RESOLVED, since=now, reason=reason)
-    told = [
-        alert_of(live.tags, live.instance if live.owed else end, started=live.fired_at or now)
-        for live in states.values()
-        if live.notified_at is not None
+    alerts = [
+        alert_of(
+            record.tags,
+            record.instance if record.resolve_pending else end,
+            started=record.fired_at or now,
+        )
+        for record in states.values()
+        if record.notified_at is not None
     ]
     queued = []
-    if told:
-        payload = notice_of(rule, told).model_dump(mode="json")
+    if alerts:
+        payload = payload_of(rule, alerts).model_dump(mode="json")
         for channel in rule.channels:
             group = group_key(str(rule.id), channel)
             queued.append(Queued(rule.id, f"{group}:{uuid4()}", group, dict(channel), payload))
@@ -43,9 +47,9 @@ def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) 
         connection,
         changes=Changes(
             states=[StateChange(rule_id, series, None) for series in states],
-            ended=[Ended(live.event_id, end) for live in firing if live.event_id is not None],
+            ended=[Ended(record.event_id, end) for record in firing if record.event_id is not None],
             queued=queued,
         ),
         tick=0,
     )
-    state_store.forget_told(connection, rule_id=rule_id)
+    state_store.reset_notified(connection, rule_id=rule_id)

@@ -89,14 +89,14 @@ def get_alert_rule(caller: Reader, rule_id: UUID) -> ApiResponse[AlertRuleDetail
     instances = [
         _instance(
             rule,
-            live.tags,
-            live.instance,
-            value=current[series][0] if series in current else live.instance.value,
+            record.tags,
+            record.instance,
+            value=current[series][0] if series in current else record.instance.value,
             silenced_now=silenced(
-                labels_of(rule.name, rule.severity, rule.labels, live.tags), silences
+                labels_of(rule.name, rule.severity, rule.labels, record.tags), silences
             ),
         )
-        for series, live in states.items()
+        for series, record in states.items()
     ]
     instances.sort(key=lambda one: (_URGENCY[one.status], sorted(one.tags.items())))
     return ApiResponse(data=AlertRuleDetail(**rule.model_dump(), instances=instances))
@@ -188,19 +188,19 @@ def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvalu
 
     at = float(tick_at(time.time()) * TICK)
     with database.connection() as connection:
-        live = state_store.load_rule(connection, rule_id=rule_id)
-        if live is None:
+        snapshot = state_store.load_rule(connection, rule_id=rule_id)
+        if snapshot is None:
             raise NotFound("There is no such alert rule.")
         rule = rules_store.get_rule(connection, rule_id=rule_id)
         states = state_store.load_states(connection, rule_ids=[rule_id]).get(rule_id, {})
-        observed = alert_inputs.read(connection, [live], at=at).of(live)
+        observed = alert_inputs.read(connection, [snapshot], at=at).of(snapshot)
     instances = []
     for series, tags, value in observed:
         known = states.get(series)
         if known is None and value is None:
             continue
         before = known.instance if known else NEW
-        after = step(live.condition, before, value, at)
+        after = step(snapshot.condition, before, value, at)
         instances.append(_instance(rule, tags, after, value=value))
     notes = [] if instances else ["The query reads no data in its window."]
     if not rule.enabled:

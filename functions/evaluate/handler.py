@@ -16,7 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.evaluate import tick
 from pulseboard.alerts import outbox_store
-from pulseboard.alerts.notifications import Sent
+from pulseboard.alerts.notifications import SendResult
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.base import iso_utc
 from pulseboard.core.exceptions import Unavailable
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def _acknowledge(event: dict[str, Any]) -> dict[str, Any]:
-    results = [Sent.model_validate(result) for result in event.get("results", [])]
+    results = [SendResult.model_validate(result) for result in event.get("results", [])]
     if results:
         with database.connection() as connection:
             outbox_store.acknowledge(connection, results=results)

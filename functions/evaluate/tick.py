@@ -43,7 +43,7 @@ class _Memory:
     rules_stamp: UUID | None
     index: RuleIndex
     states: dict[UUID, dict[str, InstanceRecord]]
-    told: dict[UUID, float]
+    notified: dict[UUID, float]
 
 
 @dataclass
@@ -79,7 +79,7 @@ def run(*, now: float | None = None) -> Report:
     report = Report(tick=tick_at(moment))
     runner = _memory.runner if _memory else uuid4()
     with database.connection() as connection:
-        if alert_cache.take_tick(report.tick, runner):
+        if alert_cache.lease_tick(report.tick, runner):
             _run_ticks(connection, report, runner, moment, began)
             report.lag = max(0.0, moment - report.tick * TICK)
             if report.tick % _PRUNE_EVERY == 0:
@@ -103,9 +103,9 @@ def _run_ticks(
     known = head is not None and head.tick >= 0
     last = head.tick if head is not None and known else report.tick - 1
     away = not known or report.tick - last > GAP
-    steady = float(report.tick * TICK) if away or head is None else head.stable_since
+    stable_since = float(report.tick * TICK) if away or head is None else head.stable_since
     for tick in range(max(last + 1, report.tick - configured.alert_catch_up + 1), report.tick + 1):
-        if not _run_tick(connection, tick, runner, steady, moment, report):
+        if not _run_tick(connection, tick, runner, stable_since, moment, report):
             return
         report.evaluated.append(tick)
         if time.perf_counter() - began > configured.alert_tick_budget:
@@ -116,7 +116,7 @@ def _run_tick(
     connection: psycopg.Connection[Any],
     tick: int,
     runner: UUID,
-    steady: float,
+    stable_since: float,
     moment: float,
     report: Report,
 ) -> bool:
@@ -127,14 +127,16 @@ def _run_tick(
         inputs = alert_inputs.read(connection, memory.index.examples, at=at)
         # A tick that is late is told now: what is silenced now is not told.
         silences = silences_store.active(connection, at=moment)
-        decision = decide(memory.index, memory.states, memory.told, inputs, silences, at, steady)
+        decision = decide(
+            memory.index, memory.states, memory.notified, inputs, silences, at, stable_since
+        )
         changes = decision.changes
         with connection.transaction():
             mine = state_store.begin_tick(
                 connection,
                 tick=tick,
                 runner=runner,
-                stable_since=steady,
+                stable_since=stable_since,
                 rules_stamp=memory.rules_stamp,
             )
             if mine:
@@ -144,7 +146,9 @@ def _run_tick(
             _apply(memory, decision)
             alert_cache.put_current(decision.current)
             report.rules = len(memory.index)
-            report.failing = sum(rule.last_error is not None for rule in memory.index.watchful)
+            report.failing = sum(
+                rule.last_error is not None for rule in memory.index.always_evaluated
+            )
             report.changes += len(changes.started) + len(changes.ended)
             return True
         head = state_store.head(connection)
@@ -185,7 +189,7 @@ def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
                 rules_stamp=head.rules_stamp if head else None,
                 index=RuleIndex(state_store.load_rules(connection)),
                 states=state_store.load_states(connection),
-                told=state_store.load_told(connection),
+                notified=state_store.load_notified(connection),
             )
     return _memory
 
@@ -201,27 +205,27 @@ def _refresh(connection: psycopg.Connection[Any], before: _Memory, head: Head) -
     changed = [rule_id for rule_id in versions if rule_id not in kept]
     rules = state_store.load_rules(connection, rule_ids=changed)
     states = state_store.load_states(connection, rule_ids=changed)
-    told = state_store.load_told(connection, rule_ids=changed)
+    notified = state_store.load_notified(connection, rule_ids=changed)
     return _Memory(
         runner=before.runner,
         tick=before.tick,
         rules_stamp=head.rules_stamp,
         index=RuleIndex([*kept.values(), *rules]),
         states={**{one: x for one, x in before.states.items() if one in kept}, **states},
-        told={**{one: x for one, x in before.told.items() if one in kept}, **told},
+        notified={**{one: x for one, x in before.notified.items() if one in kept}, **notified},
     )
 
 
 def _apply(memory: _Memory, decision: Decision) -> None:
-    for (rule_id, series), live in decision.states.items():
+    for (rule_id, series), record in decision.states.items():
         known = memory.states.setdefault(rule_id, {})
-        if live is not None:
-            known[series] = live
+        if record is not None:
+            known[series] = record
         else:
             known.pop(series, None)
             if not known:
                 del memory.states[rule_id]
-    memory.told.update(decision.told)
+    memory.notified.update(decision.notified)
     if decision.errors:
         rules = dict(memory.index.by_id)
         for rule_id, error in decision.errors:

@@ -6,18 +6,18 @@ boto3 is part of Lambda's own runtime and is imported on the first mail.
 from collections.abc import Callable
 from typing import Any
 
-from pulseboard.alerts.notifications import Outgoing, Sent
+from pulseboard.alerts.notifications import Outgoing, SendResult
 from pulseboard.core.settings import Settings
 
 
-def send(claim: Outgoing, *, configured: Settings) -> Sent:
+def send(claim: Outgoing, *, configured: Settings) -> SendResult:
     """Send a mail; without a sender it fails for good and says what to set."""
     if configured.alert_email_from:
         way: Callable[[Any, Outgoing, Settings], None] = _by_ses
     elif configured.alert_email_topic:
         way = _by_sns
     else:
-        return Sent(
+        return SendResult(
             id=claim.id,
             ok=False,
             permanent=True,
@@ -29,14 +29,14 @@ def send(claim: Outgoing, *, configured: Settings) -> Sent:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
-        return Sent(id=claim.id, ok=False, permanent=True, error="boto3 is not installed")
+        return SendResult(id=claim.id, ok=False, permanent=True, error="boto3 is not installed")
     timeout = configured.alert_send_timeout
     limits = Config(connect_timeout=timeout, read_timeout=timeout, retries={"max_attempts": 1})
     try:
         way(lambda name: boto3.client(name, config=limits), claim, configured)
     except (BotoCoreError, ClientError) as error:
-        return Sent(id=claim.id, ok=False, error=str(error)[:300])
-    return Sent(id=claim.id, ok=True)
+        return SendResult(id=claim.id, ok=False, error=str(error)[:300])
+    return SendResult(id=claim.id, ok=True)
 
 
 def _by_ses(client: Any, claim: Outgoing, configured: Settings) -> None:

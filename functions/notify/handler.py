@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from functions.notify import email, http
-from pulseboard.alerts.notifications import Outgoing, Sent
+from pulseboard.alerts.notifications import Outgoing, SendResult
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     }
 
 
-def _send(claim: Outgoing) -> Sent:
+def _send(claim: Outgoing) -> SendResult:
     configured = settings()
     try:
         if claim.kind == "email":
@@ -49,7 +49,7 @@ def _send(claim: Outgoing) -> Sent:
         )
     except Exception as error:  # noqa: BLE001 - one notification must never stop the others
         logger().exception("notification failed", extra={"notification": claim.id})
-        return Sent(id=claim.id, ok=False, error=f"{type(error).__name__} while it was sent")
+        return SendResult(id=claim.id, ok=False, error=f"{type(error).__name__} while it was sent")
 
 
 bootstrap.after_imports()

@@ -13,7 +13,7 @@ import ssl
 import threading
 from urllib.parse import urlsplit
 
-from pulseboard.alerts.notifications import Outgoing, Sent
+from pulseboard.alerts.notifications import Outgoing, SendResult
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 _SHOWN = 200
@@ -23,7 +23,7 @@ class Refused(Exception):
     """An address that notifications may not go to."""
 
 
-def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> Sent:
+def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> SendResult:
     """POST a notification. `timeout` in seconds is for everything: look-up, connection, answer.
 
     2xx is success; 408, 425, 429, 5xx and a broken connection are tried again; the rest is not.
@@ -33,17 +33,19 @@ def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> Sent:
         host, port = parts.hostname or "", parts.port
         secure = parts.scheme == "https"
         if parts.scheme not in ("http", "https") or not host:
-            return Sent(id=claim.id, ok=False, permanent=True, error="the address is no http URL")
+            return SendResult(
+                id=claim.id, ok=False, permanent=True, error="the address is no http URL"
+            )
         addresses = checked_addresses(host, port or (443 if secure else 80), allow_private)
         status, body = _post(claim, addresses, host, secure, timeout)
     except Refused as error:
-        return Sent(id=claim.id, ok=False, permanent=True, error=str(error))
+        return SendResult(id=claim.id, ok=False, permanent=True, error=str(error))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Sent(id=claim.id, ok=False, error=_describe(error, timeout))
+        return SendResult(id=claim.id, ok=False, error=_describe(error, timeout))
     if 200 <= status < 300:
-        return Sent(id=claim.id, ok=True)
+        return SendResult(id=claim.id, ok=True)
     if 300 <= status < 400:
-        return Sent(
+        return SendResult(
             id=claim.id,
             ok=False,
             permanent=True,
@@ -51,7 +53,7 @@ def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> Sent:
         )
     again = status >= 500 or status in _TRY_AGAIN
     text = f"HTTP {status}" + (f": {body}" if body else "")
-    return Sent(id=claim.id, ok=False, permanent=not again, error=text)
+    return SendResult(id=claim.id, ok=False, permanent=not again, error=text)
 
 
 def checked_addresses(host: str, port: int, allow_private: bool) -> list[tuple[str, int]]:

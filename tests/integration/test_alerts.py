@@ -293,6 +293,29 @@ def test_a_failing_rule_is_marked_and_the_others_go_on(
     assert read(admin, f"/rules/{wide['id']}")["lastError"] is None
 
 
+@pytest.mark.parametrize("query", ["cpu", 'cpu{host=~"a|b"}', "sum by (host) (cpu)"])
+def test_a_new_series_is_evaluated_at_the_next_tick(
+    admin: TestClient, clock: Clock, query: str
+) -> None:
+    make(admin, query=query)
+    clock.beat(5, host="a")
+    clock.beat(5, host="a")
+    assert history(admin) == []
+    # No series "b" was known to this process, which has cached what the query selects.
+    clock.beat(95, host="b")
+    assert history(admin) == [("firing", "b")]
+
+
+def test_a_deleted_series_is_left_out_at_the_next_tick(admin: TestClient, clock: Clock) -> None:
+    rule = make(admin, query="cpu", noData="ok")
+    clock.beat(95, host="a")
+    assert history(admin) == [("firing", "a")]
+    answer = admin.delete("/api/v1/usage/series", params={"selector": "cpu", "expect": 1})
+    assert answer.status_code == 200
+    clock.tick()
+    assert read(admin, f"/rules/{rule['id']}")["status"] == "resolved"
+
+
 def test_rules_share_reads(
     admin: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,7 @@ class Kept:
     def __init__(self, rules: Sequence[RuleSnapshot]) -> None:
         self.index = RuleIndex(rules)
         self.states: dict[UUID, dict[str, InstanceRecord]] = {}
-        self.told: dict[UUID, float] = {}
+        self.notified: dict[UUID, float] = {}
         self.queued: list[Queued] = []
 
     def tick(
@@ -73,33 +73,35 @@ class Kept:
         values: dict[str, float | None],
         silences: list[list[SilenceMatcher]] | None = None,
     ) -> Decision:
-        made = decide(self.index, self.states, self.told, inputs(values), silences or [], at, 0.0)
-        for (rule_id, series), live in made.states.items():
+        made = decide(
+            self.index, self.states, self.notified, inputs(values), silences or [], at, 0.0
+        )
+        for (rule_id, series), record in made.states.items():
             known = self.states.setdefault(rule_id, {})
-            if live is None:
+            if record is None:
                 known.pop(series, None)
             else:
-                known[series] = live
-        self.told |= made.told
+                known[series] = record
+        self.notified |= made.notified
         self.queued += made.queued
         return made
 
     def statuses(self) -> dict[tuple[UUID, str], AlertStatus]:
         quiet = (AlertStatus.INACTIVE, AlertStatus.RESOLVED)
         return {
-            (rule_id, series): live.instance.status
+            (rule_id, series): record.instance.status
             for rule_id, known in self.states.items()
-            for series, live in known.items()
-            if live.instance.status not in quiet
+            for series, record in known.items()
+            if record.instance.status not in quiet
         }
 
 
-class LooksAtAll(RuleIndex):
+class EvaluatesAll(RuleIndex):
     """Breaches are not searched for: each rule is looked at."""
 
     def __init__(self, rules: Sequence[RuleSnapshot]) -> None:
         super().__init__(rules)
-        self.watchful = list(rules)
+        self.always_evaluated = list(rules)
 
 
 VALUE = st.sampled_from([None, math.nan, 1.0, 2.0, 3.0])
@@ -126,7 +128,7 @@ def test_what_is_not_looked_at_would_not_have_changed(
 ) -> None:
     rules = [replace(one, id=UUID(int=n)) for n, one in enumerate(given_rules)]
     some, every = Kept(rules), Kept(rules)
-    every.index = LooksAtAll(rules)
+    every.index = EvaluatesAll(rules)
     for number, values in enumerate(rounds):
         at = START + number * TICK
         found, expected = some.tick(at, values), every.tick(at, values)
@@ -258,7 +260,7 @@ class Telling(RuleBasedStateMachine):
         decide(
             self.kept.index,
             self.kept.states,
-            self.kept.told,
+            self.kept.notified,
             inputs(self.values),
             self.silences,
             self.now + TICK,
@@ -271,7 +273,7 @@ class Telling(RuleBasedStateMachine):
         again = decide(
             self.kept.index,
             self.kept.states,
-            self.kept.told,
+            self.kept.notified,
             inputs(self.seen),
             self.silences,
             self.now,
@@ -311,9 +313,9 @@ class Telling(RuleBasedStateMachine):
         self.silences = []
         self.tick(20)
         firing = {
-            live.tags.get("host", "")
-            for live in self.kept.states.get(self.rule.id, {}).values()
-            if live.instance.status is AlertStatus.FIRING
+            record.tags.get("host", "")
+            for record in self.kept.states.get(self.rule.id, {}).values()
+            if record.instance.status is AlertStatus.FIRING
         }
         assert self.believed == firing
 

@@ -20,12 +20,12 @@ from functions.notify import email, http
 from functions.notify.handler import handler
 from pulseboard.alerts.notifications import (
     MAX_ALERTS,
-    Notice,
-    NoticeAlert,
+    NotificationPayload,
+    NotifiedAlert,
     Outgoing,
     describe,
     fill,
-    notice_of,
+    payload_of,
     render,
     silenced,
 )
@@ -53,15 +53,15 @@ RULE = RuleSnapshot(
     runbook_url="https://wiki.example.com/cpu",
     message="{{host}} is at {{ value }} of {{threshold}}, {{nobody}}",
 )
-FIRING = NoticeAlert(
+FIRING = NotifiedAlert(
     status="firing", tags={"host": "web-1"}, value=95.5, reason="95.5 > 90", started=1000.0
 )
 RESOLVED = FIRING.model_copy(update={"status": "resolved", "ended": 1100.0, "value": 10.0})
 
 
-def rendered(receiver: Receiver, *alerts: NoticeAlert) -> Outgoing:
+def rendered(receiver: Receiver, *alerts: NotifiedAlert) -> Outgoing:
     return render(
-        notice_of(RULE, list(alerts or (FIRING,))),
+        payload_of(RULE, list(alerts or (FIRING,))),
         receiver,
         outbox_id="1",
         key="k",
@@ -134,7 +134,7 @@ def test_slack_pagerduty_and_mail() -> None:
     assert trigger["links"] == [{"href": "https://wiki.example.com/cpu", "text": "Runbook"}]
     assert "Runbook: https://wiki" in text["attachments"][0]["text"]
     evil = RULE.name + "\r\nBcc: x@example.com"
-    notice = notice_of(RULE, [FIRING]).model_copy(update={"rule_name": evil})
+    notice = payload_of(RULE, [FIRING]).model_copy(update={"rule_name": evil})
     mail = render(
         notice,
         EmailChannel(to=["a@example.com"]),
@@ -190,7 +190,7 @@ def test_silences_match_all_of_their_labels() -> None:
 
 def test_templates_say_no_data() -> None:
     alert = FIRING.model_copy(update={"value": None})
-    notice = Notice(
+    notice = NotificationPayload(
         rule_id="x", rule_name="r", severity=AlertSeverity.INFO, threshold=1, alerts=[alert]
     )
     assert fill("{{value}} {{rule}} {{severity}}", notice, alert) == "no data r info"

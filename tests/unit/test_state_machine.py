@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pulseboard.alerts import backtest
-from pulseboard.alerts.state_machine import NEW, TICK, Condition, Instance, appear, step, tick_at
+from pulseboard.alerts.state_machine import (
+    NEW,
+    TICK,
+    Condition,
+    Instance,
+    resolve_absent,
+    step,
+    tick_at,
+)
 from pulseboard.contracts.alerts import AlertCondition, AlertStatus, NoDataPolicy, Reducer
 
 INACTIVE, PENDING = AlertStatus.INACTIVE, AlertStatus.PENDING
@@ -88,7 +96,7 @@ def test_silence_is_forgotten_in_the_end() -> None:
     states = play(condition, 50.0, *[None] * 8)
     assert [s.status for s in states] == [INACTIVE] + [FIRING] * 5 + [RESOLVED] * 3
     assert "forgotten" in states[-1].reason
-    assert not states[-1].worth_keeping(condition, 1000 + 9 * TICK)
+    assert not states[-1].worth_storing(condition, 1000 + 9 * TICK)
 
 
 def test_a_gap_of_our_own_says_nothing_about_the_data() -> None:
@@ -99,9 +107,9 @@ def test_a_gap_of_our_own_says_nothing_about_the_data() -> None:
 
 def test_the_stand_in_for_no_series_ends_when_one_appears() -> None:
     firing = Instance(status=FIRING, since=10.0)
-    assert appear(firing, 20.0).status is RESOLVED
-    assert appear(firing, 10.0) is firing
-    assert appear(NEW, 10.0) is NEW
+    assert resolve_absent(firing, 20.0).status is RESOLVED
+    assert resolve_absent(firing, 10.0) is firing
+    assert resolve_absent(NEW, 10.0) is NEW
 
 
 def test_ticks_are_counted_from_1970() -> None:

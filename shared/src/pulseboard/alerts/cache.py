@@ -1,6 +1,6 @@
-"""What the evaluator keeps in Redis: the lease of a tick, and current values for people to see.
+"""What the evaluator stores in Redis: the lease of a tick, and current values for display.
 
-Neither is needed to be right: without Redis the guard in the database decides, and pages show the
+Correctness needs neither: without Redis the guard in the database decides, and pages show the
 values of the last change.
 """
 
@@ -14,6 +14,7 @@ import redis
 from pydantic_core import to_json
 from redis.exceptions import RedisClusterException
 
+from pulseboard.alerts.changes import Current
 from pulseboard.core.observability import logger
 from pulseboard.db import cache
 
@@ -21,12 +22,9 @@ _BUCKETS = 16
 _LEASE = 30
 _LIFE = 300
 
-Current = dict[str, tuple[float | None, bool, float | None]]
-"""By series: currentValue, firing, firstTriggered (seconds since 1970)."""
 
-
-def take_tick(tick: int, runner: UUID) -> bool:
-    """Whether this tick is ours: of two starts at once one gets it. True without Redis."""
+def lease_tick(tick: int, runner: UUID) -> bool:
+    """Whether this run gets the lease: of two that start at once one does. True without Redis."""
     try:
         return bool(cache.client().set(f"alerts:tick:{tick}", runner.hex, nx=True, ex=_LEASE))
     except (redis.RedisError, RedisClusterException) as error:
@@ -40,7 +38,7 @@ def bucket_of(rule_id: UUID) -> int:
 
 
 def put_current(values: Mapping[UUID, Current]) -> None:
-    """Keep the values of all rules of this tick: one key a bucket, none spans slots."""
+    """Store the values of all rules of this tick: one key a bucket, so none spans slots."""
     buckets: list[dict[str, Current]] = [{} for _ in range(_BUCKETS)]
     for rule_id, current in values.items():
         buckets[bucket_of(rule_id)][rule_id.hex] = current

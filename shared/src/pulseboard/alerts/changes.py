@@ -1,4 +1,4 @@
-"""What a tick, or a change of a rule, makes of the series of rules: to be kept, and to be told."""
+"""What a tick, or a change of a rule, changes: states to store and notifications to send."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,16 @@ from uuid import UUID
 from pulseboard.alerts.state_machine import Instance, RuleSnapshot
 from pulseboard.contracts.alerts import AlertStatus
 
+Current = dict[str, tuple[float | None, bool, float | None]]
+"""By series: current value, whether it fires, first triggered (seconds since 1970)."""
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceRecord:
-    """One series of a rule, with what was told about it. Times are seconds since 1970.
+    """One series of a rule, and what was notified about it. Times are seconds since 1970.
 
-    `fired_at` is when it last fired. `notified_at` is set from the moment its firing was told until
-    its resolving is.
+    `fired_at` is when it last fired. `notified_at` is when it was last notified as firing; None
+    before, and again once it was notified as resolved.
     """
 
     tags: dict[str, str]
@@ -24,23 +27,23 @@ class InstanceRecord:
     fired_at: float | None = None
 
     @property
-    def owed(self) -> bool:
-        """Whether those who were told that it fires have not been told that it has resolved."""
+    def resolve_pending(self) -> bool:
+        """Whether it was notified as firing, has resolved since, and that was not notified yet."""
         return self.notified_at is not None and self.instance.status is not AlertStatus.FIRING
 
     @property
-    def settled(self) -> bool:
-        """Whether it only waits to fire again, or to be forgotten."""
+    def idle(self) -> bool:
+        """Whether it has resolved and nothing about it is to be notified."""
         return self.notified_at is None and self.instance.status is AlertStatus.RESOLVED
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A series' new state; None when there is nothing left to keep."""
+    """A series' new record; None when its row is deleted."""
 
     rule_id: UUID
     series: str
-    live: InstanceRecord | None
+    record: InstanceRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Started:
     id: UUID
     rule: RuleSnapshot
     series: str
-    live: InstanceRecord
+    record: InstanceRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,6 @@ class Changes:
     started: Sequence[Started] = ()
     ended: Sequence[Ended] = ()
     queued: Sequence[Queued] = ()
-    told: Mapping[UUID, float] = field(default_factory=dict)
-    """When the channels of a rule were told, by rule."""
+    notified: Mapping[UUID, float] = field(default_factory=dict)
+    """When the channels of a rule were notified, by rule."""
     errors: Sequence[tuple[UUID, str | None]] = ()

@@ -1,28 +1,61 @@
-"""What a tick changes: states, events, notifications. A function of what was read; no I/O."""
+"""What a tick changes: states, events, notifications. A function of the inputs; no I/O."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID, uuid5
 
-from pulseboard.alerts.cache import Current
-from pulseboard.alerts.changes import Changes, Ended, InstanceRecord, Queued, Started, StateChange
-from pulseboard.alerts.inputs import TickInputs
-from pulseboard.alerts.notifications import NoticeAlert, group_key, labels_of, notice_of, silenced
-from pulseboard.alerts.state_machine import NEW, Instance, RuleSnapshot, appear, step, tick_at
+from pulseboard.alerts.changes import (
+    Changes,
+    Current,
+    Ended,
+    InstanceRecord,
+    Queued,
+    Started,
+    StateChange,
+)
+from pulseboard.alerts.notifications import (
+    NotifiedAlert,
+    group_key,
+    labels_of,
+    payload_of,
+    silenced,
+)
+from pulseboard.alerts.state_machine import (
+    NEW,
+    Instance,
+    RuleSnapshot,
+    resolve_absent,
+    step,
+    tick_at,
+)
 from pulseboard.alerts.threshold_index import RuleIndex
 from pulseboard.contracts.alerts import AlertStatus, NoDataPolicy, SilenceMatcher
 from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.observability import logger
 
-STAND_IN = ""
-"""Key of the instance that stands for "no series at all"."""
+ABSENT_SERIES = ""
+"""Key of the absent-series instance: it fires when a rule's query selects no series at all."""
 
-SETTLED_EVERY = 6
-"""Ticks between two looks at a rule of which all has resolved: a breach is seen at once, that its
-data has gone within these."""
+IDLE_EVERY = 6
+"""Ticks between two evaluations of a rule whose alerts have all resolved. A breach is evaluated at
+once; that the data is gone, within these ticks."""
 
 _FIRING = AlertStatus.FIRING
+_Observed = Sequence[tuple[str, dict[str, str], float | None]]
 _Silences = list[list[SilenceMatcher]]
+
+
+class Inputs(Protocol):
+    """What rules read at a tick (`inputs.TickInputs`)."""
+
+    def of(self, rule: RuleSnapshot, /) -> _Observed:
+        """Each series of a rule: key, tags, value or None. Raises what its read raised."""
+        ...
+
+    def values_of(self, rule: RuleSnapshot, /) -> Sequence[float] | None:
+        """The numbers that a rule reads; None where its read has failed."""
+        ...
 
 
 @dataclass
@@ -30,18 +63,18 @@ class Decision:
     """What a tick changes."""
 
     states: dict[tuple[UUID, str], InstanceRecord | None] = field(default_factory=dict)
-    """New states by rule and series; None: nothing is left to keep."""
+    """New states by rule and series; None: the row is deleted."""
     started: list[Started] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     queued: list[Queued] = field(default_factory=list)
-    told: dict[UUID, float] = field(default_factory=dict)
+    notified: dict[UUID, float] = field(default_factory=dict)
     errors: list[tuple[UUID, str | None]] = field(default_factory=list)
     current: dict[UUID, Current] = field(default_factory=dict)
-    """What series read that are up to something, for people to see."""
+    """The values of series that are pending or firing, for display."""
 
     @property
     def changes(self) -> Changes:
-        """What is to be written."""
+        """What is written to the database."""
         return Changes(
             states=[
                 StateChange(rule_id, series, x) for (rule_id, series), x in self.states.items()
@@ -49,7 +82,7 @@ class Decision:
             started=self.started,
             ended=self.ended,
             queued=self.queued,
-            told=self.told,
+            notified=self.notified,
             errors=self.errors,
         )
 
@@ -57,57 +90,69 @@ class Decision:
 def decide(
     index: RuleIndex,
     states: Mapping[UUID, Mapping[str, InstanceRecord]],
-    told: Mapping[UUID, float],
-    inputs: TickInputs,
+    last_notified: Mapping[UUID, float],
+    inputs: Inputs,
     silences: _Silences,
     at: float,
-    steady: float,
+    stable_since: float,
 ) -> Decision:
-    """What the tick at `at` changes. `told` is when each rule's channels were last told."""
-    made = Decision()
-    for rule in _to_look_at(index, states, inputs, tick_at(at)):
+    """What the tick at `at` changes.
+
+    `last_notified` is when each rule's channels were last notified, `stable_since` since when ticks
+    came without a gap: for the length of a window after a gap, missing data says nothing.
+    """
+    decision = Decision()
+    for rule in _candidates(index, states, inputs, tick_at(at)):
         known = states.get(rule.id, {})
-        evaluate_missing = at - steady >= rule.condition.window + rule.delay
+        evaluate_missing = at - stable_since >= rule.condition.window + rule.delay
         try:
             observed = inputs.of(rule)
-            moved = _step_all(rule, known, observed, at, evaluate_missing)
+            changed = _step_all(rule, known, observed, at, evaluate_missing)
         except PulseboardError as error:
             if rule.last_error != error.message:
-                made.errors.append((rule.id, error.message))
+                decision.errors.append((rule.id, error.message))
             continue
         except Exception as error:  # noqa: BLE001 - one rule must never stop the others
             logger().exception("alert rule failed", extra={"rule": str(rule.id)})
             text = f"{type(error).__name__} while it was evaluated; the logs say more"
             if rule.last_error != text:
-                made.errors.append((rule.id, text))
+                decision.errors.append((rule.id, text))
             continue
         if rule.last_error is not None:
-            made.errors.append((rule.id, None))
-        if known or moved:
-            after = _settle(made, rule, known, moved, at)
+            decision.errors.append((rule.id, None))
+        if known or changed:
+            after = _record_changes(decision, rule, known, changed, at)
             if rule.channels:
-                _tell(made, rule, {**known, **after}, after, told.get(rule.id), silences, at)
-            for series, live in after.items():
-                keep = live.owed or live.instance.worth_keeping(rule.condition, at)
-                if keep or series in known:
-                    made.states[rule.id, series] = live if keep else None
-            made.current[rule.id] = _current(known, moved, observed)
-    return made
+                _notify(
+                    decision,
+                    rule,
+                    {**known, **after},
+                    after,
+                    last_notified.get(rule.id),
+                    silences,
+                    at,
+                )
+            for series, record in after.items():
+                stored = record.resolve_pending or record.instance.worth_storing(rule.condition, at)
+                if stored or series in known:
+                    decision.states[rule.id, series] = record if stored else None
+            decision.current[rule.id] = _current(known, changed, observed)
+    return decision
 
 
-def _to_look_at(
+def _candidates(
     index: RuleIndex,
     states: Mapping[UUID, Mapping[str, InstanceRecord]],
-    inputs: TickInputs,
+    inputs: Inputs,
     tick: int,
 ) -> Iterator[RuleSnapshot]:
     """The rules that this tick can change."""
-    seen: dict[UUID, RuleSnapshot] = {rule.id: rule for rule in index.watchful}
+    seen: dict[UUID, RuleSnapshot] = {rule.id: rule for rule in index.always_evaluated}
     for rule_id, known in states.items():
         rule = index.by_id.get(rule_id)
         if rule is not None and (
-            (tick + rule_id.int) % SETTLED_EVERY == 0
-            or not all(live.settled for live in known.values())
+            (tick + rule_id.int) % IDLE_EVERY == 0
+            or not all(record.idle for record in known.values())
         ):
             seen[rule_id] = rule
     for rule in index.breached(inputs.values_of):
@@ -115,152 +160,162 @@ def _to_look_at(
     yield from seen.values()
 
 
-_Moved = dict[str, tuple[dict[str, str], Instance]]
+_Changed = dict[str, tuple[dict[str, str], Instance]]
 
 
 def _step_all(
     rule: RuleSnapshot,
     known: Mapping[str, InstanceRecord],
-    observed: list[tuple[str, dict[str, str], float | None]],
+    observed: _Observed,
     at: float,
     evaluate_missing: bool,
-) -> _Moved:
+) -> _Changed:
     """Instances that changed or are new, by series."""
     condition = rule.condition
     watching = condition.no_data is NoDataPolicy.ALERT
-    moved: _Moved = {}
+    changed: _Changed = {}
     any_data = False
     for series, tags, read in observed:
         value = None if read is None or read != read else read
-        live = known.get(series)
-        if live is None:
+        record = known.get(series)
+        if record is None:
             if value is None:
                 continue
             any_data = True
             after = step(condition, NEW, value, at)
             if after is not NEW or watching:
-                moved[series] = (tags, after)
+                changed[series] = (tags, after)
             continue
         any_data = any_data or value is not None
-        after = step(condition, live.instance, value, at, evaluate_missing=evaluate_missing)
-        if after is not live.instance:
-            moved[series] = (tags, after)
+        after = step(condition, record.instance, value, at, evaluate_missing=evaluate_missing)
+        if after is not record.instance:
+            changed[series] = (tags, after)
     if known:
         present = {series for series, _, _ in observed}
-        for series, live in known.items():
-            if series not in present and series != STAND_IN:
-                after = step(condition, live.instance, None, at, evaluate_missing=evaluate_missing)
-                if after is not live.instance:
-                    moved[series] = (live.tags, after)
+        for series, record in known.items():
+            if series not in present and series != ABSENT_SERIES:
+                after = step(
+                    condition, record.instance, None, at, evaluate_missing=evaluate_missing
+                )
+                if after is not record.instance:
+                    changed[series] = (record.tags, after)
     if watching:
-        _stand_in(rule, known, any_data, at, evaluate_missing, moved)
-    return moved
+        _step_absent_series(rule, known, any_data, at, evaluate_missing, changed)
+    return changed
 
 
-def _stand_in(
+def _step_absent_series(
     rule: RuleSnapshot,
     known: Mapping[str, InstanceRecord],
     any_data: bool,
     at: float,
     evaluate_missing: bool,
-    moved: _Moved,
+    changed: _Changed,
 ) -> None:
-    live = known.get(STAND_IN)
-    before = live.instance if live else NEW
+    record = known.get(ABSENT_SERIES)
+    before = record.instance if record else NEW
     if any_data:
-        after = appear(before, at)
-    elif known.keys() <= {STAND_IN}:
+        after = resolve_absent(before, at)
+    elif known.keys() <= {ABSENT_SERIES}:
         after = step(rule.condition, before, None, at, evaluate_missing=evaluate_missing)
     else:
         return
     if after is not before:
-        moved[STAND_IN] = ({}, after)
+        changed[ABSENT_SERIES] = ({}, after)
 
 
-def _settle(
-    made: Decision,
+def _record_changes(
+    decision: Decision,
     rule: RuleSnapshot,
     known: Mapping[str, InstanceRecord],
-    moved: _Moved,
+    changed: _Changed,
     at: float,
 ) -> dict[str, InstanceRecord]:
-    """The states of the series that moved; their events begin and end."""
+    """The records of the series whose state changed; starts and ends their events."""
     after: dict[str, InstanceRecord] = {}
-    for series, (tags, instance) in moved.items():
+    for series, (tags, instance) in changed.items():
         before = known.get(series)
         was = before.instance.status if before else AlertStatus.INACTIVE
         event_id = before.event_id if before else None
         fired_at = before.fired_at if before else None
-        # Without channels nobody is owed that it has resolved.
+        # Without channels there is nobody to notify that it has resolved.
         notified_at = before.notified_at if before and rule.channels else None
         if instance.status is _FIRING and was is not _FIRING:
             event_id, fired_at = uuid5(rule.id, f"{series}@{tick_at(at)}"), at
-            live = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
-            made.started.append(Started(event_id, rule, series, live))
+            record = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
+            decision.started.append(Started(event_id, rule, series, record))
         elif was is _FIRING and instance.status is not _FIRING and event_id is not None:
-            made.ended.append(Ended(event_id, instance))
+            decision.ended.append(Ended(event_id, instance))
         after[series] = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
     return after
 
 
-def _tell(
-    made: Decision,
+def _notify(
+    decision: Decision,
     rule: RuleSnapshot,
     states: Mapping[str, InstanceRecord],
     after: dict[str, InstanceRecord],
-    told_at: float | None,
+    notified_at: float | None,
     silences: _Silences,
     at: float,
 ) -> None:
-    """Queue what is due to be told of a rule to its channels, and note in `after` that it was.
+    """Queue the notifications of a rule that are due, and set `notified_at` in `after`.
 
-    As Alertmanager does it: a first alert waits `group_wait` for others, further changes wait until
-    `group_interval` after the last notice. That all has resolved is told at once.
+    As in Alertmanager, the first alert waits `group_wait` for others; further changes wait until
+    `group_interval` after the last notification. That all alerts have resolved is notified at once.
     """
-    owed, audible, over = [], [], True
-    for series, live in states.items():
-        if live.owed:
-            owed.append((series, live))
-        elif live.instance.status is _FIRING:
+    resolving, unsilenced, over = [], [], True
+    for series, record in states.items():
+        if record.resolve_pending:
+            resolving.append((series, record))
+        elif record.instance.status is _FIRING:
             if not silences or not silenced(
-                labels_of(rule.name, rule.severity, rule.labels, live.tags), silences
+                labels_of(rule.name, rule.severity, rule.labels, record.tags), silences
             ):
-                audible.append((series, live))
-            over = over and live.notified_at is None
-    over = over and not audible
-    fresh = [live.instance.since for _, live in audible if live.notified_at is None]
+                unsilenced.append((series, record))
+            over = over and record.notified_at is None
+    over = over and not unsilenced
+    fresh = [record.instance.since for _, record in unsilenced if record.notified_at is None]
     repeat = any(
-        live.notified_at is not None and at - live.notified_at >= rule.repeat for _, live in audible
+        record.notified_at is not None and at - record.notified_at >= rule.repeat
+        for _, record in unsilenced
     )
-    rested = told_at is None or at - told_at >= rule.group_interval
+    rested = notified_at is None or at - notified_at >= rule.group_interval
     due = (
-        (bool(owed) and (rested or over))
+        (bool(resolving) and (rested or over))
         or (bool(fresh) and rested and at - min(fresh) >= rule.group_wait)
         or repeat
     )
     if not due:
         return
     alerts = [
-        *(alert_of(live.tags, live.instance, started=live.fired_at or 0.0) for _, live in owed),
-        *(alert_of(live.tags, live.instance) for _, live in audible),
+        *(
+            alert_of(record.tags, record.instance, started=record.fired_at or 0.0)
+            for _, record in resolving
+        ),
+        *(alert_of(record.tags, record.instance) for _, record in unsilenced),
     ]
-    payload = notice_of(rule, alerts).model_dump(mode="json")
+    payload = payload_of(rule, alerts).model_dump(mode="json")
     for channel in rule.channels:
         group = group_key(str(rule.id), channel)
         key = f"{group}:{tick_at(at)}"
-        made.queued.append(Queued(rule.id, key, group, dict(channel), payload))
-    made.told[rule.id] = at
-    for series, live in owed:
-        after[series] = InstanceRecord(live.tags, live.instance, live.event_id, None, live.fired_at)
-    for series, live in audible:
-        after[series] = InstanceRecord(live.tags, live.instance, live.event_id, at, live.fired_at)
+        decision.queued.append(Queued(rule.id, key, group, dict(channel), payload))
+    decision.notified[rule.id] = at
+    for series, record in resolving:
+        after[series] = InstanceRecord(
+            record.tags, record.instance, record.event_id, None, record.fired_at
+        )
+    for series, record in unsilenced:
+        after[series] = InstanceRecord(
+            record.tags, record.instance, record.event_id, at, record.fired_at
+        )
 
 
 def alert_of(
     tags: dict[str, str], instance: Instance, *, started: float | None = None
-) -> NoticeAlert:
-    """An instance as notices name it; `started` when it has resolved."""
-    return NoticeAlert(
+) -> NotifiedAlert:
+    """An instance as notifications describe it; `started` is given when it has resolved."""
+    return NotifiedAlert(
         status="firing" if started is None else "resolved",
         tags=tags,
         value=instance.value,
@@ -272,19 +327,19 @@ def alert_of(
 
 def _current(
     known: Mapping[str, InstanceRecord],
-    moved: _Moved,
-    observed: list[tuple[str, dict[str, str], float | None]],
+    changed: _Changed,
+    observed: _Observed,
 ) -> Current:
     shown: Current = {}
     for series, _, value in observed:
-        live = known.get(series)
-        if series in moved:
-            instance = moved[series][1]
-        elif live is not None:
-            instance = live.instance
+        record = known.get(series)
+        if series in changed:
+            instance = changed[series][1]
+        elif record is not None:
+            instance = record.instance
         else:
             continue
-        # What has resolved is not looked at each tick: it keeps the value it resolved with.
+        # A resolved series is not evaluated at each tick: it shows the value it resolved with.
         if instance.status is AlertStatus.RESOLVED:
             continue
         shown[series] = (value, instance.status is _FIRING, instance.first_triggered)

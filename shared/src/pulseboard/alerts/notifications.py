@@ -45,8 +45,8 @@ _SLACK_COLORS = {
 }
 
 
-class NoticeAlert(Contract):
-    """One alert in a notice. Times are seconds since 1970."""
+class NotifiedAlert(Contract):
+    """One alert in a payload. Times are seconds since 1970."""
 
     status: Literal["firing", "resolved"]
     tags: dict[str, str]
@@ -56,7 +56,7 @@ class NoticeAlert(Contract):
     ended: float | None = None
 
 
-class Notice(Contract):
+class NotificationPayload(Contract):
     """What one notification says, whoever receives it."""
 
     rule_id: str
@@ -66,7 +66,7 @@ class Notice(Contract):
     labels: dict[str, str] = Field(default_factory=dict)
     message: str = ""
     runbook_url: str = ""
-    alerts: list[NoticeAlert]
+    alerts: list[NotifiedAlert]
     more: int = Field(default=0, description="Alerts that are counted and not named.")
     test: bool = False
 
@@ -89,7 +89,7 @@ class Outgoing(Contract):
     subject: str = ""
 
 
-class Sent(Contract):
+class SendResult(Contract):
     """What became of an `Outgoing`. A permanent failure is not tried again."""
 
     id: str
@@ -114,10 +114,10 @@ def silenced(labels: Mapping[str, str], silences: Iterable[Iterable[SilenceMatch
     )
 
 
-def notice_of(rule: RuleSnapshot, alerts: list[NoticeAlert]) -> Notice:
-    """A notice of these alerts, firing ones first, as many as are named."""
+def payload_of(rule: RuleSnapshot, alerts: list[NotifiedAlert]) -> NotificationPayload:
+    """A payload of these alerts, firing ones first, as many as are named."""
     ordered = sorted(alerts, key=lambda alert: (alert.status != "firing", -alert.started))
-    return Notice(
+    return NotificationPayload(
         rule_id=str(rule.id),
         rule_name=rule.name,
         severity=rule.severity,
@@ -149,23 +149,23 @@ def describe(channel: Mapping[str, Any]) -> str:
             return str(kind)
 
 
-def fill(template: str, notice: Notice, alert: NoticeAlert) -> str:
+def fill(template: str, payload: NotificationPayload, alert: NotifiedAlert) -> str:
     """The message with its places filled: value, threshold, labels; unknown ones stay.
 
     `{{host}}` and `{{value}}`, or as Prometheus has them, `{{ $labels.host }}` and `{{ $value }}`.
     """
     known = {
         "value": "no data" if alert.value is None else f"{alert.value:.6g}",
-        "threshold": f"{notice.threshold:.6g}",
-        "rule": notice.rule_name,
+        "threshold": f"{payload.threshold:.6g}",
+        "rule": payload.rule_name,
         "reason": alert.reason,
-        **labels_of(notice.rule_name, notice.severity, notice.labels, alert.tags),
+        **labels_of(payload.rule_name, payload.severity, payload.labels, alert.tags),
     }
     return _PLACE.sub(lambda place: known.get(place[1], place[0]), template)
 
 
 def render(
-    notice: Notice,
+    payload: NotificationPayload,
     receiver: Receiver,
     *,
     outbox_id: str,
@@ -177,7 +177,7 @@ def render(
     pagerduty_url: str,
 ) -> Outgoing:
     """The request that tells `receiver`; `now` (seconds since 1970) is when it is signed."""
-    frame = _Frame(notice, group, name, now, public_url.rstrip("/"), pagerduty_url)
+    frame = _Frame(payload, group, name, now, public_url.rstrip("/"), pagerduty_url)
     made = _RENDERERS[type(receiver)](frame, receiver)
     return made.model_copy(update={"id": outbox_id, "idempotency_key": key})
 
@@ -189,18 +189,18 @@ def sign(secret: str, body: str, now: float) -> str:
 
 
 class _Frame:
-    """What every rendering of one notice needs."""
+    """What every rendering of one payload needs."""
 
     def __init__(
         self,
-        notice: Notice,
+        payload: NotificationPayload,
         group: str,
         name: str,
         now: float,
         public_url: str,
         pagerduty_url: str,
     ) -> None:
-        self.notice = notice
+        self.payload = payload
         self.group = group
         self.name = name
         self.now = now
@@ -209,28 +209,28 @@ class _Frame:
 
     @property
     def link(self) -> str:
-        return f"{self.public_url}/alerts/{self.notice.rule_id}" if self.public_url else ""
+        return f"{self.public_url}/alerts/{self.payload.rule_id}" if self.public_url else ""
 
     @property
     def headline(self) -> str:
-        notice = self.notice
+        payload = self.payload
         counts = [
-            f"{sum(a.status == status for a in notice.alerts)} {status}"
+            f"{sum(a.status == status for a in payload.alerts)} {status}"
             for status in ("firing", "resolved")
-            if any(a.status == status for a in notice.alerts)
+            if any(a.status == status for a in payload.alerts)
         ]
-        test = "[TEST] " if notice.test else ""
-        if len(notice.alerts) == 1 and not notice.more:
-            alert = notice.alerts[0]
+        test = "[TEST] " if payload.test else ""
+        if len(payload.alerts) == 1 and not payload.more:
+            alert = payload.alerts[0]
             tags = ", ".join(f"{k}={v}" for k, v in sorted(alert.tags.items()))
             where = f" ({tags})" if tags else ""
-            return f"{test}[{alert.status.upper()}] {notice.rule_name}{where}"
-        more = f" and {notice.more} more" if notice.more else ""
-        return f"{test}[{', '.join(counts)}{more}] {notice.rule_name}"
+            return f"{test}[{alert.status.upper()}] {payload.rule_name}{where}"
+        more = f" and {payload.more} more" if payload.more else ""
+        return f"{test}[{', '.join(counts)}{more}] {payload.rule_name}"
 
-    def line(self, alert: NoticeAlert) -> str:
+    def line(self, alert: NotifiedAlert) -> str:
         tags = ", ".join(f"{k}={v}" for k, v in sorted(alert.tags.items())) or "all"
-        filled = fill(self.notice.message, self.notice, alert)
+        filled = fill(self.payload.message, self.payload, alert)
         return f"{alert.status.upper()}  {tags}: {alert.reason}" + (f"\n{filled}" if filled else "")
 
 
@@ -239,18 +239,19 @@ def _iso(seconds: float) -> str:
 
 
 def _webhook(frame: _Frame, receiver: WebhookChannel) -> Outgoing:
-    notice = frame.notice
+    payload = frame.payload
     alerts = []
-    for alert in notice.alerts:
-        labels = labels_of(notice.rule_name, notice.severity, notice.labels, alert.tags)
+    for alert in payload.alerts:
+        labels = labels_of(payload.rule_name, payload.severity, payload.labels, alert.tags)
         annotations = {
-            "summary": fill(notice.message, notice, alert) or f"{notice.rule_name}: {alert.reason}",
+            "summary": fill(payload.message, payload, alert)
+            or f"{payload.rule_name}: {alert.reason}",
             "reason": alert.reason,
             "value": "" if alert.value is None else f"{alert.value:.6g}",
-            "threshold": f"{notice.threshold:.6g}",
+            "threshold": f"{payload.threshold:.6g}",
         }
-        if notice.runbook_url:
-            annotations["runbook_url"] = notice.runbook_url
+        if payload.runbook_url:
+            annotations["runbook_url"] = payload.runbook_url
         alerts.append(
             {
                 "status": alert.status,
@@ -266,10 +267,10 @@ def _webhook(frame: _Frame, receiver: WebhookChannel) -> Outgoing:
         {
             "version": "4",
             "groupKey": frame.group,
-            "truncatedAlerts": notice.more,
-            "status": "firing" if notice.firing else "resolved",
+            "truncatedAlerts": payload.more,
+            "status": "firing" if payload.firing else "resolved",
             "receiver": frame.name,
-            "groupLabels": {"alertname": notice.rule_name},
+            "groupLabels": {"alertname": payload.rule_name},
             "commonLabels": _common([alert["labels"] for alert in alerts]),
             "commonAnnotations": _common([alert["annotations"] for alert in alerts]),
             "externalURL": frame.public_url,
@@ -291,11 +292,11 @@ def _common(sets: list[Any]) -> dict[str, str]:
 
 
 def _slack(frame: _Frame, receiver: SlackChannel) -> Outgoing:
-    notice = frame.notice
-    color = _SLACK_COLORS[notice.severity] if notice.firing else "#2b8a5e"
-    text = "\n".join(frame.line(alert) for alert in notice.alerts)
-    if notice.runbook_url:
-        text += f"\nRunbook: {notice.runbook_url}"
+    payload = frame.payload
+    color = _SLACK_COLORS[payload.severity] if payload.firing else "#2b8a5e"
+    text = "\n".join(frame.line(alert) for alert in payload.alerts)
+    if payload.runbook_url:
+        text += f"\nRunbook: {payload.runbook_url}"
     attachment = {
         "color": color,
         "fallback": _escape(frame.headline),
@@ -304,7 +305,7 @@ def _slack(frame: _Frame, receiver: SlackChannel) -> Outgoing:
         "ts": int(frame.now),
     }
     if frame.link:
-        attachment["title"] = _escape(notice.rule_name)
+        attachment["title"] = _escape(payload.rule_name)
         attachment["title_link"] = frame.link
     body = json.dumps({"text": _escape(frame.headline), "attachments": [attachment]})
     return _http(receiver.url.get_secret_value(), body)
@@ -315,45 +316,45 @@ def _escape(text: str) -> str:
 
 
 def _pagerduty(frame: _Frame, receiver: PagerDutyChannel) -> Outgoing:
-    notice = frame.notice
+    payload = frame.payload
     event: dict[str, Any] = {
         "routing_key": receiver.routing_key.get_secret_value(),
-        "event_action": "trigger" if notice.firing else "resolve",
-        "dedup_key": f"pulseboard/{notice.rule_id}",
+        "event_action": "trigger" if payload.firing else "resolve",
+        "dedup_key": f"pulseboard/{payload.rule_id}",
         "client": "Pulseboard",
         "payload": {
             "summary": frame.headline[:1024],
             "source": next(
                 (
                     a.tags[key]
-                    for a in notice.alerts
+                    for a in payload.alerts
                     for key in ("host", "instance")
                     if key in a.tags
                 ),
                 "pulseboard",
             ),
-            "severity": _PAGERDUTY_SEVERITY[notice.severity],
-            "timestamp": _iso(min(alert.started for alert in notice.alerts)),
-            "class": notice.rule_name,
+            "severity": _PAGERDUTY_SEVERITY[payload.severity],
+            "timestamp": _iso(min(alert.started for alert in payload.alerts)),
+            "class": payload.rule_name,
             "custom_details": {
-                "alerts": [frame.line(alert) for alert in notice.alerts],
-                "more": notice.more,
+                "alerts": [frame.line(alert) for alert in payload.alerts],
+                "more": payload.more,
             },
         },
     }
     if frame.link:
         event["client_url"] = frame.link
-    if notice.runbook_url:
-        event["links"] = [{"href": notice.runbook_url, "text": "Runbook"}]
+    if payload.runbook_url:
+        event["links"] = [{"href": payload.runbook_url, "text": "Runbook"}]
     return _http(frame.pagerduty_url, json.dumps(event))
 
 
 def _email(frame: _Frame, receiver: EmailChannel) -> Outgoing:
-    lines = [frame.line(alert) for alert in frame.notice.alerts]
-    if frame.notice.more:
-        lines.append(f"and {frame.notice.more} more")
-    if frame.notice.runbook_url:
-        lines.append(f"Runbook: {frame.notice.runbook_url}")
+    lines = [frame.line(alert) for alert in frame.payload.alerts]
+    if frame.payload.more:
+        lines.append(f"and {frame.payload.more} more")
+    if frame.payload.runbook_url:
+        lines.append(f"Runbook: {frame.payload.runbook_url}")
     if frame.link:
         lines.append(frame.link)
     return Outgoing(

@@ -13,7 +13,13 @@ import psycopg
 from psycopg.rows import dict_row
 from pydantic import TypeAdapter, ValidationError
 
-from pulseboard.alerts.notifications import Notice, Outgoing, Sent, describe, render
+from pulseboard.alerts.notifications import (
+    NotificationPayload,
+    Outgoing,
+    SendResult,
+    describe,
+    render,
+)
 from pulseboard.alerts.state_store import as_jsonb
 from pulseboard.contracts.channels import AlertDelivery, DeliveryStatus, Receiver
 from pulseboard.core.exceptions import NotFound
@@ -75,7 +81,7 @@ def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
             (configured.alert_claim_lease, [one.id for one in taken]),
         )
         if dead:
-            _bury(cursor, dead)
+            _mark_dead(cursor, dead)
     return taken
 
 
@@ -87,13 +93,13 @@ def _render(row: dict[str, Any], now: float) -> Outgoing | str:
         return f'there is no channel named "{channel["name"]}" any more'
     try:
         receiver = _RECEIVER.validate_python(row["saved"] if saved else channel)
-        notice = Notice.model_validate(row["payload"])
+        payload = NotificationPayload.model_validate(row["payload"])
     except ValidationError as error:
         return f"the channel can't be read: {error.errors()[0]['msg']}"
     configured = settings()
     while True:
         made = render(
-            notice,
+            payload,
             receiver,
             outbox_id=str(row["id"]),
             key=row["idempotency_key"],
@@ -103,18 +109,18 @@ def _render(row: dict[str, Any], now: float) -> Outgoing | str:
             public_url=configured.public_url or "",
             pagerduty_url=configured.alert_pagerduty_url,
         )
-        if len(made.body) <= configured.alert_claim_bytes // 2 or len(notice.alerts) == 1:
+        if len(made.body) <= configured.alert_claim_bytes // 2 or len(payload.alerts) == 1:
             return made
-        half = len(notice.alerts) // 2
-        notice = notice.model_copy(
+        half = len(payload.alerts) // 2
+        payload = payload.model_copy(
             update={
-                "alerts": notice.alerts[:half],
-                "more": notice.more + len(notice.alerts) - half,
+                "alerts": payload.alerts[:half],
+                "more": payload.more + len(payload.alerts) - half,
             }
         )
 
 
-def _bury(cursor: psycopg.Cursor[Any], dead: Sequence[tuple[UUID, str]]) -> None:
+def _mark_dead(cursor: psycopg.Cursor[Any], dead: Sequence[tuple[UUID, str]]) -> None:
     cursor.execute(
         """
         update alert_outbox o set dead_at = now(), claimed_until = null, last_error = w.error
@@ -124,7 +130,7 @@ def _bury(cursor: psycopg.Cursor[Any], dead: Sequence[tuple[UUID, str]]) -> None
     )
 
 
-def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[Sent]) -> None:
+def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendResult]) -> None:
     """Note what became of claimed notifications; again is no error.
 
     A failure is tried again after `alert_first_retry`, doubled each time; a permanent one, or the
@@ -157,7 +163,7 @@ def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[Sent])
 
 
 def queue_test(
-    connection: psycopg.Connection[Any], *, channel: dict[str, Any], notice: Notice
+    connection: psycopg.Connection[Any], *, channel: dict[str, Any], payload: NotificationPayload
 ) -> AlertDelivery:
     """Queue a test notification for a stored channel."""
     key = f"test:{uuid4()}"
@@ -166,7 +172,7 @@ def queue_test(
         insert into alert_outbox (idempotency_key, group_key, channel, payload)
         values (%s, %s, %s, %s) returning id
         """,
-        (key, key, as_jsonb(channel), as_jsonb(notice.model_dump(mode="json"))),
+        (key, key, as_jsonb(channel), as_jsonb(payload.model_dump(mode="json"))),
     ).fetchone()
     assert row is not None, "an insert without a conflict clause returns its row"
     return get_delivery(connection, delivery_id=row[0])

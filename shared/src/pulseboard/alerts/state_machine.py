@@ -93,7 +93,7 @@ class Instance:
             moments.append(self.no_data_since + condition.forget_after)
         return min((moment for moment in moments if moment > at), default=float("inf"))
 
-    def worth_keeping(self, condition: Condition, at: float) -> bool:
+    def worth_storing(self, condition: Condition, at: float) -> bool:
         """Whether a later tick would do otherwise without it.
 
         An inactive one matters only where its silence would be an alert, and not for ever.
@@ -205,7 +205,7 @@ def _missing(condition: Condition, before: Instance, at: float, evaluate_missing
     return _cleared(condition, before, None, at, _absent)
 
 
-def appear(before: Instance, at: float) -> Instance:
+def resolve_absent(before: Instance, at: float) -> Instance:
     """The state of a rule's stand-in for "no series at all", once there is a series."""
     if before.status not in (_PENDING, _FIRING) or at <= before.since:
         return before

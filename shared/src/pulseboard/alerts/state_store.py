@@ -75,13 +75,13 @@ def begin_tick(
     row = connection.execute(
         """
         insert into alert_ticks as t (single, tick, runner, steady_since)
-        values (true, %(tick)s, %(runner)s, to_timestamp(%(steady)s))
+        values (true, %(tick)s, %(runner)s, to_timestamp(%(stable_since)s))
         on conflict (single) do update
         set tick = excluded.tick, runner = excluded.runner, steady_since = excluded.steady_since
         where t.tick < excluded.tick and t.rules_stamp is not distinct from %(stamp)s
         returning 1
         """,
-        {"tick": tick, "runner": runner, "steady": stable_since, "stamp": rules_stamp},
+        {"tick": tick, "runner": runner, "stable_since": stable_since, "stamp": rules_stamp},
     ).fetchone()
     return row is not None
 
@@ -118,7 +118,7 @@ def load_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> RuleSnap
     return None if row is None else _live_rule(row)
 
 
-def load_told(
+def load_notified(
     connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
 ) -> dict[UUID, float]:
     """When the channels of rules were last told, seconds since 1970: of these rules, or of all.
@@ -135,7 +135,7 @@ def load_told(
     return dict(rows)
 
 
-def forget_told(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
+def reset_notified(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
     """Let what fires next be told as if nothing had been. Served by alert_groups_pkey."""
     connection.execute("delete from alert_groups where rule_id = %s", (rule_id,))
 
@@ -218,8 +218,8 @@ def load_states(
 
 def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -> None:
     """Write changes, a handful of statements however many they are. In a transaction."""
-    kept = [change for change in changes.states if change.live is not None]
-    gone = [change for change in changes.states if change.live is None]
+    kept = [change for change in changes.states if change.record is not None]
+    gone = [change for change in changes.states if change.record is None]
     if kept:
         _put_states(connection, kept, tick)
     if gone:
@@ -269,7 +269,7 @@ def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -
                 [to_json(queued.payload).decode() for queued in changes.queued],
             ),
         )
-    if changes.told:
+    if changes.notified:
         # Conflicts are found by alert_groups_pkey.
         connection.execute(
             """
@@ -278,7 +278,7 @@ def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -
               as w (rule_id, at)
             on conflict (rule_id) do update set told_at = excluded.told_at
             """,
-            (list(changes.told), list(changes.told.values())),
+            (list(changes.notified), list(changes.notified.values())),
         )
     if changes.errors:
         # Served by alert_rules_pkey.
@@ -298,7 +298,7 @@ def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -
 def _put_states(
     connection: psycopg.Connection[Any], changes: Sequence[StateChange], tick: int
 ) -> None:
-    pairs = [(change, change.live) for change in changes if change.live is not None]
+    pairs = [(change, change.record) for change in changes if change.record is not None]
     finite = float("-inf")
     # Conflicts are found by alert_state_pkey. A rule that is gone takes no state.
     connection.execute(
@@ -325,17 +325,20 @@ def _put_states(
             tick,
             [change.rule_id for change, _ in pairs],
             [change.series for change, _ in pairs],
-            [to_json(live.tags).decode() for _, live in pairs],
-            [live.instance.status.value for _, live in pairs],
-            [live.instance.value for _, live in pairs],
-            [live.instance.reason for _, live in pairs],
-            [live.instance.since if live.instance.since != finite else 0.0 for _, live in pairs],
-            [live.instance.first_triggered for _, live in pairs],
-            [live.instance.clear_since for _, live in pairs],
-            [live.instance.no_data_since for _, live in pairs],
-            [live.event_id for _, live in pairs],
-            [live.notified_at for _, live in pairs],
-            [live.fired_at for _, live in pairs],
+            [to_json(record.tags).decode() for _, record in pairs],
+            [record.instance.status.value for _, record in pairs],
+            [record.instance.value for _, record in pairs],
+            [record.instance.reason for _, record in pairs],
+            [
+                record.instance.since if record.instance.since != finite else 0.0
+                for _, record in pairs
+            ],
+            [record.instance.first_triggered for _, record in pairs],
+            [record.instance.clear_since for _, record in pairs],
+            [record.instance.no_data_since for _, record in pairs],
+            [record.event_id for _, record in pairs],
+            [record.notified_at for _, record in pairs],
+            [record.fired_at for _, record in pairs],
         ),
     )
 
@@ -359,10 +362,10 @@ def _put_started(connection: psycopg.Connection[Any], started: Sequence[Started]
             [one.rule.name for one in started],
             [one.rule.severity.value for one in started],
             [one.series for one in started],
-            [to_json(one.live.tags).decode() for one in started],
-            [one.live.instance.value for one in started],
-            [one.live.instance.reason for one in started],
-            [one.live.instance.since for one in started],
+            [to_json(one.record.tags).decode() for one in started],
+            [one.record.instance.value for one in started],
+            [one.record.instance.reason for one in started],
+            [one.record.instance.since for one in started],
         ),
     )
 

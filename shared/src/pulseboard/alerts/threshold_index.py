@@ -1,9 +1,9 @@
-"""Which rules a tick must look at, found without looking at each.
+"""Finds the rules that a tick has to evaluate, without evaluating each.
 
-A rule that keeps no state and whose series don't breach stays as it is: most rules at most ticks.
-Rules of one read, reducer and condition stand here by rising threshold, so that the highest or
-the lowest value read tells by one bisection which of them it breaches. A tick then costs its
-reads and the rules that are up to something, not the rules there are.
+A rule without stored state whose series don't breach stays as it is: most rules at most ticks.
+Rules with the same read, reducer and operator are sorted by threshold, so that the highest or the
+lowest value finds the breached ones by bisection. The cost of a tick then grows with its reads and
+with the rules whose state may change, not with the number of rules.
 """
 
 from bisect import bisect_left, bisect_right
@@ -39,8 +39,8 @@ _Shared = tuple[str, float, float, Reducer]
 
 
 @dataclass
-class _Reading:
-    """The rules of one read and reducer: one of them, and by condition all, by threshold."""
+class _SharedRead:
+    """The rules of one read and reducer: an example, and all rules by operator and threshold."""
 
     example: RuleSnapshot
     rules: dict[AlertCondition, list[RuleSnapshot]] = field(default_factory=dict)
@@ -48,21 +48,21 @@ class _Reading:
 
 
 class RuleIndex:
-    """All rules of a tick. Not changed once made."""
+    """All rules of a tick. It is not changed after it was created."""
 
     def __init__(self, rules: Iterable[RuleSnapshot]) -> None:
         self.by_id: dict[UUID, RuleSnapshot] = {rule.id: rule for rule in rules}
-        self.watchful: list[RuleSnapshot] = []
-        """Rules to look at always: silence may be an alert, or an error may be over."""
-        self._readings: dict[_Shared, _Reading] = {}
+        self.always_evaluated: list[RuleSnapshot] = []
+        """Rules evaluated at every tick: missing data may be an alert, or an error may be over."""
+        self._reads: dict[_Shared, _SharedRead] = {}
         for rule in sorted(self.by_id.values(), key=lambda rule: rule.condition.threshold):
             condition = rule.condition
             if condition.no_data is NoDataPolicy.ALERT or rule.last_error is not None:
-                self.watchful.append(rule)
+                self.always_evaluated.append(rule)
             shared = (rule.query, condition.window, rule.delay, rule.reducer)
-            reading = self._readings.setdefault(shared, _Reading(rule))
-            reading.rules.setdefault(condition.operator, []).append(rule)
-            reading.thresholds.setdefault(condition.operator, []).append(condition.threshold)
+            shared_read = self._reads.setdefault(shared, _SharedRead(rule))
+            shared_read.rules.setdefault(condition.operator, []).append(rule)
+            shared_read.thresholds.setdefault(condition.operator, []).append(condition.threshold)
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -70,7 +70,7 @@ class RuleIndex:
     @property
     def examples(self) -> list[RuleSnapshot]:
         """One rule for each distinct read."""
-        return [reading.example for reading in self._readings.values()]
+        return [shared_read.example for shared_read in self._reads.values()]
 
     def breached(
         self, values_of: Callable[[RuleSnapshot], Sequence[float] | None]
@@ -79,12 +79,12 @@ class RuleIndex:
 
         `values_of` takes an example; its values hold no NaN.
         """
-        for reading in self._readings.values():
-            values = values_of(reading.example)
+        for shared_read in self._reads.values():
+            values = values_of(shared_read.example)
             if values is None:
-                for rules in reading.rules.values():
+                for rules in shared_read.rules.values():
                     yield from rules
             elif values:
-                for condition, rules in reading.rules.items():
-                    for start, end in _FIND[condition](reading.thresholds[condition], values):
+                for condition, rules in shared_read.rules.items():
+                    for start, end in _FIND[condition](shared_read.thresholds[condition], values):
                         yield from rules[start:end]
