@@ -1,4 +1,4 @@
-"""Channels, what became of notifications, and silences."""
+"""Channels, deliveries of notifications, and silences."""
 
 from datetime import UTC, datetime
 from typing import Annotated

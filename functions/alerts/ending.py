@@ -1,4 +1,4 @@
-"""Ends what fires when its rule is disabled, deleted or asks something else."""
+"""Resolves the firing alerts of a rule that is disabled, deleted or gets another query."""
 
 import time
 from typing import Any
@@ -14,11 +14,12 @@ from pulseboard.contracts.alerts import AlertStatus
 
 
 def end_all(connection: psycopg.Connection[Any], *, rule_id: UUID, reason: str) -> None:
-    """Resolve each firing series with this reason, tell whom it was told, forget all states.
+    """Resolve each firing series with this reason, notify the channels that were notified of it,
+    and delete all states.
 
-    Within a transaction that began with `rules_changed`, so that no tick comes between.
+    Within a transaction that began with `rules_changed`, so that no tick runs in between.
     """
-    # It brings numpy, see routes.py.
+    # Imports numpy, see routes.py.
     from pulseboard.alerts.evaluate import alert_of
 
     rule = state_store.load_rule(connection, rule_id=rule_id)

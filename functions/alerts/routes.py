@@ -124,15 +124,15 @@ def _instance(
         status=instance.status,
         value=value,
         reason=instance.reason,
-        since=_moment(since),
+        since=_datetime(since),
         first_triggered=None
         if instance.first_triggered is None
-        else _moment(instance.first_triggered),
+        else _datetime(instance.first_triggered),
         silenced=silenced_now,
     )
 
 
-def _moment(seconds: float) -> datetime:
+def _datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -183,7 +183,7 @@ def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
 @router.post("/rules/{rule_id}/evaluate")
 def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvaluation]:
     """What the rule reads now, and what a tick would make of it. Changes nothing."""
-    # It brings numpy, an eighth of a cold start: lists and histories of alerts don't pay it.
+    # Imports numpy, an eighth of a cold start, which lists and histories of alerts don't need.
     from pulseboard.alerts import inputs as alert_inputs
 
     at = float(tick_at(time.time()) * TICK)
@@ -205,7 +205,7 @@ def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvalu
     notes = [] if instances else ["The query reads no data in its window."]
     if not rule.enabled:
         notes.append("The rule is disabled: ticks leave it out.")
-    return ApiResponse(data=AlertEvaluation(at=_moment(at), instances=instances, notes=notes))
+    return ApiResponse(data=AlertEvaluation(at=_datetime(at), instances=instances, notes=notes))
 
 
 @router.get("/events")
@@ -259,7 +259,7 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
     histories = alert_inputs.read_history(rule, ticks)
     changes = [
         AlertChange(
-            at=_moment(change.at),
+            at=_datetime(change.at),
             tags=history.tags,
             status=change.instance.status,
             value=change.instance.value,

@@ -1,7 +1,7 @@
 """Every ten seconds: a tick of all alert rules; and, in its second role, acknowledgements.
 
-{}                                          a tick; answers what `notify` is to send
-{"action": "acknowledge", "results": […]}   what became of it, as `notify` answered
+{}                                          a tick; returns what `notify` is to send
+{"action": "acknowledge", "results": […]}   the results that `notify` returned
 """
 
 from functions import bootstrap
@@ -25,8 +25,8 @@ from pulseboard.db import database
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """A tick, or acknowledgements. A database that is away is logged and no failure: the next
-    tick catches up."""
+    """A tick, or acknowledgements. An unavailable database is logged and is no failure: the
+    next tick catches up."""
     try:
         if event.get("action") == "acknowledge":
             return _acknowledge(event)

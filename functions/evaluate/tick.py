@@ -2,8 +2,8 @@
 
 Ticks are numbered. Starts come at least once, may overlap and may be missing: of two runs of a
 tick one writes, and missed ticks are evaluated afterwards, in their order and with their own
-windows. What a process knows of rules and states it keeps, as long as it ran the last tick itself
-and no rule has changed.
+windows. A process caches rules and states as long as it ran the last tick itself and no rule has
+changed.
 """
 
 import time
@@ -28,15 +28,15 @@ from pulseboard.db import database
 from pulseboard.ingest.telemetry_store import note
 
 GAP = 3
-"""More missed ticks than this and we were away: data that is missing then says nothing."""
+"""After more missed ticks than this, missing data says nothing for a while."""
 
 _PRUNE_EVERY = 360
 _RETRIES = 3
 
 
 @dataclass
-class _Memory:
-    """What this process knows since its last tick."""
+class _TickCache:
+    """Rules and states as this process cached them at its last tick."""
 
     runner: UUID
     tick: int
@@ -60,14 +60,14 @@ class Report:
     claims: list[Outgoing] = field(default_factory=list)
 
 
-_memory: _Memory | None = None
+_cache: _TickCache | None = None
 
 
 @on_reset
 def reset() -> None:
-    """Know nothing, as a new process does."""
-    global _memory
-    _memory = None
+    """Drop the cached rules and states."""
+    global _cache
+    _cache = None
 
 
 def run(*, now: float | None = None) -> Report:
@@ -75,16 +75,16 @@ def run(*, now: float | None = None) -> Report:
     is to be sent. Raises Unavailable when the database does not answer.
     """
     began = time.perf_counter()
-    moment = time.time() if now is None else now
-    report = Report(tick=tick_at(moment))
-    runner = _memory.runner if _memory else uuid4()
+    now_seconds = time.time() if now is None else now
+    report = Report(tick=tick_at(now_seconds))
+    runner = _cache.runner if _cache else uuid4()
     with database.connection() as connection:
         if alert_cache.lease_tick(report.tick, runner):
-            _run_ticks(connection, report, runner, moment, began)
-            report.lag = max(0.0, moment - report.tick * TICK)
+            _run_ticks(connection, report, runner, now_seconds, began)
+            report.lag = max(0.0, now_seconds - report.tick * TICK)
             if report.tick % _PRUNE_EVERY == 0:
                 state_store.prune(connection)
-        report.claims = outbox_store.claim(connection, now=moment)
+        report.claims = outbox_store.claim(connection, now=now_seconds)
     report.seconds = time.perf_counter() - began
     if report.evaluated:
         _measure(report)
@@ -95,17 +95,17 @@ def _run_ticks(
     connection: psycopg.Connection[Any],
     report: Report,
     runner: UUID,
-    moment: float,
+    now_seconds: float,
     began: float,
 ) -> None:
     configured = settings()
     head = state_store.head(connection)
     known = head is not None and head.tick >= 0
     last = head.tick if head is not None and known else report.tick - 1
-    away = not known or report.tick - last > GAP
-    stable_since = float(report.tick * TICK) if away or head is None else head.stable_since
+    gap = not known or report.tick - last > GAP
+    stable_since = float(report.tick * TICK) if gap or head is None else head.stable_since
     for tick in range(max(last + 1, report.tick - configured.alert_catch_up + 1), report.tick + 1):
-        if not _run_tick(connection, tick, runner, stable_since, moment, report):
+        if not _run_tick(connection, tick, runner, stable_since, now_seconds, report):
             return
         report.evaluated.append(tick)
         if time.perf_counter() - began > configured.alert_tick_budget:
@@ -117,18 +117,18 @@ def _run_tick(
     tick: int,
     runner: UUID,
     stable_since: float,
-    moment: float,
+    now_seconds: float,
     report: Report,
 ) -> bool:
-    """Evaluate and write one tick; False when somebody else has it."""
+    """Evaluate and write one tick; False when another run has written it."""
     at = float(tick * TICK)
     for _ in range(_RETRIES):
-        memory = _remember(connection, runner)
-        inputs = alert_inputs.read(connection, memory.index.examples, at=at)
-        # A tick that is late is told now: what is silenced now is not told.
-        silences = silences_store.active(connection, at=moment)
+        cached = _load(connection, runner)
+        inputs = alert_inputs.read(connection, cached.index.examples, at=at)
+        # A late tick notifies now, so the silences of now apply.
+        silences = silences_store.active(connection, at=now_seconds)
         decision = decide(
-            memory.index, memory.states, memory.notified, inputs, silences, at, stable_since
+            cached.index, cached.states, cached.notified, inputs, silences, at, stable_since
         )
         changes = decision.changes
         with connection.transaction():
@@ -137,17 +137,17 @@ def _run_tick(
                 tick=tick,
                 runner=runner,
                 stable_since=stable_since,
-                rules_stamp=memory.rules_stamp,
+                rules_stamp=cached.rules_stamp,
             )
             if mine:
                 state_store.write(connection, changes=changes, tick=tick)
         if mine:
-            memory.tick = tick
-            _apply(memory, decision)
+            cached.tick = tick
+            _apply(cached, decision)
             alert_cache.put_current(decision.current)
-            report.rules = len(memory.index)
+            report.rules = len(cached.index)
             report.failing = sum(
-                rule.last_error is not None for rule in memory.index.always_evaluated
+                rule.last_error is not None for rule in cached.index.always_evaluated
             )
             report.changes += len(changes.started) + len(changes.ended)
             return True
@@ -158,32 +158,27 @@ def _run_tick(
     return False
 
 
-def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
-    """Rules and states as they are now; of what is known only the rules that changed are read."""
-    global _memory
+def _load(connection: psycopg.Connection[Any], runner: UUID) -> _TickCache:
+    """Rules and states as they are now; of cached ones only the rules that changed are read."""
+    global _cache
     head = state_store.head(connection)
     ours = (
-        _memory is not None
+        _cache is not None
         and head is not None
-        and (head.runner, head.tick) == (_memory.runner, _memory.tick)
+        and (head.runner, head.tick) == (_cache.runner, _cache.tick)
     )
-    if (
-        _memory is not None
-        and head is not None
-        and ours
-        and head.rules_stamp == _memory.rules_stamp
-    ):
-        return _memory
-    before = _memory if ours else None
-    _memory = None
+    if _cache is not None and head is not None and ours and head.rules_stamp == _cache.rules_stamp:
+        return _cache
+    before = _cache if ours else None
+    _cache = None
     with connection.transaction():
-        # One snapshot: rules and states must belong to each other.
+        # One snapshot, so that rules and states belong together.
         connection.execute("set transaction isolation level repeatable read")
         head = state_store.head(connection)
         if before is not None and head is not None and head.tick == before.tick:
-            _memory = _refresh(connection, before, head)
+            _cache = _refresh(connection, before, head)
         else:
-            _memory = _Memory(
+            _cache = _TickCache(
                 runner=runner,
                 tick=head.tick if head else -1,
                 rules_stamp=head.rules_stamp if head else None,
@@ -191,50 +186,50 @@ def _remember(connection: psycopg.Connection[Any], runner: UUID) -> _Memory:
                 states=state_store.load_states(connection),
                 notified=state_store.load_notified(connection),
             )
-    return _memory
+    return _cache
 
 
-def _refresh(connection: psycopg.Connection[Any], before: _Memory, head: Head) -> _Memory:
-    """What is remembered, with the rules that were made, changed or removed since."""
+def _refresh(connection: psycopg.Connection[Any], before: _TickCache, head: Head) -> _TickCache:
+    """The cached ones, with the rules that were created, changed or deleted since."""
     versions = state_store.rule_versions(connection)
-    kept = {
+    unchanged = {
         rule_id: rule
         for rule_id, rule in before.index.by_id.items()
         if versions.get(rule_id) == rule.version
     }
-    changed = [rule_id for rule_id in versions if rule_id not in kept]
+    changed = [rule_id for rule_id in versions if rule_id not in unchanged]
     rules = state_store.load_rules(connection, rule_ids=changed)
     states = state_store.load_states(connection, rule_ids=changed)
     notified = state_store.load_notified(connection, rule_ids=changed)
-    return _Memory(
+    return _TickCache(
         runner=before.runner,
         tick=before.tick,
         rules_stamp=head.rules_stamp,
-        index=RuleIndex([*kept.values(), *rules]),
-        states={**{one: x for one, x in before.states.items() if one in kept}, **states},
-        notified={**{one: x for one, x in before.notified.items() if one in kept}, **notified},
+        index=RuleIndex([*unchanged.values(), *rules]),
+        states={**{one: x for one, x in before.states.items() if one in unchanged}, **states},
+        notified={**{one: x for one, x in before.notified.items() if one in unchanged}, **notified},
     )
 
 
-def _apply(memory: _Memory, decision: Decision) -> None:
+def _apply(cached: _TickCache, decision: Decision) -> None:
     for (rule_id, series), record in decision.states.items():
-        known = memory.states.setdefault(rule_id, {})
+        known = cached.states.setdefault(rule_id, {})
         if record is not None:
             known[series] = record
         else:
             known.pop(series, None)
             if not known:
-                del memory.states[rule_id]
-    memory.notified.update(decision.notified)
+                del cached.states[rule_id]
+    cached.notified.update(decision.notified)
     if decision.errors:
-        rules = dict(memory.index.by_id)
+        rules = dict(cached.index.by_id)
         for rule_id, error in decision.errors:
             rules[rule_id] = replace(rules[rule_id], last_error=error)
-        memory.index = RuleIndex(rules.values())
+        cached.index = RuleIndex(rules.values())
 
 
 def _measure(report: Report) -> None:
-    """Write the tick's own metrics beside everybody's; they are worth less than the tick."""
+    """Write the tick's telemetry; failing to does not fail the tick."""
     note(
         {
             "pulseboard_alert_rules": report.rules,

@@ -11,7 +11,7 @@ from pulseboard.core.settings import Settings
 
 
 def send(claim: Outgoing, *, configured: Settings) -> SendResult:
-    """Send a mail; without a sender it fails for good and says what to set."""
+    """Send a mail; without a sender it fails permanently and says what to set."""
     if configured.alert_email_from:
         way: Callable[[Any, Outgoing, Settings], None] = _by_ses
     elif configured.alert_email_topic:

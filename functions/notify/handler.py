@@ -1,4 +1,4 @@
-"""Sends what `evaluate` claimed, and answers what became of it, for `evaluate` to acknowledge.
+"""Sends what `evaluate` claimed, and returns the results, for `evaluate` to acknowledge.
 
 It runs outside the VPC: it reaches the internet and neither database nor cache.
 """

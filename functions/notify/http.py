@@ -1,7 +1,7 @@
 """Sends HTTP notifications to addresses that users wrote, without becoming their proxy.
 
 The host is resolved once, every address it has is checked, and the connection goes to a checked
-address: a second look-up could answer otherwise (DNS rebinding). Redirects are not followed, no
+address: a second look-up could give another address (DNS rebinding). Redirects are not followed, no
 proxy is used, and the whole exchange has one deadline.
 """
 
@@ -24,9 +24,9 @@ class Refused(Exception):
 
 
 def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> SendResult:
-    """POST a notification. `timeout` in seconds is for everything: look-up, connection, answer.
+    """POST a notification. `timeout` in seconds covers everything: look-up, connection, response.
 
-    2xx is success; 408, 425, 429, 5xx and a broken connection are tried again; the rest is not.
+    2xx is success; 408, 425, 429, 5xx and a broken connection are retried; the rest is not.
     """
     try:
         parts = urlsplit(claim.url)
@@ -89,7 +89,7 @@ def is_public(text: str) -> bool:
 
 
 def _connect(addresses: list[tuple[str, int]], timeout: float) -> socket.socket:
-    """A connection to the first that takes one: where IPv6 leads nowhere, IPv4 may."""
+    """A connection to the first address that accepts one: where IPv6 has no route, IPv4 may."""
     for address in addresses[:-1]:
         with contextlib.suppress(OSError):
             return socket.create_connection(address, timeout=timeout / len(addresses))
@@ -101,7 +101,7 @@ def _post(
 ) -> tuple[int, str]:
     raw = _connect(addresses, timeout)
     raw.settimeout(timeout)
-    # A receiver that answers a byte now and then would pass every single wait.
+    # A receiver that sends a byte now and then would never reach the timeout of one read.
     deadline = threading.Timer(timeout, _cut, (raw,))
     deadline.daemon = True
     deadline.start()
@@ -121,9 +121,9 @@ def _post(
             **claim.headers,
         }
         connection.request("POST", path, body=claim.body.encode(), headers=headers)
-        answer = connection.getresponse()
-        body = answer.read(_SHOWN).decode("utf-8", "replace").strip()
-        return answer.status, body
+        response = connection.getresponse()
+        body = response.read(_SHOWN).decode("utf-8", "replace").strip()
+        return response.status, body
     finally:
         deadline.cancel()
         raw.close()

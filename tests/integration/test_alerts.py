@@ -308,6 +308,8 @@ def test_a_new_series_is_evaluated_at_the_next_tick(
 
 def test_a_deleted_series_is_left_out_at_the_next_tick(admin: TestClient, clock: Clock) -> None:
     rule = make(admin, query="cpu", noData="ok")
+    # After a whole window without a gap between ticks, missing data is evaluated.
+    clock.beat(5, 8, host="a")
     clock.beat(95, host="a")
     assert history(admin) == [("firing", "a")]
     answer = admin.delete("/api/v1/usage/series", params={"selector": "cpu", "expect": 1})

@@ -1,9 +1,9 @@
-"""Runs the state machine over samples of the past, at the very ticks a live rule has.
+"""Runs the state machine over past samples, at the same ticks as the live evaluation.
 
 Between two ticks the machine can only move when its input changes (breach, no breach, no data)
 or one of its timers ends (`Instance.due`), so only those ticks are stepped: six days of ten
-series are half a million ticks and a few thousand steps. That nothing is lost by it is a property
-test.
+series are half a million ticks and a few thousand steps. A property test checks that the result is
+the same.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def reduce_windows(
 ) -> Floats:
     """The reduced value of (end - window, end] for each end; NaN where the window is empty.
 
-    `times` ascend. As the live read does it in SQL.
+    `times` ascend. The same as `input_queries.read_windows` does in SQL.
     """
     low = np.searchsorted(times, ends - window, side="right")
     high = np.searchsorted(times, ends, side="right")
@@ -82,9 +82,9 @@ def run(
     before: Instance = NEW,
     skip: bool = True,
 ) -> list[Change]:
-    """The changes of one series: `values` has one entry a tick, NaN for no data.
+    """The changes of one series: `values` has one entry per tick, NaN for no data.
 
-    Without `skip` every tick is stepped: the same result, slowly, for the test that says so.
+    Without `skip` every tick is stepped, for the property test.
     """
     with np.errstate(invalid="ignore"):
         kind = np.where(

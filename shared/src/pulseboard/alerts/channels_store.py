@@ -1,4 +1,4 @@
-"""Receivers that are kept under a name, with their secrets."""
+"""Notification channels: receivers stored under a name, with their secrets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,8 +26,8 @@ _SELECT = """
 def with_known_secrets(new: Sequence[Channel], known: Sequence[Channel]) -> list[Channel]:
     """The channels with each hidden secret replaced by the one known for the same receiver.
 
-    The same: of the same kind in the same place of the list, and for a webhook at the same
-    address, or a secret could be carried to another receiver. Raises InvalidRequest.
+    The same: of the same kind at the same index, and for a webhook with the same address;
+    otherwise a secret could be moved to another receiver. Raises InvalidRequest.
     """
     filled: list[Channel] = []
     for index, channel in enumerate(new):
@@ -50,14 +50,14 @@ def with_known_secrets(new: Sequence[Channel], known: Sequence[Channel]) -> list
 
 
 def list_channels(connection: psycopg.Connection[Any]) -> list[AlertChannel]:
-    """All kept receivers, by name. A scan of few rows."""
+    """All channels, by name. A scan of few rows."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(f"{_SELECT} order by lower(c.name)").fetchall()
     return [AlertChannel.model_validate(row) for row in rows]
 
 
 def get_channel(connection: psycopg.Connection[Any], *, channel_id: UUID) -> AlertChannel:
-    """A kept receiver, with its secrets. Raises NotFound. Served by alert_channels_pkey."""
+    """A channel, with its secrets. Raises NotFound. Served by alert_channels_pkey."""
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(f"{_SELECT} where c.id = %s", (channel_id,)).fetchone()
     if row is None:
@@ -68,7 +68,7 @@ def get_channel(connection: psycopg.Connection[Any], *, channel_id: UUID) -> Ale
 def create_channel(
     connection: psycopg.Connection[Any], *, name: str, receiver: Receiver
 ) -> AlertChannel:
-    """Keep a receiver. Raises Conflict when the name is taken."""
+    """Store a receiver under a name. Raises Conflict when the name exists."""
     with_known_secrets([receiver], [])
     row = connection.execute(
         """
@@ -97,15 +97,15 @@ def update_channel(
             known = with_known_secrets([receiver], [before.receiver])
             receiver = _RECEIVER.validate_python(known[0])
         wanted = name or before.name
-        taken = connection.execute(
+        other = connection.execute(
             "select 1 from alert_channels where name = %s and id <> %s", (wanted, channel_id)
         ).fetchone()
-        if taken:
+        if other:
             raise Conflict(f'There is a channel named "{wanted}" already.')
-        kept = receiver or before.receiver
+        stored = receiver or before.receiver
         connection.execute(
             "update alert_channels set name = %s, config = %s, updated_at = now() where id = %s",
-            (wanted, as_jsonb(kept.model_dump(mode="json", context=REVEAL)), channel_id),
+            (wanted, as_jsonb(stored.model_dump(mode="json", context=REVEAL)), channel_id),
         )
         if wanted != before.name:
             _rename(connection, before.name, wanted)
@@ -120,8 +120,9 @@ def _rename(connection: psycopg.Connection[Any], old: str, new: str) -> None:
           r.notification, '{channels}', (
             select jsonb_agg(
               case when c @> %(one)s then jsonb_set(c, '{name}', to_jsonb(%(new)s::text))
-              else c end order by place)
-            from jsonb_array_elements(r.notification -> 'channels') with ordinality as x (c, place)
+              else c end order by position)
+            from jsonb_array_elements(r.notification -> 'channels') with ordinality
+              as x (c, position)
           ))
         where r.notification -> 'channels' @> %(saved)s
         """,
@@ -137,7 +138,7 @@ def _rename(connection: psycopg.Connection[Any], old: str, new: str) -> None:
 
 
 def delete_channel(connection: psycopg.Connection[Any], *, channel_id: UUID) -> None:
-    """Forget a receiver that no rule names. Raises NotFound, Conflict."""
+    """Delete a channel that no rule names. Raises NotFound, Conflict."""
     with connection.transaction():
         rules_changed(connection)
         found = get_channel(connection, channel_id=channel_id)

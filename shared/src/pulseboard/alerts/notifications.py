@@ -1,8 +1,8 @@
-"""What is told to whom: notices of alerts, and the requests that carry them to receivers.
+"""Notifications: their payload, and the requests that carry it to receivers.
 
 The webhook body is that of Prometheus' Alertmanager, version 4
 (https://prometheus.io/docs/alerting/latest/configuration/#webhook_config), so that what reads
-those reads ours. Everything is rendered where the secrets are; what sends it knows none.
+those reads ours. Requests are rendered where the secrets are; the sender has none of its own.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ from pulseboard.contracts.channels import (
 )
 
 MAX_ALERTS = 20
-"""Alerts named in one notification; the rest are counted."""
+"""Alerts listed in one notification; the others are counted."""
 
 _NEVER = "0001-01-01T00:00:00Z"
-_PLACE = re.compile(r"\{\{\s*(?:\$labels\.)?\$?([\w.]+)\s*\}\}")
+_PLACEHOLDER = re.compile(r"\{\{\s*(?:\$labels\.)?\$?([\w.]+)\s*\}\}")
 _PAGERDUTY_SEVERITY = {
     AlertSeverity.INFO: "info",
     AlertSeverity.WARNING: "warning",
@@ -57,7 +57,7 @@ class NotifiedAlert(Contract):
 
 
 class NotificationPayload(Contract):
-    """What one notification says, whoever receives it."""
+    """The content of a notification, whoever receives it."""
 
     rule_id: str
     rule_name: str
@@ -67,17 +67,17 @@ class NotificationPayload(Contract):
     message: str = ""
     runbook_url: str = ""
     alerts: list[NotifiedAlert]
-    more: int = Field(default=0, description="Alerts that are counted and not named.")
+    more: int = Field(default=0, description="Alerts that are counted and not listed.")
     test: bool = False
 
     @property
     def firing(self) -> bool:
-        """Whether anything fires; else all have resolved."""
+        """Whether an alert fires; else all have resolved."""
         return any(alert.status == "firing" for alert in self.alerts)
 
 
 class Outgoing(Contract):
-    """A notification that is ready to be sent, without knowing what it means."""
+    """A rendered notification, ready to be sent."""
 
     id: str
     kind: Literal["http", "email"]
@@ -90,7 +90,7 @@ class Outgoing(Contract):
 
 
 class SendResult(Contract):
-    """What became of an `Outgoing`. A permanent failure is not tried again."""
+    """The result of sending an `Outgoing`. A permanent failure is not retried."""
 
     id: str
     ok: bool
@@ -131,13 +131,13 @@ def payload_of(rule: RuleSnapshot, alerts: list[NotifiedAlert]) -> NotificationP
 
 
 def group_key(rule_id: str, channel: Mapping[str, Any]) -> str:
-    """What keeps notifications of one rule to one channel together and in order."""
+    """The key of one rule's notifications to one channel, which are sent in order."""
     text = json.dumps(channel, sort_keys=True)
     return f"{rule_id}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def describe(channel: Mapping[str, Any]) -> str:
-    """A stored channel's kind and place, without its secrets."""
+    """A stored channel's kind and address, without its secrets."""
     match channel.get("type"):
         case "saved":
             return str(channel["name"])
@@ -150,7 +150,7 @@ def describe(channel: Mapping[str, Any]) -> str:
 
 
 def fill(template: str, payload: NotificationPayload, alert: NotifiedAlert) -> str:
-    """The message with its places filled: value, threshold, labels; unknown ones stay.
+    """The message with its placeholders replaced: value, threshold, labels; unknown ones stay.
 
     `{{host}}` and `{{value}}`, or as Prometheus has them, `{{ $labels.host }}` and `{{ $value }}`.
     """
@@ -161,7 +161,7 @@ def fill(template: str, payload: NotificationPayload, alert: NotifiedAlert) -> s
         "reason": alert.reason,
         **labels_of(payload.rule_name, payload.severity, payload.labels, alert.tags),
     }
-    return _PLACE.sub(lambda place: known.get(place[1], place[0]), template)
+    return _PLACEHOLDER.sub(lambda found: known.get(found[1], found[0]), template)
 
 
 def render(
@@ -176,14 +176,14 @@ def render(
     public_url: str,
     pagerduty_url: str,
 ) -> Outgoing:
-    """The request that tells `receiver`; `now` (seconds since 1970) is when it is signed."""
+    """The request that notifies `receiver`; `now` (seconds since 1970) is when it is signed."""
     frame = _Frame(payload, group, name, now, public_url.rstrip("/"), pagerduty_url)
-    made = _RENDERERS[type(receiver)](frame, receiver)
-    return made.model_copy(update={"id": outbox_id, "idempotency_key": key})
+    outgoing = _RENDERERS[type(receiver)](frame, receiver)
+    return outgoing.model_copy(update={"id": outbox_id, "idempotency_key": key})
 
 
 def sign(secret: str, body: str, now: float) -> str:
-    """`t=…,v1=…`: HMAC-SHA256 over the time, a dot and the body, so that none is replayed."""
+    """`t=…,v1=…`: HMAC-SHA256 over the time, a dot and the body, so that it can't be replayed."""
     signed = f"{int(now)}.{body}".encode()
     return f"t={int(now)},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 

@@ -1,8 +1,8 @@
-"""Notifications on their way: claimed, sent by somebody else, acknowledged.
+"""The outbox of notifications: claimed here, sent by `notify`, acknowledged here.
 
 At least once: a claim that is not acknowledged in time is handed out again, with the same
 idempotency key. Within a group (a rule and a channel) a notification waits for those before it,
-so that nothing resolves at a receiver before it fired there.
+so that no receiver gets a resolved notification before the firing one.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _RECEIVER: TypeAdapter[Receiver] = TypeAdapter(Receiver)
 
 
 def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
-    """Take due notifications, rendered, bounded in number and in bytes, for a lease.
+    """Claim due notifications, rendered, for a lease; bounded in number and in bytes.
 
     Served by alert_outbox_due and alert_outbox_group.
     """
@@ -44,7 +44,7 @@ def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
               on o.channel ->> 'type' = 'saved' and c.name = o.channel ->> 'name'
             where o.sent_at is null and o.dead_at is null and o.next_attempt_at <= now()
               and (o.claimed_until is null or o.claimed_until < now())
-              -- Correlated on purpose: one look into alert_outbox_group for each candidate, where
+              -- Correlated on purpose: one lookup in alert_outbox_group for each candidate, where
               -- a planner without statistics would join the whole backlog with itself.
               and o.seq = (
                 select min(earlier.seq) from alert_outbox earlier
@@ -56,7 +56,7 @@ def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
             """,
             (configured.alert_claim_limit,),
         ).fetchall()
-        taken: list[Outgoing] = []
+        claimed: list[Outgoing] = []
         dead: list[tuple[UUID, str]] = []
         size = 0
         for row in rows:
@@ -68,21 +68,21 @@ def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
                 dead.append((row["id"], rendered))
                 continue
             length = len(rendered.model_dump_json())
-            if taken and size + length > configured.alert_claim_bytes:
+            if claimed and size + length > configured.alert_claim_bytes:
                 break
             size += length
-            taken.append(rendered)
+            claimed.append(rendered)
         cursor.execute(
             """
             update alert_outbox
             set claimed_until = now() + make_interval(secs => %s), attempts = attempts + 1
             where id = any(%s::uuid[])
             """,
-            (configured.alert_claim_lease, [one.id for one in taken]),
+            (configured.alert_claim_lease, [one.id for one in claimed]),
         )
         if dead:
             _mark_dead(cursor, dead)
-    return taken
+    return claimed
 
 
 def _render(row: dict[str, Any], now: float) -> Outgoing | str:
@@ -98,7 +98,7 @@ def _render(row: dict[str, Any], now: float) -> Outgoing | str:
         return f"the channel can't be read: {error.errors()[0]['msg']}"
     configured = settings()
     while True:
-        made = render(
+        rendered = render(
             payload,
             receiver,
             outbox_id=str(row["id"]),
@@ -109,8 +109,8 @@ def _render(row: dict[str, Any], now: float) -> Outgoing | str:
             public_url=configured.public_url or "",
             pagerduty_url=configured.alert_pagerduty_url,
         )
-        if len(made.body) <= configured.alert_claim_bytes // 2 or len(payload.alerts) == 1:
-            return made
+        if len(rendered.body) <= configured.alert_claim_bytes // 2 or len(payload.alerts) == 1:
+            return rendered
         half = len(payload.alerts) // 2
         payload = payload.model_copy(
             update={
@@ -131,9 +131,9 @@ def _mark_dead(cursor: psycopg.Cursor[Any], dead: Sequence[tuple[UUID, str]]) ->
 
 
 def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendResult]) -> None:
-    """Note what became of claimed notifications; again is no error.
+    """Record the results of claimed notifications. Repeating it changes nothing.
 
-    A failure is tried again after `alert_first_retry`, doubled each time; a permanent one, or the
+    A failure is retried after `alert_first_retry`, doubled each time; a permanent one, or the
     last try, makes a dead letter. Served by alert_outbox_pkey.
     """
     configured = settings()

@@ -1,4 +1,4 @@
-"""Alert rules in files: ours, and those of Prometheus, read with a report of what was lost.
+"""Alert rules in files, ours and those of Prometheus, read with a report of what was lost.
 
 A file of ours is `{rules: [{name, query, condition, threshold, …}]}`, fields as in the API. A
 Prometheus rule file is described at
@@ -48,7 +48,7 @@ _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 @dataclass
 class Report:
-    """Rules that were read, and what a person should know about those that were not, or in part."""
+    """The rules that were read, the refused ones, and notes on those that were read in part."""
 
     rules: list[CreateAlertRule] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -75,8 +75,8 @@ def read(document: object) -> Report:
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}"
+    path = ".".join(str(part) for part in problem["loc"])
+    return f"{path}: {problem['msg']}"
 
 
 def _prometheus(groups: list[Any]) -> Report:
@@ -154,7 +154,7 @@ def split_comparison(expr: str) -> tuple[str, AlertCondition, float] | None:
 
 
 def _runbook(annotations: Mapping[str, Any]) -> str:
-    """The link, where it is one without places to fill."""
+    """The link, if it is one without placeholders."""
     url = str(annotations.get("runbook_url", ""))
     return url if re.fullmatch(r"https?://[^\s{]+", url) else ""
 
@@ -163,13 +163,13 @@ def _message(annotations: Mapping[str, Any]) -> tuple[str, list[str]]:
     texts = [str(annotations[key]) for key in ("summary", "description") if key in annotations]
     lost: list[str] = []
 
-    def fill(place: re.Match[str]) -> str:
-        inside = place[1].split("|")[0].strip()
+    def fill(found: re.Match[str]) -> str:
+        inside = found[1].split("|")[0].strip()
         if re.fullmatch(r"\$labels\.\w+", inside):
             return "{{" + inside.removeprefix("$labels.") + "}}"
         if inside == "$value" or re.fullmatch(r'(printf "[^"]*"|humanize\w*) \$value', inside):
             return "{{value}}"
-        lost.append(place[0])
-        return place[0]
+        lost.append(found[0])
+        return found[0]
 
     return "\n".join(_TEMPLATE.sub(fill, text) for text in texts), lost

@@ -1,4 +1,4 @@
-"""Alert rules as people see and change them."""
+"""Alert rules as the API shows and changes them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from pulseboard.contracts.channels import REVEAL, Notification
 from pulseboard.core.exceptions import Conflict, InvalidRequest, NotFound
 from pulseboard.core.settings import settings
 
-# The states of a rule's series are counted with it; a rule is as urgent as its worst series.
+# With the counts of its series by status: a rule is as urgent as its most urgent series.
 _SELECT = """
     select r.id, r.name, r.owner_id, r.query, r.condition, r.threshold, r.duration,
       r.eval_window, r.reducer, r.severity, r.enabled, r.no_data, r.keep_firing_for,
@@ -46,10 +46,10 @@ def _rule(row: dict[str, Any]) -> AlertRule:
     elif resolved:
         status = AlertStatus.RESOLVED
     evaluated = row["last_evaluated_at"]
-    # A tick is not noted at each rule it evaluated without an error: they are too many.
+    # A tick is not written to each rule that it evaluated without an error: there are too many.
     if row["enabled"] and row["last_error"] is None and tick is not None and tick >= 0:
-        moment = datetime.fromtimestamp(tick * TICK, UTC)
-        evaluated = moment if moment >= row["created_at"] else evaluated
+        ticked_at = datetime.fromtimestamp(tick * TICK, UTC)
+        evaluated = ticked_at if ticked_at >= row["created_at"] else evaluated
     return AlertRule.model_validate(
         {
             **row,
@@ -139,7 +139,7 @@ def create_rule(
         row = connection.execute("select count(*) from alert_rules").fetchone()
         if row is not None and row[0] >= most:
             raise InvalidRequest(f"There are {row[0]} alert rules; {most} are allowed.")
-        made = connection.execute(
+        created = connection.execute(
             """
             insert into alert_rules (owner_id, name, query, condition, threshold, duration,
               eval_window, reducer, severity, enabled, no_data, keep_firing_for,
@@ -152,8 +152,8 @@ def create_rule(
             """,
             {"owner": owner_id, **_columns(fields)},
         ).fetchone()
-    assert made is not None, "an insert without a conflict clause returns its row"
-    return get_rule(connection, rule_id=made[0])
+    assert created is not None, "an insert without a conflict clause returns its row"
+    return get_rule(connection, rule_id=created[0])
 
 
 def put_rule(
@@ -212,7 +212,7 @@ def _check_channels(connection: psycopg.Connection[Any], notification: Notificat
     ).fetchall()
     unknown = sorted(set(names) - {row[0] for row in rows})
     if unknown:
-        raise InvalidRequest(f'There is no channel named "{unknown[0]}". Make it first.')
+        raise InvalidRequest(f'There is no channel named "{unknown[0]}". Create it first.')
 
 
 _EVENT = """
@@ -232,7 +232,7 @@ def list_events(
     page: int,
     page_size: int,
 ) -> tuple[list[AlertEvent], int]:
-    """A page of alerts, newest first: of a rule, or all; those that were firing at any moment of
+    """A page of alerts, newest first: of a rule, or all; those that were firing at any time of
     [start, end). Served by alert_events_rule and alert_events_time.
     """
     condition = """

@@ -1,4 +1,4 @@
-"""Silences: alerts that notify nobody for a while."""
+"""Silences: matchers of alerts that are not notified for a while."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ _SELECT = """
 
 
 def active(connection: psycopg.Connection[Any], *, at: float) -> list[list[SilenceMatcher]]:
-    """Matchers of each silence that holds at a moment (seconds since 1970).
+    """Matchers of each silence that is active at a time (seconds since 1970).
 
     Served by alert_silences_end.
     """

@@ -5,7 +5,7 @@
         └────not breached───┘                               └──┴─keep_firing_for  └─breach─▶ pending
 
 Times are seconds since 1970, lengths are seconds. A value that is missing, or is not a number,
-is no data: what that means is the rule's no-data policy. With `keep_state` nothing changes while
+is no data; the rule's no-data policy says what that means. With `keep_state` nothing changes while
 data is away, however long, until `forget_after`. The meaning of `duration` and `keep_firing_for`
 is that of Prometheus' `for` and `keep_firing_for`
 (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/), apart from a gap in
@@ -29,10 +29,10 @@ from pulseboard.contracts.alerts import (
 from pulseboard.contracts.base import format_interval, interval_seconds
 
 TICK = 10
-"""Seconds between two evaluations. Tick n is the moment n × 10 s after 1970 began."""
+"""Seconds between two evaluations. Tick n is n × 10 s after the start of 1970."""
 
 MIN_WINDOW = 60.0
-"""Seconds: the shortest window a rule gets that names none."""
+"""Seconds: the shortest window of a rule that sets none."""
 
 _COMPARE: dict[AlertCondition, Callable[[float, float], bool]] = {
     AlertCondition.GT: operator.gt,
@@ -54,7 +54,7 @@ SYMBOLS: Mapping[AlertCondition, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a rule says about when it fires."""
+    """When a rule fires: its comparison, and its durations in seconds."""
 
     operator: AlertCondition
     threshold: float
@@ -67,7 +67,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Where one series of a rule stands, since `since`.
+    """The state of one series of a rule, since `since`.
 
     `first_triggered` is when the condition was first met, `clear_since` when a firing one first
     did not meet it any more, `no_data_since` the first tick without data. `value` and `reason`
@@ -83,20 +83,20 @@ class Instance:
     no_data_since: float | None = None
 
     def due(self, condition: Condition, at: float) -> float:
-        """The next moment after `at` at which this can change though the input stays the same."""
-        moments = []
+        """The next time after `at` at which this can change while the input stays the same."""
+        times = []
         if self.status is AlertStatus.PENDING and self.first_triggered is not None:
-            moments.append(self.first_triggered + condition.duration)
+            times.append(self.first_triggered + condition.duration)
         if self.clear_since is not None:
-            moments.append(self.clear_since + condition.keep_firing_for)
+            times.append(self.clear_since + condition.keep_firing_for)
         if self.no_data_since is not None:
-            moments.append(self.no_data_since + condition.forget_after)
-        return min((moment for moment in moments if moment > at), default=float("inf"))
+            times.append(self.no_data_since + condition.forget_after)
+        return min((each for each in times if each > at), default=float("inf"))
 
     def worth_storing(self, condition: Condition, at: float) -> bool:
-        """Whether a later tick would do otherwise without it.
+        """Whether a later tick would decide otherwise without it.
 
-        An inactive one matters only where its silence would be an alert, and not for ever.
+        An inactive one matters only where missing data is an alert, and until `forget_after`.
         """
         if self.status is AlertStatus.INACTIVE and condition.no_data is not NoDataPolicy.ALERT:
             return False
@@ -108,7 +108,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class RuleSnapshot:
-    """A rule as the evaluator needs it. `channels` are as stored, secrets and all."""
+    """A rule as the evaluator needs it. `channels` are as stored, with their secrets."""
 
     id: UUID
     name: str
@@ -135,7 +135,7 @@ _FIRING, _RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
 
 
 def condition_of(rule: AlertRuleFields, *, forget_after: float) -> Condition:
-    """The machine's part of a rule."""
+    """The condition of a rule as the API has it."""
     duration = interval_seconds(rule.duration)
     return Condition(
         operator=rule.condition,
@@ -149,13 +149,13 @@ def condition_of(rule: AlertRuleFields, *, forget_after: float) -> Condition:
 
 
 def window_of(duration: float, window: float | None) -> float:
-    """Seconds that a rule looks back: what it says, or the larger of `duration` and a minute."""
+    """Seconds of samples that a rule reads: as set, or the larger of `duration` and a minute."""
     return window if window is not None else max(duration, MIN_WINDOW)
 
 
-def tick_at(moment: float) -> int:
-    """The number of the newest tick at a moment (seconds since 1970)."""
-    return int(moment // TICK)
+def tick_at(time: float) -> int:
+    """The number of the newest tick at a time (seconds since 1970)."""
+    return int(time // TICK)
 
 
 def step(
@@ -168,8 +168,8 @@ def step(
 ) -> Instance:
     """The state after the tick at `at`; `before` itself when nothing changed.
 
-    A tick that was seen already, or is older than the last change, changes nothing. Without
-    `evaluate_missing` data that is away means nothing: we were away ourselves and can't tell.
+    A tick that was evaluated already, or is older than the last change, changes nothing. Without
+    `evaluate_missing` missing data is ignored: ticks were missed, so it says nothing.
     """
     if at <= before.since:
         return before
@@ -206,7 +206,7 @@ def _missing(condition: Condition, before: Instance, at: float, evaluate_missing
 
 
 def resolve_absent(before: Instance, at: float) -> Instance:
-    """The state of a rule's stand-in for "no series at all", once there is a series."""
+    """The state of a rule's absent-series instance, once there is a series."""
     if before.status not in (_PENDING, _FIRING) or at <= before.since:
         return before
     return Instance(
@@ -225,7 +225,7 @@ def _breached(
     if before.status is _FIRING:
         return before if before.clear_since is None else replace(before, clear_since=None)
     first = before.first_triggered if before.status is _PENDING else at
-    assert first is not None, "what is pending knows since when"
+    assert first is not None, "a pending instance has first_triggered"
     held = at - first >= condition.duration
     if before.status is _PENDING and not held:
         return before

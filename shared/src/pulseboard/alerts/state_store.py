@@ -1,7 +1,7 @@
-"""What the evaluator keeps: the tick that was done, rules, the state of their series, events.
+"""What the evaluator stores: the last tick, rules, the state of their series, events.
 
-`alert_ticks` has one row. Its lock is the guard of a tick: who finds the tick done, or the rules
-changed since they were read, writes nothing.
+`alert_ticks` has one row. Its lock guards a tick: a run that finds the tick written, or the rules
+changed since it read them, writes nothing.
 """
 
 from collections.abc import Sequence
@@ -67,9 +67,9 @@ def begin_tick(
     stable_since: float,
     rules_stamp: UUID | None,
 ) -> bool:
-    """Take a tick, within the transaction that writes it.
+    """Claim a tick, within the transaction that writes it.
 
-    False when somebody else did it, or rules have changed since `rules_stamp` was read: then
+    False when another run wrote it, or rules have changed since `rules_stamp` was read: then
     nothing may be written.
     """
     row = connection.execute(
@@ -104,7 +104,7 @@ def load_rules(
         f"{_RULE} where enabled and (%(all)s or id = any(%(ids)s::uuid[]))",
         {"all": rule_ids is None, "ids": list(rule_ids or ())},
     ).fetchall()
-    return [_live_rule(row) for row in rows]
+    return [_snapshot(row) for row in rows]
 
 
 def rule_versions(connection: psycopg.Connection[Any]) -> dict[UUID, int]:
@@ -115,13 +115,13 @@ def rule_versions(connection: psycopg.Connection[Any]) -> dict[UUID, int]:
 def load_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> RuleSnapshot | None:
     """One rule, enabled or not, as the evaluator sees it. Served by alert_rules_pkey."""
     row = connection.execute(f"{_RULE} where id = %s", (rule_id,)).fetchone()
-    return None if row is None else _live_rule(row)
+    return None if row is None else _snapshot(row)
 
 
 def load_notified(
     connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
 ) -> dict[UUID, float]:
-    """When the channels of rules were last told, seconds since 1970: of these rules, or of all.
+    """When the channels of rules were last notified, seconds since 1970: of these rules, or of all.
 
     Served by alert_groups_pkey.
     """
@@ -136,11 +136,11 @@ def load_notified(
 
 
 def reset_notified(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
-    """Let what fires next be told as if nothing had been. Served by alert_groups_pkey."""
+    """Let the next alert be notified as if it were the first. Served by alert_groups_pkey."""
     connection.execute("delete from alert_groups where rule_id = %s", (rule_id,))
 
 
-def _live_rule(row: Sequence[Any]) -> RuleSnapshot:
+def _snapshot(row: Sequence[Any]) -> RuleSnapshot:
     notification = row[14]
     configured = settings()
     return RuleSnapshot(
@@ -188,7 +188,7 @@ _STATE_COLUMNS = """
 def load_states(
     connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
 ) -> dict[UUID, dict[str, InstanceRecord]]:
-    """Kept states by rule and series: of these rules, or of all. Served by alert_state_pkey."""
+    """Stored states by rule and series: of these rules, or of all. Served by alert_state_pkey."""
     rows = connection.execute(
         f"""
         select rule_id, {_STATE_COLUMNS} from alert_state
@@ -217,19 +217,19 @@ def load_states(
 
 
 def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -> None:
-    """Write changes, a handful of statements however many they are. In a transaction."""
-    kept = [change for change in changes.states if change.record is not None]
-    gone = [change for change in changes.states if change.record is None]
-    if kept:
-        _put_states(connection, kept, tick)
-    if gone:
+    """Write changes in a transaction, by a number of statements that does not grow with them."""
+    stored = [change for change in changes.states if change.record is not None]
+    deleted = [change for change in changes.states if change.record is None]
+    if stored:
+        _put_states(connection, stored, tick)
+    if deleted:
         # Served by alert_state_pkey.
         connection.execute(
             """
             delete from alert_state s using unnest(%s::uuid[], %s::text[]) as w (rule_id, series)
             where s.rule_id = w.rule_id and s.series = w.series
             """,
-            ([change.rule_id for change in gone], [change.series for change in gone]),
+            ([change.rule_id for change in deleted], [change.series for change in deleted]),
         )
     if changes.started:
         _put_started(connection, changes.started)
@@ -299,8 +299,8 @@ def _put_states(
     connection: psycopg.Connection[Any], changes: Sequence[StateChange], tick: int
 ) -> None:
     pairs = [(change, change.record) for change in changes if change.record is not None]
-    finite = float("-inf")
-    # Conflicts are found by alert_state_pkey. A rule that is gone takes no state.
+    never = float("-inf")
+    # Conflicts are found by alert_state_pkey. The state of a deleted rule is not written.
     connection.execute(
         """
         insert into alert_state (rule_id, series, tags, status, value, reason, since,
@@ -330,7 +330,7 @@ def _put_states(
             [record.instance.value for _, record in pairs],
             [record.instance.reason for _, record in pairs],
             [
-                record.instance.since if record.instance.since != finite else 0.0
+                record.instance.since if record.instance.since != never else 0.0
                 for _, record in pairs
             ],
             [record.instance.first_triggered for _, record in pairs],
@@ -371,7 +371,7 @@ def _put_started(connection: psycopg.Connection[Any], started: Sequence[Started]
 
 
 def prune(connection: psycopg.Connection[Any]) -> None:
-    """Remove what is old: sent notifications, dead letters, resolved alerts, past silences.
+    """Remove old rows: sent notifications, dead letters, resolved alerts, past silences.
 
     Served by alert_outbox_sent, alert_outbox_dead, alert_events_time and alert_silences_end.
     """

@@ -1,4 +1,4 @@
-"""How many series there may be, and which tag makes them so many."""
+"""Limits on the number of series, and the tag to blame for too many."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,8 @@ from pydantic_core import from_json
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.settings import settings
 
-_LOOKED_AT = 2_000
-"""Series of a metric whose tags are counted to name the one that explodes."""
+_SAMPLED_SERIES = 2_000
+"""Series of a metric whose tags are counted to name the tag with the most values."""
 
 
 def refuse(
@@ -22,7 +22,7 @@ def refuse(
     key_id: UUID | None,
     paced: bool = True,
 ) -> dict[bytes, str]:
-    """Of series that are about to be made, those beyond a limit, each with the reason.
+    """Of the series that are about to be created, those beyond a limit, each with the reason.
 
     Limits: series of one metric, series of one API key, and series that one key may add in a
     minute, unless the samples were accepted earlier and are not `paced`. Concurrent writers may
@@ -123,10 +123,10 @@ def _culprit(connection: psycopg.Connection[Any], name: str, new: list[SeriesKey
         select s.tags from metric_series s join metric_definitions d on d.id = s.metric_id
         where d.name = %s limit %s
         """,
-        (name, _LOOKED_AT),
+        (name, _SAMPLED_SERIES),
     ).fetchall()
     values: dict[str, set[str]] = defaultdict(set)
-    for tags in [row[0] for row in rows] + [from_json(key.tags) for key in new[:_LOOKED_AT]]:
+    for tags in [row[0] for row in rows] + [from_json(key.tags) for key in new[:_SAMPLED_SERIES]]:
         for tag, value in tags.items():
             values[tag].add(value)
     if not values:

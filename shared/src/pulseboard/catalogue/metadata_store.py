@@ -1,4 +1,4 @@
-"""What senders say of their metrics: type, unit and text, kept in `metric_definitions`."""
+"""Metadata of metrics as their senders give it: type, unit and text, in `metric_definitions`."""
 
 from collections.abc import Mapping
 from threading import Lock
@@ -16,17 +16,17 @@ _written: dict[str, MetricMetadata] = {}
 
 @on_reset
 def reset() -> None:
-    """Drop what is remembered (tests)."""
+    """Drop the metadata known to be written."""
     with _lock:
         _written.clear()
 
 
 def put(connection: psycopg.Connection[Any], *, found: Mapping[str, MetricMetadata]) -> None:
-    """Write what is new to this process; what a sender does not say is left as it is."""
+    """Write the metadata that this process has not written; a field left empty stays as it is."""
     if not found:
         return
     with _lock:
-        due = {name: said for name, said in found.items() if _written.get(name) != said}
+        due = {name: each for name, each in found.items() if _written.get(name) != each}
     if not due:
         return
     names = sorted(due)
@@ -51,7 +51,7 @@ def put(connection: psycopg.Connection[Any], *, found: Mapping[str, MetricMetada
             [due[name].text for name in names],
         ),
     )
-    # What is said before the first sample comes is not remembered: it will be said again.
+    # Metadata of a metric without a sample is not cached: it will be sent again.
     # Served by metric_definitions_name_key.
     rows = connection.execute(
         "select name from metric_definitions where name = any(%s)", (names,)

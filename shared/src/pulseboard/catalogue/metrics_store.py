@@ -68,27 +68,27 @@ def tags(connection: psycopg.Connection[Any], *, name: str, limit: int) -> list[
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             """
-            select key, value, series_count, key_count, place
+            select key, value, series_count, key_count, position
             from (
               select key, value, count(*) as series_count,
                 sum(count(*)) over (partition by key)::bigint as key_count,
-                row_number() over (partition by key order by count(*) desc, value) as place
+                row_number() over (partition by key order by count(*) desc, value) as position
               from metric_series s cross join lateral jsonb_each_text(s.tags) as t (key, value)
               where s.metric_id = %s
               group by key, value
             ) counted
-            where place <= %s
-            order by key collate "C", place
+            where position <= %s
+            order by key collate "C", position
             """,
             (found[0], limit + 1),
         ).fetchall()
-    answer: dict[str, TagInfo] = {}
+    result: dict[str, TagInfo] = {}
     for row in rows:
-        info = answer.setdefault(
+        info = result.setdefault(
             row["key"], TagInfo(key=row["key"], series_count=row["key_count"], values=[])
         )
-        if row["place"] > limit:
+        if row["position"] > limit:
             info.truncated = True
         else:
             info.values.append(TagValueInfo(value=row["value"], series_count=row["series_count"]))
-    return list(answer.values())
+    return list(result.values())

@@ -26,7 +26,7 @@ def canonical_tags(tags: Mapping[str, str]) -> bytes:
 def identity(name: str, canonical: bytes) -> bytes:
     """The identity of a series: 16 bytes over name and canonical tags.
 
-    The name is part of it so that a remembered id can be checked against the row it points at
+    The name is part of it so that a cached id can be checked against the row it points at
     without knowing the metric's id.
     """
     return blake2b(b"%b\0%b" % (name.encode(), canonical), digest_size=IDENTITY_BYTES).digest()
@@ -35,8 +35,8 @@ def identity(name: str, canonical: bytes) -> bytes:
 class SeriesKey:
     """A series as its sender names it. `tags` is their canonical form, UTF-8 JSON.
 
-    `noted` is where the store of series notes the id, so that who sends the same key again is not
-    looked up again.
+    `noted` is the id as `series_store` notes it, so that a key that is sent again needs no lookup:
+    the epoch of the series cache above 32 bits of id.
     """
 
     __slots__ = ("identity", "name", "noted", "tags")
@@ -58,7 +58,7 @@ class SeriesKey:
 
 @dataclass(frozen=True, slots=True)
 class MetricMetadata:
-    """What a sender says of a metric; empty text says nothing."""
+    """Metadata of a metric as its sender gives it; an empty text says nothing."""
 
     type: MetricType = MetricType.UNKNOWN
     unit: str = ""
@@ -72,7 +72,7 @@ def line_key(name: str, tags: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=10_000)
 def labels_of(key: str) -> tuple[str, dict[str, str]]:
-    """Name and tags back from a `line_key`, to be read only: they are remembered."""
+    """Name and tags back from a `line_key`, to be read only: they are cached."""
     name, tags = from_json(key)
     return name, tags
 
@@ -125,7 +125,7 @@ class RecentIds:
         return f"<RecentIds {len(self)} of at most {2 * self._half}>"
 
     def find(self, identities: Mapping[bytes, object]) -> dict[bytes, int]:
-        """The ids of those that are remembered."""
+        """The ids of those that are cached."""
         with self._lock:
             young = self._young
             found = {key: young[key] for key in identities if key in young}

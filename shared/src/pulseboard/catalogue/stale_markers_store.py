@@ -1,7 +1,7 @@
-"""Removes the marks of ended series that no sample is left for.
+"""Removes stale markers that are older than every stored sample.
 
-A series that has no value is marked as ended once an hour, for as long as its sender names it.
-Marks of a series that is deleted go with it, by the foreign key.
+A series without a value gets a stale marker once an hour, for as long as its sender names it.
+The markers of a deleted series are deleted with it, by the foreign key.
 """
 
 import time
@@ -16,18 +16,18 @@ TOGETHER = 10_000
 
 
 def prune(connection: psycopg.Connection[Any], *, seconds: float, together: int = TOGETHER) -> int:
-    """Remove marks older than the coarsest samples for about so long; how many are gone.
+    """Remove markers older than the coarsest samples, for about so many seconds; returns how many.
 
-    A transaction for each `together` of them, oldest first. Runs that overlap do no harm.
+    A transaction for each `together` of them, oldest first. Overlapping runs do no harm.
     """
     configured = settings()
-    kept = timedelta(
+    retention = timedelta(
         seconds=max(
             configured.retention_raw, configured.retention_minute, configured.retention_hour
         )
     )
     until = time.monotonic() + seconds
-    gone = 0
+    removed_in_all = 0
     while True:
         # Served by series_end_time, and by the rows' places.
         removed = connection.execute(
@@ -36,8 +36,8 @@ def prune(connection: psycopg.Connection[Any], *, seconds: float, together: int 
               select ctid from series_end where time < now() - %s order by time limit %s
             ))
             """,
-            (kept, together),
+            (retention, together),
         ).rowcount
-        gone += removed
+        removed_in_all += removed
         if removed < together or time.monotonic() >= until:
-            return gone
+            return removed_in_all
