@@ -188,7 +188,7 @@ def test_deleted_series_are_gone_and_stay_gone(admin: TestClient, agent: TestCli
             query = f"select count(*) from {table} where series_id = any(%s)"
             assert rows(query, gone) == [(0,)], table
         roll_up()
-    # Pulseboard's own figures may come between.
+    # Telemetry may be written in between.
     assert rows(
         "select count(*) from metrics_raw r join metric_series s on s.id = r.series_id"
         " join metric_definitions d on d.id = s.metric_id where d.name not like 'pulseboard%%'"

@@ -337,8 +337,7 @@ class Settings(BaseSettings):
     own_metrics_interval: int = Field(
         default=10,
         ge=0,
-        description="Seconds between two tellings of Pulseboard's own figures by one process; "
-        "0: none.",
+        description="Seconds between two writes of telemetry by one process; 0: none.",
     )
     database_disk_bytes: int = Field(
         default=0, ge=0, description="Size of the database's disk, 0 when unknown: to see it fill."

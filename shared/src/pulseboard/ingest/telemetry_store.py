@@ -1,4 +1,4 @@
-"""Pulseboard's own figures, stored beside everybody's metrics and told to CloudWatch."""
+"""Telemetry: stored beside all other metrics, and written for CloudWatch."""
 
 import time
 from collections.abc import Mapping

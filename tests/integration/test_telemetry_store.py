@@ -1,4 +1,4 @@
-"""Pulseboard's own figures, told beside everybody's samples and in CloudWatch's format."""
+"""Telemetry: stored like any samples, and written in CloudWatch's format."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Pulseboard's own figures while they are in the process."""
+"""Telemetry while it is in the process."""
 
 from collections.abc import Iterator
 
