@@ -95,7 +95,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CostLine:
     """One service's part of the bill."""
 
     service: str
@@ -103,7 +103,7 @@ class Line:
     why: str
 
 
-def monthly(load: Load) -> list[Line]:
+def monthly(load: Load) -> list[CostLine]:
     """The bill, one line a service. Free tiers are left out, but for CloudFront's."""
     requests = load.pushes + load.refreshes
     beats = p.MONTH_SECONDS / 60
@@ -124,41 +124,41 @@ def monthly(load: Load) -> list[Line]:
     edge_in = load.pushes * INGEST_BYTES / 1e9
     logs_gb = invocations * LOG_BYTES / 1e9
     return [
-        Line("API Gateway", http, f"{requests / 1e6:.1f} M requests"),
-        Line(
+        CostLine("API Gateway", http, f"{requests / 1e6:.1f} M requests"),
+        CostLine(
             "Lambda",
             invocations / 1e6 * p.LAMBDA_MILLION + seconds * p.LAMBDA_GB_SECOND,
             f"{invocations / 1e6:.1f} M invocations, {seconds / 1e3:,.0f} k GB-s on arm64",
         ),
-        Line(
+        CostLine(
             "Lambda SnapStart",
             held * p.MONTH_SECONDS * p.SNAPSTART_CACHE_GB_SECOND
             + 20_000 * held / len(HTTP_MEMORY_GB) * p.SNAPSTART_RESTORE_GB,
             f"{held:g} GB cached, one version each, 20,000 restores",
         ),
-        Line(
+        CostLine(
             "Step Functions",
             beats / 1e6 * p.EXPRESS_MILLION
             + beats * BEAT_SECONDS * p.EXPRESS_MEMORY_GB * p.EXPRESS_GB_SECOND,
             f"{beats:,.0f} Express runs of {BEAT_SECONDS} s",
         ),
-        Line(
+        CostLine(
             "ElastiCache",
             p.CACHE_MINIMUM_GB * p.MONTH_HOURS * p.CACHE_GB_HOUR
             + load.refreshes * REFRESH_ECPU / 1e6 * p.CACHE_MILLION_ECPU,
             f"Serverless Valkey, its minimum of {p.CACHE_MINIMUM_GB:g} GB",
         ),
-        Line(
+        CostLine(
             "EC2",
             p.EC2_HOUR[load.instance] * p.MONTH_HOURS + p.PUBLIC_IPV4_HOUR * p.MONTH_HOURS,
             f"{load.instance} and its public address",
         ),
-        Line(
+        CostLine(
             "EBS",
             (load.disk_gb + 12) * p.GP3_GB_MONTH + load.stored_gb * 2 * p.SNAPSHOT_GB_MONTH,
             f"{load.disk_gb} GB and 12 GB gp3, seven snapshots of {load.stored_gb:.0f} GB",
         ),
-        Line(
+        CostLine(
             "Secrets, keys, names",
             p.ENDPOINT_HOUR * p.MONTH_HOURS
             + p.SECRET_MONTH
@@ -166,21 +166,21 @@ def monthly(load: Load) -> list[Line]:
             + p.HOSTED_ZONE_MONTH,
             "Secrets Manager's endpoint in the VPC, a secret, a key, a private zone",
         ),
-        Line(
+        CostLine(
             "CloudFront",
             max(0, requests - p.CLOUDFRONT_FREE_REQUESTS) / 1e6 * p.CLOUDFRONT_MILLION
             + max(0, edge_out - p.CLOUDFRONT_FREE_GB) * p.CLOUDFRONT_OUT_GB
             + edge_in * p.CLOUDFRONT_ORIGIN_GB,
             f"requests above 10 M, {edge_in:.0f} GB to the origin",
         ),
-        Line("CloudWatch logs", logs_gb * p.LOG_GB, f"{logs_gb:.1f} GB"),
-        Line(
+        CostLine("CloudWatch logs", logs_gb * p.LOG_GB, f"{logs_gb:.1f} GB"),
+        CostLine(
             "CloudWatch",
             ALARMS * p.ALARM_MONTH + p.BOARD_MONTH + TELEMETRY_METRICS * p.CUSTOM_METRIC[0][1],
             f"{ALARMS} alarms, a dashboard, {TELEMETRY_METRICS} metrics",
         ),
-        Line("X-Ray", traced / 1e6 * p.XRAY_MILLION, f"{traced / 1e6:.1f} M traces, sampled"),
-        Line("S3 and SQS", 1 * p.S3_GB_MONTH + 0.1 * p.SQS_MILLION, "the SPA, spilled batches"),
+        CostLine("X-Ray", traced / 1e6 * p.XRAY_MILLION, f"{traced / 1e6:.1f} M traces, sampled"),
+        CostLine("S3 and SQS", 1 * p.S3_GB_MONTH + 0.1 * p.SQS_MILLION, "the SPA, spilled batches"),
     ]
 
 

@@ -129,7 +129,7 @@ def login(body: Login, request: Request, response: Response) -> ApiResponse[User
     )
     with database.connection() as connection:
         found = users_store.find_credentials(connection, email=body.email)
-        # Read again under the generation: a change after this ends the session that is made.
+        # Read again under the generation: a change after this ends the session that is created.
         generation = sessions.generation(found.id) if found else 0
         known = users_store.find_credentials(connection, user_id=found.id) if found else None
     # Without a connection: hashing takes long enough for others to want it.
@@ -213,10 +213,10 @@ def create_user(caller: Admin, body: CreateUser) -> ApiResponse[User]:
     """Add a person. 409 when the e-mail is taken."""
     password_hash = passwords.hash_password(body.password.get_secret_value())
     with database.connection() as connection:
-        made = users_store.create_user(
+        created = users_store.create_user(
             connection, email=body.email, password_hash=password_hash, role=body.role
         )
-    return ApiResponse(data=made)
+    return ApiResponse(data=created)
 
 
 @router.patch("/users/{user_id}")
@@ -255,10 +255,10 @@ def get_api_keys(
 def create_api_key(caller: Editor, body: CreateApiKey) -> ApiResponse[CreatedApiKey]:
     """Make a key. The secret is shown this once."""
     with database.connection() as connection:
-        made = api_keys_store.create_key(
+        created = api_keys_store.create_key(
             connection, owner_id=caller.user_id, name=body.name, scopes=body.scopes
         )
-    return ApiResponse(data=made)
+    return ApiResponse(data=created)
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)

@@ -73,7 +73,7 @@ def _changing(caller: Principal, dashboard_id: UUID) -> Iterator[psycopg.Connect
     dashboard_cache.invalidate(dashboard_id)
 
 
-def _mine(saved: Dashboard) -> ApiResponse[Dashboard]:
+def _own(saved: Dashboard) -> ApiResponse[Dashboard]:
     return ApiResponse(data=saved.model_copy(update={"can_edit": True}))
 
 
@@ -110,8 +110,8 @@ def get_dashboards(
 def create_dashboard(caller: Writer, body: CreateDashboard) -> ApiResponse[Dashboard]:
     """Make a dashboard, with or without panels."""
     with database.connection() as connection:
-        made = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=body)
-    return _mine(made)
+        created = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=body)
+    return _own(created)
 
 
 @router.post("/import", status_code=201)
@@ -120,21 +120,21 @@ def import_dashboard(caller: Writer, body: ImportDashboard) -> ApiResponse[Impor
     document, report = dashboard_document.parse(body.document)
     wanted = dashboard_document.to_create(document, name=body.name)
     with database.connection() as connection:
-        made = dashboards_store.create_dashboard(
+        created = dashboards_store.create_dashboard(
             connection,
             owner_id=caller.user_id,
             body=wanted.model_copy(update={"is_public": body.is_public}),
         )
-    imported = made.model_copy(update={"can_edit": True})
+    imported = created.model_copy(update={"can_edit": True})
     return ApiResponse(data=ImportedDashboard(dashboard=imported, report=report))
 
 
 @router.get("/{dashboard_id}")
 def get_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[Dashboard]:
     """A dashboard with its panels. 404 when it is not there or not for this caller."""
-    kept = dashboard_cache.get(dashboard_id)
-    if kept is not None:
-        return ApiResponse(data=_readable_by(caller, kept))
+    cached = dashboard_cache.get(dashboard_id)
+    if cached is not None:
+        return ApiResponse(data=_readable_by(caller, cached))
     with database.connection() as connection:
         found = dashboards_store.get_dashboard(connection, dashboard_id=dashboard_id)
     dashboard_cache.put(found)
@@ -153,7 +153,7 @@ def update_dashboard(
         saved = changes_store.update(
             connection, dashboard_id=dashboard_id, author_id=caller.user_id, body=body
         )
-    return _mine(saved)
+    return _own(saved)
 
 
 @router.delete("/{dashboard_id}", status_code=204)
@@ -173,8 +173,8 @@ def duplicate_dashboard(
         copy = dashboard_document.to_create(
             dashboard_document.export(board), name=body.name or f"{board.name[:193]} (copy)"
         )
-        made = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=copy)
-    return _mine(made)
+        created = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=copy)
+    return _own(created)
 
 
 @router.get("/{dashboard_id}/export")
@@ -238,7 +238,7 @@ def restore_dashboard_version(
             author_id=caller.user_id,
             expected=version,
         )
-    return _mine(saved)
+    return _own(saved)
 
 
 @router.post("/{dashboard_id}/panels", status_code=201)
@@ -291,7 +291,7 @@ def delete_panel(
             author_id=caller.user_id,
             expected=version,
         )
-    return _mine(saved)
+    return _own(saved)
 
 
 @router.post("/{dashboard_id}/panels/{panel_id}/copy", status_code=201)
@@ -305,10 +305,10 @@ def copy_panel(
         if panel is None:
             raise NotFound("There is no such panel on this dashboard.")
         copy = dashboard_document.panel(panel)
-        saved, made = changes_store.add_panel(
+        saved, created = changes_store.add_panel(
             connection,
             dashboard_id=body.dashboard_id,
             author_id=caller.user_id,
             body=copy.model_copy(update={"title": body.title}) if body.title else copy,
         )
-    return _panel(saved, made)
+    return _panel(saved, created)

@@ -22,13 +22,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """
     applied = migrate(database_url.resolve())
     logger().info("migrated", extra={"applied": applied})
-    answer: dict[str, Any] = {"applied": applied}
+    result: dict[str, Any] = {"applied": applied}
     if event.get("admin"):
         try:
-            answer["first"] = seed.begin(str(event["admin"]))
+            result["first"] = seed.begin(str(event["admin"]))
         except Conflict:
-            answer["first"] = None
-    return answer
+            result["first"] = None
+    return result
 
 
 bootstrap.after_imports()

@@ -22,7 +22,7 @@ FUNCTIONS = ROOT / "functions"
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class FunctionSize:
     """What one function may use. `concurrency` is also the cap on its share of connections."""
 
     memory: int = 512
@@ -32,17 +32,17 @@ class Size:
     concurrency: int = 10
 
 
-SIZES: Mapping[str, Size] = {
-    "ingest": Size(memory=1024, concurrency=30),
-    "query": Size(memory=1024, concurrency=30),
-    "dashboards": Size(concurrency=10),
-    "alerts": Size(concurrency=5),
-    "auth": Size(memory=1024, concurrency=10),
-    "evaluate": Size(memory=1024, timeout=20, concurrency=2),
-    "notify": Size(memory=256, timeout=20, concurrency=4),
-    "drain": Size(timeout=60, concurrency=2),
-    "maintain": Size(timeout=300, concurrency=1),
-    "migrate": Size(timeout=300, concurrency=1),
+SIZES: Mapping[str, FunctionSize] = {
+    "ingest": FunctionSize(memory=1024, concurrency=30),
+    "query": FunctionSize(memory=1024, concurrency=30),
+    "dashboards": FunctionSize(concurrency=10),
+    "alerts": FunctionSize(concurrency=5),
+    "auth": FunctionSize(memory=1024, concurrency=10),
+    "evaluate": FunctionSize(memory=1024, timeout=20, concurrency=2),
+    "notify": FunctionSize(memory=256, timeout=20, concurrency=4),
+    "drain": FunctionSize(timeout=60, concurrency=2),
+    "maintain": FunctionSize(timeout=300, concurrency=1),
+    "migrate": FunctionSize(timeout=300, concurrency=1),
 }
 
 

@@ -71,7 +71,7 @@ class Deployed:
         finally:
             self.stop()
 
-    def put_up(self) -> state.State:
+    def put_up(self) -> state.StackState:
         """Start, deploy, and print where it is. Raises ServiceError, DeployError."""
         check_ports(self.wanted_ports(), command="make local")
         (self.data / "logs").mkdir(parents=True, exist_ok=True)
@@ -218,11 +218,11 @@ class Deployed:
                 raise ServiceError(f"{self.url}{path} {answer}: {self.data}/logs")
             time.sleep(0.5)
 
-    def _admin(self) -> state.State:
+    def _admin(self) -> state.StackState:
         file = self.data / "state.json"
         known, which = state.load(file), self.given_database or "embedded"
         if known.database != which:
-            known = state.State(database=which)
+            known = state.StackState(database=which)
         with self.parts.step("sign-in"):
             first = deploy.call_migrate(
                 self.session, stage=self.stage, event={"admin": known.email or ADMIN}, patience=0
@@ -241,7 +241,7 @@ class Deployed:
         )
         return known
 
-    def _greet(self, known: state.State, *, link: str) -> None:
+    def _greet(self, known: state.StackState, *, link: str) -> None:
         took = time.monotonic() - self.parts.began
         lines = [f"{UP} after {took:.0f} s: {known.url}"]
         if link:

@@ -35,7 +35,7 @@ class FunctionError(Exception):
     """The function failed; the message is what it reported."""
 
 
-class Instance:
+class RuntimeInstance:
     """A function that was started. `invoke` waits until it has initialised."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", api: "_Api") -> None:
@@ -149,7 +149,7 @@ def running(
     task: Path = ROOT,
     alone: bool = False,
     python: str = sys.executable,
-) -> Iterator[Instance]:
+) -> Iterator[RuntimeInstance]:
     """A function under Amazon's client, its code in `task` and its layers on `path`.
 
     It gets this process's `PATH` and the `environment`, and nothing else; it ends with the block.
@@ -190,7 +190,7 @@ def running(
             stdout=sys.stderr.fileno(),
         )
         try:
-            yield Instance(name, process, api)
+            yield RuntimeInstance(name, process, api)
         finally:
             process.kill()
             process.wait()

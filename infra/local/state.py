@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass
-class State:
+class StackState:
     """Addresses and first credentials of the local stack; `database` tells which one they fit."""
 
     url: str = ""
@@ -20,16 +20,16 @@ class State:
     redis_url: str = ""
 
 
-def load(file: Path) -> State:
+def load(file: Path) -> StackState:
     """The state of the last start, or an empty one."""
     if not file.exists():
-        return State()
-    known = {field.name for field in fields(State)}
+        return StackState()
+    known = {field.name for field in fields(StackState)}
     content = json.loads(file.read_text(encoding="utf-8"))
-    return State(**{key: value for key, value in content.items() if key in known})
+    return StackState(**{key: value for key, value in content.items() if key in known})
 
 
-def save(file: Path, state: State) -> None:
+def save(file: Path, state: StackState) -> None:
     """Write it whole or not at all, readable by its owner only."""
     new = file.with_suffix(".new")
     new.unlink(missing_ok=True)

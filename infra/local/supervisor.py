@@ -68,7 +68,7 @@ class Supervisor:
                 raise ServiceError(str(error)) from error
         which = self.given_database or "embedded"
         if known.database != which:
-            known = state.State(database=which)
+            known = state.StackState(database=which)
         if not known.user_id:
             self._seed(known)
         known.url = self.url
@@ -99,7 +99,7 @@ class Supervisor:
             wanted.append(("Valkey", self.redis_port, "REDIS_PORT"))
         check_ports(wanted, command="make up")
 
-    def _seed(self, known: state.State) -> None:
+    def _seed(self, known: state.StackState) -> None:
         # Late, since these read the settings and the environment has just been set.
         from pulseboard.seed import seed
 
@@ -127,7 +127,7 @@ class Supervisor:
             return answer.status_code == 200
         return False
 
-    def _make_key(self, known: state.State) -> str:
+    def _make_key(self, known: state.StackState) -> str:
         login = {"email": known.email, "password": known.password}
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", trust_env=False) as http:
             http.post("/auth/login", json=login).raise_for_status()
@@ -135,7 +135,7 @@ class Supervisor:
             answer = http.post("/api-keys", json=wanted).raise_for_status()
         return str(answer.json()["data"]["key"])
 
-    def _greet(self, known: state.State) -> None:
+    def _greet(self, known: state.StackState) -> None:
         lines = [f"Pulseboard is up after {time.monotonic() - self.parts.began:.0f} s: {self.url}"]
         if known.user_id:
             from pulseboard.auth import login_tokens

@@ -129,7 +129,7 @@ def test_what_can_not_be_taken_is_named() -> None:
     for expected in (
         'dropped panel Hello: panels of type "text" are unknown',
         "dropped panel SQL: query A is no Prometheus expression (it has rawSql)",
-        "dropped panel SQL: nothing is left to ask",
+        "dropped panel SQL: it has no query that can be imported",
         'changed panel Heat: the type "heatmap" is unknown: it is drawn as line',
         "dropped panel Old: transformations: merge",
         "dropped panel Old: its alert: make an alert rule of it",

@@ -22,6 +22,6 @@ def create(*, user_id: UUID) -> str:
 
 
 def redeem(token: str) -> UUID | None:
-    """Whose token it is; it is gone after that. None when unknown, used or over."""
+    """Redeem a token and return its person. None when it is unknown, used or expired."""
     found = client().getdel(_key(token))
     return UUID(found.decode() if isinstance(found, bytes) else found) if found else None

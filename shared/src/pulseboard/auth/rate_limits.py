@@ -1,4 +1,4 @@
-"""Counting tries in fixed windows, in Redis."""
+"""Rate limits by fixed windows, in Redis."""
 
 import hashlib
 
@@ -11,10 +11,10 @@ def _key(name: str, subject: str) -> str:
 
 
 def count(*, name: str, subject: str, limit: int, window: int) -> None:
-    """Count a try before it is made, so that tries at once can't slip past the limit together.
+    """Count an attempt before it happens, so that concurrent ones can't exceed the limit together.
 
     The window of `window` seconds begins with the first. The key is made with its end, so a
-    process that dies in between locks nobody out. Raises RateLimited beyond `limit` tries.
+    process that dies in between locks nobody out. Raises RateLimited beyond `limit` attempts.
     """
     key = _key(name, subject)
     client().set(key, 0, ex=window, nx=True)
@@ -24,5 +24,5 @@ def count(*, name: str, subject: str, limit: int, window: int) -> None:
 
 
 def clear(*, name: str, subject: str) -> None:
-    """Forget the tries."""
+    """Reset the count."""
     client().delete(_key(name, subject))

@@ -1,6 +1,6 @@
-"""Sessions: server-side in Redis, known to the browser by a random token only.
+"""Sessions: stored in Redis; the browser has only a random token.
 
-`session:{sha256 of the token}` holds who it is and the generation of that person's sessions;
+`session:{sha256 of the token}` holds the person and the generation of that person's sessions;
 `session-generation:{user}` counts up when all of a person's sessions must end (another password,
 another role, disabled). Each command touches one key: a cluster allows no more.
 """

@@ -1,15 +1,15 @@
-"""Everything that goes wrong on purpose.
+"""The exceptions that become error responses.
 
     PulseboardError
-    ├── InvalidRequest          400  what was asked makes no sense; `details` say where
+    ├── InvalidRequest          400  the request is not valid; `details` say where
     ├── Unauthorized            401  nobody is signed in, or the key is unknown
     ├── Forbidden               403  somebody is, but may not
     ├── NotFound                404
-    ├── Conflict                409  somebody else changed it first, or it is there already
+    ├── Conflict                409  somebody else changed it first, or it exists already
     ├── PayloadTooLarge         413
     ├── UnsupportedMediaType    415
     ├── RateLimited             429  carries `retry_after`
-    └── Unavailable             503  carries `retry_after`; the client should try again
+    └── Unavailable             503  carries `retry_after`; the client should retry
 
 `pulseboard.web.errors` turns them into HTTP; nothing else does.
 """
@@ -32,7 +32,7 @@ class PulseboardError(Exception):
 
 
 class InvalidRequest(PulseboardError):
-    """The request makes no sense."""
+    """The request is not valid."""
 
     code = ErrorCode.VALIDATION_ERROR
     status = 400
@@ -53,14 +53,14 @@ class Forbidden(PulseboardError):
 
 
 class NotFound(PulseboardError):
-    """It is not there, or the caller may not know that it is."""
+    """It does not exist, or the caller may not know that it does."""
 
     code = ErrorCode.NOT_FOUND
     status = 404
 
 
 class Conflict(PulseboardError):
-    """Somebody else changed it first, or it is there already."""
+    """Somebody else changed it first, or it exists already."""
 
     code = ErrorCode.CONFLICT
     status = 409
@@ -81,7 +81,7 @@ class UnsupportedMediaType(PulseboardError):
 
 
 class RateLimited(PulseboardError):
-    """Too many tries; `retry_after` is in seconds."""
+    """Too many attempts; `retry_after` is in seconds."""
 
     code = ErrorCode.RATE_LIMITED
     status = 429
@@ -92,7 +92,7 @@ class RateLimited(PulseboardError):
 
 
 class Unavailable(PulseboardError):
-    """A part that is needed does not answer; `retry_after` is in seconds."""
+    """A required component does not respond; `retry_after` is in seconds."""
 
     code = ErrorCode.UNAVAILABLE
     status = 503

@@ -1,4 +1,4 @@
-"""Leaves out of a cold start what libraries import that no function ever uses.
+"""Defers imports of libraries that no function uses, to make cold starts shorter.
 
 `install` comes before every other import (functions/__init__.py). No module behaves otherwise for
 it: what is put off is done at its first use, by means that Python and pydantic document. When a
@@ -19,7 +19,7 @@ LOADED_AT_FIRST_USE = frozenset(
     {
         # For correlation ids that Powertools' logger is to find in events; it brings jmespath.
         "aws_lambda_powertools.utilities.jmespath_utils",
-        # FastAPI's telemetry, which has nobody to tell here.
+        # FastAPI's OpenTelemetry support, which nothing here receives.
         "opentelemetry.propagate",
     }
 )
@@ -30,10 +30,10 @@ BUILT_AT_FIRST_USE = "fastapi.openapi.models"
 
 
 def install() -> None:
-    """From now on; what has been imported by then stays as it is."""
-    # To look for plugins, of which there are none, pydantic reads the metadata of every package.
+    """Defer these imports from now on; modules that are imported already stay as they are."""
+    # To find plugins, of which there are none, pydantic reads the metadata of every package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # FastAPI asks of each parameter whether it is a model of pydantic 1, if there is a pydantic.v1.
+    # FastAPI checks whether each parameter is a model of pydantic 1, if there is a pydantic.v1.
     sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
     sys.meta_path.insert(0, _Finder())
 

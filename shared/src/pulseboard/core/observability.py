@@ -1,4 +1,4 @@
-"""Structured logs with the request's id, and metrics; secrets are never put in."""
+"""Structured logs with the request's id, and metrics; never with secrets in them."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from pulseboard.core.settings import settings
 
 @lru_cache(maxsize=1)
 def logger() -> Logger:
-    """The JSON logger of this process, made on first use since it reads the settings."""
+    """The JSON logger of this process, created on first use since it reads the settings."""
     return Logger(service="pulseboard", level=settings().log_level, stage=settings().stage)
 
 

@@ -1,7 +1,7 @@
-"""What a process keeps between requests, and how all of it is dropped.
+"""A registry of process-wide state, and how to reset it.
 
-Whoever keeps anything at module level (a connection, a cache, a memoised setting) registers how
-to drop it, so that a snapshot of a Lambda environment and a test both start from nothing:
+A module with state at module level (a connection, a cache, a memoised setting) registers a function
+that resets it, so that a snapshot of a Lambda environment and each test start without any:
 
     @on_reset
     def reset() -> None:
@@ -19,37 +19,37 @@ _restores: list[Callable[[], object]] = []
 
 
 def on_reset(hook: Hook) -> Hook:
-    """Register what drops a module's state; returned, so that it can decorate."""
+    """Register a function that resets a module's state. Usable as a decorator."""
     _resets.append(hook)
     return hook
 
 
 def on_snapshot(hook: Hook) -> Hook:
-    """Register what is worth doing once before a snapshot is taken, after the reset."""
+    """Register a function to call before a snapshot is taken, after the reset."""
     _preparations.append(hook)
     return hook
 
 
 def on_restore(hook: Hook) -> Hook:
-    """Register what each copy of a snapshot must do for itself."""
+    """Register a function to call in each environment that is restored from a snapshot."""
     _restores.append(hook)
     return hook
 
 
 def reset() -> None:
-    """Drop all registered state."""
+    """Reset all registered state."""
     for hook in _resets:
         hook()
 
 
 def prepare_snapshot() -> None:
-    """Drop all state, then do what is worth having in the snapshot."""
+    """Reset all state, then run the preparations whose result the snapshot should contain."""
     reset()
     for hook in _preparations:
         hook()
 
 
 def restored() -> None:
-    """Make this copy of a snapshot differ from the others."""
+    """Run what a restored environment must do for itself."""
     for hook in _restores:
         hook()

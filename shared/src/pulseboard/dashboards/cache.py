@@ -1,7 +1,7 @@
-"""`cache:dashboard:{id}`: a dashboard as it was read, deleted on every change of it.
+"""`cache:dashboard:{id}`: a cached dashboard, deleted on every change of it.
 
-A reader that is slower than a change can put the former state back: it lives for
-`dashboard_cache` seconds at most, and is deleted when somebody's change conflicts with it.
+A reader that is slower than a change can cache the former state again: it lives for
+`dashboard_cache` seconds at most, and is deleted when a change conflicts with it.
 """
 
 from uuid import UUID
@@ -20,7 +20,7 @@ def _key(dashboard_id: UUID) -> str:
 
 
 def get(dashboard_id: UUID) -> Dashboard | None:
-    """The kept dashboard, or None; without Redis always None."""
+    """The cached dashboard, or None; without Redis always None."""
     try:
         found = client().get(_key(dashboard_id))
     except (redis.RedisError, RedisClusterException):
@@ -29,7 +29,7 @@ def get(dashboard_id: UUID) -> Dashboard | None:
 
 
 def put(dashboard: Dashboard) -> None:
-    """Keep it, unless one is kept already."""
+    """Cache it, unless one is cached already."""
     try:
         client().set(
             _key(dashboard.id),

@@ -1,7 +1,7 @@
-"""Changes of a dashboard: each locks it, counts its version up and keeps the state in its history.
+"""Changes of a dashboard: each locks it, increments its version and adds the state to its history.
 
-`expected` is the version that the caller has read. Another's change in between raises Conflict;
-None means that whatever is there may be changed.
+`expected` is the version that the caller has read. A change in between raises Conflict; None
+skips this check.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ from pulseboard.dashboards import layout as layouts
 from pulseboard.dashboards import store
 
 
-class _Change:
-    """A change that is being made: `saved` is the dashboard after it."""
+class _Edit:
+    """A change in progress: `saved` is the dashboard after it."""
 
     saved: Dashboard
 
@@ -43,10 +43,10 @@ def _changing(
     author_id: UUID,
     expected: int | None,
     change: str,
-) -> Iterator[_Change]:
-    made = _Change()
+) -> Iterator[_Edit]:
+    edit = _Edit()
     with connection.transaction():
-        # The row's lock puts changes at once in a row. Served by the primary key.
+        # The row lock makes concurrent changes wait for each other. Served by the primary key.
         row = connection.execute(
             """
             update dashboards set version = version + 1, updated_at = now()
@@ -64,8 +64,8 @@ def _changing(
                     ErrorDetail(field="version", message=message, hint="reload, then change it")
                 ],
             )
-        yield made
-        made.saved = store.save_version(
+        yield edit
+        edit.saved = store.save_version(
             connection, dashboard_id=dashboard_id, author_id=author_id, change=change
         )
 
@@ -92,7 +92,7 @@ def update(
         author_id=author_id,
         expected=body.version,
         change=change,
-    ) as made:
+    ) as edit:
         connection.execute(
             """
             update dashboards set
@@ -111,13 +111,13 @@ def update(
             ),
         )
         if body.layout is not None:
-            _place(connection, dashboard_id=dashboard_id, layout=body.layout)
+            _write_layout(connection, dashboard_id=dashboard_id, layout=body.layout)
         if body.panels is not None:
             _write_panels(connection, dashboard_id=dashboard_id, panels=body.panels)
-    return made.saved
+    return edit.saved
 
 
-def _place(
+def _write_layout(
     connection: psycopg.Connection[Any], *, dashboard_id: UUID, layout: Sequence[PanelLayout]
 ) -> None:
     rows = connection.execute(
@@ -141,12 +141,12 @@ def _place(
 def _write_panels(
     connection: psycopg.Connection[Any], *, dashboard_id: UUID, panels: Sequence[PlacedPanel]
 ) -> None:
-    """Make these the panels: those known by id are changed, others added, the rest removed."""
+    """Make these the panels: known ids are updated, new ones inserted, all others deleted."""
     most = settings().dashboard_max_panels
     if len(panels) > most:
         raise InvalidRequest(f"A dashboard holds {most} panels at most.")
-    places = [PanelLayout(i=panel.id, **panel.position.model_dump()) for panel in panels]
-    layouts.check(places, panels={panel.id for panel in panels})
+    layout = [PanelLayout(i=panel.id, **panel.position.model_dump()) for panel in panels]
+    layouts.check(layout, panels={panel.id for panel in panels})
     # Both served by panels_dashboard and the primary key.
     connection.execute(
         "delete from panels where dashboard_id = %s and id <> all(%s)",
@@ -187,14 +187,14 @@ def add_panel(
     body: CreatePanel,
     expected: int | None = None,
 ) -> tuple[Dashboard, UUID]:
-    """Add a panel where it wants to stand, or below all others when that place is taken."""
+    """Add a panel at its position, or below all others when that position is occupied."""
     with _changing(
         connection,
         dashboard_id=dashboard_id,
         author_id=author_id,
         expected=expected,
         change=f"panel {body.title} added",
-    ) as made:
+    ) as edit:
         board = store.get_dashboard(connection, dashboard_id=dashboard_id)
         most = settings().dashboard_max_panels
         if len(board.panels) >= most:
@@ -205,7 +205,7 @@ def add_panel(
             dashboard_id=dashboard_id,
             panel=body.model_copy(update={"position": place}),
         )
-    return made.saved, panel_id
+    return edit.saved, panel_id
 
 
 def update_panel(
@@ -225,7 +225,7 @@ def update_panel(
         author_id=author_id,
         expected=expected,
         change="panel changed",
-    ) as made:
+    ) as edit:
         changed = connection.execute(
             """
             update panels set
@@ -249,7 +249,7 @@ def update_panel(
         ).rowcount
         if not changed:
             raise NotFound("There is no such panel on this dashboard.")
-    return made.saved
+    return edit.saved
 
 
 def delete_panel(
@@ -267,24 +267,24 @@ def delete_panel(
         author_id=author_id,
         expected=expected,
         change="panel removed",
-    ) as made:
+    ) as edit:
         gone = connection.execute(
             "delete from panels where id = %s and dashboard_id = %s", (panel_id, dashboard_id)
         ).rowcount
         if not gone:
             raise NotFound("There is no such panel on this dashboard.")
-    return made.saved
+    return edit.saved
 
 
 def delete(connection: psycopg.Connection[Any], *, dashboard_id: UUID) -> None:
-    """Remove a dashboard with its panels and history; one that is gone is no error."""
+    """Delete a dashboard with its panels and history; an unknown id is no error."""
     connection.execute("delete from dashboards where id = %s", (dashboard_id,))
 
 
 def list_versions(
     connection: psycopg.Connection[Any], *, dashboard_id: UUID
 ) -> list[DashboardVersion]:
-    """The states a dashboard has had, newest first. Served by the primary key."""
+    """The versions of a dashboard, newest first. Served by the primary key."""
     with connection.cursor(row_factory=class_row(DashboardVersion)) as cursor:
         return cursor.execute(
             """
@@ -299,7 +299,7 @@ def list_versions(
 def get_version(
     connection: psycopg.Connection[Any], *, dashboard_id: UUID, version: int
 ) -> Dashboard:
-    """A former state. Raises NotFound. Served by the primary key."""
+    """A former version. Raises NotFound. Served by the primary key."""
     row = connection.execute(
         "select document from dashboard_versions where dashboard_id = %s and version = %s",
         (dashboard_id, version),
@@ -317,7 +317,7 @@ def restore(
     author_id: UUID,
     expected: int | None = None,
 ) -> Dashboard:
-    """Make a former state the newest. Panels keep their ids; who may see it is not changed."""
+    """Make a former version the newest. Panels keep their ids; `is_public` does not change."""
     former = get_version(connection, dashboard_id=dashboard_id, version=version)
     with _changing(
         connection,
@@ -325,7 +325,7 @@ def restore(
         author_id=author_id,
         expected=expected,
         change=f"version {version} restored",
-    ) as made:
+    ) as edit:
         connection.execute(
             "update dashboards set name = %s, description = %s, layout = %s where id = %s",
             (
@@ -346,4 +346,4 @@ def restore(
                 for panel in former.panels
             ],
         )
-    return made.saved
+    return edit.saved

@@ -21,24 +21,24 @@ FORMAT = "pulseboard/dashboard/1"
 def export(board: Dashboard) -> DashboardDocument:
     """The file of a dashboard, its panels from top to bottom and left to right."""
     ordered = sorted(
-        board.panels, key=lambda kept: (kept.position.y, kept.position.x, kept.title, str(kept.id))
+        board.panels, key=lambda each: (each.position.y, each.position.x, each.title, str(each.id))
     )
     return DashboardDocument(
         name=board.name,
         description=board.description,
         settings=board.settings,
-        panels=[panel(kept) for kept in ordered],
+        panels=[panel(source) for source in ordered],
     )
 
 
-def panel(kept: Panel) -> CreatePanel:
+def panel(source: Panel) -> CreatePanel:
     """A panel as it would be made anew."""
     return CreatePanel(
-        title=kept.title,
-        type=kept.type,
-        queries=kept.queries,
-        options=kept.options,
-        position=kept.position,
+        title=source.title,
+        type=source.type,
+        queries=source.queries,
+        options=source.options,
+        position=source.position,
     )
 
 

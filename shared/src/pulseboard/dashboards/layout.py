@@ -11,16 +11,16 @@ from pulseboard.core.exceptions import InvalidRequest
 def check(layout: Sequence[PanelLayout], *, panels: Collection[UUID]) -> None:
     """A layout names each of the board's panels once and lets none cover another.
 
-    Raises InvalidRequest that names each place.
+    Raises InvalidRequest that names each item.
     """
     details: list[ErrorDetail] = []
     seen: set[UUID] = set()
-    for index, place in enumerate(layout):
-        if place.i in seen:
+    for index, item in enumerate(layout):
+        if item.i in seen:
             details.append(_detail(index, "this panel is placed twice"))
-        elif place.i not in panels:
+        elif item.i not in panels:
             details.append(_detail(index, "this panel is not on the dashboard"))
-        seen.add(place.i)
+        seen.add(item.i)
     details += [
         ErrorDetail(field="layout", message=f"panel {missing} has no place")
         for missing in sorted(set(panels) - seen, key=str)
@@ -46,19 +46,19 @@ def overlap(one: Position, other: Position) -> bool:
     )
 
 
-def below(taken: Sequence[Position], wanted: Position) -> Position:
+def below(occupied: Sequence[Position], wanted: Position) -> Position:
     """`wanted` itself when it is free, else the same size in a new row under everything."""
-    if not any(overlap(place, wanted) for place in taken):
+    if not any(overlap(item, wanted) for item in occupied):
         return wanted
-    bottom = max(place.y + place.h for place in taken)
+    bottom = max(item.y + item.h for item in occupied)
     return wanted.model_copy(update={"y": bottom})
 
 
-def under(taken: Sequence[Position], wanted: Position) -> Position:
-    """`wanted` right under those of `taken` that share its columns; at the top without any."""
+def under(occupied: Sequence[Position], wanted: Position) -> Position:
+    """`wanted` right under those of `occupied` that share its columns; at the top without any."""
     bottoms = [
         other.y + other.h
-        for other in taken
+        for other in occupied
         if wanted.x < other.x + other.w and other.x < wanted.x + wanted.w
     ]
     return wanted.model_copy(update={"y": max(bottoms, default=0)})

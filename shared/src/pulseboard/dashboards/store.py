@@ -70,7 +70,7 @@ def insert_panel(
 def save_version(
     connection: psycopg.Connection[Any], *, dashboard_id: UUID, author_id: UUID, change: str
 ) -> Dashboard:
-    """Write the state a dashboard has now into its history, the oldest beyond a limit dropped.
+    """Add the dashboard's state to its history, and drop the oldest beyond a limit.
 
     Served by the history's primary key.
     """
@@ -139,7 +139,7 @@ def list_dashboards(
     order: DashboardOrder = DashboardOrder.UPDATED,
     favourites: bool = False,
 ) -> tuple[list[DashboardSummary], int]:
-    """A page of one's own and public dashboards (`everything`: all), and how many there are.
+    """A page of the reader's own and public dashboards (`everything`: all), and the total.
 
     Served by dashboards_owner, dashboards_public and the primary key of dashboard_visits.
     """
@@ -183,7 +183,7 @@ def note_visit(
     dashboard_id: UUID,
     favourite: bool | None = None,
 ) -> None:
-    """Remember that somebody opened a dashboard (None), or whether it is a favourite."""
+    """Store that a person opened a dashboard (None), or whether it is a favourite."""
     connection.execute(
         """
         insert into dashboard_visits (user_id, dashboard_id, favourite, viewed_at)

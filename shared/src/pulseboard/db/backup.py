@@ -1,9 +1,9 @@
 """A whole database in one file, and back: relational tables, raw samples, rollups older than them.
 
 The file is a zip of one text COPY a table and `manifest.json`. It needs no server tools, so the
-embedded database can be backed up too. Everything is read in one transaction: one moment.
-Rollups that raw samples still cover are computed again by the restore, which also tells
-TimescaleDB up to where they are complete.
+embedded database can be backed up too. Everything is read in one transaction, and so is consistent.
+Rollups that raw samples still cover are computed again by the restore, which also moves
+TimescaleDB's watermark.
 """
 
 import json

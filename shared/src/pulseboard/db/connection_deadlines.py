@@ -1,4 +1,4 @@
-"""Cutting connections that take too long, by the client.
+"""Client-side deadlines: cuts connections whose work takes too long.
 
 A server's own timeout does not help when the server is what hangs: on a stalled disk, behind a
 lock, or as a peer that is gone. One thread watches all connections, since one started for each
@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 _STEP = 0.1
-"""Seconds between two looks: a cut is this late at most."""
+"""Seconds between two checks: a cut is late by this much at most."""
 
 _lock = threading.Lock()
 _numbers = count()
@@ -28,7 +28,7 @@ _thread: threading.Thread | None = None
 
 @contextmanager
 def cut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
-    """Within this the connection breaks, as if by the network, after so many seconds."""
+    """Break the connection, as a network failure would, when the block takes longer than this."""
     global _thread
     number = next(_numbers)
     with _lock:

@@ -1,6 +1,6 @@
 """Arrays as the server sends them, and numbers out of them at once.
 
-psycopg makes a Python object of each element; an answer of some 10,000 numbers would spend most of
+psycopg makes a Python object of each element; a result of some 10,000 numbers would spend most of
 its time there. A `cursor` of this module hands over the bytes instead. The binary form of an
 array is five int32 (dimensions, whether any element is null, element type, length, lower bound),
 then each element behind its int32 length
@@ -23,7 +23,7 @@ TO_1970 = 946_684_800
 _INT4_ARRAY, _FLOAT8_ARRAY, _TIMESTAMPTZ_ARRAY = 1007, 1022, 1185
 
 
-class _Raw(Loader):
+class _BytesLoader(Loader):
     format = Format.BINARY
 
     def load(self, data: Buffer) -> bytes:
@@ -32,14 +32,14 @@ class _Raw(Loader):
 
 def cursor(connection: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
     """A binary cursor whose arrays stay bytes."""
-    made = connection.cursor(binary=True)
+    binary_cursor = connection.cursor(binary=True)
     for oid in (_INT4_ARRAY, _FLOAT8_ARRAY, _TIMESTAMPTZ_ARRAY):
-        made.adapters.register_loader(oid, _Raw)
-    return made
+        binary_cursor.adapters.register_loader(oid, _BytesLoader)
+    return binary_cursor
 
 
 def int_array(ids: Sequence[int]) -> str:
-    """Whole numbers as a parameter that is cast to int[]: psycopg would look at each of them."""
+    """Whole numbers as a parameter that is cast to int[]: psycopg would adapt each of them."""
     return "{" + ",".join(map(str, ids)) + "}"
 
 

@@ -1,4 +1,4 @@
-"""How the database, the cache and the background jobs are doing."""
+"""The health of the database, the cache and the background jobs."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from pulseboard.db import cache, database, timescale_jobs
 
 
 def check_cache() -> ComponentStatus:
-    """Ask the cache for a key."""
+    """Check the cache by reading a key."""
     began = time.perf_counter()
     try:
         cache.client().get("status")
@@ -22,7 +22,7 @@ def check_cache() -> ComponentStatus:
 
 
 def check_database(connection: psycopg.Connection[Any]) -> ComponentStatus:
-    """Ask the database for nothing."""
+    """Check the database by an empty query."""
     began = time.perf_counter()
     connection.execute("select 1")
     return ComponentStatus(name="database", ok=True, latency_ms=_milliseconds_since(began))

@@ -1,7 +1,7 @@
-"""TimescaleDB's policy jobs: which there are, which are due, which are late.
+"""TimescaleDB's policy jobs: list them, claim those that are due, run them, report late ones.
 
 Where the server runs background workers its own scheduler drives them. Where it does not (the
-embedded one), whoever calls `claim_due` and `run` does, and `job_runs` remembers when.
+embedded one), whoever calls `claim_due` and `run` does, and `job_runs` stores when.
 """
 
 from dataclasses import dataclass

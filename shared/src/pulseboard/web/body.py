@@ -41,9 +41,9 @@ RawBody = Annotated[bytes, Depends(read_body)]
 
 
 def inflate(body: bytes, *, limit: int) -> bytes:
-    """The body itself, or what it holds when it is gzip: told by its first bytes.
+    """The body, decompressed if it is gzip, which its first bytes show.
 
-    Headers are not asked: gateways drop Content-Encoding, and agents send gzip as
+    Headers are ignored: gateways drop Content-Encoding, and agents send gzip as
     `application/octet-stream`. Stops at `limit` bytes. Raises PayloadTooLarge beyond it,
     InvalidRequest for broken gzip.
     """

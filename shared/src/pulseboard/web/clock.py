@@ -1,4 +1,4 @@
-"""What time it is, as an argument: tests and benchmarks put another clock in its place."""
+"""The current time as a dependency, which tests and benchmarks replace."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,7 +7,7 @@ from fastapi import Depends
 
 
 async def now() -> datetime:
-    """This moment. Asynchronous, so that no thread is waited for."""
+    """The current time. Asynchronous, so that FastAPI needs no thread for it."""
     return datetime.now(UTC)
 
 

@@ -10,21 +10,21 @@ from pulseboard.core.exceptions import PulseboardError
 from pulseboard.web.errors import headers_of
 
 
-def error_format_route(shape: Callable[[PulseboardError], Response]) -> type[APIRoute]:
+def error_format_route(to_response: Callable[[PulseboardError], Response]) -> type[APIRoute]:
     """A route class (`APIRouter(route_class=…)`) whose errors have this shape."""
 
-    class Shaped(APIRoute):
+    class FormattedErrorRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
 
-            async def shaped(request: Request) -> Response:
+            async def handle_with_format(request: Request) -> Response:
                 try:
                     return await handle(request)
                 except PulseboardError as error:
-                    answer = shape(error)
-                    answer.headers.update(headers_of(error))
-                    return answer
+                    response = to_response(error)
+                    response.headers.update(headers_of(error))
+                    return response
 
-            return shaped
+            return handle_with_format
 
-    return Shaped
+    return FormattedErrorRoute

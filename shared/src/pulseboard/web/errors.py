@@ -58,7 +58,7 @@ def headers_of(error: PulseboardError) -> dict[str, str]:
 
 
 def _detail(problem: Mapping[str, Any]) -> ErrorDetail:
-    place = [str(part) for part in problem["loc"]]
+    path = [str(part) for part in problem["loc"]]
     if problem["type"] == "json_invalid":
         reason = problem["ctx"]["error"]
         position = int(problem["loc"][-1])
@@ -68,7 +68,7 @@ def _detail(problem: Mapping[str, Any]) -> ErrorDetail:
             position=position,
         )
     return ErrorDetail(
-        field=".".join(place[1:]) or place[0],
+        field=".".join(path[1:]) or path[0],
         message=str(problem["msg"]).removeprefix("Value error, "),
     )
 

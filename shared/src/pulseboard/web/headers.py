@@ -1,4 +1,4 @@
-"""Headers that every answer of the API carries."""
+"""Headers that every response of the API carries."""
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
@@ -18,7 +18,7 @@ SPA_HEADERS = {
 
 
 class ApiHeaders:
-    """Adds the request id and forbids caching and sniffing of API answers.
+    """Adds the request id and forbids caching and sniffing of API responses.
 
     A plain ASGI middleware: Starlette's own base class would buffer and slow each request.
     """
@@ -27,7 +27,7 @@ class ApiHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and add the headers to the start of its answer."""
+        """Pass the request on and add the headers to the start of its response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -35,10 +35,10 @@ class ApiHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                answer["X-Request-Id"] = request_id(request)
-                answer["X-Content-Type-Options"] = "nosniff"
-                answer.setdefault("Cache-Control", "no-store")
+                response = MutableHeaders(scope=message)
+                response["X-Request-Id"] = request_id(request)
+                response["X-Content-Type-Options"] = "nosniff"
+                response.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self.app(scope, receive, with_headers)

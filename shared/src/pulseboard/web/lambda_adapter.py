@@ -21,12 +21,12 @@ def lambda_handler(app: FastAPI) -> Mangum:
 
 
 def before_snapshot() -> None:
-    """Close what would be dead after a restore, and make what takes long to make."""
+    """Close connections, which a restore would break, and create what is slow to create."""
     process_state.prepare_snapshot()
 
 
 def after_restore() -> None:
-    """Every copy of the snapshot would draw the same random numbers, and know the same secret.
+    """Reseed the random numbers and drop the secret, which all copies would otherwise share.
 
     Connections open by themselves at first use. `secrets`, `uuid4` and TLS take theirs from the
     kernel, which is not part of the snapshot.

@@ -1,4 +1,4 @@
-"""The id that joins an answer to its log lines."""
+"""The id that links a response to its log lines."""
 
 import re
 from uuid import uuid4
@@ -15,6 +15,6 @@ def request_id(request: Request) -> str:
         return known
     context = request.scope.get("aws.event", {}).get("requestContext", {})
     candidate = str(context.get("requestId") or "")
-    made = candidate if _SAFE.match(candidate) else uuid4().hex
-    request.state.request_id = made
-    return made
+    chosen = candidate if _SAFE.match(candidate) else uuid4().hex
+    request.state.request_id = chosen
+    return chosen

@@ -26,8 +26,8 @@ def documents() -> list[DashboardDocument]:
 
 
 def create(connection: psycopg.Connection[Any], *, owner_id: UUID) -> list[Dashboard]:
-    """Make each of them, public; the first is the newest, so that it leads the list."""
-    made = [
+    """Create each of them, public; the first is the newest, so it comes first in the list."""
+    created = [
         dashboards_store.create_dashboard(
             connection,
             owner_id=owner_id,
@@ -35,4 +35,4 @@ def create(connection: psycopg.Connection[Any], *, owner_id: UUID) -> list[Dashb
         )
         for document in reversed(documents())
     ]
-    return made[::-1]
+    return created[::-1]

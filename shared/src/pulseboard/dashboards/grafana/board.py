@@ -18,7 +18,7 @@ from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.dashboards import layout
 from pulseboard.dashboards.grafana import panels, variables
 from pulseboard.dashboards.grafana.json_access import mapping, number, objects, text
-from pulseboard.dashboards.grafana.report import Report
+from pulseboard.dashboards.grafana.report import ImportReport
 
 MOST_PANELS = 200
 _COLUMNS = 24
@@ -56,19 +56,19 @@ def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]
                 )
             ],
         )
-    report = Report()
+    report = ImportReport()
     settings = _settings(board, report=report)
     made: list[CreatePanel] = []
     standing: list[Position] = []
     # From top to bottom: each panel moves up to those above it, over the gaps that rows leave.
-    for source, place, edges in sorted(
+    for source, location, edges in sorted(
         _placed(board, report=report), key=lambda entry: (entry[2][1], entry[2][0])
     ):
         if len(made) == MOST_PANELS:
-            report.dropped(place, f"a dashboard has {MOST_PANELS} panels at most")
+            report.dropped(location, f"a dashboard has {MOST_PANELS} panels at most")
             continue
         position = _position(edges)
-        panel = panels.panel(source, position=position, place=place, report=report)
+        panel = panels.panel(source, position=position, location=location, report=report)
         if panel is not None:
             position = layout.under(standing, position)
             standing.append(position)
@@ -91,7 +91,7 @@ def _unwrapped(document: dict[str, Any]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else document
 
 
-def _settings(board: dict[str, Any], *, report: Report) -> DashboardSettings:
+def _settings(board: dict[str, Any], *, report: ImportReport) -> DashboardSettings:
     found = DashboardSettings(
         variables=variables.variables(mapping(board.get("templating")).get("list"), report=report)
     )
@@ -116,7 +116,7 @@ def _settings(board: dict[str, Any], *, report: Report) -> DashboardSettings:
     return found.model_copy(update=changes)
 
 
-def _placed(board: dict[str, Any], *, report: Report) -> Iterator[_Placed]:
+def _placed(board: dict[str, Any], *, report: ImportReport) -> Iterator[_Placed]:
     if objects(board.get("rows")):
         yield from _of_rows(objects(board["rows"]), report=report)
     for source in objects(board.get("panels")):
@@ -134,7 +134,7 @@ def _placed(board: dict[str, Any], *, report: Report) -> Iterator[_Placed]:
         yield source, _name(source), _edges(source)
 
 
-def _of_rows(rows: list[dict[str, Any]], *, report: Report) -> Iterator[_Placed]:
+def _of_rows(rows: list[dict[str, Any]], *, report: ImportReport) -> Iterator[_Placed]:
     """Boards before schema 16: rows of panels, `span` in 12ths, height in pixels."""
     top = 0.0
     for row in rows:
@@ -180,7 +180,7 @@ def _position(edges: tuple[float, float, float, float]) -> Position:
     return Position(x=x, y=y, w=w, h=h)
 
 
-def _report_left_out(board: dict[str, Any], *, report: Report) -> None:
+def _report_left_out(board: dict[str, Any], *, report: ImportReport) -> None:
     for entry in objects(mapping(board.get("annotations")).get("list")):
         if not entry.get("builtIn"):
             report.dropped(f"annotation {text(entry.get('name')) or '?'}", "alerts mark the axis")

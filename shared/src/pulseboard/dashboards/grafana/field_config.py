@@ -6,7 +6,7 @@ from typing import Any
 
 from pulseboard.contracts.dashboards import Calculation, SeriesOverride, Threshold, ValueMapping
 from pulseboard.dashboards.grafana.json_access import dig, mapping, number, objects, text
-from pulseboard.dashboards.grafana.report import Report
+from pulseboard.dashboards.grafana.report import ImportReport
 
 # Grafana's unit ids (packages/grafana-data, value formats) and ours.
 _UNITS = {
@@ -52,7 +52,7 @@ _SHORT_HEX = re.compile(r"^#[0-9a-fA-F]{3}$")
 _RGB = re.compile(r"^rgba?\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})")
 
 
-def unit(value: Any, *, place: str, report: Report) -> str | None:
+def unit(value: Any, *, location: str, report: ImportReport) -> str | None:
     """Our name of a unit; an unknown one stays, and is written behind the number."""
     name = text(value)
     if not name:
@@ -60,12 +60,14 @@ def unit(value: Any, *, place: str, report: Report) -> str | None:
     if name in _UNITS:
         return _UNITS[name]
     if name in _WRITTEN:
-        report.changed(place, f'the unit "{name}": "{_WRITTEN[name]}" is written, never scaled')
+        report.changed(location, f'the unit "{name}": "{_WRITTEN[name]}" is written, never scaled')
         return _WRITTEN[name]
     shown = name.removeprefix("suffix:").removeprefix("prefix:").strip()[:30]
     if not shown:
         return None
-    report.changed(place, f'the unit "{name}" is unknown: "{shown}" is written behind the number')
+    report.changed(
+        location, f'the unit "{name}" is unknown: "{shown}" is written behind the number'
+    )
     return shown
 
 
@@ -83,7 +85,7 @@ def color(value: Any) -> str | None:
     return hue if hue in _HUES else None
 
 
-def calculation(names: Any, *, place: str, report: Report) -> Calculation | None:
+def calculation(names: Any, *, location: str, report: ImportReport) -> Calculation | None:
     """How a panel makes one number of a line; None when the file does not say."""
     listed = names if isinstance(names, list) else [names]
     wanted = [name for name in map(text, listed) if name]
@@ -91,7 +93,7 @@ def calculation(names: Any, *, place: str, report: Report) -> Calculation | None
         return None
     if wanted[0] in _CALCULATIONS:
         return _CALCULATIONS[wanted[0]]
-    report.changed(place, f'the calculation "{wanted[0]}" is unknown: the last value is shown')
+    report.changed(location, f'the calculation "{wanted[0]}" is unknown: the last value is shown')
     return Calculation.LAST
 
 
@@ -100,8 +102,8 @@ def thresholds(
     *,
     lowest: float | None,
     highest: float | None,
-    place: str,
-    report: Report,
+    location: str,
+    report: ImportReport,
 ) -> list[Threshold]:
     """The steps of `fieldConfig.defaults.thresholds`; percentages need both ends of the scale."""
     steps = objects(dig(defaults, "thresholds", "steps"))
@@ -111,7 +113,7 @@ def thresholds(
     offset = 0.0
     if dig(defaults, "thresholds", "mode") == "percentage":
         if lowest is None or highest is None:
-            report.dropped(place, "thresholds in percent of a scale without both ends")
+            report.dropped(location, "thresholds in percent of a scale without both ends")
             return []
         scale, offset = (highest - lowest) / 100, lowest
     found = []
@@ -126,7 +128,7 @@ def thresholds(
     return found[:20]
 
 
-def mappings(source: dict[str, Any], *, place: str, report: Report) -> list[ValueMapping]:
+def mappings(source: dict[str, Any], *, location: str, report: ImportReport) -> list[ValueMapping]:
     """Texts for values and ranges, of a panel with `fieldConfig` or of one before it."""
     defaults = mapping(dig(source, "fieldConfig", "defaults"))
     entries = objects(defaults.get("mappings")) or [
@@ -135,17 +137,17 @@ def mappings(source: dict[str, Any], *, place: str, report: Report) -> list[Valu
     ]
     found: list[ValueMapping] = []
     for entry in entries:
-        made = list(_mapped(entry))
-        if not made and not _says_none(entry):
-            report.dropped(place, f"a value mapping: {text(entry.get('type')) or entry}"[:200])
-        found += made
+        mapped = list(_mapped(entry))
+        if not mapped and not _says_none(entry):
+            report.dropped(location, f"a value mapping: {text(entry.get('type')) or entry}"[:200])
+        found += mapped
     return found[:50]
 
 
 def _says_none(entry: dict[str, Any]) -> bool:
     """Whether it writes something for no value at all, as Grafana's panels do by default."""
-    asked = dig(entry, "options", "match") or entry.get("value") or entry.get("from")
-    return asked in ("null", "null+nan", "nan")
+    matched = dig(entry, "options", "match") or entry.get("value") or entry.get("from")
+    return matched in ("null", "null+nan", "nan")
 
 
 def _mapped(entry: dict[str, Any]) -> Iterator[ValueMapping]:
@@ -171,35 +173,39 @@ def _mapping(low: float | None, high: float | None, result: Any) -> Iterator[Val
         yield ValueMapping(low=low, high=high, text=written, color=shade)
 
 
-def overrides(config: dict[str, Any], *, place: str, report: Report) -> list[SeriesOverride]:
+def overrides(
+    config: dict[str, Any], *, location: str, report: ImportReport
+) -> list[SeriesOverride]:
     """Overrides by name, or by a regex that is no more than a name with `.*`."""
     found = []
     for entry in objects(config.get("overrides")):
         kind, wanted = dig(entry, "matcher", "id"), dig(entry, "matcher", "options")
         match = pattern(wanted) if kind == "byRegexp" else text(wanted)
         if kind not in ("byName", "byRegexp") or not match:
-            report.dropped(place, f"an override of series by {kind or 'nothing'}: {wanted!r}"[:200])
+            report.dropped(
+                location, f"an override of series by {kind or 'nothing'}: {wanted!r}"[:200]
+            )
             continue
-        looks: dict[str, Any] = {}
+        style: dict[str, Any] = {}
         left = []
         for change in objects(entry.get("properties")):
             name, value = text(change.get("id")), change.get("value")
             if name == "color" and color(mapping(value).get("fixedColor")):
-                looks["color"] = color(mapping(value).get("fixedColor"))
+                style["color"] = color(mapping(value).get("fixedColor"))
             elif name == "displayName" and text(value):
-                looks["label"] = text(value)[:200]
+                style["label"] = text(value)[:200]
             elif name == "unit":
-                looks["unit"] = unit(value, place=place, report=report)
+                style["unit"] = unit(value, location=location, report=report)
             elif name == "custom.hideFrom" and mapping(value).get("viz"):
-                looks["hidden"] = True
+                style["hidden"] = True
             elif name == "custom.transform" and value == "negative-Y":
-                looks["negative"] = True
+                style["negative"] = True
             else:
                 left.append(name)
         if left:
-            report.dropped(place, f"of the override of {match}: {', '.join(left)}"[:300])
-        if looks:
-            found.append(SeriesOverride(match=match[:200], **looks))
+            report.dropped(location, f"of the override of {match}: {', '.join(left)}"[:300])
+        if style:
+            found.append(SeriesOverride(match=match[:200], **style))
     return found[:100]
 
 

@@ -14,7 +14,7 @@ from pulseboard.contracts.dashboards import (
 )
 from pulseboard.dashboards.grafana import field_config, queries
 from pulseboard.dashboards.grafana.json_access import dig, mapping, number, objects, text
-from pulseboard.dashboards.grafana.report import Report
+from pulseboard.dashboards.grafana.report import ImportReport
 
 _TYPES = {
     "timeseries": PanelType.LINE,
@@ -41,29 +41,32 @@ _OVER_TIME = (PanelType.LINE, PanelType.AREA, PanelType.BAR)
 
 
 def panel(
-    source: dict[str, Any], *, position: Position, place: str, report: Report
+    source: dict[str, Any], *, position: Position, location: str, report: ImportReport
 ) -> CreatePanel | None:
     """The panel at `position`, or None with the reason in the report."""
     kind = text(source.get("type"))
     chosen = _TYPES.get(kind) or _NEAREST.get(kind)
     if chosen is None:
-        report.dropped(place, f'panels of type "{kind or "none"}" are unknown')
+        report.dropped(location, f'panels of type "{kind or "none"}" are unknown')
         return None
-    asked = queries.queries(source, place=place, report=report)
-    if not asked:
-        report.dropped(place, "nothing is left to ask")
+    panel_queries = queries.queries(source, location=location, report=report)
+    if not panel_queries:
+        report.dropped(location, "it has no query that can be imported")
         return None
     if kind in _NEAREST:
-        report.changed(place, f'the type "{kind}" is unknown: it is drawn as {chosen}')
+        report.changed(location, f'the type "{kind}" is unknown: it is drawn as {chosen}')
     if kind in ("timeseries", "graph"):
         chosen = _drawn(source)
-    _report_left_out(source, place=place, report=report)
-    report.taken(place, f"{chosen} with {len(asked)} {'query' if len(asked) == 1 else 'queries'}")
+    _report_left_out(source, location=location, report=report)
+    report.imported(
+        location,
+        f"{chosen} with {len(panel_queries)} {'query' if len(panel_queries) == 1 else 'queries'}",
+    )
     return CreatePanel(
         title=(queries.variables(text(source.get("title"))) or "Panel")[:200],
         type=chosen,
-        queries=asked,
-        options=_options(source, chosen, place=place, report=report),
+        queries=panel_queries,
+        options=_options(source, chosen, location=location, report=report),
         position=position,
     )
 
@@ -79,7 +82,7 @@ def _drawn(source: dict[str, Any]) -> PanelType:
 
 
 def _options(
-    source: dict[str, Any], chosen: PanelType, *, place: str, report: Report
+    source: dict[str, Any], chosen: PanelType, *, location: str, report: ImportReport
 ) -> PanelOptions:
     config = mapping(source.get("fieldConfig"))
     defaults = mapping(config.get("defaults"))
@@ -89,21 +92,21 @@ def _options(
     lowest = _first(defaults.get("min"), axis.get("min"), dig(source, "gauge", "minValue"))
     highest = _first(defaults.get("max"), axis.get("max"), dig(source, "gauge", "maxValue"))
     if lowest is not None and highest is not None and lowest >= highest:
-        report.dropped(place, f"a scale from {lowest:g} to {highest:g}")
+        report.dropped(location, f"a scale from {lowest:g} to {highest:g}")
         lowest = highest = None
     if len(axes) > 1 and axes[1].get("show") and _uses_right_axis(source):
-        report.changed(place, "the right axis: all series share the left one")
+        report.changed(location, "the right axis: all series share the left one")
     legend = mapping(dig(source, "options", "legend")) or mapping(source.get("legend"))
     decimals = _first(defaults.get("decimals"), source.get("decimals"))
     calculation = field_config.calculation(
         dig(source, "options", "reduceOptions", "calcs") or source.get("valueName"),
-        place=place,
+        location=location,
         report=report,
     )
     return PanelOptions(
         unit=field_config.unit(
             defaults.get("unit") or axis.get("format") or source.get("format"),
-            place=place,
+            location=location,
             report=report,
         ),
         decimals=int(decimals) if decimals is not None and 0 <= decimals <= 10 else None,
@@ -112,12 +115,12 @@ def _options(
         else None,
         show_legend=_legend_shown(legend),
         legend="table" if _legend_is_table(legend) else "list",
-        thresholds=_thresholds(source, chosen, lowest, highest, place=place, report=report),
-        mappings=field_config.mappings(source, place=place, report=report),
+        thresholds=_thresholds(source, chosen, lowest, highest, location=location, report=report),
+        mappings=field_config.mappings(source, location=location, report=report),
         calculation=calculation or Calculation.LAST,
         min=lowest,
         max=highest,
-        stacked=_stacked(source, custom, place=place, report=report),
+        stacked=_stacked(source, custom, location=location, report=report),
         nulls="connect"
         if custom.get("spanNulls")
         else _NULLS.get(text(source.get("nullPointMode")), "gap"),
@@ -125,10 +128,10 @@ def _options(
         sparkline=dig(source, "options", "graphMode") != "none"
         and dig(source, "sparkline", "show") is not False,
         overrides=[
-            *field_config.overrides(config, place=place, report=report),
-            *_alias_colors(source, place=place, report=report),
+            *field_config.overrides(config, location=location, report=report),
+            *_alias_colors(source, location=location, report=report),
         ][:100],
-        links=_links(source, place=place, report=report),
+        links=_links(source, location=location, report=report),
         description=text(source.get("description"))[:2000] or None,
         repeat=text(source.get("repeat"))[:50] or None,
     )
@@ -152,10 +155,12 @@ def _is_log(custom: dict[str, Any], axis: dict[str, Any]) -> bool:
     return scale in ("log", "symlog") or (number(axis.get("logBase")) or 1) > 1
 
 
-def _stacked(source: dict[str, Any], custom: dict[str, Any], *, place: str, report: Report) -> bool:
+def _stacked(
+    source: dict[str, Any], custom: dict[str, Any], *, location: str, report: ImportReport
+) -> bool:
     mode = dig(custom, "stacking", "mode")
     if mode == "percent" or source.get("percentage"):
-        report.changed(place, "stacked to 100 %: stacked by value")
+        report.changed(location, "stacked to 100 %: stacked by value")
     return mode in ("normal", "percent") or source.get("stack") is True
 
 
@@ -169,8 +174,8 @@ def _thresholds(
     lowest: float | None,
     highest: float | None,
     *,
-    place: str,
-    report: Report,
+    location: str,
+    report: ImportReport,
 ) -> list[Threshold]:
     defaults = mapping(dig(source, "fieldConfig", "defaults"))
     style = dig(defaults, "custom", "thresholdsStyle", "mode")
@@ -178,7 +183,7 @@ def _thresholds(
         # Grafana writes default steps into every panel and draws none of them.
         return []
     found = field_config.thresholds(
-        defaults, lowest=lowest, highest=highest, place=place, report=report
+        defaults, lowest=lowest, highest=highest, location=location, report=report
     )
     if not found and text(source.get("thresholds")):
         return _old_thresholds(source)
@@ -196,11 +201,17 @@ def _old_thresholds(source: dict[str, Any]) -> list[Threshold]:
         if value is not None
     ]
     return field_config.thresholds(
-        {"thresholds": {"steps": steps}}, lowest=None, highest=None, place="", report=Report()
+        {"thresholds": {"steps": steps}},
+        lowest=None,
+        highest=None,
+        location="",
+        report=ImportReport(),
     )
 
 
-def _alias_colors(source: dict[str, Any], *, place: str, report: Report) -> list[SeriesOverride]:
+def _alias_colors(
+    source: dict[str, Any], *, location: str, report: ImportReport
+) -> list[SeriesOverride]:
     found = [
         SeriesOverride(match=name[:200], color=field_config.color(shade))
         for name, shade in mapping(source.get("aliasColors")).items()
@@ -212,32 +223,32 @@ def _alias_colors(source: dict[str, Any], *, place: str, report: Report) -> list
         match = field_config.pattern(alias) if alias.startswith("/") else alias
         negative = entry.get("transform") == "negative-Y" or None
         left = sorted(set(entry) - {"alias", "color", "$$hashKey", negative and "transform"})
-        kept = match and (shown or negative)
-        if match and kept:
+        supported = match and (shown or negative)
+        if match and supported:
             found.append(SeriesOverride(match=match[:200], color=shown, negative=negative))
-        if left or not kept:
+        if left or not supported:
             report.dropped(
-                place, f"of the override of {alias or 'nothing'}: {', '.join(left)}"[:300]
+                location, f"of the override of {alias or 'nothing'}: {', '.join(left)}"[:300]
             )
     return found
 
 
-def _links(source: dict[str, Any], *, place: str, report: Report) -> list[PanelLink]:
+def _links(source: dict[str, Any], *, location: str, report: ImportReport) -> list[PanelLink]:
     found = []
     for link in objects(source.get("links")):
         url, title = text(link.get("url")), text(link.get("title")) or "Link"
         if url.startswith(("https://", "http://", "/")) and not any(map(str.isspace, url)):
             found.append(PanelLink(title=title[:200], url=url[:2000]))
         else:
-            report.dropped(place, f"the link {title[:100]}: it leads to no address of the web")
+            report.dropped(location, f"the link {title[:100]}: it leads to no address of the web")
     return found[:20]
 
 
-def _report_left_out(source: dict[str, Any], *, place: str, report: Report) -> None:
+def _report_left_out(source: dict[str, Any], *, location: str, report: ImportReport) -> None:
     if objects(source.get("transformations")):
         names = ", ".join(text(entry.get("id")) for entry in objects(source["transformations"]))
-        report.dropped(place, f"transformations: {names}"[:300])
+        report.dropped(location, f"transformations: {names}"[:300])
     if mapping(source.get("alert")):
-        report.dropped(place, "its alert: make an alert rule of it")
+        report.dropped(location, "its alert: make an alert rule of it")
     if text(source.get("timeFrom")) or text(source.get("timeShift")):
-        report.dropped(place, "a time range of its own")
+        report.dropped(location, "a time range of its own")

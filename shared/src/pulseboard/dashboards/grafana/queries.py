@@ -6,7 +6,7 @@ from typing import Any
 from pulseboard.contracts.dashboards import PanelQuery
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.dashboards.grafana.json_access import number, objects, text
-from pulseboard.dashboards.grafana.report import Report
+from pulseboard.dashboards.grafana.report import ImportReport
 from pulseboard.query.promql import parse
 
 MOST_QUERIES = 26
@@ -41,28 +41,30 @@ def unanswerable(expression: str) -> str | None:
     return refusals[0]
 
 
-def queries(panel: dict[str, Any], *, place: str, report: Report) -> list[PanelQuery]:
+def queries(panel: dict[str, Any], *, location: str, report: ImportReport) -> list[PanelQuery]:
     """The panel's Prometheus queries; what asks another kind of source is reported."""
     found: list[PanelQuery] = []
     for index, target in enumerate(objects(panel.get("targets"))):
         name = text(target.get("refId")) or str(index + 1)
         expression = variables(text(target.get("expr")))
         if not expression:
-            report.dropped(place, f"query {name} is no Prometheus expression{_kind(target)}")
+            report.dropped(location, f"query {name} is no Prometheus expression{_kind(target)}")
             continue
         if len(expression) > MOST_CHARACTERS:
-            report.dropped(place, f"query {name} has more than {MOST_CHARACTERS} characters")
+            report.dropped(location, f"query {name} has more than {MOST_CHARACTERS} characters")
             continue
         if len(found) == MOST_QUERIES:
-            report.dropped(place, f"query {name}: a panel has {MOST_QUERIES} queries at most")
+            report.dropped(location, f"query {name}: a panel has {MOST_QUERIES} queries at most")
             continue
         if target.get("format") == "heatmap":
-            report.changed(place, f"query {name} drew a heatmap: its buckets are lines")
+            report.changed(location, f"query {name} drew a heatmap: its buckets are lines")
         if (number(target.get("intervalFactor")) or 1) > 1 or text(target.get("interval")):
-            report.changed(place, f"query {name}: its own resolution is not kept")
+            report.changed(location, f"query {name}: its own resolution is not kept")
         problem = unanswerable(expression)
         if problem:
-            report.changed(place, f"query {name} is kept, but can't be answered: {problem}"[:400])
+            report.changed(
+                location, f"query {name} is kept, but can't be answered: {problem}"[:400]
+            )
         alias = text(target.get("legendFormat"))
         found.append(
             PanelQuery(

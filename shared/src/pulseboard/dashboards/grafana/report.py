@@ -1,29 +1,29 @@
-"""What became of each part of an imported file."""
+"""The report of an import: what happened to each part of the file."""
 
 from typing import Literal
 
 from pulseboard.contracts.dashboards import ImportNote
 
 
-class Report:
+class ImportReport:
     """Collects notes in the order of the file."""
 
     def __init__(self) -> None:
         self.notes: list[ImportNote] = []
 
-    def taken(self, place: str, message: str) -> None:
-        """Something was taken as it was."""
-        self._add("taken", place, message)
+    def imported(self, location: str, message: str) -> None:
+        """A part was imported unchanged."""
+        self._add("taken", location, message)
 
-    def changed(self, place: str, message: str) -> None:
-        """Something was taken in another form."""
-        self._add("changed", place, message)
+    def changed(self, location: str, message: str) -> None:
+        """A part was imported in another form."""
+        self._add("changed", location, message)
 
-    def dropped(self, place: str, message: str) -> None:
-        """Something was left out."""
-        self._add("dropped", place, message)
+    def dropped(self, location: str, message: str) -> None:
+        """A part was left out."""
+        self._add("dropped", location, message)
 
     def _add(
-        self, outcome: Literal["taken", "changed", "dropped"], place: str, message: str
+        self, outcome: Literal["taken", "changed", "dropped"], location: str, message: str
     ) -> None:
-        self.notes.append(ImportNote(outcome=outcome, place=place, message=message))
+        self.notes.append(ImportNote(outcome=outcome, place=location, message=message))

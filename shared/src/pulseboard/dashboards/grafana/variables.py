@@ -6,7 +6,7 @@ from typing import Any
 from pulseboard.contracts.base import INTERVAL_PATTERN
 from pulseboard.contracts.dashboards import Variable, VariableType
 from pulseboard.dashboards.grafana.json_access import dig, mapping, objects, text
-from pulseboard.dashboards.grafana.report import Report
+from pulseboard.dashboards.grafana.report import ImportReport
 
 MOST_VALUES = 500
 _NAME = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]{0,49}$")
@@ -15,22 +15,22 @@ _LABEL_VALUES = re.compile(
 )
 _METRIC = re.compile(r"^[a-zA-Z_:][a-zA-Z0-9_:.]*")
 _QUERY_RESULT = re.compile(r"^query_result\((?P<inner>.+)\)$", re.DOTALL)
-_TAKEN_LABEL = re.compile(r"""(\w+)=\\?"\(""")
+_CAPTURED_LABEL = re.compile(r"""(\w+)=\\?"\(""")
 _SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*(?:\{[^}]*\})?)\s*(?=[)\[]|$)")
 _NO_FILTER = ("", ".*", "(.*)", "/.*/", "/(.*)/", "/^(.*)$/")
 _ALL = ("$__all", "All")
 
 
-def variables(source: Any, *, report: Report) -> list[Variable]:
+def variables(source: Any, *, report: ImportReport) -> list[Variable]:
     """The variables of `templating.list` that can be kept."""
     found = []
     for entry in objects(source):
         name = text(entry.get("name"))
-        place = f"variable {name or '?'}"
+        location = f"variable {name or '?'}"
         if not _NAME.match(name):
-            report.dropped(place, "its name is none that can be used")
+            report.dropped(location, "its name is none that can be used")
             continue
-        made = _variable(entry, name, place=place, report=report)
+        made = _variable(entry, name, location=location, report=report)
         if made is not None:
             found.append(made)
     if len(found) > 30:
@@ -38,7 +38,9 @@ def variables(source: Any, *, report: Report) -> list[Variable]:
     return found[:30]
 
 
-def _variable(entry: dict[str, Any], name: str, *, place: str, report: Report) -> Variable | None:
+def _variable(
+    entry: dict[str, Any], name: str, *, location: str, report: ImportReport
+) -> Variable | None:
     common: dict[str, Any] = {
         "name": name,
         "label": text(entry.get("label"))[:100] or None,
@@ -48,51 +50,53 @@ def _variable(entry: dict[str, Any], name: str, *, place: str, report: Report) -
     }
     kind = text(entry.get("type"))
     if kind == "datasource":
-        report.dropped(place, "it chose a data source: there is one")
+        report.dropped(location, "it chose a data source: there is one")
         return None
     if kind == "query":
-        return _by_query(entry, common, place=place, report=report)
+        return _by_query(entry, common, location=location, report=report)
     if kind in ("custom", "constant", "textbox", "interval"):
-        return _by_list(entry, common, kind, place=place, report=report)
-    report.dropped(place, f'variables of type "{kind}" are unknown')
+        return _by_list(entry, common, kind, location=location, report=report)
+    report.dropped(location, f'variables of type "{kind}" are unknown')
     return None
 
 
 def _by_query(
-    entry: dict[str, Any], common: dict[str, Any], *, place: str, report: Report
+    entry: dict[str, Any], common: dict[str, Any], *, location: str, report: ImportReport
 ) -> Variable | None:
-    asked = text(dig(entry, "query", "query")) or text(entry.get("query"))
-    asked = asked or text(entry.get("definition"))
-    tag, selector = _source(asked, text(entry.get("regex")))
+    query_text = text(dig(entry, "query", "query")) or text(entry.get("query"))
+    query_text = query_text or text(entry.get("definition"))
+    tag, selector = _source(query_text, text(entry.get("regex")))
     metric = _METRIC.match(selector)
     if metric is None:
         values = common["default"]
         if not values:
-            report.dropped(place, f"its values come from {asked or 'nothing'}"[:300])
+            report.dropped(location, f"its values come from {query_text or 'nothing'}"[:300])
             return None
-        report.changed(place, f"its values came from {asked}: it is a list of the last one"[:300])
+        report.changed(
+            location, f"its values came from {query_text}: it is a list of the last one"[:300]
+        )
         return Variable(type=VariableType.LIST, values=values, **common)
     if not re.fullmatch(r"\{\s*\}|", selector.removeprefix(metric[0]).strip()):
-        report.changed(place, f"values of all {metric[0]}, not only of {selector}"[:300])
-    if text(entry.get("regex")) not in _NO_FILTER and not _QUERY_RESULT.match(asked):
-        report.changed(place, f"its filter {text(entry['regex'])} is not kept"[:300])
-    report.taken(place, f"values of {tag} in {metric[0]}")
+        report.changed(location, f"values of all {metric[0]}, not only of {selector}"[:300])
+    if text(entry.get("regex")) not in _NO_FILTER and not _QUERY_RESULT.match(query_text):
+        report.changed(location, f"its filter {text(entry['regex'])} is not kept"[:300])
+    report.imported(location, f"values of {tag} in {metric[0]}")
     return Variable(type=VariableType.TAG, metric=metric[0][:200], tag=tag, **common)
 
 
-def _source(asked: str, regex: str) -> tuple[str, str]:
+def _source(query_text: str, regex: str) -> tuple[str, str]:
     """The tag, and the selector of the metric, whose values a variable lists; empty if unknown."""
-    plain = _LABEL_VALUES.match(asked)
+    plain = _LABEL_VALUES.match(query_text)
     if plain:
         return plain["tag"], text(plain["metric"])
     # The other way to write it: all series as text, of which a regex takes one label.
-    result, label = _QUERY_RESULT.match(asked), _TAKEN_LABEL.search(regex)
+    result, label = _QUERY_RESULT.match(query_text), _CAPTURED_LABEL.search(regex)
     names = _SELECTOR.findall(result["inner"]) if result else []
     return (label[1], names[-1]) if label and names else ("", "")
 
 
 def _by_list(
-    entry: dict[str, Any], common: dict[str, Any], kind: str, *, place: str, report: Report
+    entry: dict[str, Any], common: dict[str, Any], kind: str, *, location: str, report: ImportReport
 ) -> Variable | None:
     written = text(entry.get("query"))
     parts = [written] if kind in ("constant", "textbox") else _split(written)
@@ -101,12 +105,12 @@ def _by_list(
         values = [value for value in values if re.fullmatch(INTERVAL_PATTERN, value)]
     values = [value[:200] for value in values[:MOST_VALUES]]
     if not values:
-        report.dropped(place, "it has no values")
+        report.dropped(location, "it has no values")
         return None
     if kind in ("constant", "textbox"):
-        report.changed(place, f"a {kind} became a list of one")
+        report.changed(location, f"a {kind} became a list of one")
     else:
-        report.taken(place, f"{len(values)} values")
+        report.imported(location, f"{len(values)} values")
     chosen = [value for value in common["default"] if value in values]
     common = {**common, "default": chosen}
     type_ = VariableType.INTERVAL if kind == "interval" else VariableType.LIST
