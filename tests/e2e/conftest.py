@@ -53,9 +53,9 @@ def signed_in(stack: dict[str, str], browser: Browser) -> Any:
     page.goto(stack["link"])
     expect(page.get_by_role("heading", name="This machine")).to_be_visible()
     assert "token" not in page.url
-    kept = context.storage_state()
+    signed_in_state = context.storage_state()
     context.close()
-    return kept
+    return signed_in_state
 
 
 @pytest.fixture

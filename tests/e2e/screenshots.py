@@ -15,7 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 
 BUSY = "Processor is busy"
 ROOT = Path(__file__).parents[2]
-LOOKS = {
+VARIANTS = {
     "light": ("light", 1440, 900),
     "dark": ("dark", 1440, 900),
     "narrow": ("light", 390, 844),
@@ -136,12 +136,12 @@ def main() -> None:
         page.get_by_role("link", name=re.compile("^This machine")).first.click()
         page.wait_for_url("**/dashboards/*")
         board = page.url.removeprefix(state["url"]).split("?")[0]
-        kept = page.context.storage_state()
+        signed_in_state = page.context.storage_state()
         _create_alerts(page)
-        for look, (theme, width, height) in LOOKS.items():
+        for variant, (theme, width, height) in VARIANTS.items():
             context = browser.new_context(
                 base_url=state["url"],
-                storage_state=kept,
+                storage_state=signed_in_state,
                 viewport={"width": width, "height": height},
                 reduced_motion="reduce",
             )
@@ -157,15 +157,15 @@ def main() -> None:
                 if before:
                     before(page)
                     page.wait_for_timeout(400)
-                page.screenshot(path=target / f"{name}-{look}.png")
-                if (name, look) == ("board", "light"):
+                page.screenshot(path=target / f"{name}-{variant}.png")
+                if (name, variant) == ("board", "light"):
                     page.screenshot(path=target / "dashboard.png")
                 page.close()
             context.clear_cookies()
             page = context.new_page()
             page.goto("/sign-in")
             page.get_by_role("heading", name="Sign in").wait_for()
-            page.screenshot(path=target / f"sign-in-{look}.png")
+            page.screenshot(path=target / f"sign-in-{variant}.png")
             context.close()
         browser.close()
 

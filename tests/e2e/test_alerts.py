@@ -19,8 +19,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, Received]]:
-    with receiving() as made:
-        yield made
+    with receiving() as created:
+        yield created
 
 
 @pytest.fixture
@@ -111,12 +111,12 @@ def test_a_firing_rule_is_silenced_copied_filtered_and_disabled_in_bulk(
         "labels": {"team": "e2e"},
         "runbookUrl": "https://wiki.example.com/fires",
     }
-    made = http.post("/alerts/rules", json=rule).json()["data"]
+    created = http.post("/alerts/rules", json=rule).json()["data"]
 
     def firing() -> bool:
         point = {"name": "e2e_fires", "value": 5, "tags": {"host": "h1"}}
         http.post("/metrics", json=point).raise_for_status()
-        return bool(http.get(f"/alerts/rules/{made['id']}").json()["data"]["firing"])
+        return bool(http.get(f"/alerts/rules/{created['id']}").json()["data"]["firing"])
 
     wait("firing", firing)
     page.goto("/alerts?q=team%3De2e&state=firing&severity=info")
@@ -137,7 +137,7 @@ def test_a_firing_rule_is_silenced_copied_filtered_and_disabled_in_bulk(
     }
     page.get_by_role("link", name="Explore", exact=True).last.click()
     expect(page).to_have_url(re.compile("/explore\\?q=e2e_fires"))
-    page.goto(f"/alerts/{made['id']}")
+    page.goto(f"/alerts/{created['id']}")
     page.get_by_role("link", name="Duplicate").click()
     expect(page.get_by_label("Name")).to_have_value("e2e fires (copy)")
     page.get_by_role("button", name="Save rule").click()

@@ -15,7 +15,7 @@ WATCH_SHIFTS = """() => {
   const moved = (entry) => entry.sources.map(({ node }) => node?.outerHTML).filter(Boolean)
   new PerformanceObserver((list) => window.shifts.push(...list.getEntries().flatMap(moved)))
     .observe({ type: 'layout-shift' })
-  document.querySelectorAll('canvas').forEach((canvas) => { canvas.dataset.kept = 'yes' })
+  document.querySelectorAll('canvas').forEach((canvas) => { canvas.dataset.same = 'yes' })
 }"""
 
 
@@ -89,7 +89,7 @@ def test_two_refreshes_move_the_line_and_nothing_else(page: Page, board: str) ->
     for _ in range(2):
         with page.expect_response(is_batch, timeout=20_000):
             pass
-    expect(page.locator("canvas[data-kept]")).to_have_count(count)
+    expect(page.locator("canvas[data-same]")).to_have_count(count)
     assert canvas_picture(page, "Load") != before
     assert page.evaluate("window.shifts") == []
 

@@ -73,8 +73,8 @@ def http(state: dict[str, Any]) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[tuple[str, Received]]:
-    with receiving() as made:
-        yield made
+    with receiving() as created:
+        yield created
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,10 @@ def rule(http: httpx.Client, receiver: tuple[str, Received]) -> dict[str, Any]:
         "window": "1m",
         "notification": {"channels": [{"type": "webhook", "url": receiver[0]}]},
     }
-    made: dict[str, Any] = http.post("/alerts/rules", json=body).raise_for_status().json()["data"]
-    return made
+    created: dict[str, Any] = (
+        http.post("/alerts/rules", json=body).raise_for_status().json()["data"]
+    )
+    return created
 
 
 def test_live_data_comes_from_the_agent_to_a_board_in_chromium(
@@ -257,10 +259,10 @@ def _request_everything(url: str, state: dict[str, Any]) -> None:
         sent = client.post(f"{api}/metrics", json=point, headers=key)
         assert sent.json()["data"]["accepted"] == 1, sent.text
         now = int(time.time() * 1000)
-        question = {"query": "by_rest", "start": now - 300_000, "end": now + 10_000}
-        asked = client.post(f"{api}/query", json=question)
-        assert asked.status_code == 200, asked.text
-        assert len(asked.json()["data"]["series"]) == 1
+        query = {"query": "by_rest", "start": now - 300_000, "end": now + 10_000}
+        response = client.post(f"{api}/query", json=query)
+        assert response.status_code == 200, response.text
+        assert len(response.json()["data"]["series"]) == 1
         names = [board["name"] for board in client.get(f"{api}/dashboards").json()["data"]]
         assert "This machine" in names
         assert client.get(f"{api}/nothing-here").status_code in (403, 404)

@@ -30,9 +30,9 @@ class Boards:
                     "title": title,
                     "type": "line",
                     "query": "load_1",
-                    "position": dict(zip("xywh", place, strict=True)),
+                    "position": dict(zip("xywh", position, strict=True)),
                 }
-                for title, place in panels
+                for title, position in panels
             ],
         }
         response = self.page.request.post(ROOT, data=body, headers=self.headers)

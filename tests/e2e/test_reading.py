@@ -165,14 +165,14 @@ def test_values_are_sorted_mapped_and_coloured_and_readable(
 ) -> None:
     page.add_init_script(f"localStorage.setItem('pulseboard-theme', '{theme}')")
     origin = {"Origin": stack["url"]}
-    looks = {
+    options = {
         "thresholds": [{"value": 1, "color": "green"}, {"value": 40, "color": "orange"}],
         "mappings": [{"low": 0, "high": 0, "text": "Idle", "color": "sky"}],
     }
     panels = [
-        panel("Table", "reading_cpu", (0, 0, 6, 5), type="table", **looks),
-        panel("Stats", "reading_cpu", (6, 0, 6, 5), type="stat", **looks),
-        panel("Gauges", "reading_cpu", (0, 5, 6, 5), type="gauge", **looks),
+        panel("Table", "reading_cpu", (0, 0, 6, 5), type="table", **options),
+        panel("Stats", "reading_cpu", (6, 0, 6, 5), type="stat", **options),
+        panel("Gauges", "reading_cpu", (0, 5, 6, 5), type="gauge", **options),
         panel(
             "Mirrored",
             "reading_cpu",
@@ -211,19 +211,19 @@ def test_a_long_board_queries_only_visible_panels(
     body = {"name": "Long", "settings": {"timeRange": "15m", "refresh": None}, "panels": panels}
     created = page.request.post("/api/v1/dashboards", data=body, headers=origin)
     identity = created.json()["data"]["id"]
-    asked: list[int] = []
+    requested: list[int] = []
 
     def count(sent: Request) -> None:
         if sent.url.endswith("/query/batch"):
-            asked.append(len((sent.post_data_json or {})["queries"]))
+            requested.append(len((sent.post_data_json or {})["queries"]))
 
     page.on("request", count)
     page.goto(f"/dashboards/{identity}")
     expect(legend(page, "P0")).to_have_count(3)
-    assert asked == [24]
+    assert requested == [24]
     region(page, "P59").scroll_into_view_if_needed()
     expect(legend(page, "P59")).to_have_count(3)
-    assert asked[-1] == 12
+    assert requested[-1] == 12
     page.request.delete(f"/api/v1/dashboards/{identity}", headers=origin)
 
 

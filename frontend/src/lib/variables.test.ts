@@ -46,7 +46,7 @@ test.each([
   ['label_replace(cpu, "a", "$1", "b", "(.*)")', 'label_replace(cpu, "a", "$1", "b", "(.*)")'],
   ['cpu{host=~"web-.*$"}', 'cpu{host=~"web-.*$"}'],
   ['cpu{host="$nobody"} / $else', 'cpu{host="$nobody"} / $else'],
-])('%s is asked as %s', (text, filled) => {
+])('%s becomes %s', (text, filled) => {
   expect(fillQuery(text, scope)).toBe(filled)
 })
 
@@ -58,13 +58,13 @@ test('titles list their values', () => {
 })
 
 test('tags take one value, and several go into the selector', () => {
-  const asked = (query: string, host: string) => fillTaggedQuery({ query, tags: { host } }, scope)
-  expect(asked('cpu', '$host')).toEqual({ query: 'cpu', tags: { host: 'web-1' } })
-  expect(asked('cpu', '$all')).toEqual({ query: 'cpu', tags: {} })
+  const request = (query: string, host: string) => fillTaggedQuery({ query, tags: { host } }, scope)
+  expect(request('cpu', '$host')).toEqual({ query: 'cpu', tags: { host: 'web-1' } })
+  expect(request('cpu', '$all')).toEqual({ query: 'cpu', tags: {} })
   const matcher = String.raw`host=~"web\\.1|web\\+2"`
-  expect(asked('cpu', '$hosts')).toEqual({ query: `cpu{${matcher}}`, tags: {} })
-  expect(asked('cpu{a="b"}', '$hosts').query).toBe(`cpu{a="b",${matcher}}`)
-  expect(asked('{"a.b"}', '$hosts').query).toBe(`{"a.b",${matcher}}`)
+  expect(request('cpu', '$hosts')).toEqual({ query: `cpu{${matcher}}`, tags: {} })
+  expect(request('cpu{a="b"}', '$hosts').query).toBe(`cpu{a="b",${matcher}}`)
+  expect(request('{"a.b"}', '$hosts').query).toBe(`{"a.b",${matcher}}`)
 })
 
 test('intervals follow the range', () => {
@@ -92,9 +92,9 @@ test('the chosen values come from the URL, the default, all or the first', () =>
 
 test('a default that does not exist is replaced by the first value', () => {
   const variable = { type: 'tag', default: ['elsewhere:9100'] } as const
-  const asked = { ...variable, default: [...variable.default] }
-  expect(choose(asked, [], []).values).toEqual(['elsewhere:9100'])
-  expect(choose(asked, ['a', 'b'], []).values).toEqual(['a'])
-  expect(choose(asked, ['a', 'elsewhere:9100'], []).values).toEqual(['elsewhere:9100'])
-  expect(choose(asked, ['a', 'b'], ['gone']).values).toEqual(['gone'])
+  const withDefault = { ...variable, default: [...variable.default] }
+  expect(choose(withDefault, [], []).values).toEqual(['elsewhere:9100'])
+  expect(choose(withDefault, ['a', 'b'], []).values).toEqual(['a'])
+  expect(choose(withDefault, ['a', 'elsewhere:9100'], []).values).toEqual(['elsewhere:9100'])
+  expect(choose(withDefault, ['a', 'b'], ['gone']).values).toEqual(['gone'])
 })
