@@ -25,7 +25,7 @@ from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.decoders import influx, json_points, otlp, remote_write
 from pulseboard.ingest.decoders.datadog.protobuf import decode_series
 from pulseboard.ingest.decoders.datadog.version3 import decode_version3
-from pulseboard.ingest.write_path import limits, recognised
+from pulseboard.ingest.write_path import limits, series_memo
 from pulseboard.web.body import inflate, inflate_any
 
 METRICS = 10
@@ -51,7 +51,7 @@ def _datadog(decode: Callable[..., Batch]) -> Callable[[bytes, int], Batch]:
         inflate_any(body, limit=_INFLATED),
         now=now,
         limits=limits(),
-        recognised=recognised("datadog"),
+        series_memo=series_memo("datadog"),
     )
 
 
@@ -73,7 +73,7 @@ PROTOCOLS = [
             now=now,
             limits=limits(),
             choice=otlp.Choice(()),
-            recognised=recognised("otlp"),
+            series_memo=series_memo("otlp"),
         ),
     ),
     Protocol(
@@ -86,7 +86,7 @@ PROTOCOLS = [
             now=now,
             limits=limits(),
             inflated=_INFLATED,
-            recognised=recognised("remote write"),
+            series_memo=series_memo("remote write"),
         ),
     ),
     Protocol(
@@ -99,7 +99,7 @@ PROTOCOLS = [
             now=now,
             limits=limits(),
             precision=influx.Precision("ns"),
-            recognised=recognised("influx"),
+            series_memo=series_memo("influx"),
         ),
     ),
     Protocol(
@@ -204,12 +204,12 @@ def _split(
     batch = protocol.decode(body, now)
     decoded = time.perf_counter()
     recalled = series_store.cached()
-    if recalled is None or samples_store.ids_of(batch.series, recalled) is None:
+    if recalled is None or samples_store.cached_ids(batch.series, recalled) is None:
         series_store.resolve(connection, keys=batch.series)
     measured.resolve.append(time.perf_counter() - decoded)
     measured.decode.append(decoded - began)
     batch.times = [moment + 500 for moment in batch.times]
-    packed = samples_store.packed(batch)
+    packed = samples_store.copy_data(batch)
     began = time.perf_counter()
     with connection.transaction(), connection.cursor().copy(samples_store.COPY) as target:
         target.write(packed)

@@ -44,12 +44,10 @@ def _measure(size: int, series: int, count: int) -> None:
         samples_store.write(batch)
     direct = _timed(samples_store.write, _batches(size, series, count, start, "bench_spill"))
     spilled = _timed(
-        lambda batch: spill.keep(
-            batch, key_id=None, arrived=start, before=samples_store.finished()
-        ),
+        lambda batch: spill.put(batch, key_id=None, arrived=start, horizon=samples_store.horizon()),
         _batches(size, series, count, start + 500, "bench_spill"),
     )
-    place = spill.place()
+    place = spill.backend()
     assert place is not None
     waiting = place.waiting()
     began = time.perf_counter()

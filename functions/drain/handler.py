@@ -1,7 +1,7 @@
-"""Writes spilled batches: those that an event of S3 names, and every minute whatever waits.
+"""Writes spilled batches: those named by an S3 event at once, and all waiting ones every minute.
 
-The bucket alone says what waits; a message only says it sooner. So a message about a batch that
-the database does not take now is done with, and the batch waits for the next minute.
+The bucket is the source of truth; an event only speeds things up. So a message is acknowledged even
+when the database is unavailable: the batch waits for the next minute.
 """
 
 from functions import bootstrap
@@ -16,19 +16,19 @@ from urllib.parse import unquote_plus
 from functions.drain.work import Outcome, drain
 from pulseboard.core.observability import logger, record
 from pulseboard.ingest import spill
-from pulseboard.ingest.spill_file import arrival_of
-from pulseboard.ingest.telemetry_store import note
+from pulseboard.ingest.spill_file import arrival_time
+from pulseboard.ingest.telemetry_store import write_values
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """For messages of SQS the ids of those to be sent again; else what was done and what waits."""
-    place = spill.place()
-    if place is None:
+    """For SQS messages, the ids of those to retry; otherwise what was drained and what waits."""
+    backend = spill.backend()
+    if backend is None:
         return {}
     if "Records" in event:
         messages = {str(m["messageId"]): list(_batches(m)) for m in event["Records"]}
-        outcome = drain(place, {name for names in messages.values() for name in names})
-        _tell(outcome)
+        outcome = drain(backend, {name for names in messages.values() for name in names})
+        _log(outcome)
         failed = set(outcome.failed)
         return {
             "batchItemFailures": [
@@ -37,25 +37,25 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
                 if failed.intersection(names)
             ]
         }
-    outcome = drain(place, [name for name, _ in place.waiting()])
-    waiting = spill.look(place)
+    outcome = drain(backend, [name for name, _ in backend.waiting()])
+    waiting = spill.measure(backend)
     spill.publish(waiting)
-    _tell(outcome)
-    figures = waiting.model_dump()
-    record(**{f"Spill{name.title().replace('_', '')}": value for name, value in figures.items()})
-    note({f"pulseboard_spill_{name}": value for name, value in figures.items()})
-    return {"samples": outcome.samples, "away": outcome.away, **figures}
+    _log(outcome)
+    counts = waiting.model_dump()
+    record(**{f"Spill{name.title().replace('_', '')}": value for name, value in counts.items()})
+    write_values({f"pulseboard_spill_{name}": value for name, value in counts.items()})
+    return {"samples": outcome.samples, "away": outcome.away, **counts}
 
 
 def _batches(message: dict[str, Any]) -> Iterator[str]:
-    """The names in a notification of S3; none in the test message that S3 sends at first."""
+    """The batch names in an S3 notification; none in the test message that S3 sends first."""
     for entry in json.loads(message["body"]).get("Records", ()):
         name = unquote_plus(entry["s3"]["object"]["key"]).rpartition("/")[2]
-        if arrival_of(name) is not None:
+        if arrival_time(name) is not None:
             yield name
 
 
-def _tell(outcome: Outcome) -> None:
+def _log(outcome: Outcome) -> None:
     if not outcome.batches and not outcome.dead:
         return
     logger().info(

@@ -1,8 +1,8 @@
-"""Writing spilled batches: the newest first, many in a transaction, none twice, none in the way.
+"""Writes spilled batches to the database, newest first, several in a transaction.
 
-A batch is removed after its samples are committed, so a drain that dies in between writes them
-once more, which changes nothing. One that can't be read, or that the database refuses for good,
-goes to the dead with its reason, alone: what stood in the same transaction is tried one by one.
+A batch is deleted after its samples are committed. A drain that stops in between writes them
+again, which changes nothing. A batch that can't be read, or that the database refuses for good, is
+set aside with the reason; the other batches of its transaction are then written one by one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,13 +16,20 @@ from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.ingest import samples_store
 from pulseboard.ingest.batch import Batch
-from pulseboard.ingest.spill import Place
-from pulseboard.ingest.spill_file import Finished, Spilled, Unreadable, arrival_of, decode, encode
+from pulseboard.ingest.spill import SpillBackend
+from pulseboard.ingest.spill_file import (
+    SpilledBatch,
+    TransactionHorizon,
+    Unreadable,
+    arrival_time,
+    decode,
+    encode,
+)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the batches; `away` when the database did not take them."""
+    """Counts of the drained batches. `away`: the database was unavailable."""
 
     samples: int = 0
     refused: int = 0
@@ -30,61 +37,63 @@ class Outcome:
     dead: int = 0
     away: bool = False
     failed: list[str] = field(default_factory=list)
-    """Names of those that the place itself did not give or take."""
+    """Names of the batches for which the spill backend failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     name: str
     data: bytes
-    spilled: Spilled
+    spilled: SpilledBatch
 
 
-def drain(place: Place, names: Iterable[str]) -> Outcome:
-    """Write these batches; stops when the database is away.
+def drain(backend: SpillBackend, names: Iterable[str]) -> Outcome:
+    """Write these batches; stops when the database is unavailable.
 
-    The newest go first: they are what boards and alerts wait for, and since a stored value is not
-    replaced by one that arrived before it, the last value to arrive is the one that stays.
+    The newest go first, since dashboards and alerts need them most. A stored value is not replaced
+    by one that arrived before it, so that the value that arrived last wins in any order.
     """
     outcome = Outcome()
-    for together in _portions(place, sorted(names, key=_arrival, reverse=True), outcome):
+    for group in _groups(backend, sorted(names, key=_arrival, reverse=True), outcome):
         try:
-            _write(place, together, outcome)
+            _write(backend, group, outcome)
         except Unavailable as error:
-            logger().warning("drain waits for the database", extra={"why": error.message})
+            logger().warning(
+                "drain stopped: the database is unavailable", extra={"why": error.message}
+            )
             outcome.away = True
             break
     return outcome
 
 
 def _arrival(name: str) -> int:
-    return arrival_of(name) or 0
+    return arrival_time(name) or 0
 
 
-def _portions(place: Place, names: Sequence[str], outcome: Outcome) -> Iterator[list[_Read]]:
-    """The batches that can be read, as many at a time as fit into one transaction."""
+def _groups(backend: SpillBackend, names: Sequence[str], outcome: Outcome) -> Iterator[list[_Read]]:
+    """The readable batches, in groups of as many as one transaction may hold."""
     configured = settings()
-    together: list[_Read] = []
+    group: list[_Read] = []
     count = 0
     for name in names:
-        read = _read(place, name, outcome)
+        read = _read(backend, name, outcome)
         if read is None:
             continue
         size = read.spilled.batch.accepted
         full = count + size > configured.drain_max_samples
-        if together and (full or len(together) >= configured.drain_max_files):
-            yield together
-            together, count = [], 0
-        together.append(read)
+        if group and (full or len(group) >= configured.drain_max_files):
+            yield group
+            group, count = [], 0
+        group.append(read)
         count += size
-    if together:
-        yield together
+    if group:
+        yield group
 
 
-def _read(place: Place, name: str, outcome: Outcome) -> _Read | None:
+def _read(backend: SpillBackend, name: str, outcome: Outcome) -> _Read | None:
     try:
-        data = place.read(name)
-    except Exception as error:  # noqa: BLE001 - the place's trouble with one is none of the others
+        data = backend.read(name)
+    except Exception as error:  # noqa: BLE001 - a failure to read one must not block the others
         logger().error("spilled batch not read", extra={"batch": name}, exc_info=error)
         outcome.failed.append(name)
         return None
@@ -93,80 +102,91 @@ def _read(place: Place, name: str, outcome: Outcome) -> _Read | None:
     try:
         return _Read(name, data, decode(data))
     except Unreadable as error:
-        _bury(place, name, data, f"It can't be read: {error}.", outcome)
+        _set_aside(backend, name, data, f"It can't be read: {error}.", outcome)
         return None
 
 
-def _write(place: Place, together: list[_Read], outcome: Outcome) -> None:
-    groups: dict[tuple[UUID | None, Finished | None], list[_Read]] = {}
-    for read in together:
-        groups.setdefault((read.spilled.key_id, read.spilled.before), []).append(read)
-    for (key_id, before), group in groups.items():
+def _write(backend: SpillBackend, group: list[_Read], outcome: Outcome) -> None:
+    by_origin: dict[tuple[UUID | None, TransactionHorizon | None], list[_Read]] = {}
+    for read in group:
+        by_origin.setdefault((read.spilled.key_id, read.spilled.horizon), []).append(read)
+    for (key_id, horizon), reads in by_origin.items():
         try:
-            _store(place, group, key_id, before, outcome)
+            _store(backend, reads, key_id, horizon, outcome)
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not block the others
-            if len(group) > 1:
+        except Exception as error:  # noqa: BLE001 - no error of one batch may block the others
+            if len(reads) > 1:
                 logger().warning("batches are drained one by one", exc_info=error)
-                for read in group:
-                    _write(place, [read], outcome)
+                for read in reads:
+                    _write(backend, [read], outcome)
             else:
-                [read] = group
+                [read] = reads
                 reason = f"It can't be written: {_sentence(error)}"
-                logger().error("spilled batch is dead", extra={"batch": read.name}, exc_info=error)
-                _bury(place, read.name, read.data, reason, outcome)
+                logger().error(
+                    "spilled batch not written", extra={"batch": read.name}, exc_info=error
+                )
+                _set_aside(backend, read.name, read.data, reason, outcome)
 
 
 def _store(
-    place: Place,
+    backend: SpillBackend,
     group: list[_Read],
     key_id: UUID | None,
-    before: Finished | None,
+    horizon: TransactionHorizon | None,
     outcome: Outcome,
 ) -> None:
     merged = Batch()
-    # Of several values for one moment the last in a batch is taken.
+    # Of several values of a series for one time, the last one in a batch is stored.
     for read in sorted(group, key=lambda read: (read.spilled.arrived, read.name)):
         batch = read.spilled.batch
         merged.series += batch.series
         merged.times += batch.times
         merged.values += batch.values
-        merged.ends += batch.ends
-        merged.descriptions |= batch.descriptions
-    samples_store.write_late(merged, key_id=key_id, before=before)
+        merged.stale_markers += batch.stale_markers
+        merged.metadata |= batch.metadata
+    samples_store.write_late(merged, key_id=key_id, horizon=horizon)
     outcome.samples += merged.accepted
     if merged.rejected:
-        _set_aside_refused(place, group, merged, outcome)
+        _set_aside_refused(backend, group, merged, outcome)
     for read in group:
-        _remove(place, read.name, outcome)
+        _remove(backend, read.name, outcome)
 
 
-def _set_aside_refused(place: Place, group: list[_Read], merged: Batch, outcome: Outcome) -> None:
-    """Keep what a limit of series refused: it was accepted, and a limit can be raised."""
-    taken = merged.wanted()
+def _set_aside_refused(
+    backend: SpillBackend, group: list[_Read], merged: Batch, outcome: Outcome
+) -> None:
+    """Set aside the samples beyond a series limit: they were accepted, the limit may be raised."""
+    stored = merged.series_by_identity()
     reason = "; ".join(dict.fromkeys(issue.message for issue in merged.issues))
     for read in group:
         batch = read.spilled.batch
-        left = Batch(series=batch.series, times=batch.times, values=batch.values, ends=batch.ends)
-        left.drop(dict.fromkeys(taken, ""), errors=0)
-        if left.accepted:
+        refused = Batch(
+            series=batch.series,
+            times=batch.times,
+            values=batch.values,
+            stale_markers=batch.stale_markers,
+        )
+        refused.drop(dict.fromkeys(stored, ""), errors=0)
+        if refused.accepted:
             spilled = read.spilled
-            rest = encode(Spilled(left, spilled.key_id, spilled.arrived, spilled.before))
-            place.bury(read.name, rest, f"{left.accepted} samples were refused: {reason}")
-            outcome.refused += left.accepted
+            rest = encode(SpilledBatch(refused, spilled.key_id, spilled.arrived, spilled.horizon))
+            backend.set_aside(read.name, rest, f"{refused.accepted} samples were refused: {reason}")
+            outcome.refused += refused.accepted
             outcome.dead += 1
             logger().error(
                 "spilled samples refused",
-                extra={"batch": read.name, "samples": left.accepted, "why": reason},
+                extra={"batch": read.name, "samples": refused.accepted, "why": reason},
             )
 
 
-def _bury(place: Place, name: str, data: bytes, reason: str, outcome: Outcome) -> None:
+def _set_aside(
+    backend: SpillBackend, name: str, data: bytes, reason: str, outcome: Outcome
+) -> None:
     try:
-        place.bury(name, data, reason)
-        place.remove(name)
-    except Exception as error:  # noqa: BLE001 - it stays where it is
+        backend.set_aside(name, data, reason)
+        backend.remove(name)
+    except Exception as error:  # noqa: BLE001 - the batch stays where it is
         logger().error("spilled batch not set aside", extra={"batch": name}, exc_info=error)
         outcome.failed.append(name)
         return
@@ -174,10 +194,10 @@ def _bury(place: Place, name: str, data: bytes, reason: str, outcome: Outcome) -
     outcome.dead += 1
 
 
-def _remove(place: Place, name: str, outcome: Outcome) -> None:
+def _remove(backend: SpillBackend, name: str, outcome: Outcome) -> None:
     try:
-        place.remove(name)
-    except Exception as error:  # noqa: BLE001 - its samples are stored; it is drained once more
+        backend.remove(name)
+    except Exception as error:  # noqa: BLE001 - its samples are stored; draining it again is harmless
         logger().error("drained batch not removed", extra={"batch": name}, exc_info=error)
         outcome.failed.append(name)
         return

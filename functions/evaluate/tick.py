@@ -25,7 +25,7 @@ from pulseboard.alerts.threshold_index import RuleIndex
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.db import database
-from pulseboard.ingest.telemetry_store import note
+from pulseboard.ingest.telemetry_store import write_values
 
 GAP = 3
 """After more missed ticks than this, missing data says nothing for a while."""
@@ -230,7 +230,7 @@ def _apply(cached: _TickCache, decision: Decision) -> None:
 
 def _measure(report: Report) -> None:
     """Write the tick's telemetry; failing to does not fail the tick."""
-    note(
+    write_values(
         {
             "pulseboard_alert_rules": report.rules,
             "pulseboard_alert_rules_failing": report.failing,

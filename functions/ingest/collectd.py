@@ -8,7 +8,7 @@ from pulseboard.contracts.ingest import IngestResult
 from pulseboard.core.settings import settings
 from pulseboard.ingest.decoders import collectd
 from pulseboard.ingest.decoders.json_points import nothing_good
-from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.ingest.write_path import limits, now, series_memo, store
 from pulseboard.web.body import RawBody, inflate
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
@@ -21,7 +21,7 @@ def ingest_collectd(caller: AgentWriter, body: RawBody) -> ApiResponse[IngestRes
         inflate(body, limit=settings().ingest_max_inflated_bytes),
         now=now(),
         limits=limits(),
-        recognised=recognised("collectd"),
+        series_memo=series_memo("collectd"),
     )
     store(batch, key_id=caller.key_id, protocol="collectd")
     if batch.rejected and not batch.accepted:

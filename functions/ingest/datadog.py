@@ -23,7 +23,7 @@ from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.decoders.datadog.json_series import decode_json
 from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
 from pulseboard.ingest.decoders.datadog.version3 import decode_version3
-from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.ingest.write_path import limits, now, series_memo, store
 from pulseboard.web.body import RawBody, inflate_any
 from pulseboard.web.content_type import media_type
 from pulseboard.web.error_formats import error_format_route
@@ -76,7 +76,7 @@ def submit_version3(caller: AgentWriter, body: RawBody) -> JSONResponse:
     What the Agent sends to the beta routes it has sent as version 2 too: stored once.
     """
     batch = decode_version3(
-        _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
+        _inflated(body), now=now(), limits=limits(), series_memo=series_memo("datadog")
     )
     store(batch, key_id=caller.key_id, protocol="datadog")
     return _answer(batch, {"errors": []})
@@ -86,7 +86,7 @@ def submit_version3(caller: AgentWriter, body: RawBody) -> JSONResponse:
 def submit_sketches(caller: AgentWriter, body: RawBody) -> JSONResponse:
     """Store count, sum, min, max and avg of the Agent's distributions."""
     batch = decode_sketches(
-        _inflated(body), now=now(), limits=limits(), recognised=recognised("datadog")
+        _inflated(body), now=now(), limits=limits(), series_memo=series_memo("datadog")
     )
     store(batch, key_id=caller.key_id, protocol="datadog")
     return _answer(batch, {"status": "ok"})
@@ -120,7 +120,7 @@ def _series(caller: AgentWriter, request: Request, body: bytes) -> Batch:
     # A MetricPayload can't begin with `{`: that would be a field of an unknown kind.
     is_json = media_type(request)[0] == "application/json" or content.startswith(b"{")
     decode = decode_json if is_json else decode_series
-    batch = decode(content, now=now(), limits=limits(), recognised=recognised("datadog"))
+    batch = decode(content, now=now(), limits=limits(), series_memo=series_memo("datadog"))
     store(batch, key_id=caller.key_id, protocol="datadog")
     return batch
 

@@ -13,7 +13,7 @@ from pulseboard.core.exceptions import InvalidRequest, PulseboardError
 from pulseboard.core.settings import settings
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.decoders import influx
-from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.ingest.write_path import limits, now, series_memo, store
 from pulseboard.web.body import RawBody, inflate
 from pulseboard.web.error_formats import error_format_route
 
@@ -66,7 +66,7 @@ def write_lines(
         now=now(),
         limits=limits(),
         precision=influx.Precision(precision),
-        recognised=recognised("influx"),
+        series_memo=series_memo("influx"),
     )
     store(batch, key_id=caller.key_id, protocol="influx")
     answer = _partial(batch) if batch.rejected else Response(status_code=204)

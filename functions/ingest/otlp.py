@@ -23,7 +23,7 @@ from pulseboard.core.exceptions import NotFound, PulseboardError, UnsupportedMed
 from pulseboard.core.settings import settings
 from pulseboard.ingest.decoders import otlp
 from pulseboard.ingest.decoders.protobuf_wire import encoded_text, encoded_varint
-from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.ingest.write_path import limits, now, series_memo, store
 from pulseboard.web.body import RawBody, inflate_any
 from pulseboard.web.content_type import check_encoding, media_type
 from pulseboard.web.errors import headers_of
@@ -68,11 +68,11 @@ def export_metrics(caller: AgentWriter, request: Request, body: RawBody) -> Resp
         now=now(),
         limits=limits(),
         choice=_choice(),
-        recognised=recognised("otlp"),
+        series_memo=series_memo("otlp"),
     )
-    refused, points = batch.rejected, set(batch.places)
+    refused, points = batch.rejected, set(batch.positions)
     store(batch, key_id=caller.key_id, protocol="otlp")
-    refused += len(points.difference(batch.places))
+    refused += len(points.difference(batch.positions))
     return Response(
         _response(encoding, refused, "; ".join(_reasons(batch.issues))), media_type=encoding
     )

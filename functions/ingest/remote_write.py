@@ -17,7 +17,7 @@ from pulseboard.auth.access import AgentWriter
 from pulseboard.core.exceptions import UnsupportedMediaType
 from pulseboard.core.settings import settings
 from pulseboard.ingest.decoders.remote_write import decode, refusals
-from pulseboard.ingest.write_path import limits, now, recognised, store
+from pulseboard.ingest.write_path import limits, now, series_memo, store
 from pulseboard.web.body import RawBody
 from pulseboard.web.content_type import check_encoding, media_type
 
@@ -35,7 +35,7 @@ def remote_write(caller: AgentWriter, request: Request, body: RawBody) -> Respon
         now=now(),
         limits=limits(),
         inflated=settings().ingest_max_inflated_bytes,
-        recognised=recognised("remote write"),
+        series_memo=series_memo("remote write"),
     )
     store(batch, key_id=caller.key_id, protocol="remote_write")
     if batch.rejected:

@@ -11,8 +11,8 @@ from pulseboard.catalogue import stale_markers_store
 from pulseboard.core.observability import logger, record
 from pulseboard.core.settings import settings
 from pulseboard.db import database, status, timescale_jobs
-from pulseboard.ingest.telemetry_store import note
-from pulseboard.usage import deletion
+from pulseboard.ingest.telemetry_store import write_values
+from pulseboard.usage import deletion_store
 
 PURGE_SECONDS = 15.0
 PRUNE_SECONDS = 5.0
@@ -43,9 +43,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         DatabaseBytes=used,
         **({"DatabaseUsedPercent": 100 * used / disk} if disk else {}),
     )
-    note({"pulseboard_database_bytes": used, "pulseboard_late_jobs": len(late)})
+    write_values({"pulseboard_database_bytes": used, "pulseboard_late_jobs": len(late)})
     with database.connection() as connection:
-        purged = deletion.purge(connection, seconds=PURGE_SECONDS)
+        purged = deletion_store.purge(connection, seconds=PURGE_SECONDS)
         pruned = stale_markers_store.prune(connection, seconds=PRUNE_SECONDS)
     return {"ran": ran, "failed": failed, "late": late, "purged": purged, "pruned": pruned}
 

@@ -20,7 +20,7 @@ from pulseboard.contracts.usage import (
     UsageOverview,
 )
 from pulseboard.db import database
-from pulseboard.usage import deletion, received
+from pulseboard.usage import deletion_store, received_queries
 from pulseboard.usage import report as usage_report
 from pulseboard.usage import store as usage_store
 
@@ -51,7 +51,7 @@ def get_usage_by_metric(
 ) -> ApiResponse[list[MetricUsage]]:
     """Metrics whose name contains `search`, the largest first. Up to a minute old."""
     with database.connection() as connection:
-        _, parts = usage_store.parts(connection)
+        _, parts = usage_store.counts(connection)
     found = usage_report.by_metric(parts, search=search, order=order)
     begin = (page - 1) * page_size
     return ApiResponse(
@@ -72,7 +72,7 @@ def get_metric_usage(caller: Reader, name: str) -> ApiResponse[MetricDetail]:
     """One metric: its amounts, and its tags with their most used values. Up to a minute old."""
     with database.connection() as connection:
         tags = usage_store.tags(connection, metric=name)
-        _, parts = usage_store.parts(connection)
+        _, parts = usage_store.counts(connection)
     return ApiResponse(data=MetricDetail(usage=usage_report.metric(parts, name), tags=tags))
 
 
@@ -110,7 +110,7 @@ def delete_series(
     samples leave the disk within minutes.
     """
     with database.connection() as connection:
-        deleted = deletion.delete(
+        deleted = deletion_store.delete(
             connection, selector=parse(selector), dry_run=dry_run, expect=expect
         )
     return ApiResponse(data=deleted)
@@ -121,5 +121,5 @@ def get_key_received(caller: Editor, key_id: UUID) -> ApiResponse[KeyReceived]:
     """What was received with one of your keys; an admin may name any key."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
-        found = received.by_key(connection, key_id=key_id, owner_id=owner_id)
+        found = received_queries.by_key(connection, key_id=key_id, owner_id=owner_id)
     return ApiResponse(data=found)

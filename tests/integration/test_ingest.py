@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.ingest import samples_store
-from pulseboard.ingest.batch import Limits
+from pulseboard.ingest.batch import BatchLimits
 from pulseboard.ingest.decoders import json_points
 from tests.support.proxy import Proxy
 from tests.support.pushing import lose_database, now, rows
@@ -108,7 +108,7 @@ def test_late_samples_and_replays_reach_the_columnstore(agent: TestClient) -> No
 
 
 def test_threads_that_meet_new_series_make_each_once(agent: TestClient) -> None:
-    limits = Limits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
+    limits = BatchLimits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
     moment = now()
     body = json.dumps([point(tags={"n": str(n)}, timestamp=moment) for n in range(200)]).encode()
     batch = json_points.parse(body, now=moment, limits=limits)

@@ -30,7 +30,7 @@ from pulseboard.db import database
 from pulseboard.db.migrate import migrate
 from pulseboard.ingest import spill
 from pulseboard.ingest.batch import Batch
-from pulseboard.ingest.spill_file import Spilled, encode, name_of
+from pulseboard.ingest.spill_file import SpilledBatch, encode, file_name
 from pulseboard.ingest.write_path import store
 from tests.support.proxy import Proxy
 
@@ -294,7 +294,7 @@ def test_bytes_and_age_bound_the_spill_too(
     variable: str, value: str,
 ) -> None:  # fmt: skip
     old = _spilled(start=now() - 120_000, value=1.0)
-    spill.place().put(*old)  # type: ignore[union-attr]
+    spill.backend().put(*old)  # type: ignore[union-attr]
     monkeypatch.setenv(variable, value)
     settings.cache_clear()
     proxy.down()
@@ -304,20 +304,20 @@ def test_bytes_and_age_bound_the_spill_too(
 
 def _spilled(*, start: int, value: float, key: SeriesKey | None = None) -> tuple[str, bytes]:
     key = key or SeriesKey.of("load", {"n": "0"})
-    data = encode(Spilled(Batch(series=[key], times=[start], values=[value]), None, start))
-    return name_of(data, arrived=start), data
+    data = encode(SpilledBatch(Batch(series=[key], times=[start], values=[value]), None, start))
+    return file_name(data, arrived=start), data
 
 
 def test_poison_is_set_aside_with_its_reason_and_blocks_nobody(
     agent: TestClient, place: Path
 ) -> None:
-    where, start = spill.place(), now()
+    where, start = spill.backend(), now()
     assert where is not None
     good = [_spilled(start=start - n, value=n) for n in range(3)]
     for name, data in good:
         where.put(name, data)
     torn = good[0][1][:-5]
-    where.put(name_of(torn, arrived=start + 1), torn)
+    where.put(file_name(torn, arrived=start + 1), torn)
     future = bytearray(good[1][1])
     future[4] = 9
     where.put(f"{start + 2:015d}-ff.pbspill", bytes(future))
@@ -394,7 +394,7 @@ def test_the_last_value_to_arrive_stays(agent: TestClient, proxy: Proxy, place: 
 
 def test_late_batches_reach_the_columnstore_and_the_rollups(agent: TestClient, place: Path) -> None:
     """A day late is within the rollups' look-back; what is in the columnstore stays as it is."""
-    where, moment = spill.place(), now() - 86_400_000
+    where, moment = spill.backend(), now() - 86_400_000
     assert where is not None
     where.put(*_spilled(start=moment, value=1))
     drained()
@@ -435,10 +435,10 @@ def test_only_keys_seen_lately_push_while_the_database_is_away(
 
 
 def test_the_depth_is_shown(admin: TestClient, agent: TestClient, place: Path) -> None:
-    where = spill.place()
+    where = spill.backend()
     assert where is not None
     where.put(*_spilled(start=now() - 60_000, value=1))
-    where.bury(*_spilled(start=now(), value=2), "for a test")
+    where.set_aside(*_spilled(start=now(), value=2), "for a test")
     shown = admin.get("/api/v1/status").json()["data"]["spill"]
     assert (shown["files"], shown["dead"]) == (1, 1)
     assert shown["bytes"] > 0

@@ -12,7 +12,7 @@ from functions.dev import api
 from pulseboard.core import telemetry
 from pulseboard.core.settings import settings
 from pulseboard.db import database
-from pulseboard.ingest.telemetry_store import note
+from pulseboard.ingest.telemetry_store import write_values
 from tests.support import otlp_messages as make
 from tests.support.datadog_messages import payload, sketch
 from tests.support.prometheus_messages import write_request
@@ -63,7 +63,7 @@ def test_what_was_done_is_told(
 ) -> None:
     work(admin, ingest_key)
     assert told() == {}
-    note({})
+    write_values({})
     found = told()
     assert found['pulseboard_samples_accepted{"protocol": "json"}'] == 3
     assert found['pulseboard_samples_refused{"protocol": "json"}'] == 1
@@ -94,7 +94,7 @@ def test_each_protocol_is_counted_as_itself(
     headers = {"Authorization": f"Bearer {ingest_key}", "Content-Type": "application/x-protobuf"}
     for path, body in pushes.values():
         assert admin.post(path, content=body, headers=headers).is_success, path
-    note({})
+    write_values({})
     accepted = {name: value for name, value in told().items() if "samples_accepted" in name}
     assert accepted == {
         f'pulseboard_samples_accepted{{"protocol": "{name}"}}': 5 if name == "datadog" else 1
@@ -122,7 +122,7 @@ def test_cloudwatch_gets_totals_and_single_times(
     settings.cache_clear()
     work(admin, ingest_key)
     capsys.readouterr()
-    note({})
+    write_values({})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (line,) = [line for line in lines if "_aws" in line]
     assert line["SamplesAccepted"] == [3]

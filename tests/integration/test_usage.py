@@ -116,7 +116,7 @@ def test_amounts_by_metric_and_key(
     # Nothing is rolled up yet: no rate, rather than a rate of nothing.
     assert get(admin, "")["data"]["total"]["samplesPerSecond"] is None
     roll_up()
-    usage_store.forget()
+    usage_store.invalidate_cache()
     data = get(admin, "")["data"]
     assert data["metricsCount"] == 2
     assert data["total"]["seriesCount"] == data["total"]["newLastHour"] == 4
@@ -195,7 +195,7 @@ def test_deleted_series_are_gone_and_stay_gone(admin: TestClient, agent: TestCli
     ) == [(36,)]
     # The sender goes on: its series are new ones, under new ids, with new samples alone.
     send(agent, age=-3)
-    usage_store.forget()
+    usage_store.invalidate_cache()
     assert rows("select count(*) from metric_series where id = any(%s)", gone) == [(0,)]
     assert get(admin, "/metrics/http")["data"]["tags"][0]["valueCount"] == 3
 
@@ -207,7 +207,7 @@ def test_a_whole_metric_goes_by_its_name(admin: TestClient, agent: TestClient) -
     assert admin.get("/api/v1/usage/metrics/http").status_code == 404
     assert get(admin, "/metrics")["data"] == []
     send(agent)
-    usage_store.forget()
+    usage_store.invalidate_cache()
     assert get(admin, "/metrics/http")["data"]["usage"]["seriesCount"] == 3
 
 

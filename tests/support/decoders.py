@@ -19,15 +19,15 @@ from bench import bodies
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest import spill_file
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders import collectd, influx, json_points, otlp, remote_write
 from pulseboard.ingest.decoders.datadog import json_series, protobuf, version3
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 from tests.support import datadog_columns, datadog_messages
 
 NOW = 1_800_000_000_000
 _SECONDS = NOW // 1000
-LIMITS = Limits(points=1000, tags=10, errors=10, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(points=1000, tags=10, errors=10, max_age=6 * 86_400, max_ahead=600)
 _CHOICE = otlp.Choice(frozenset({"host.name"}), scope=True)
 _ROWS = [("up", {"a": "b"}, NOW, 1.5), ("up", {"a": "b"}, NOW, 0.0), ("x.y", {}, 5, -1.0)]
 
@@ -39,14 +39,16 @@ class Decoder(NamedTuple):
     seeds: tuple[bytes, ...]
 
 
-def _known() -> Recognised:
-    return Recognised(1_000_000)
+def _known() -> SeriesMemo:
+    return SeriesMemo(1_000_000)
 
 
-def _snappy(body: bytes, known: Recognised) -> Batch:
+def _snappy(body: bytes, known: SeriesMemo) -> Batch:
     # Compressed here: almost no change of a compressed body would reach the messages in it.
     packed = bytes(cramjam.snappy.compress_raw(body))
-    return remote_write.decode(packed, now=NOW, limits=LIMITS, inflated=1_000_000, recognised=known)
+    return remote_write.decode(
+        packed, now=NOW, limits=LIMITS, inflated=1_000_000, series_memo=known
+    )
 
 
 _PRELUDE = struct.Struct("<4sBB16s")
@@ -67,7 +69,7 @@ def _spilled(payload: bytes) -> Batch:
 
 def _payload(batch: Batch) -> bytes:
     """What `_spilled` seals, of a batch."""
-    data = spill_file.encode(spill_file.Spilled(batch, UUID(int=7), NOW))
+    data = spill_file.encode(spill_file.SpilledBatch(batch, UUID(int=7), NOW))
     return bytes(cramjam.zstd.decompress(data[_PRELUDE.size + 4 :]))
 
 
@@ -104,19 +106,19 @@ def decoders() -> dict[str, Decoder]:
             (bytes(cramjam.snappy.decompress_raw(bodies.remote_write(_ROWS))),),
         ),
         "otlp": Decoder(
-            partial(otlp.from_protobuf, **both, choice=_CHOICE, recognised=_known()),
+            partial(otlp.from_protobuf, **both, choice=_CHOICE, series_memo=_known()),
             (bodies.otlp(_ROWS),),
         ),
         "otlp_json": Decoder(
-            partial(otlp.from_json_text, **both, choice=_CHOICE, recognised=_known()),
+            partial(otlp.from_json_text, **both, choice=_CHOICE, series_memo=_known()),
             (json.dumps(points).encode(),),
         ),
         "influx": Decoder(
-            partial(influx.decode, **both, precision=influx.Precision("ns"), recognised=_known()),
+            partial(influx.decode, **both, precision=influx.Precision("ns"), series_memo=_known()),
             (b'cpu,host=a\\ b usage=1.5,n=3i,ok=t,s="x" 1800000000000000000\n# no\n',),
         ),
         "datadog": Decoder(
-            partial(protobuf.decode_series, **both, recognised=_known()),
+            partial(protobuf.decode_series, **both, series_memo=_known()),
             (
                 datadog_messages.payload(
                     [
@@ -127,7 +129,7 @@ def decoders() -> dict[str, Decoder]:
             ),
         ),
         "datadog_sketches": Decoder(
-            partial(protobuf.decode_sketches, **both, recognised=_known()),
+            partial(protobuf.decode_sketches, **both, series_memo=_known()),
             (
                 datadog_messages.payload(
                     [datadog_messages.sketch("d", [(_SECONDS, 4, 1, 4, 2.5, 10)], tags=["a:b"])]
@@ -135,7 +137,7 @@ def decoders() -> dict[str, Decoder]:
             ),
         ),
         "datadog_version3": Decoder(
-            partial(version3.decode_version3, **both, recognised=_known()),
+            partial(version3.decode_version3, **both, series_memo=_known()),
             (
                 datadog_columns.Payload(tags=["of:all"], resources=["device", "sda"])
                 .add("a.b", [(_SECONDS, 1.5), (_SECONDS, 2)], tags=["a:b", "c"], unit="s")
@@ -148,7 +150,7 @@ def decoders() -> dict[str, Decoder]:
             ),
         ),
         "datadog_json": Decoder(
-            partial(json_series.decode_json, **both, recognised=_known()),
+            partial(json_series.decode_json, **both, series_memo=_known()),
             (
                 json.dumps({"series": [_SERIES]}).encode(),
                 # Points of a distribution.
@@ -156,7 +158,7 @@ def decoders() -> dict[str, Decoder]:
             ),
         ),
         "collectd": Decoder(
-            partial(collectd.decode, **both, recognised=_known()),
+            partial(collectd.decode, **both, series_memo=_known()),
             (
                 b'[{"values":[1.5],"dsnames":["value"],"dstypes":["gauge"],"time":1800000000.5,'
                 b'"host":"h","plugin":"cpu","plugin_instance":"0","type":"gauge",'
@@ -167,7 +169,7 @@ def decoders() -> dict[str, Decoder]:
             _spilled,
             (
                 _payload(Batch()),
-                _payload(Batch([_KEY, _KEY], [NOW, 5], [1.5, 0.0], ends=[(_KEY, NOW)])),
+                _payload(Batch([_KEY, _KEY], [NOW, 5], [1.5, 0.0], stale_markers=[(_KEY, NOW)])),
             ),
         ),
     }
@@ -182,8 +184,8 @@ def settled(decoder: Decoder, body: bytes) -> Batch | None:
     sizes = {len(batch.series), len(batch.times), len(batch.values)}
     if len(sizes) > 1 or len(batch.values) > LIMITS.points * 10:
         raise AssertionError(f"columns of {sizes}")
-    if batch.places and len(batch.places) != len(batch.series):
-        raise AssertionError(f"{len(batch.places)} places of {len(batch.series)} samples")
+    if batch.positions and len(batch.positions) != len(batch.series):
+        raise AssertionError(f"{len(batch.positions)} places of {len(batch.series)} samples")
     if not all(map(isfinite, batch.values)):
         raise AssertionError("a value that is not finite")
     if len(batch.issues) > LIMITS.errors:

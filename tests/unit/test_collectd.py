@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.collectd import decode
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 NOW = 1_800_000_000_000
-LIMITS = Limits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
-WARM = Recognised(1_000_000)
+LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
+WARM = SeriesMemo(1_000_000)
 OCTETS: dict[str, Any] = {
     "host": "web-1", "plugin": "interface", "plugin_instance": "eth0", "type": "if_octets",
     "type_instance": "", "time": NOW / 1000 + 0.25, "interval": 10.0, "dsnames": ["rx", "tx"],
@@ -25,11 +25,11 @@ OCTETS: dict[str, Any] = {
 
 def take(body: Any) -> Batch:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(raw, now=NOW, limits=LIMITS, recognised=WARM)
+    return decode(raw, now=NOW, limits=LIMITS, series_memo=WARM)
 
 
 def test_each_data_source_is_a_sample() -> None:
-    for _ in range(2):  # Not recognised, and recognised.
+    for _ in range(2):  # Not series_memo, and series_memo.
         batch = take([OCTETS])
         assert [key.name for key in batch.series] == [
             "interface_if_octets_rx",
@@ -37,7 +37,7 @@ def test_each_data_source_is_a_sample() -> None:
         ]
         assert {key.tags for key in batch.series} == {b'{"host":"web-1","plugin_instance":"eth0"}'}
         assert (batch.values, batch.times) == ([1, 2.5], [NOW + 250] * 2)
-        assert batch.descriptions["interface_if_octets_rx"].type is MetricType.COUNTER
+        assert batch.metadata["interface_if_octets_rx"].type is MetricType.COUNTER
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_names_without_repetition(plugin: str, kind: str, source: str, name: str
     batch = take([{**OCTETS, **one, "type_instance": "idle"}])
     assert batch.series[0].name == name
     assert b'"type_instance":"idle"' in batch.series[0].tags
-    assert batch.descriptions[name].type is MetricType.GAUGE
+    assert batch.metadata[name].type is MetricType.GAUGE
 
 
 def test_nan_is_left_out() -> None:
@@ -89,7 +89,7 @@ def test_a_bad_value_list_is_named_and_the_others_are_kept(
     assert (batch.accepted, batch.rejected) == (4, 2)
     assert [issue.index for issue in batch.issues] == [1, 2]
     assert says in batch.issues[0].message
-    assert batch.places == [0, 0, 3, 3]
+    assert batch.positions == [0, 0, 3, 3]
 
 
 def test_bodies_that_are_none() -> None:
@@ -108,4 +108,4 @@ _json = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | s
 @given(st.dictionaries(st.sampled_from(sorted(OCTETS)), _json))
 def test_any_json_is_taken_or_refused_cleanly(change: dict[str, Any]) -> None:
     batch = take([{**OCTETS, **change}])
-    assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.places)
+    assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.positions)

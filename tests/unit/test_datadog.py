@@ -12,26 +12,26 @@ from hypothesis import strategies as st
 
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.datadog.json_series import decode_json
 from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 from pulseboard.web.body import inflate_any
 from tests.support.datadog_messages import field, payload, series, sketch
 
 NOW = 1_800_000_000_000
 S = NOW // 1000
-LIMITS = Limits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
-WARM = Recognised(1_000_000)
+LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
+WARM = SeriesMemo(1_000_000)
 
 
 def from_json(body: Any) -> Batch:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode_json(raw, now=NOW, limits=LIMITS, recognised=WARM)
+    return decode_json(raw, now=NOW, limits=LIMITS, series_memo=WARM)
 
 
 def from_wire(*all_series: bytes) -> Batch:
-    return decode_series(payload(all_series), now=NOW, limits=LIMITS, recognised=WARM)
+    return decode_series(payload(all_series), now=NOW, limits=LIMITS, series_memo=WARM)
 
 
 def samples(batch: Batch) -> list[tuple[str, dict[str, str], float, int]]:
@@ -62,11 +62,11 @@ TAGS = {"host": "web-1", "env": "prod", "url": "http://x", "canary": "true"}
 def test_three_forms_are_the_same() -> None:
     wire = series("system.load.1", [(S, 0.5), (S + 10, 1)], tags=V1["tags"])  # type: ignore[arg-type]
     expected = [("system.load.1", TAGS, 0.5, 0), ("system.load.1", TAGS, 1, 10)]
-    for _ in range(2):  # Not recognised, and recognised.
+    for _ in range(2):  # Not series_memo, and series_memo.
         for batch in (from_json({"series": [V1]}), from_json({"series": [V2]}), from_wire(wire)):
             assert samples(batch) == expected
-            assert (batch.rejected, batch.places) == (0, [0, 0])
-            assert batch.descriptions["system.load.1"].type is MetricType.GAUGE
+            assert (batch.rejected, batch.positions) == (0, [0, 0])
+            assert batch.metadata["system.load.1"].type is MetricType.GAUGE
 
 
 def test_tags_of_all_kinds() -> None:
@@ -90,13 +90,13 @@ def test_counts_and_rates_say_what_they_are() -> None:
         {"series": [hit, speed, {"metric": "other", "points": [[S, 1]], "type": "strange"}]}
     )
     assert wire.values == named.values == [7, 0, 1]
-    assert wire.descriptions == named.descriptions
-    hits = wire.descriptions["hits"]
+    assert wire.metadata == named.metadata
+    hits = wire.metadata["hits"]
     assert (hits.type, hits.unit) == (MetricType.GAUGE, "request")
     assert "of each interval of 10 s" in hits.text
     assert "take no rate" in hits.text
-    assert "a second, over each interval of 15 s" in wire.descriptions["speed"].text
-    assert "other" not in wire.descriptions
+    assert "a second, over each interval of 15 s" in wire.metadata["speed"].text
+    assert "other" not in wire.metadata
 
 
 def test_distributions_become_five_metrics() -> None:
@@ -105,9 +105,9 @@ def test_distributions_become_five_metrics() -> None:
                 for name, value in statistics]  # fmt: skip
     body = payload([sketch("took", [(S, 4, 1, 4, 2.5, 10)], tags=["env:p"])])
     for _ in range(2):
-        batch = decode_sketches(body, now=NOW, limits=LIMITS, recognised=WARM)
+        batch = decode_sketches(body, now=NOW, limits=LIMITS, series_memo=WARM)
         assert samples(batch) == expected
-        assert "take no rate" in batch.descriptions["took.count"].text
+        assert "take no rate" in batch.metadata["took.count"].text
     one = {"metric": "took", "host": "web-1", "tags": ["env:p"], "points": [[S, [4, 1, 2, 3]]]}
     assert samples(from_json({"series": [one]})) == expected
     mixed = {**one, "points": [[S, [1]], [S, []], [S, ["x"]], [S, [float("nan")]], [S, 3]]}
@@ -145,7 +145,7 @@ def test_a_bad_series_is_named_and_the_others_are_kept(change: dict[str, Any], s
     assert (batch.accepted, batch.rejected) == (3, 2)
     assert [issue.index for issue in batch.issues] == [1, 2]
     assert says in batch.issues[0].message
-    assert batch.places == [0, 3, 3]
+    assert batch.positions == [0, 3, 3]
 
 
 @pytest.mark.parametrize("odd", [{"resources": 5}, {"resources": [5, {"type": 1}]}, {"host": 3},
@@ -228,10 +228,10 @@ def test_what_was_written_is_read(
 
 def _settled(decode: Any, body: bytes) -> None:
     try:
-        batch = decode(body, now=NOW, limits=LIMITS, recognised=WARM)
+        batch = decode(body, now=NOW, limits=LIMITS, series_memo=WARM)
     except (InvalidRequest, PayloadTooLarge):
         return
-    assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.places)
+    assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.positions)
 
 
 _GOOD = payload([series("a", [(S, 1), (S, 2)], tags=["x:y"], kind=1, interval=10)])

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from bench import bodies
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
 from pulseboard.ingest.decoders.datadog.version3 import decode_version3
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 from pulseboard.web.body import inflate_any
 from tests.support.datadog_columns import (
     DOUBLES,
@@ -31,12 +31,12 @@ from tests.support.datadog_messages import field, payload, series, sketch
 
 NOW = 1_800_000_000_000
 S = NOW // 1000
-LIMITS = Limits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
-WARM = Recognised(1_000_000)
+LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
+WARM = SeriesMemo(1_000_000)
 
 
 def take(body: bytes) -> Batch:
-    return decode_version3(body, now=NOW, limits=LIMITS, recognised=WARM)
+    return decode_version3(body, now=NOW, limits=LIMITS, series_memo=WARM)
 
 
 def samples(batch: Batch) -> list[tuple[str, dict[str, str], float, int]]:
@@ -81,7 +81,7 @@ def test_values_stand_where_their_type_says() -> None:
         .add("empty", [])
         .add("more", [(S, 3)], held=INTEGERS)
     ).encoded()
-    for _ in range(2):  # Not recognised, and recognised.
+    for _ in range(2):  # Not series_memo, and series_memo.
         batch = take(body)
         assert [(name, value, after) for name, _, value, after in samples(batch)] == [
             ("doubles", 0.1, 0),
@@ -93,7 +93,7 @@ def test_values_stand_where_their_type_says() -> None:
             ("floats", 0.5, -5),
             ("more", 3, 0),
         ]
-        assert batch.places == [0, 0, 1, 1, 2, 2, 3, 5]
+        assert batch.positions == [0, 0, 1, 1, 2, 2, 3, 5]
         assert batch.rejected == 0
 
 
@@ -107,7 +107,7 @@ def test_counts_rates_and_units_say_what_they_are() -> None:
         .add("more", [(S, 0)], unit="request")
         .add("other", [(S, 1)], kind=9)
     ).encoded()
-    said = take(body).descriptions
+    said = take(body).metadata
     assert (said["hits"].type, said["hits"].unit) == (MetricType.GAUGE, "request")
     assert "of each interval of 10 s" in said["hits"].text
     assert "a second, over each interval of 15 s" in said["speed"].text
@@ -121,7 +121,7 @@ def test_counts_rates_and_units_say_what_they_are() -> None:
 def test_sketches_become_the_five_metrics_of_version_2(held: int) -> None:
     points = [(S, 4, 1, 4, 2.5, 10), (S + 10, 2, -1, 1, 0, 0)]
     older = decode_sketches(payload([sketch("took", points, tags=["env:p"])]),
-                            now=NOW, limits=LIMITS, recognised=WARM)  # fmt: skip
+                            now=NOW, limits=LIMITS, series_memo=WARM)  # fmt: skip
     body = (
         Payload()
         .add("a", [(S, 3)], held=INTEGERS)
@@ -133,7 +133,7 @@ def test_sketches_become_the_five_metrics_of_version_2(held: int) -> None:
     batch = take(body)
     assert samples(batch)[1:-1] == samples(older)
     assert [samples(batch)[n][2] for n in (0, -1)] == [3, 5]
-    assert batch.descriptions["took.count"] == older.descriptions["took.count"]
+    assert batch.metadata["took.count"] == older.metadata["took.count"]
 
 
 def test_a_sketch_of_zeros_has_only_a_count() -> None:
@@ -145,7 +145,7 @@ def test_what_is_measured_is_the_same_in_both_versions() -> None:
     rows = [(f"m{n % 3}", {"instance": f"web-{n % 5}", "a": str(n % 2)}, NOW, n + 0.5)
             for n in range(30)]  # fmt: skip
     older, newer = (
-        decode(inflate_any(body, limit=100_000), now=NOW, limits=LIMITS, recognised=WARM)
+        decode(inflate_any(body, limit=100_000), now=NOW, limits=LIMITS, series_memo=WARM)
         for decode, body in (
             (decode_series, bodies.datadog_series(rows)),
             (decode_version3, bodies.datadog_columns(rows)),
@@ -298,14 +298,14 @@ def test_too_much_is_too_large(changed: dict[str, bytes]) -> None:
 
 def test_names_count_as_if_each_series_wrote_them_out() -> None:
     """A small body would make a large batch otherwise."""
-    many = Limits(points=1_000, tags=30, errors=100, max_age=86_400, max_ahead=600)
+    many = BatchLimits(points=1_000, tags=30, errors=100, max_age=86_400, max_ahead=600)
     body, tags = Payload(), [f"t{n}:{'x' * 1_000}" for n in range(30)]
     for number in range(600):
         body.add(f"m{number}", [(S, 1)], tags=tags)
     encoded = body.encoded()
     assert len(encoded) < 100_000
     with pytest.raises(PayloadTooLarge, match="names and tags"):
-        decode_version3(encoded, now=NOW, limits=many, recognised=Recognised(1_000_000))
+        decode_version3(encoded, now=NOW, limits=many, series_memo=SeriesMemo(1_000_000))
 
 
 @pytest.mark.parametrize("body", [field(3, field(30, b"") * 1_001), field(9, b"") * 1_002])
@@ -374,9 +374,9 @@ def test_versions_2_and_3_say_the_same(written: list[dict[str, Any]]) -> None:
     for one in written:
         made.add(**one)
     older = payload(series(**{k: v for k, v in one.items() if k != "held"}) for one in written)
-    known = Recognised(1_000_000)
-    before = decode_series(older, now=NOW, limits=LIMITS, recognised=known)
-    after = decode_version3(made.encoded(), now=NOW, limits=LIMITS, recognised=known)
+    known = SeriesMemo(1_000_000)
+    before = decode_series(older, now=NOW, limits=LIMITS, series_memo=known)
+    after = decode_version3(made.encoded(), now=NOW, limits=LIMITS, series_memo=known)
     assert samples(after) == samples(before)
-    assert after.descriptions == before.descriptions
-    assert (after.places, after.rejected) == (before.places, before.rejected)
+    assert after.metadata == before.metadata
+    assert (after.positions, after.rejected) == (before.positions, before.rejected)

@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.influx import Precision, decode
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 NOW = 1_800_000_000_000
 NS = NOW * 1_000_000
-LIMITS = Limits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
-WARM = Recognised(1_000_000)
+LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
+WARM = SeriesMemo(1_000_000)
 
 
 def take(
-    body: str | bytes, *, precision: str = "", limits: Limits = LIMITS, warm: Recognised = WARM
+    body: str | bytes, *, precision: str = "", limits: BatchLimits = LIMITS, warm: SeriesMemo = WARM
 ) -> Batch:
     raw = body if isinstance(body, bytes) else body.encode()
-    return decode(raw, now=NOW, limits=limits, precision=Precision(precision), recognised=warm)
+    return decode(raw, now=NOW, limits=limits, precision=Precision(precision), series_memo=warm)
 
 
 def samples(batch: Batch) -> list[tuple[str, str, float, int]]:
@@ -60,7 +60,7 @@ def samples(batch: Batch) -> list[tuple[str, str, float, int]]:
     ],
 )  # fmt: skip
 def test_lines_become_samples(line: str, expected: list[tuple[str, str, float, int]]) -> None:
-    for _ in range(2):  # Not recognised, and recognised.
+    for _ in range(2):  # Not series_memo, and series_memo.
         batch = take(line)
         assert (samples(batch), batch.rejected, batch.issues) == (expected, 0, [])
 
@@ -120,7 +120,7 @@ def test_a_bad_line_is_refused_whole_by_number_and_others_are_kept(
     raw = line if isinstance(line, bytes) else line.encode()
     batch = take(b'n s="a\nb",x=1\ngood v=1\n' + raw + b"\ngood v=2,w=3")
     assert [sample[0] for sample in samples(batch)] == ["n_x", "good_v", "good_v", "good_w"]
-    assert batch.places == [1, 3, 5, 5]
+    assert batch.positions == [1, 3, 5, 5]
     assert (batch.rejected, batch.skipped) == (1, 1)
     [issue] = batch.issues
     assert issue.index == 4
@@ -143,7 +143,7 @@ def test_too_much_is_too_large() -> None:
 
 
 def test_what_is_recognised_is_bounded() -> None:
-    warm = Recognised(20_000)
+    warm = SeriesMemo(20_000)
     for n in range(1000):
         take(f"m,n={n} v=1", warm=warm)
     assert 0 < len(warm) <= 50
@@ -213,10 +213,14 @@ def test_any_bytes_are_taken_or_refused_by_line(body: bytes) -> None:
         batch = take(body)
     except PayloadTooLarge:
         return
-    assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.places)
+    assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.positions)
     assert all(1 <= issue.index <= body.count(b"\n") + 1 for issue in batch.issues)
     assert batch.rejected == len(batch.issues)
     # Again, with every head known by its bytes, and one after another: the same.
     again = take(body)
-    assert (again.times, again.values, again.places) == (batch.times, batch.values, batch.places)
+    assert (again.times, again.values, again.positions) == (
+        batch.times,
+        batch.values,
+        batch.positions,
+    )
     assert [key.identity for key in again.series] == [key.identity for key in batch.series]

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from pulseboard.catalogue.series_key import RecentIds, canonical_tags, identity
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.json_points import parse
 from pulseboard.web.body import inflate
 
 NOW = 1_800_000_000_000
-LIMITS = Limits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
 GOOD = {"name": "cpu", "value": 1.5, "tags": {"host": "a"}, "timestamp": NOW}
 
 
-def take(body: Any, limits: Limits = LIMITS) -> Batch:
+def take(body: Any, limits: BatchLimits = LIMITS) -> Batch:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return parse(raw, now=NOW, limits=limits)
 
@@ -110,7 +110,7 @@ def test_too_many_points_and_too_much_structure_are_too_large() -> None:
 def test_arrival_is_the_default_time_and_one_series_has_one_key() -> None:
     batch = take([GOOD, {**GOOD, "value": 7}, {"name": "cpu", "value": 2}])
     assert (batch.times, batch.values) == ([NOW] * 3, [1.5, 7.0, 2.0])
-    assert len(batch.wanted()) == 2
+    assert len(batch.series_by_identity()) == 2
     assert batch.accepted == 3
 
 
@@ -150,7 +150,7 @@ def test_tags_have_one_form_and_empty_ones_are_absent() -> None:
 def test_good_points_are_all_kept_and_bad_ones_all_named(mixed: list[tuple[bool, Any]]) -> None:
     points = [point for _, point in mixed]
     bad = {index for index, (good, _) in enumerate(mixed) if not good}
-    wide = Limits(points=100, tags=5, errors=1000, max_age=86_400, max_ahead=600)
+    wide = BatchLimits(points=100, tags=5, errors=1000, max_age=86_400, max_ahead=600)
     if len(bad) == len(mixed):
         with pytest.raises(InvalidRequest):
             take(points, wide)

@@ -37,7 +37,7 @@ def extent(plan: Plan, first: int, last: int, *, read_at: float) -> Extent:
         ("cpu", "cpu", True),
         ("cpu", "load", False),
         ("rate(cpu[5m])", "cpu", True),
-        ('{__name__=~"c.+"}', late_marks.ANY, True),
+        ('{__name__=~"c.+"}', late_marks.ANY_METRIC, True),
         ("cpu / load", "load", True),
     ],
 )
@@ -46,7 +46,7 @@ def test_an_extent_is_changed_by_the_metrics_it_depends_on(
 ) -> None:
     planned = plan_for(query)
     cached = {1: extent(planned, 1800, 1200, read_at=NOW_S - 100.0)}
-    marks = {marked: {(NOW_S - 1500) // late_marks.BUCKET: NOW_S - 50.0}}
+    marks = {marked: {(NOW_S - 1500) // late_marks.BUCKET_SECONDS: NOW_S - 50.0}}
     valid = invalidation.still_valid(
         cached, plan=planned, marks=marks, rollup_delay=0, read_since=NOW_S
     )
@@ -62,7 +62,7 @@ def test_an_extent_read_after_the_sample_was_stored_is_valid(
 ) -> None:
     planned = plan_for("cpu")
     cached = {1: extent(planned, 1800, 1200, read_at=NOW_S + read_at)}
-    marks = {"cpu": {(NOW_S - 1500) // late_marks.BUCKET: NOW_S - 50.0}}
+    marks = {"cpu": {(NOW_S - 1500) // late_marks.BUCKET_SECONDS: NOW_S - 50.0}}
     valid = invalidation.still_valid(
         cached, plan=planned, marks=marks, rollup_delay=rollup_delay, read_since=NOW_S
     )
@@ -72,7 +72,7 @@ def test_an_extent_read_after_the_sample_was_stored_is_valid(
 def test_an_extent_that_was_just_read_for_another_caller_is_valid() -> None:
     planned = plan_for("cpu")
     cached = {1: extent(planned, 1800, 1200, read_at=NOW_S - 1.0)}
-    marks = {"cpu": {(NOW_S - 1500) // late_marks.BUCKET: float(NOW_S)}}
+    marks = {"cpu": {(NOW_S - 1500) // late_marks.BUCKET_SECONDS: float(NOW_S)}}
     assert (
         invalidation.still_valid(
             cached, plan=planned, marks=marks, rollup_delay=0, read_since=NOW_S - 10
@@ -82,7 +82,7 @@ def test_an_extent_that_was_just_read_for_another_caller_is_valid() -> None:
 
 
 def test_a_window_extends_the_lookback_and_marks_outside_it_change_nothing() -> None:
-    marks = {"cpu": {(NOW_S - 7200) // late_marks.BUCKET: float(NOW_S)}}
+    marks = {"cpu": {(NOW_S - 7200) // late_marks.BUCKET_SECONDS: float(NOW_S)}}
     for query, changed in (("cpu", False), ("max_over_time(cpu[3h])", True)):
         planned = plan_for(query)
         cached = {1: extent(planned, 1800, 1200, read_at=NOW_S - 100.0)}

@@ -12,11 +12,11 @@ def test_late_samples_are_marked_by_metric_and_time_bucket() -> None:
     cpu, load = SeriesKey.of("cpu", {}), SeriesKey.of("load", {})
     times = [NOW * 1000, (NOW - 1200) * 1000, (NOW - 1230) * 1000]
     batch = Batch(series=[cpu, load, cpu], times=times, values=[1.0] * 3)
-    assert late_marks.stretches(batch, before=(NOW - 2000) * 1000) == {}
-    found = late_marks.stretches(batch, before=(NOW - 70) * 1000)
-    bucket = NOW // late_marks.BUCKET
+    assert late_marks.time_buckets(batch, before=(NOW - 2000) * 1000) == {}
+    found = late_marks.time_buckets(batch, before=(NOW - 70) * 1000)
+    bucket = NOW // late_marks.BUCKET_SECONDS
     assert found == {
         "load": {bucket - 2},
         "cpu": {bucket - 3},
-        late_marks.ANY: {bucket - 2, bucket - 3},
+        late_marks.ANY_METRIC: {bucket - 2, bucket - 3},
     }

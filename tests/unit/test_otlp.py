@@ -11,34 +11,34 @@ from hypothesis import strategies as st
 from pulseboard.catalogue.series_key import MetricMetadata
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders import otlp
 from pulseboard.ingest.decoders.otlp import Choice
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 from tests.support import otlp_messages as make
 
 NOW = 1_800_000_000_000
-LIMITS = Limits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
 CHOICE = Choice(frozenset({"service.name", "host.name"}))
 
 
-def protobuf(message: Any, known: Recognised | None = None, choice: Choice = CHOICE) -> Batch:
+def protobuf(message: Any, known: SeriesMemo | None = None, choice: Choice = CHOICE) -> Batch:
     return otlp.from_protobuf(
         message if isinstance(message, bytes) else make.as_protobuf(message),
         now=NOW,
         limits=LIMITS,
         choice=choice,
-        recognised=Recognised(1_000_000) if known is None else known,
+        series_memo=SeriesMemo(1_000_000) if known is None else known,
     )
 
 
-def json(message: Any, known: Recognised | None = None, choice: Choice = CHOICE) -> Batch:
+def json(message: Any, known: SeriesMemo | None = None, choice: Choice = CHOICE) -> Batch:
     return otlp.from_json_text(
         message if isinstance(message, bytes) else make.as_json(message),
         now=NOW,
         limits=LIMITS,
         choice=choice,
-        recognised=Recognised(0),
+        series_memo=SeriesMemo(0),
     )
 
 
@@ -67,9 +67,9 @@ def test_gauges_and_sums_with_the_chosen_attributes(take: Callable[..., Batch]) 
         'http_requests{"service.name":"shop"}': 2.0**40,
         'http_requests{"c":"2","service.name":"shop"}': 7.0,
     }
-    assert batch.descriptions["http_requests"] == MetricMetadata(MetricType.COUNTER, "1", "All.")
-    assert batch.descriptions["temp.now"].type == MetricType.GAUGE
-    assert batch.places == [0, 1, 2, 3]
+    assert batch.metadata["http_requests"] == MetricMetadata(MetricType.COUNTER, "1", "All.")
+    assert batch.metadata["temp.now"].type == MetricType.GAUGE
+    assert batch.positions == [0, 1, 2, 3]
 
 
 def test_a_points_own_attribute_stands_above_the_resources(take: Callable[..., Batch]) -> None:
@@ -95,7 +95,7 @@ def test_only_what_grows_from_one_start_is_a_counter(
     take: Callable[..., Batch], temporality: int, monotonic: bool, kind: MetricType
 ) -> None:
     metric = make.total("m", [make.number(NOW, 1)], temporality=temporality, monotonic=monotonic)
-    assert take(make.request(metric)).descriptions["m"].type == kind
+    assert take(make.request(metric)).metadata["m"].type == kind
 
 
 def test_histograms_become_cumulative_buckets(take: Callable[..., Batch]) -> None:
@@ -108,15 +108,15 @@ def test_histograms_become_cumulative_buckets(take: Callable[..., Batch]) -> Non
         "lat_count{}": 6.0,
         "lat_sum{}": 12.5,
     }
-    assert set(batch.places) == {0}
-    assert batch.descriptions["lat_bucket"].type == MetricType.HISTOGRAM
+    assert set(batch.positions) == {0}
+    assert batch.metadata["lat_bucket"].type == MetricType.HISTOGRAM
 
 
 def test_a_delta_histogram_is_no_counter(take: Callable[..., Batch]) -> None:
     point = make.histogram_point(NOW, [1, 2], [0.25], sum=2.5)
     batch = take(make.request(make.histogram("lat", [point], temporality=1)))
     assert stored(batch)['lat_bucket{"le":"+Inf"}'] == 3.0
-    kinds = {said.type for said in batch.descriptions.values()}
+    kinds = {said.type for said in batch.metadata.values()}
     assert kinds == {MetricType.GAUGE}
 
 
@@ -128,7 +128,7 @@ def test_summaries_become_quantiles(take: Callable[..., Batch]) -> None:
         "rpc_count{}": 9.0,
         "rpc_sum{}": 4.5,
     }
-    assert [repr(key) for key, _ in batch.ends] == ['<SeriesKey rpc{"quantile":"0.99"}>']
+    assert [repr(key) for key, _ in batch.stale_markers] == ['<SeriesKey rpc{"quantile":"0.99"}>']
 
 
 def test_no_recorded_value_ends_a_series(take: Callable[..., Batch]) -> None:
@@ -139,7 +139,7 @@ def test_no_recorded_value_ends_a_series(take: Callable[..., Batch]) -> None:
         )
     )
     assert stored(batch) == {}
-    assert [repr(key) for key, _ in batch.ends] == [
+    assert [repr(key) for key, _ in batch.stale_markers] == [
         '<SeriesKey m{"a":"x"}>',
         "<SeriesKey h_count{}>",
         "<SeriesKey h_sum{}>",
@@ -238,7 +238,7 @@ POINTS = st.lists(
     max_size=4,
 )
 METRICS = st.lists(st.tuples(st.sampled_from(["m", "n-o", ""]), POINTS), max_size=3)
-KNOWN = Recognised(100_000)
+KNOWN = SeriesMemo(100_000)
 
 
 def _request(metrics: list[Any], resource: Any) -> Any:
@@ -258,7 +258,7 @@ def _request(metrics: list[Any], resource: Any) -> Any:
 
 
 def _all(batch: Batch) -> Any:
-    ends = [(repr(key), time) for key, time in batch.ends]
+    ends = [(repr(key), time) for key, time in batch.stale_markers]
     return [repr(key) for key in batch.series], batch.times, batch.values, ends, batch.rejected
 
 
@@ -290,11 +290,11 @@ def test_any_bytes_are_taken_or_refused_cleanly(
         except (InvalidRequest, PayloadTooLarge):
             continue
         assert all(map(math.isfinite, batch.values))
-        assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.places)
+        assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.positions)
 
 
 def test_known_points_are_read_by_their_bytes() -> None:
-    known = Recognised(1_000_000)
+    known = SeriesMemo(1_000_000)
     message = make.request(
         make.gauge("m", [make.number(NOW, 1, {"a": "x"}), make.number(NOW, 2.5)]),
         resource={"service.name": "s"},

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.remote_write import decode, refusals
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 from tests.support.prometheus_messages import message, packed, series, write_request
 
 NOW = 1_800_000_000_000
-LIMITS = Limits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 UP = {"__name__": "up", "instance": "a:9090", "job": "x"}
 
 
-def take(body: bytes, known: Recognised | None = None, limits: Limits = LIMITS) -> Batch:
-    room = Recognised(1_000_000) if known is None else known
-    return decode(body, now=NOW, limits=limits, inflated=100_000, recognised=room)
+def take(body: bytes, known: SeriesMemo | None = None, limits: BatchLimits = LIMITS) -> Batch:
+    room = SeriesMemo(1_000_000) if known is None else known
+    return decode(body, now=NOW, limits=limits, inflated=100_000, series_memo=room)
 
 
 def stored(batch: Batch) -> list[tuple[str, int, float]]:
@@ -46,7 +46,7 @@ def test_a_request_as_prometheus_sends_it_by_hand() -> None:
 
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_known_series_are_read_as_unknown_ones(rounds: int) -> None:
-    known = Recognised(1_000_000)
+    known = SeriesMemo(1_000_000)
     lines = [
         (UP, [(NOW, 1.0)]),
         ({**UP, "job": "y"}, [(NOW, 0.0)]),
@@ -75,7 +75,7 @@ def test_a_label_that_looks_like_a_sample_is_a_label() -> None:
     sample = b"\x12\x10\x09" + bytes(8) + b"\x10" + b"\x80\xa0\xf1\xc2\xb1\x34"
     labels = b"\x0a\x0d" + b"\x0a\x08__name__" + b"\x12\x01m"
     odd = b"\x0a" + bytes([5 + len(sample)]) + b"\x0a\x01a\x12" + bytes([len(sample)]) + sample
-    known = Recognised(1_000_000)
+    known = SeriesMemo(1_000_000)
     for _ in range(2):
         body = b"".join(
             b"\x0a" + bytes([len(one)]) + one for one in (labels + sample, labels + odd)
@@ -93,7 +93,7 @@ def test_nan_ends_a_series_and_infinity_is_refused_by_name() -> None:
         )
     )
     assert stored(batch) == [('<SeriesKey up{"instance":"a:9090","job":"x"}>', NOW - 1, 1.0)]
-    assert [(repr(key), time) for key, time in batch.ends] == [
+    assert [(repr(key), time) for key, time in batch.stale_markers] == [
         ('<SeriesKey up{"instance":"a:9090","job":"x"}>', NOW),
         ("<SeriesKey quantile{}>", NOW),
     ]
@@ -162,7 +162,7 @@ def test_metadata_describes_each_metric_of_a_family() -> None:
         packed(message("WriteRequest", metadata=[said(3, "lat"), said(2, "temp"), said(0, "b c")]))
     )
     assert batch.accepted == batch.rejected == 0
-    assert batch.descriptions == {
+    assert batch.metadata == {
         "lat_bucket": MetricMetadata(MetricType.HISTOGRAM, "s", "H"),
         "lat_sum": MetricMetadata(MetricType.COUNTER, "s", "H"),
         "lat_count": MetricMetadata(MetricType.COUNTER, "s", "H"),
@@ -214,7 +214,7 @@ SERIES = st.tuples(
         max_size=3,
     ),
 )
-KNOWN = Recognised(100_000)
+KNOWN = SeriesMemo(100_000)
 
 
 @given(st.lists(SERIES, max_size=5))
@@ -225,8 +225,8 @@ def test_whatever_is_known_already_reads_the_same(lines: list[Any]) -> None:
     for other in (second, again):
         assert stored(other) == stored(first)
         assert other.rejected == first.rejected
-        assert [(repr(key), at) for key, at in other.ends] == [
-            (repr(key), at) for key, at in first.ends
+        assert [(repr(key), at) for key, at in other.stale_markers] == [
+            (repr(key), at) for key, at in first.stale_markers
         ]
     assert first.accepted + first.rejected == sum(len(samples) for _, samples in lines)
 
@@ -249,11 +249,11 @@ def test_any_bytes_are_taken_or_refused_cleanly(lines: list[Any], data: st.DataO
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    known = Recognised(100_000)
+    known = SeriesMemo(100_000)
     for number in range(10_000):
-        known.remember(b"%d" % number, SeriesKey("m", b"{}"))
+        known.put(b"%d" % number, SeriesKey("m", b"{}"))
         if number % 100 == 0:
             assert known.find(b"0") is not None
     assert len(known) <= 100_000 // 400
-    known.remember(b"x" * 60_000, SeriesKey("m", b"{}"))
+    known.put(b"x" * 60_000, SeriesKey("m", b"{}"))
     assert known.find(b"x" * 60_000) is None

@@ -15,13 +15,13 @@ from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.ingest import samples_store, spill, spill_bucket
 from pulseboard.ingest.batch import Batch
-from pulseboard.ingest.spill_file import Spilled, encode, name_of
+from pulseboard.ingest.spill_file import SpilledBatch, encode, file_name
 
 EVENT = Path(__file__).parents[2] / "events" / "drain.json"
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[spill_bucket.Bucket]:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[spill_bucket.SpillBucket]:
     """An empty bucket that this process spills to; there is no cache to ask for its depth."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -33,7 +33,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[spill_bucket.Bucket]:
     spill_bucket.client.cache_clear()
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket="spilled")
-        yield spill_bucket.Bucket("spilled")
+        yield spill_bucket.SpillBucket("spilled")
     settings.cache_clear()
     spill.reset()
     spill_bucket.client.cache_clear()
@@ -43,14 +43,14 @@ def _batch(value: float) -> Batch:
     return Batch(series=[SeriesKey.of("cpu", {})], times=[1], values=[value])
 
 
-def test_a_bucket_keeps_gives_and_forgets(bucket: spill_bucket.Bucket) -> None:
-    spill.keep(_batch(1), key_id=None, arrived=7, before=None)
+def test_a_bucket_keeps_gives_and_forgets(bucket: spill_bucket.SpillBucket) -> None:
+    spill.put(_batch(1), key_id=None, arrived=7, horizon=None)
     ((name, size),) = bucket.waiting()
     data = bucket.read(name)
     assert data is not None
     assert len(data) == size
-    assert name == name_of(data, arrived=7)
-    bucket.bury(name, data, "no reason")
+    assert name == file_name(data, arrived=7)
+    bucket.set_aside(name, data, "no reason")
     bucket.remove(name)
     bucket.remove(name)
     assert (bucket.waiting(), bucket.dead(), bucket.read(name)) == ([], 1, None)
@@ -58,10 +58,10 @@ def test_a_bucket_keeps_gives_and_forgets(bucket: spill_bucket.Bucket) -> None:
     assert keys == {f"dead/{name}", f"dead/{name}.reason.txt"}
 
 
-def test_no_bucket_is_503(bucket: spill_bucket.Bucket) -> None:
+def test_no_bucket_is_503(bucket: spill_bucket.SpillBucket) -> None:
     boto3.client("s3").delete_bucket(Bucket="spilled")
     with pytest.raises(Unavailable):
-        spill.keep(_batch(1), key_id=None, arrived=7, before=None)
+        spill.put(_batch(1), key_id=None, arrived=7, horizon=None)
 
 
 def _event(*names: str) -> dict[str, Any]:
@@ -77,10 +77,10 @@ def _event(*names: str) -> dict[str, Any]:
 
 
 def test_events_name_their_batches_and_only_trouble_is_sent_again(
-    bucket: spill_bucket.Bucket, monkeypatch: pytest.MonkeyPatch
+    bucket: spill_bucket.SpillBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = encode(Spilled(_batch(1), None, 7))
-    names = [name_of(good, arrived=7), f"{8:015d}-noise.pbspill", f"{9:015d}-gone.pbspill"]
+    good = encode(SpilledBatch(_batch(1), None, 7))
+    names = [file_name(good, arrived=7), f"{8:015d}-noise.pbspill", f"{9:015d}-gone.pbspill"]
     bucket.put(names[0], good)
     bucket.put(names[1], b"noise")
     written: list[Batch] = []
@@ -88,16 +88,16 @@ def test_events_name_their_batches_and_only_trouble_is_sent_again(
     assert handler.handler(_event(*names), None) == {"batchItemFailures": []}
     assert [batch.values for batch in written] == [[1.0]]
     assert (bucket.waiting(), bucket.dead()) == ([], 1)
-    monkeypatch.setattr(spill_bucket.Bucket, "read", _no_answer)
+    monkeypatch.setattr(spill_bucket.SpillBucket, "read", _no_answer)
     assert handler.handler(_event(names[0]), None) == {
         "batchItemFailures": [{"itemIdentifier": "0"}]
     }
 
 
-def _no_answer(bucket: spill_bucket.Bucket, name: str) -> bytes | None:
+def _no_answer(bucket: spill_bucket.SpillBucket, name: str) -> bytes | None:
     raise ConnectionError(name)
 
 
-def test_the_message_of_a_new_notification_is_done_with(bucket: spill_bucket.Bucket) -> None:
+def test_the_message_of_a_new_notification_is_done_with(bucket: spill_bucket.SpillBucket) -> None:
     message = {"messageId": "1", "body": json.dumps({"Event": "s3:TestEvent"})}
     assert handler.handler({"Records": [message]}, None) == {"batchItemFailures": []}

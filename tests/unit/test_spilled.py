@@ -13,13 +13,13 @@ from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.retry_gate import RetryGate
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_file import (
-    Finished,
-    Spilled,
+    SpilledBatch,
+    TransactionHorizon,
     Unreadable,
-    arrival_of,
+    arrival_time,
     decode,
     encode,
-    name_of,
+    file_name,
 )
 from tests.support.decoders import decoders, settled
 
@@ -33,14 +33,14 @@ _SAMPLES = st.tuples(_KEYS, _TIMES, st.floats(allow_nan=False, allow_infinity=Fa
 
 
 @st.composite
-def _spilled(draw: st.DrawFn) -> Spilled:
+def _spilled(draw: st.DrawFn) -> SpilledBatch:
     samples = draw(st.lists(_SAMPLES, max_size=30))
     batch = Batch(
         series=[key for key, _, _ in samples],
         times=[time for _, time, _ in samples],
         values=[value for _, _, value in samples],
-        ends=draw(st.lists(st.tuples(_KEYS, _TIMES), max_size=5)),
-        descriptions=draw(
+        stale_markers=draw(st.lists(st.tuples(_KEYS, _TIMES), max_size=5)),
+        metadata=draw(
             st.dictionaries(
                 st.text(max_size=9),
                 st.builds(MetricMetadata, st.sampled_from(MetricType), st.text(max_size=5)),
@@ -48,27 +48,31 @@ def _spilled(draw: st.DrawFn) -> Spilled:
             )
         ),
     )
-    before = draw(st.none() | st.builds(Finished, st.uuids(), st.integers(0, 2**32 - 1)))
-    return Spilled(batch, draw(st.none() | st.uuids()), draw(_TIMES), before)
+    before = draw(st.none() | st.builds(TransactionHorizon, st.uuids(), st.integers(0, 2**32 - 1)))
+    return SpilledBatch(batch, draw(st.none() | st.uuids()), draw(_TIMES), before)
 
 
 @settings(max_examples=40)
 @given(_spilled())
-def test_what_is_read_is_what_was_written(spilled: Spilled) -> None:
+def test_what_is_read_is_what_was_written(spilled: SpilledBatch) -> None:
     read = decode(encode(spilled))
-    assert (read.key_id, read.arrived, read.before) == (
-        spilled.key_id, spilled.arrived, spilled.before
+    assert (read.key_id, read.arrived, read.horizon) == (
+        spilled.key_id, spilled.arrived, spilled.horizon
     )  # fmt: skip
     was, now = spilled.batch, read.batch
     assert [key.identity for key in now.series] == [key.identity for key in was.series]
     assert (now.times, now.values) == (was.times, was.values)
-    assert [(key.identity, t) for key, t in now.ends] == [(key.identity, t) for key, t in was.ends]
-    assert now.descriptions == was.descriptions
+    assert [(key.identity, t) for key, t in now.stale_markers] == [
+        (key.identity, t) for key, t in was.stale_markers
+    ]
+    assert now.metadata == was.metadata
 
 
-def _one(value: float = 1.0) -> Spilled:
+def _one(value: float = 1.0) -> SpilledBatch:
     key = SeriesKey.of("cpu", {"host": "a"})
-    return Spilled(Batch(series=[key], times=[5], values=[value]), UUID(int=9), 1_700_000_000_000)
+    return SpilledBatch(
+        Batch(series=[key], times=[5], values=[value]), UUID(int=9), 1_700_000_000_000
+    )
 
 
 @given(st.data())
@@ -111,18 +115,18 @@ def test_a_sealed_file_of_another_shape_is_read_or_unreadable(name: str, other: 
 
 def test_names_sort_by_arrival_and_tell_batches_apart() -> None:
     one, other = encode(_one(1)), encode(_one(2))
-    early, late = name_of(one, arrived=999), name_of(one, arrived=1_700_000_000_000)
+    early, late = file_name(one, arrived=999), file_name(one, arrived=1_700_000_000_000)
     assert early < late
-    assert arrival_of(early) == 999
-    assert early == name_of(one, arrived=999) != name_of(other, arrived=999)
+    assert arrival_time(early) == 999
+    assert early == file_name(one, arrived=999) != file_name(other, arrived=999)
     for foreign in (f"{early}.reason.txt", f".{early}", "notes.txt", "", "x-y.pbspill"):
-        assert arrival_of(foreign) is None
+        assert arrival_time(foreign) is None
 
 
 def test_a_repeated_series_is_kept_once() -> None:
     key = SeriesKey.of("cpu", {"host": "a" * 100})
     few, many = (
-        encode(Spilled(Batch([key] * n, list(range(n)), [0.0] * n), UUID(int=0), 0))
+        encode(SpilledBatch(Batch([key] * n, list(range(n)), [0.0] * n), UUID(int=0), 0))
         for n in (10, 1000)
     )
     assert len(many) < 20 * len(few)

@@ -5,7 +5,7 @@ import pytest
 from infra import prices as p
 from infra.cost import COLUMN_ROW_BYTES, RAW_ROW_BYTES, ROLLUP_ROW_BYTES, Load, monthly
 from pulseboard.core.settings import Settings
-from pulseboard.usage.cost_model import Counted, Prices, add_up
+from pulseboard.usage.cost_model import Prices, UsageCount, add_up
 
 GROWING = {"API Gateway", "Lambda", "CloudFront", "CloudWatch logs", "X-Ray"}
 """What is paid by the request; storage is apart, the rest is paid anyhow."""
@@ -36,8 +36,8 @@ def test_a_month_of_samples_and_series() -> None:
 
 
 def test_adding_up_keeps_an_unknown_rate_unknown() -> None:
-    one = Counted(series=1, new_hour=1, last_seen=5)
-    two = Counted(series=2, new_minute=1, new_day=2, rate=1.5, last_seen=3)
-    assert add_up([]) == Counted()
+    one = UsageCount(series=1, new_hour=1, last_seen=5)
+    two = UsageCount(series=2, new_minute=1, new_day=2, rate=1.5, last_seen=3)
+    assert add_up([]) == UsageCount()
     assert add_up([one, one]).rate is None
-    assert add_up([one, two]) == Counted(3, 1, 1, 2, 1.5, 5)
+    assert add_up([one, two]) == UsageCount(3, 1, 1, 2, 1.5, 5)

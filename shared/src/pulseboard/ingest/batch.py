@@ -1,7 +1,7 @@
-"""Samples on their way in, as columns: what every decoder makes and the store writes.
+"""A batch of samples as columns: every decoder returns one, the store writes it.
 
-No object is made for a sample: three lists run side by side, and the same `SeriesKey` stands in
-the first one as often as its series has samples.
+There is no object per sample. Three lists run in parallel; the first one repeats the `SeriesKey`
+of a series once for each of its samples.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +12,8 @@ from pulseboard.contracts.ingest import IngestIssue
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one request. Ages in seconds."""
+class BatchLimits:
+    """Limits of one request. `max_age` and `max_ahead` are in seconds."""
 
     points: int
     tags: int
@@ -24,78 +24,85 @@ class Limits:
 
 @dataclass(slots=True)
 class Batch:
-    """What a body holds. Times are milliseconds since 1970, values finite.
+    """The decoded content of a request body. Times are milliseconds since 1970, values finite.
 
-    `places` tells for each sample which item of the body it came from; empty when that is its own
-    position. `ends` marks series as ended at a time. `issues` is cut at `Limits.errors`; the
-    counts are complete. `skipped` counts what was left out without being wrong, as text.
+    `positions` gives, for each sample, the index of its item in the body; it is empty when both
+    indices are equal. `stale_markers` holds series with the times at which they ended. `metadata`
+    is keyed by metric name. `issues` is cut at `BatchLimits.errors`; the counts are complete.
+    `skipped` counts values that are valid but not stored, such as text.
     """
 
     series: list[SeriesKey] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    ends: list[tuple[SeriesKey, int]] = field(default_factory=list)
-    descriptions: dict[str, MetricMetadata] = field(default_factory=dict)
+    positions: list[int] = field(default_factory=list)
+    stale_markers: list[tuple[SeriesKey, int]] = field(default_factory=list)
+    metadata: dict[str, MetricMetadata] = field(default_factory=dict)
     rejected: int = 0
     skipped: int = 0
     issues: list[IngestIssue] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
-        """Samples and ends that are to be stored."""
-        return len(self.times) + len(self.ends)
+        """Number of samples and stale markers to store."""
+        return len(self.times) + len(self.stale_markers)
 
     def keys(self) -> list[SeriesKey]:
-        """The series of all samples and ends, as often as they come."""
-        return [*self.series, *(key for key, _ in self.ends)] if self.ends else self.series
+        """The series of all samples and stale markers, with repetitions."""
+        return (
+            [*self.series, *(key for key, _ in self.stale_markers)]
+            if self.stale_markers
+            else self.series
+        )
 
-    def wanted(self) -> dict[bytes, SeriesKey]:
-        """Each series once, by identity."""
+    def series_by_identity(self) -> dict[bytes, SeriesKey]:
+        """Each series of the batch once, by `SeriesKey.identity`."""
         return {key.identity: key for key in self.keys()}
 
-    def refuse(self, limits: Limits, index: int, why: Iterable[tuple[str, str]]) -> None:
-        """Count an item as refused and name (field, message) while there is room."""
+    def refuse(self, limits: BatchLimits, index: int, why: Iterable[tuple[str, str]]) -> None:
+        """Count an item as rejected and add its (field, message) pairs, up to `limits.errors`."""
         self.rejected += 1
-        room = limits.errors - len(self.issues)
-        for place, message in why:
-            if room <= 0:
+        remaining = limits.errors - len(self.issues)
+        for name, message in why:
+            if remaining <= 0:
                 break
-            self.issues.append(IngestIssue(index=index, field=place, message=message))
-            room -= 1
+            self.issues.append(IngestIssue(index=index, field=name, message=message))
+            remaining -= 1
 
     def drop(self, refused: Mapping[bytes, str], *, errors: int) -> None:
-        """Take out the samples of these series, naming each series once, with its reason."""
+        """Remove the samples of these series (identity → reason); each series makes one issue."""
         if not refused:
             return
-        named: set[bytes] = set()
-        keep: list[int] = []
-        for position, key in enumerate(self.series):
+        reported: set[bytes] = set()
+        remaining: list[int] = []
+        for index, key in enumerate(self.series):
             why = refused.get(key.identity)
             if why is None:
-                keep.append(position)
+                remaining.append(index)
                 continue
             self.rejected += 1
-            if key.identity not in named and len(self.issues) < errors:
-                named.add(key.identity)
-                place = self.places[position] if self.places else position
-                self.issues.append(IngestIssue(index=place, field="tags", message=why))
-        self.series = [self.series[position] for position in keep]
-        self.times = [self.times[position] for position in keep]
-        self.values = [self.values[position] for position in keep]
-        if self.places:
-            self.places = [self.places[position] for position in keep]
-        before = len(self.ends)
-        self.ends = [end for end in self.ends if end[0].identity not in refused]
-        self.rejected += before - len(self.ends)
+            if key.identity not in reported and len(self.issues) < errors:
+                reported.add(key.identity)
+                position = self.positions[index] if self.positions else index
+                self.issues.append(IngestIssue(index=position, field="tags", message=why))
+        self.series = [self.series[index] for index in remaining]
+        self.times = [self.times[index] for index in remaining]
+        self.values = [self.values[index] for index in remaining]
+        if self.positions:
+            self.positions = [self.positions[index] for index in remaining]
+        before = len(self.stale_markers)
+        self.stale_markers = [
+            marker for marker in self.stale_markers if marker[0].identity not in refused
+        ]
+        self.rejected += before - len(self.stale_markers)
 
 
-class Window:
-    """The times that are accepted around `now`, all in milliseconds since 1970."""
+class AcceptedTimes:
+    """The range of accepted sample times around `now`, in milliseconds since 1970."""
 
     __slots__ = ("age", "ahead", "newest", "oldest")
 
-    def __init__(self, now: int, limits: Limits) -> None:
+    def __init__(self, now: int, limits: BatchLimits) -> None:
         self.age, self.ahead = limits.max_age, limits.max_ahead
         self.oldest = now - limits.max_age * 1000
         self.newest = now + limits.max_ahead * 1000
@@ -104,9 +111,9 @@ class Window:
         return self.oldest <= time <= self.newest
 
     def why_not(self, time: int, *, seconds_likely: bool = False) -> str:
-        """The reason for refusing a time that is outside."""
+        """Why a time outside the range is refused."""
         if time < self.oldest:
-            # Before this number of milliseconds (1973) a timestamp was meant as seconds.
+            # A smaller number (before 1973 in milliseconds) is most likely in seconds.
             hint = (
                 "; milliseconds are meant, not seconds"
                 if seconds_likely and time < 100_000_000_000

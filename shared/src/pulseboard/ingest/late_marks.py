@@ -1,29 +1,30 @@
-"""Samples that came later than the grace: how they are noted.
+"""Late marks: which time ranges of a metric received samples later than the allowed lateness.
 
-Ingest notes, for each metric, in which stretches of `BUCKET` seconds late samples fell and when
-the last of them was stored. What that means for cached points: `query.result_cache.invalidation`.
+Ingest records, for each metric, the buckets of `BUCKET_SECONDS` into which late samples fell, and
+when the last of them was stored. `query.result_cache.invalidation` decides what that means for
+cached points.
 """
 
 from collections.abc import Mapping
 
 from pulseboard.ingest.batch import Batch
 
-BUCKET = 600
-"""Seconds: late samples are noted by the stretch of time that they fall into."""
-ANY = ""
-"""Stands for every metric: what a selector without a name may read."""
+BUCKET_SECONDS = 600
+ANY_METRIC = ""
+"""Stands for all metrics together: a selector without a metric name may read any of them."""
 
-Marks = Mapping[int, float]
-"""When a late sample was stored last, in seconds since 1970, by the stretch that it fell into."""
+LateMarks = Mapping[int, float]
+"""Time bucket (seconds since 1970, divided by BUCKET_SECONDS) → when a late sample in it was last
+stored, in seconds since 1970."""
 
 
-def stretches(batch: Batch, *, before: int) -> dict[str, set[int]]:
-    """By metric, the stretches of the samples older than `before` (ms since 1970)."""
+def time_buckets(batch: Batch, *, before: int) -> dict[str, set[int]]:
+    """The time buckets of the samples older than `before` (ms since 1970), by metric."""
     if not batch.times or min(batch.times) >= before:
         return {}
     found: dict[str, set[int]] = {}
     for key, time in zip(batch.series, batch.times, strict=True):
         if time < before:
-            found.setdefault(key.name, set()).add(time // (BUCKET * 1000))
-    found[ANY] = set().union(*found.values())
+            found.setdefault(key.name, set()).add(time // (BUCKET_SECONDS * 1000))
+    found[ANY_METRIC] = set().union(*found.values())
     return found

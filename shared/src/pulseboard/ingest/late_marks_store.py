@@ -1,8 +1,8 @@
-"""Notes of late samples in Redis, so that what was kept of their time is read again.
+"""Late marks in Redis: they make the result cache read late samples again.
 
-`late:{metric}` is a sorted set: stretches of time (`domain.late`), scored by when a late sample of
-theirs was stored. `late:` is the same for all metrics together. A note lives as long as an answer
-that was read before it may.
+`late:{metric}` is a sorted set of time buckets (`ingest.late_marks`), scored by when a late sample
+in the bucket was last stored. `late:` is the same for all metrics together. A mark lives as long
+as a cached result that is older than it can.
 """
 
 import time
@@ -18,48 +18,50 @@ from pulseboard.ingest import late_marks
 from pulseboard.ingest.batch import Batch
 
 
-def note(batch: Batch, *, now: float) -> None:
-    """Note what of a stored batch is older than the grace at `now` (seconds since 1970).
+def record(batch: Batch, *, now: float) -> None:
+    """Mark the samples of a stored batch beyond the allowed lateness at `now` (seconds since 1970).
 
-    A batch in time costs one look at its times. Without the cache nothing is kept that could be
-    wrong for longer than its own life.
+    Without late samples this costs one pass over the times. While Redis is down nothing is marked:
+    a cached result is then outdated until it expires.
     """
     before = round((now - settings().query_grace_raw) * 1000)
-    found = late_marks.stretches(batch, before=before)
+    found = late_marks.time_buckets(batch, before=before)
     if not found or cache.backing_off():
         return
     stored = time.time()
     try:
         pipe = cache.client().pipeline(transaction=False)
-        for metric, stretches in found.items():
-            pipe.zadd(_name(metric), dict.fromkeys(map(str, stretches), stored))
-            pipe.expire(_name(metric), _life())
+        for metric, buckets in found.items():
+            pipe.zadd(_key(metric), dict.fromkeys(map(str, buckets), stored))
+            pipe.expire(_key(metric), _ttl())
         pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.back_off(error)
 
 
-def ask(pipe: Any, metrics: Sequence[str]) -> None:
-    """Put the look-ups of these metrics' marks into a pipeline; `read` takes the answers."""
+def queue_reads(pipe: Any, metrics: Sequence[str]) -> None:
+    """Add the reads of these metrics' marks to a pipeline; `parse` reads its results."""
     for metric in metrics:
-        pipe.zrange(_name(metric), 0, -1, withscores=True)
+        pipe.zrange(_key(metric), 0, -1, withscores=True)
 
 
-def read(metrics: Sequence[str], answers: Sequence[Any]) -> Mapping[str, late_marks.Marks]:
-    """The marks by metric."""
+def parse(metrics: Sequence[str], results: Sequence[Any]) -> Mapping[str, late_marks.LateMarks]:
+    """The late marks by metric; metrics without marks are left out."""
     return {
-        metric: {int(stretch): float(stored) for stretch, stored in answer}
-        for metric, answer in zip(metrics, answers, strict=True)
-        if answer
+        metric: {int(bucket): float(stored) for bucket, stored in result}
+        for metric, result in zip(metrics, results, strict=True)
+        if result
     }
 
 
-def _name(metric: str) -> str:
+def _key(metric: str) -> str:
     return f"late:{metric}"
 
 
-def _life() -> int:
+def _ttl() -> int:
     configured = settings()
     return round(
-        configured.query_cache_historical + configured.query_grace_rollup + late_marks.BUCKET
+        configured.query_cache_historical
+        + configured.query_grace_rollup
+        + late_marks.BUCKET_SECONDS
     )

@@ -1,4 +1,4 @@
-"""Samples on their way into `metrics_raw`: sorted, by binary COPY."""
+"""Writes samples into `metrics_raw`: sorted, by binary COPY."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -19,13 +19,13 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.ingest import late_marks_store
 from pulseboard.ingest.batch import Batch
-from pulseboard.ingest.spill_file import Finished
+from pulseboard.ingest.spill_file import TransactionHorizon
 
 _ATTEMPTS = 3
 
 # Equal values are not rewritten: a replay makes no dead rows and does not invalidate the rollups.
-# Conflicts are found by metrics_raw_series_time; rows come in the order of that index, which
-# keeps concurrent replays from waiting in a circle.
+# Conflicts are found by metrics_raw_series_time. The rows are in the order of that index, so that
+# concurrent replays don't deadlock.
 _UPSERT = """
 insert into metrics_raw (time, series_id, value)
 select to_timestamp(w.milliseconds / 1000.0::float8), w.series_id, w.value
@@ -35,13 +35,13 @@ from unnest(
 on conflict (series_id, time) do update set value = excluded.value
 where metrics_raw.value is distinct from excluded.value
 """
-# Of what came late only rows written by transactions older than `before` are replaced: they were
-# there when it arrived. `xmin` of a row that was in the columnstore is our own transaction's.
+# A late write replaces only rows of transactions below the horizon `before`: they were stored when
+# the samples arrived. `xmin` of a row that was in the columnstore is our own transaction's.
 _LATE = _UPSERT + "  and age(metrics_raw.xmin) > age(%(before)s::xid)"
 # https://www.postgresql.org/docs/current/transaction-id.html: 2 is older than every transaction.
 _OLDEST = 2
-# Timeouts, locks, deadlocks, a server that has become a standby: another time it may well work.
-_PASSING = frozenset({"25006", "25P03", "40001", "40P01", "55P03", "57014"})
+# Timeouts, locks, deadlocks, a server that became a standby: a retry may succeed.
+_TRANSIENT = frozenset({"25006", "25P03", "40001", "40P01", "55P03", "57014"})
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a signature, flags and
 # the length of an extension; each row with its count of columns, each value with its length; an
@@ -60,16 +60,16 @@ _ROW = np.dtype(
 )
 _EPOCH_2000 = 946_684_800_000
 _noted = attrgetter("noted")
-_finished: Finished | None = None
+_horizon: TransactionHorizon | None = None
 
 
-def finished() -> Finished | None:
-    """Where in the database's history this process was last: what was stored before is older."""
-    return _finished
+def horizon() -> TransactionHorizon | None:
+    """The horizon of this process's last write: rows below it are older than what arrives now."""
+    return _horizon
 
 
 def write_or_fail_fast(batch: Batch, *, key_id: UUID | None) -> None:
-    """`write` for who has another way to keep the samples: a short wait and no second try.
+    """`write` for callers that can spill the samples: short timeouts and no retry.
 
     Raises Unavailable also when the database is overloaded, locked or read-only.
     """
@@ -77,22 +77,24 @@ def write_or_fail_fast(batch: Batch, *, key_id: UUID | None) -> None:
         try:
             _write(connection, batch, key_id)
         except psycopg.Error as error:
-            if error.sqlstate not in _PASSING:
+            if error.sqlstate not in _TRANSIENT:
                 raise
             raise Unavailable("The database is overloaded. Try again in a moment.") from error
 
 
-def write_late(batch: Batch, *, key_id: UUID | None, before: Finished | None) -> None:
-    """`write` for samples that arrived a while ago, when `before` was the state of the database.
+def write_late(batch: Batch, *, key_id: UUID | None, horizon: TransactionHorizon | None) -> None:
+    """`write` for samples that arrived earlier, when `horizon` was current.
 
-    A value that is stored is replaced only if it is certain that it was there when these arrived.
-    The series that `key_id` may add in a minute are not limited.
+    A stored value is replaced only if it was certainly stored before these samples arrived. The
+    limit of new series per minute does not apply to `key_id`.
     """
     with database.connection() as connection:
         try:
-            _write(connection, batch, key_id, late=before or Finished(UUID(int=0), _OLDEST))
+            _write(
+                connection, batch, key_id, late=horizon or TransactionHorizon(UUID(int=0), _OLDEST)
+            )
         except psycopg.Error as error:
-            if error.sqlstate not in _PASSING:
+            if error.sqlstate not in _TRANSIENT:
                 raise
             raise Unavailable("The database is overloaded. Try again in a moment.") from error
 
@@ -108,9 +110,9 @@ class _Rows(NamedTuple):
 def write(batch: Batch, *, key_id: UUID | None = None) -> None:
     """Store the samples, all or none; the same (series, time) again takes the new value.
 
-    Series beyond a limit are taken out of `batch` and named in its issues. When it returns, the
-    samples are committed. A lost connection or a deadlock is tried once more, which is safe since
-    a replay changes nothing. Raises Unavailable when the database does not answer.
+    Series beyond a limit are removed from `batch` and become its issues. When this returns, the
+    samples are committed. A lost connection or a deadlock is retried once, which is safe since a
+    replay changes nothing. Raises Unavailable when the database does not respond.
     """
     try:
         with database.connection() as connection:
@@ -124,8 +126,8 @@ def write(batch: Batch, *, key_id: UUID | None = None) -> None:
 
 def _worth_a_retry(error: Unavailable) -> bool:
     cause = error.__cause__
-    # With a code the server spoke: only a deadlock, a serialisation failure or a server that
-    # shut the connection is worth it. Without one the connection broke in mid-statement.
+    # With an error code the server responded: retry only a deadlock, a serialisation failure or a
+    # connection that the server closed. Without one the connection broke during the statement.
     if not isinstance(cause, psycopg.OperationalError) or cause.__class__.__name__ == "PoolTimeout":
         return False
     return cause.sqlstate is None or cause.sqlstate.startswith(("40", "57P"))
@@ -136,10 +138,10 @@ def _write(
     batch: Batch,
     key_id: UUID | None,
     *,
-    late: Finished | None = None,
+    late: TransactionHorizon | None = None,
 ) -> None:
     for _ in range(_ATTEMPTS):
-        found = _recalled(batch)
+        found = _with_cached_ids(batch)
         if found is None:
             resolved = series_store.resolve(
                 connection, keys=batch.keys(), key_id=key_id, paced=late is None
@@ -153,44 +155,46 @@ def _write(
             series_cache.of(current)
     else:
         raise Unavailable("Series are being deleted while they are written. Try again.")
-    _after(connection, batch, found, key_id)
+    _update_catalogue(connection, batch, found, key_id)
 
 
-class _Found(NamedTuple):
-    """A batch as rows with the ids of their series, and when these held."""
+class _Resolved(NamedTuple):
+    """A batch as rows with series ids, and the cache entry that the ids are from."""
 
     resolved: series_store.Resolved
     rows: _Rows
-    ends: set[tuple[int, int]]
+    stale_markers: set[tuple[int, int]]
     ids: list[int]
 
 
-def _recalled(batch: Batch) -> _Found | None:
-    recalled = series_store.cached()
-    return recalled and _with_ids(batch, recalled)
+def _with_cached_ids(batch: Batch) -> _Resolved | None:
+    cached = series_store.cached()
+    return cached and _with_ids(batch, cached)
 
 
-def _with_ids(batch: Batch, resolved: series_store.Resolved) -> _Found | None:
-    """None when a key has no id noted, or another batch has noted what holds later."""
-    ids = ids_of(batch.series, resolved)
-    ended = ids_of([key for key, _ in batch.ends], resolved)
-    if ids is None or ended is None:
+def _with_ids(batch: Batch, resolved: series_store.Resolved) -> _Resolved | None:
+    """None when the id of a key is not cached, or was replaced by another thread since."""
+    ids = cached_ids(batch.series, resolved)
+    marked = cached_ids([key for key, _ in batch.stale_markers], resolved)
+    if ids is None or marked is None:
         return None
-    at = [time for _, time in batch.ends]
-    ends = set(zip(ended.tolist(), at, strict=True))
-    return _Found(resolved, _rows(batch, ids), ends, [*ids.tolist(), *ended.tolist()])
+    times = [time for _, time in batch.stale_markers]
+    markers = set(zip(marked.tolist(), times, strict=True))
+    return _Resolved(resolved, _rows(batch, ids), markers, [*ids.tolist(), *marked.tolist()])
 
 
-def ids_of(keys: Sequence[SeriesKey], resolved: series_store.Resolved) -> NDArray[np.int64] | None:
-    """The ids noted on these keys, or None when one is not noted, or was noted otherwise since."""
+def cached_ids(
+    keys: Sequence[SeriesKey], resolved: series_store.Resolved
+) -> NDArray[np.int64] | None:
+    """The ids cached on these keys, or None when one is missing or was replaced since."""
     noted = np.fromiter(map(_noted, keys), np.int64, len(keys))
     return noted & 0xFFFFFFFF if (noted >> 32 == resolved.epoch).all() else None
 
 
 def _store(
-    connection: psycopg.Connection[Any], found: _Found, late: Finished | None
+    connection: psycopg.Connection[Any], found: _Resolved, late: TransactionHorizon | None
 ) -> UUID | None:
-    """Write all, or nothing when series have been deleted since; the generation that holds."""
+    """Write all, or nothing when series were deleted since. Returns the current generation."""
     try:
         return _in_transaction(connection, found, copy=True)
     except UniqueViolation:
@@ -200,76 +204,76 @@ def _store(
 def _rows(batch: Batch, ids: NDArray[np.int64]) -> _Rows:
     rows = _Rows(ids, np.array(batch.times, np.int64), np.array(batch.values, np.float64))
     order = np.lexsort((rows.times, rows.series))
-    rows = _chosen(rows, order)
-    # Equal ones stand in the order in which they came: the last value is kept.
-    again = (rows.series[1:] == rows.series[:-1]) & (rows.times[1:] == rows.times[:-1])
-    return _chosen(rows, np.append(~again, True)) if again.any() else rows
+    rows = _select(rows, order)
+    # The sort is stable: of several values for one time the last one is stored.
+    duplicate = (rows.series[1:] == rows.series[:-1]) & (rows.times[1:] == rows.times[:-1])
+    return _select(rows, np.append(~duplicate, True)) if duplicate.any() else rows
 
 
-def _chosen(rows: _Rows, places: NDArray[Any]) -> _Rows:
-    return _Rows(rows.series[places], rows.times[places], rows.values[places])
+def _select(rows: _Rows, index: NDArray[Any]) -> _Rows:
+    return _Rows(rows.series[index], rows.times[index], rows.values[index])
 
 
 def _in_transaction(
     connection: psycopg.Connection[Any],
-    found: _Found,
+    found: _Resolved,
     *,
     copy: bool,
-    late: Finished | None = None,
+    late: TransactionHorizon | None = None,
 ) -> UUID | None:
-    global _finished
+    global _horizon
     rows = found.rows
     with connection.transaction():
         row = connection.execute(_BEGIN).fetchone()
         current: UUID | None = row[0] if row else None
         if current is None or row is None or current != found.resolved.generation:
             return current
-        seen = Finished(current, int(row[1]))
+        current_horizon = TransactionHorizon(current, int(row[1]))
         if not len(rows.times):
             pass
         elif copy:
             with connection.cursor().copy(COPY) as target:
                 target.write(_binary(rows))
         else:
-            known = late and late.generation == current
+            comparable = late and late.generation == current
             connection.execute(
                 _LATE if late else _UPSERT,
                 {
-                    "before": str(late.transaction if late and known else _OLDEST),
+                    "before": str(late.transaction if late and comparable else _OLDEST),
                     "series": rows.series.tolist(),
                     "milliseconds": rows.times.tolist(),
                     "values": rows.values.tolist(),
                 },
             )
-        if found.ends:
-            _end(connection, found.ends)
-    _finished = seen
+        if found.stale_markers:
+            _write_stale_markers(connection, found.stale_markers)
+    _horizon = current_horizon
     return current
 
 
-def packed(batch: Batch) -> bytes:
-    """What the COPY of a batch of series that are known sends. Raises LookupError for others."""
-    found = _recalled(batch)
+def copy_data(batch: Batch) -> bytes:
+    """The bytes that COPY sends for a batch. Raises LookupError when ids are not cached."""
+    found = _with_cached_ids(batch)
     if found is None:
-        raise LookupError("the ids of the batch's series are not noted")
+        raise LookupError("the ids of the batch's series are not cached")
     return _binary(found.rows)
 
 
 def _binary(rows: _Rows) -> bytes:
-    made = np.empty(len(rows.times), _ROW)
-    made["columns"] = 3
-    made["time_size"] = made["value_size"] = 8
-    made["series_size"] = 4
-    made["time"] = (rows.times - _EPOCH_2000) * 1000
-    made["series"] = rows.series
-    made["value"] = rows.values
-    return b"".join([_HEAD, made.tobytes(), _TAIL])
+    copied = np.empty(len(rows.times), _ROW)
+    copied["columns"] = 3
+    copied["time_size"] = copied["value_size"] = 8
+    copied["series_size"] = 4
+    copied["time"] = (rows.times - _EPOCH_2000) * 1000
+    copied["series"] = rows.series
+    copied["value"] = rows.values
+    return b"".join([_HEAD, copied.tobytes(), _TAIL])
 
 
-def _end(connection: psycopg.Connection[Any], found: set[tuple[int, int]]) -> None:
-    ends = sorted(found)
-    # A series that has ended already needs no second mark within the hour: one that has no value
-    # (a quantile without observations) is sent as ended with each scrape.
+def _write_stale_markers(connection: psycopg.Connection[Any], found: set[tuple[int, int]]) -> None:
+    markers = sorted(found)
+    # A stale series needs no second marker within the hour: Prometheus sends one with each scrape
+    # for a series without a value, such as a quantile without observations.
     # Served by series_end_pkey and metrics_raw_series_time, in the chunks since `oldest`.
     connection.execute(
         """
@@ -290,23 +294,23 @@ def _end(connection: psycopg.Connection[Any], found: set[tuple[int, int]]) -> No
         on conflict do nothing
         """,
         {
-            "ids": [series_id for series_id, _ in ends],
-            "milliseconds": [time for _, time in ends],
-            "oldest": min(time for _, time in ends) / 1000 - 3600,
+            "ids": [series_id for series_id, _ in markers],
+            "milliseconds": [time for _, time in markers],
+            "oldest": min(time for _, time in markers) / 1000 - 3600,
         },
     )
 
 
-def _after(
+def _update_catalogue(
     connection: psycopg.Connection[Any],
     batch: Batch,
-    found: _Found,
+    found: _Resolved,
     key_id: UUID | None,
 ) -> None:
-    late_marks_store.note(batch, now=time())
+    late_marks_store.record(batch, now=time())
     try:
         series_store.touch(connection, ids=found.ids, key_id=key_id)
-        metadata_store.put(connection, found=batch.descriptions)
+        metadata_store.put(connection, found=batch.metadata)
     except psycopg.Error as error:
-        # The samples are committed: a late `last_seen` is no reason to have them sent again.
+        # The samples are committed: a late `last_seen` is no reason for the sender to retry.
         logger().warning("catalogue not updated", exc_info=error)

@@ -1,7 +1,8 @@
-"""Where accepted samples wait while the database can't take them.
+"""The spill: durable storage for accepted samples while the database is unavailable.
 
-`keep` is called by whoever accepts samples; `waiting`, `read`, `remove` and `bury` by `drain`.
-A place has bounds: what no longer fits is refused, so that the sender keeps it.
+The write path calls `put`. The function `drain` calls the backend's `waiting`, `read`, `remove`
+and `set_aside`. The spill is bounded: a batch beyond the limits is refused, so that the sender
+retries it.
 """
 
 import json
@@ -22,9 +23,9 @@ from pulseboard.core.settings import settings
 from pulseboard.db import cache
 from pulseboard.ingest import spill_file
 from pulseboard.ingest.batch import Batch
-from pulseboard.ingest.spill_bucket import Bucket
-from pulseboard.ingest.spill_directory import Directory
-from pulseboard.ingest.spill_file import Finished, Spilled
+from pulseboard.ingest.spill_bucket import SpillBucket
+from pulseboard.ingest.spill_directory import SpillDirectory
+from pulseboard.ingest.spill_file import SpilledBatch, TransactionHorizon
 
 _DEPTH_KEY = "spill:depth"
 _DEPTH_LIFE = 300
@@ -32,78 +33,80 @@ _FULL_RETRY = 30
 _QUIET = 600.0
 
 
-class Place(Protocol):
-    """What a directory and a bucket have in common."""
+class SpillBackend(Protocol):
+    """Storage of spilled batches: a directory or an S3 bucket."""
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a batch."""
+        """Store a batch durably."""
 
     def waiting(self) -> list[tuple[str, int]]:
-        """Name and size of each batch."""
+        """Name and size in bytes of each batch to be drained."""
 
     def dead(self) -> int:
-        """How many batches were set aside."""
+        """How many batches were set aside as dead."""
 
     def read(self, name: str) -> bytes | None:
-        """A batch, or None when it is gone."""
+        """A batch, or None when it does not exist any more."""
 
     def remove(self, name: str) -> None:
-        """Forget a batch."""
+        """Delete a batch."""
 
-    def bury(self, name: str, data: bytes, reason: str) -> None:
-        """Keep a batch among the dead, and why."""
+    def set_aside(self, name: str, data: bytes, reason: str) -> None:
+        """Store a batch among the dead ones, with the reason."""
 
 
 @lru_cache(maxsize=1)
-def place() -> Place | None:
-    """Where batches are spilled to; None: nowhere, and the sender is told to try again."""
+def backend() -> SpillBackend | None:
+    """The configured backend. None: nothing is spilled, and senders have to retry."""
     configured = settings()
     if configured.spill_bucket:
-        return Bucket(configured.spill_bucket)
-    return Directory(configured.spill_dir) if configured.spill_dir else None
+        return SpillBucket(configured.spill_bucket)
+    return SpillDirectory(configured.spill_dir) if configured.spill_dir else None
 
 
 @on_reset
 def reset() -> None:
-    """Look at the settings again (tests)."""
-    place.cache_clear()
-    _room.cache_clear()
+    """Read the settings again."""
+    backend.cache_clear()
+    _capacity.cache_clear()
 
 
-def keep(batch: Batch, *, key_id: UUID | None, arrived: int, before: Finished | None) -> None:
-    """Keep a batch until it is drained. When this returns it is durable.
+def put(
+    batch: Batch, *, key_id: UUID | None, arrived: int, horizon: TransactionHorizon | None
+) -> None:
+    """Spill a batch that arrived at `arrived` (ms since 1970). When this returns it is durable.
 
-    Raises Unavailable when there is no place, when it is full, or when it does not answer.
+    Raises Unavailable when there is no backend, when it is full, or when it fails.
     """
-    where = place()
-    if where is None:
+    target = backend()
+    if target is None:
         raise Unavailable("The database is not answering. Try again in a moment.")
-    data = spill_file.encode(Spilled(batch, key_id, arrived, before))
-    _room().take(where, len(data))
+    data = spill_file.encode(SpilledBatch(batch, key_id, arrived, horizon))
+    _capacity().reserve(target, len(data))
     try:
-        where.put(spill_file.name_of(data, arrived=arrived), data)
+        target.put(spill_file.file_name(data, arrived=arrived), data)
     except Exception as error:
-        # Of botocore there is no common class to name without importing it; whatever it was, the
-        # sender must keep its samples.
+        # botocore's errors can't be named without importing it. Whatever the error is, the sender
+        # must keep its samples.
         logger().error("batch not spilled", exc_info=error)
         raise Unavailable("Neither database nor spill take samples. Try again.") from error
 
 
-def look(where: Place) -> SpillStatus:
-    """Count what waits and what is dead."""
-    found = where.waiting()
-    times = [when for name, _ in found if (when := spill_file.arrival_of(name)) is not None]
-    age = time.time() - min(times) / 1000 if times else 0.0
+def measure(target: SpillBackend) -> SpillStatus:
+    """Count the waiting and the dead batches."""
+    found = target.waiting()
+    arrivals = [at for name, _ in found if (at := spill_file.arrival_time(name)) is not None]
+    age = time.time() - min(arrivals) / 1000 if arrivals else 0.0
     return SpillStatus(
         files=len(found),
         bytes=sum(size for _, size in found),
         oldest_seconds=round(max(0.0, age), 1),
-        dead=where.dead(),
+        dead=target.dead(),
     )
 
 
 def publish(status: SpillStatus) -> None:
-    """Tell the other functions, of which none may list the bucket."""
+    """Publish the status in Redis, for the functions that may not list the bucket."""
     try:
         cache.client().set(_DEPTH_KEY, status.model_dump_json(), ex=_DEPTH_LIFE)
     except (redis.RedisError, RedisClusterException) as error:
@@ -111,54 +114,54 @@ def publish(status: SpillStatus) -> None:
 
 
 def status() -> SpillStatus | None:
-    """What waits: counted where it can be, else as last published; None when nobody knows."""
-    where = place()
-    if isinstance(where, Directory):
-        return look(where)
+    """The status: counted in a directory, else as last published; None when it is unknown."""
+    target = backend()
+    if isinstance(target, SpillDirectory):
+        return measure(target)
     if cache.backing_off():
         return None
     try:
-        known = cache.client().get(_DEPTH_KEY)
+        published = cache.client().get(_DEPTH_KEY)
     except (redis.RedisError, RedisClusterException) as error:
         cache.back_off(error)
         return None
-    return SpillStatus.model_validate(json.loads(known)) if known else None
+    return SpillStatus.model_validate(json.loads(published)) if published else None
 
 
-class _Room:
-    """The bounds of the place, by a look at it every second and what this process put since.
+class _Capacity:
+    """Enforces the limits of the spill: its status, read every second, plus what was put since.
 
-    Where nobody knows how much there is (the cache is away, and the place is a bucket), the bounds
-    are those of this process alone, by what it has put since then: so even S3 is bounded. It begins
-    anew after a quiet time: then the database took what came, and `drain` wrote what was put.
+    When the status is unknown (Redis is down and the backend is a bucket), the limits apply to what
+    this process alone has put since then, so that even S3 is bounded. That count starts again
+    after `_QUIET` seconds without a put: the database is back, and `drain` writes what was put.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen = SpillStatus()
+        self._status = SpillStatus()
         self._known = False
-        self._until = self._taken = 0.0
+        self._expires = self._last_put = 0.0
 
-    def take(self, where: Place, size: int) -> None:
-        """Count a batch of this size in. Raises Unavailable when it does not fit."""
+    def reserve(self, target: SpillBackend, size: int) -> None:
+        """Reserve room for a batch of `size` bytes. Raises Unavailable when the spill is full."""
         with self._lock:
             now = time.monotonic()
-            if now >= self._until:
-                known = status()
-                if known is not None:
-                    self._seen = known
-                elif self._known or now - self._taken > _QUIET:
-                    self._seen = SpillStatus()
-                self._known = known is not None
-                self._until = now + 1.0
-            self._taken = now
-            reason = _full(self._seen, size)
+            if now >= self._expires:
+                current = status()
+                if current is not None:
+                    self._status = current
+                elif self._known or now - self._last_put > _QUIET:
+                    self._status = SpillStatus()
+                self._known = current is not None
+                self._expires = now + 1.0
+            self._last_put = now
+            reason = _full(self._status, size)
             if reason is None:
-                self._seen = self._seen.model_copy(
-                    update={"files": self._seen.files + 1, "bytes": self._seen.bytes + size}
+                self._status = self._status.model_copy(
+                    update={"files": self._status.files + 1, "bytes": self._status.bytes + size}
                 )
         if reason is not None:
-            logger().warning("spill is full", extra={"reason": reason, "place": repr(where)})
+            logger().warning("spill is full", extra={"reason": reason, "backend": repr(target)})
             raise Unavailable(
                 "The database is not answering and the spill is full. Keep the samples and try "
                 "again.",
@@ -166,17 +169,17 @@ class _Room:
             )
 
 
-def _full(seen: SpillStatus, size: int) -> str | None:
+def _full(current: SpillStatus, size: int) -> str | None:
     configured = settings()
-    if seen.files >= configured.spill_max_files:
-        return f"it holds {seen.files} batches"
-    if seen.bytes + size > configured.spill_max_bytes:
-        return f"it holds {seen.bytes} bytes"
-    if seen.oldest_seconds > configured.spill_max_age:
-        return f"its oldest batch has waited for {seen.oldest_seconds:.0f} s"
+    if current.files >= configured.spill_max_files:
+        return f"it holds {current.files} batches"
+    if current.bytes + size > configured.spill_max_bytes:
+        return f"it holds {current.bytes} bytes"
+    if current.oldest_seconds > configured.spill_max_age:
+        return f"its oldest batch has waited for {current.oldest_seconds:.0f} s"
     return None
 
 
 @lru_cache(maxsize=1)
-def _room() -> _Room:
-    return _Room()
+def _capacity() -> _Capacity:
+    return _Capacity()

@@ -5,14 +5,14 @@ from typing import Any
 
 from pulseboard.core.process_state import on_snapshot
 from pulseboard.core.settings import settings
-from pulseboard.ingest.spill_file import arrival_of
+from pulseboard.ingest.spill_file import arrival_time
 
 WAITING, DEAD, REASON = "waiting/", "dead/", ".reason.txt"
 
 
 @lru_cache(maxsize=1)
 def client() -> Any:
-    """S3's client; made before a snapshot, since importing and making it take their time."""
+    """The S3 client. It is created before a snapshot, since importing and creating it are slow."""
     import boto3
     from botocore.config import Config
 
@@ -27,41 +27,41 @@ def _prepare_client() -> None:
         client()
 
 
-class Bucket:
-    """The same as a directory of two folders; an object is durable once S3 has answered."""
+class SpillBucket:
+    """A spill backend on S3: an object is durable once S3 has responded."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __repr__(self) -> str:
-        return f"<Bucket {self._name}>"
+        return f"<SpillBucket {self._name}>"
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a batch. Raises botocore's errors."""
+        """Store a batch. Raises botocore's errors."""
         client().put_object(Bucket=self._name, Key=WAITING + name, Body=data)
 
     def waiting(self) -> list[tuple[str, int]]:
-        """Name and size of each batch, in no order."""
+        """Name and size of each batch to be drained, in no order."""
         return self._list(WAITING)
 
     def dead(self) -> int:
-        """How many batches were set aside."""
+        """How many batches were set aside as dead."""
         return len(self._list(DEAD))
 
     def read(self, name: str) -> bytes | None:
-        """A batch, or None when it is gone."""
+        """A batch, or None when it does not exist any more."""
         try:
-            answer = client().get_object(Bucket=self._name, Key=WAITING + name)
+            response = client().get_object(Bucket=self._name, Key=WAITING + name)
         except client().exceptions.NoSuchKey:
             return None
-        return bytes(answer["Body"].read())
+        return bytes(response["Body"].read())
 
     def remove(self, name: str) -> None:
-        """Forget a batch; that it is gone already is no error."""
+        """Delete a batch; it is no error when it does not exist."""
         client().delete_object(Bucket=self._name, Key=WAITING + name)
 
-    def bury(self, name: str, data: bytes, reason: str) -> None:
-        """Keep a batch, or what is left of it, among the dead."""
+    def set_aside(self, name: str, data: bytes, reason: str) -> None:
+        """Store a batch, or the rest of one, among the dead ones."""
         client().put_object(Bucket=self._name, Key=f"{DEAD}{name}{REASON}", Body=reason.encode())
         client().put_object(Bucket=self._name, Key=DEAD + name, Body=data)
 
@@ -71,5 +71,5 @@ class Bucket:
             (name, int(entry["Size"]))
             for page in pages
             for entry in page.get("Contents", ())
-            if arrival_of(name := str(entry["Key"]).removeprefix(prefix)) is not None
+            if arrival_time(name := str(entry["Key"]).removeprefix(prefix)) is not None
         ]

@@ -4,13 +4,17 @@ import os
 from pathlib import Path
 from threading import get_ident
 
-from pulseboard.ingest.spill_file import arrival_of
+from pulseboard.ingest.spill_file import arrival_time
 
 WAITING, DEAD, REASON = "waiting", "dead", ".reason.txt"
 
 
-class Directory:
-    """`waiting/` holds what is to be written, `dead/` what can't be, each beside its reason."""
+class SpillDirectory:
+    """A spill backend on disk.
+
+    `waiting/` holds the batches to be drained, `dead/` those that can't be written, each with a
+    file of its reason.
+    """
 
     def __init__(self, home: Path) -> None:
         self._waiting = home / WAITING
@@ -19,33 +23,33 @@ class Directory:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def __repr__(self) -> str:
-        return f"<Directory {self._waiting.parent}>"
+        return f"<SpillDirectory {self._waiting.parent}>"
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a batch. When this returns it survives a loss of power. Raises OSError."""
+        """Store a batch. When this returns it survives a loss of power. Raises OSError."""
         _write(self._waiting / name, data)
 
     def waiting(self) -> list[tuple[str, int]]:
-        """Name and size of each batch, in no order."""
+        """Name and size of each batch to be drained, in no order."""
         return _list(self._waiting)
 
     def dead(self) -> int:
-        """How many batches were set aside."""
+        """How many batches were set aside as dead."""
         return len(_list(self._dead))
 
     def read(self, name: str) -> bytes | None:
-        """A batch, or None when it is gone."""
+        """A batch, or None when it does not exist any more."""
         try:
             return (self._waiting / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def remove(self, name: str) -> None:
-        """Forget a batch; that it is gone already is no error."""
+        """Delete a batch; it is no error when it does not exist."""
         (self._waiting / name).unlink(missing_ok=True)
 
-    def bury(self, name: str, data: bytes, reason: str) -> None:
-        """Keep a batch, or what is left of it, among the dead."""
+    def set_aside(self, name: str, data: bytes, reason: str) -> None:
+        """Store a batch, or the rest of one, among the dead ones."""
         _write(self._dead / f"{name}{REASON}", f"{reason}\n".encode())
         _write(self._dead / name, data)
 
@@ -54,7 +58,7 @@ def _list(folder: Path) -> list[tuple[str, int]]:
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if arrival_of(entry.name) is None:
+            if arrival_time(entry.name) is None:
                 continue
             try:
                 found.append((entry.name, entry.stat().st_size))
@@ -65,7 +69,7 @@ def _list(folder: Path) -> list[tuple[str, int]]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and durable: the file's content first, then its name."""
+    """Write the file atomically and durably: first its content, then its name."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}")
     try:
         with unfinished.open("wb") as file:

@@ -1,15 +1,16 @@
-"""A batch that could not be written, as the bytes of a file that tells all by itself.
+"""The file format of a spilled batch. A file is self-contained.
 
     "PBSP", version, codec      6 bytes
     digest of all that follows  16 bytes, blake2b
-    size once inflated          4 bytes
+    inflated size               4 bytes
     zstd of
-      size of the head          4 bytes
-      head                      JSON: key, arrived, before, samples, ends, series, descriptions
-      columns                   series u32, times i64, values f64; series and times of the ends
+      size of the header        4 bytes
+      header                    JSON: key, arrived, before, samples, ends, series, descriptions
+      columns                   of samples: series u32, times i64, values f64;
+                                of stale markers (`ends`): series u32, times i64
 
-All numbers are little-endian. `series` and what the columns count in it are positions in the
-head's list of [name, canonical tags].
+All numbers are little-endian. `series` of the header is a list of [name, canonical tags]; the
+columns `series` hold indices into it. `before` is the batch's transaction horizon.
 """
 
 import struct
@@ -24,9 +25,9 @@ from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.ingest.batch import Batch
 
-MOST_BYTES = 64 * 1024 * 1024
-"""Once inflated; a full batch has a tenth."""
-ENDING = ".pbspill"
+MAX_INFLATED_BYTES = 64 * 1024 * 1024
+"""A full batch has a tenth of it."""
+EXTENSION = ".pbspill"
 
 _MAGIC = b"PBSP"
 _VERSION = 1
@@ -34,19 +35,19 @@ _ZSTD = 1
 _DIGEST_BYTES = 16
 _PRELUDE = struct.Struct(f"<4sBB{_DIGEST_BYTES}s")
 _SIZE = struct.Struct("<I")
-# What reading a head of another shape can raise: a sealed file that is not as ours must be set
-# aside, and never stop the others.
-_SENSELESS = (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+# What parsing an unexpected header can raise. A file with a valid digest but other content must be
+# set aside, and must not block the others.
+_MALFORMED = (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Unreadable(ValueError):
-    """These bytes are no batch; the message says why."""
+    """The bytes are not a spilled batch; the message says why."""
 
 
-class Finished(NamedTuple):
-    """A place in the database's history: each transaction below it had ended.
+class TransactionHorizon(NamedTuple):
+    """The `xmin` of a PostgreSQL snapshot: each transaction with a lower id had ended.
 
-    Numbers of transactions compare under one `generation` of the catalogue only.
+    Transaction ids are comparable only within one `generation` of the catalogue.
     """
 
     generation: UUID
@@ -54,72 +55,72 @@ class Finished(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Spilled:
-    """A batch with who sent it and when it arrived, in milliseconds since 1970.
+class SpilledBatch:
+    """A batch, the API key it was sent with, and its time of arrival (ms since 1970).
 
-    `before` is what the receiving process last knew of the database: what was stored below it is
-    older than this batch.
+    `horizon` is the last one that the receiving process saw before the batch arrived: rows written
+    by lower transactions are older than the batch.
     """
 
     batch: Batch
     key_id: UUID | None
     arrived: int
-    before: Finished | None = None
+    horizon: TransactionHorizon | None = None
 
 
-def name_of(data: bytes, *, arrived: int) -> str:
-    """The file's name: sorts by arrival, and the same batch always has the same one."""
-    return f"{arrived:015d}-{data[6 : 6 + _DIGEST_BYTES].hex()}{ENDING}"
+def file_name(data: bytes, *, arrived: int) -> str:
+    """The file's name: sorts by time of arrival, and is always the same for the same bytes."""
+    return f"{arrived:015d}-{data[6 : 6 + _DIGEST_BYTES].hex()}{EXTENSION}"
 
 
-def arrival_of(name: str) -> int | None:
-    """When the batch in a file of this name arrived, or None when no batch is called so."""
+def arrival_time(name: str) -> int | None:
+    """The arrival in a file's name (ms since 1970), or None when the name is not a batch's."""
     time, _, rest = name.partition("-")
-    return int(time) if rest.endswith(ENDING) and time.isascii() and time.isdigit() else None
+    return int(time) if rest.endswith(EXTENSION) and time.isascii() and time.isdigit() else None
 
 
-def encode(spilled: Spilled) -> bytes:
-    """The bytes of a file."""
+def encode(spilled: SpilledBatch) -> bytes:
+    """The bytes of the file."""
     import cramjam
 
     batch = spilled.batch
-    wanted = batch.wanted()
-    places = {identity: place for place, identity in enumerate(wanted)}
-    head = to_json(
+    series = batch.series_by_identity()
+    indices = {identity: index for index, identity in enumerate(series)}
+    header = to_json(
         {
             "key": spilled.key_id,
             "arrived": spilled.arrived,
-            "before": spilled.before,
+            "before": spilled.horizon,
             "samples": len(batch.times),
-            "ends": len(batch.ends),
-            "series": [[key.name, key.tags.decode()] for key in wanted.values()],
+            "ends": len(batch.stale_markers),
+            "series": [[key.name, key.tags.decode()] for key in series.values()],
             "descriptions": {
-                name: [said.type, said.unit, said.text] for name, said in batch.descriptions.items()
+                name: [each.type, each.unit, each.text] for name, each in batch.metadata.items()
             },
         }
     )
-    samples, ends = len(batch.times), len(batch.ends)
+    samples, markers = len(batch.times), len(batch.stale_markers)
     payload = b"".join(
         (
-            _SIZE.pack(len(head)),
-            head,
-            struct.pack(f"<{samples}I", *(places[key.identity] for key in batch.series)),
+            _SIZE.pack(len(header)),
+            header,
+            struct.pack(f"<{samples}I", *(indices[key.identity] for key in batch.series)),
             struct.pack(f"<{samples}q", *batch.times),
             struct.pack(f"<{samples}d", *batch.values),
-            struct.pack(f"<{ends}I", *(places[key.identity] for key, _ in batch.ends)),
-            struct.pack(f"<{ends}q", *(time for _, time in batch.ends)),
+            struct.pack(f"<{markers}I", *(indices[key.identity] for key, _ in batch.stale_markers)),
+            struct.pack(f"<{markers}q", *(time for _, time in batch.stale_markers)),
         )
     )
     body = _SIZE.pack(len(payload)) + bytes(cramjam.zstd.compress(payload))
     return _PRELUDE.pack(_MAGIC, _VERSION, _ZSTD, _digest(body)) + body
 
 
-def decode(data: bytes) -> Spilled:
-    """What `encode` was given, but for the places in the sender's body. Raises Unreadable."""
+def decode(data: bytes) -> SpilledBatch:
+    """The reverse of `encode`, except `Batch.positions`. Raises Unreadable."""
     payload = _inflate(data)
     try:
-        return _understand(payload)
-    except _SENSELESS as error:
+        return _parse(payload)
+    except _MALFORMED as error:
         raise Unreadable(f"its content makes no sense: {error}") from error
 
 
@@ -137,8 +138,8 @@ def _inflate(data: bytes) -> memoryview:
     if _digest(body) != digest:
         raise Unreadable("its checksum does not fit: it is damaged or not complete")
     (size,) = _SIZE.unpack_from(body)
-    if size > MOST_BYTES:
-        raise Unreadable(f"it would inflate to {size} bytes, more than {MOST_BYTES}")
+    if size > MAX_INFLATED_BYTES:
+        raise Unreadable(f"it would inflate to {size} bytes, more than {MAX_INFLATED_BYTES}")
     payload = bytearray(size)
     try:
         written = cramjam.zstd.decompress_into(body[_SIZE.size :], payload)
@@ -149,38 +150,40 @@ def _inflate(data: bytes) -> memoryview:
     return memoryview(payload)
 
 
-def _understand(payload: memoryview) -> Spilled:
-    (head_size,) = _SIZE.unpack_from(payload)
-    place = _SIZE.size + head_size
-    head: dict[str, Any] = from_json(payload[_SIZE.size : place].tobytes())
-    samples, ends = int(head["samples"]), int(head["ends"])
-    if len(payload) - place != 20 * samples + 12 * ends:
-        raise ValueError(f"{samples} samples and {ends} ends take another number of bytes")
-    keys = [SeriesKey(name, tags.encode()) for name, tags in head["series"]]
+def _parse(payload: memoryview) -> SpilledBatch:
+    (header_size,) = _SIZE.unpack_from(payload)
+    offset = _SIZE.size + header_size
+    header: dict[str, Any] = from_json(payload[_SIZE.size : offset].tobytes())
+    samples, markers = int(header["samples"]), int(header["ends"])
+    if len(payload) - offset != 20 * samples + 12 * markers:
+        raise ValueError(
+            f"{samples} samples and {markers} stale markers take another number of bytes"
+        )
+    keys = [SeriesKey(name, tags.encode()) for name, tags in header["series"]]
 
     def column(count: int, kind: str) -> tuple[Any, ...]:
-        nonlocal place
-        found = struct.unpack_from(f"<{count}{kind}", payload, place)
-        place += struct.calcsize(f"<{count}{kind}")
+        nonlocal offset
+        found = struct.unpack_from(f"<{count}{kind}", payload, offset)
+        offset += struct.calcsize(f"<{count}{kind}")
         return found
 
     batch = Batch(
-        series=[keys[position] for position in column(samples, "I")],
+        series=[keys[index] for index in column(samples, "I")],
         times=list(column(samples, "q")),
         values=list(column(samples, "d")),
-        descriptions={
+        metadata={
             name: MetricMetadata(MetricType(kind), unit, text)
-            for name, (kind, unit, text) in head["descriptions"].items()
+            for name, (kind, unit, text) in header["descriptions"].items()
         },
     )
-    ended = [keys[position] for position in column(ends, "I")]
-    batch.ends = list(zip(ended, column(ends, "q"), strict=True))
-    before = head["before"]
-    return Spilled(
+    ended = [keys[index] for index in column(markers, "I")]
+    batch.stale_markers = list(zip(ended, column(markers, "q"), strict=True))
+    horizon = header["before"]
+    return SpilledBatch(
         batch=batch,
-        key_id=UUID(head["key"]) if head["key"] else None,
-        arrived=int(head["arrived"]),
-        before=Finished(UUID(before[0]), int(before[1])) if before else None,
+        key_id=UUID(header["key"]) if header["key"] else None,
+        arrived=int(header["arrived"]),
+        horizon=TransactionHorizon(UUID(horizon[0]), int(horizon[1])) if horizon else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The one way in for samples, whatever protocol they came by."""
+"""The write path of samples, shared by all protocols."""
 
 from functools import cache
 from time import time
@@ -10,14 +10,14 @@ from pulseboard.core.observability import logger
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.ingest import samples_store, spill
-from pulseboard.ingest.batch import Batch, Limits
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.batch import Batch, BatchLimits
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 
-def limits() -> Limits:
-    """The bounds of one request, from the settings."""
+def limits() -> BatchLimits:
+    """The limits of one request, from the settings."""
     configured = settings()
-    return Limits(
+    return BatchLimits(
         points=configured.ingest_max_points,
         tags=configured.ingest_max_tags,
         errors=configured.ingest_max_errors,
@@ -27,12 +27,12 @@ def limits() -> Limits:
 
 
 @cache
-def recognised(protocol: str) -> Recognised:
-    """The series of a protocol that this process knows by their bytes."""
-    return Recognised(settings().series_recognised_bytes)
+def series_memo(protocol: str) -> SeriesMemo:
+    """The series memo of a protocol, one per process."""
+    return SeriesMemo(settings().series_recognised_bytes)
 
 
-on_reset(recognised.cache_clear)
+on_reset(series_memo.cache_clear)
 
 
 def now() -> int:
@@ -41,23 +41,23 @@ def now() -> int:
 
 
 def store(batch: Batch, *, key_id: UUID | None, protocol: str) -> None:
-    """Store a decoded batch. Series beyond the limits are moved to the batch's refusals.
+    """Store a decoded batch. Series beyond the limits are removed from it and become its issues.
 
-    When this returns, the samples that the batch still counts as accepted will not be lost.
-    They are in the database, or spilled on a durable place when it does not take them in time.
-    Raises Unavailable, which agents answer by sending again, when there is no such place either.
+    When this returns, the samples that the batch still counts as accepted are durable: in the
+    database, or spilled when the database does not accept them in time. Raises Unavailable, after
+    which agents retry, when they can't be spilled either.
     """
     newest = max(batch.times, default=None)
     if newest is not None:
-        late = max(0.0, time() - newest / 1000)
-        telemetry.observe_max("pulseboard_ingest_lag_seconds", late)
+        lag = max(0.0, time() - newest / 1000)
+        telemetry.observe_max("pulseboard_ingest_lag_seconds", lag)
     _write(batch, key_id=key_id)
     telemetry.count("pulseboard_samples_accepted", batch.accepted, protocol=protocol)
     telemetry.count("pulseboard_samples_refused", batch.rejected, protocol=protocol)
 
 
 def _write(batch: Batch, *, key_id: UUID | None) -> None:
-    if spill.place() is None:
+    if spill.backend() is None:
         samples_store.write(batch, key_id=key_id)
         return
     arrived = now()
@@ -67,4 +67,4 @@ def _write(batch: Batch, *, key_id: UUID | None) -> None:
         if batch.accepted == 0:
             raise
         logger().warning("batch spilled", extra={"why": error.message, "samples": batch.accepted})
-        spill.keep(batch, key_id=key_id, arrived=arrived, before=samples_store.finished())
+        spill.put(batch, key_id=key_id, arrived=arrived, horizon=samples_store.horizon())

@@ -20,7 +20,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class UsageCount:
     """Series and samples of some part; `rate` is in samples a second, None when unknown.
 
     `last_seen` is in seconds since 1970, 0 when there are no series.
@@ -33,9 +33,9 @@ class Counted:
     rate: float | None = None
     last_seen: float = 0.0
 
-    def __add__(self, other: "Counted") -> "Counted":
+    def __add__(self, other: "UsageCount") -> "UsageCount":
         known = [rate for rate in (self.rate, other.rate) if rate is not None]
-        return Counted(
+        return UsageCount(
             series=self.series + other.series,
             new_minute=self.new_minute + other.new_minute,
             new_hour=self.new_hour + other.new_hour,
@@ -45,6 +45,6 @@ class Counted:
         )
 
 
-def add_up(parts: Iterable[Counted]) -> Counted:
+def add_up(parts: Iterable[UsageCount]) -> UsageCount:
     """All of them together."""
-    return sum(parts, Counted())
+    return sum(parts, UsageCount())

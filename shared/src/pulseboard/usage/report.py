@@ -20,9 +20,9 @@ from pulseboard.contracts.usage import (
     UsagePrices,
 )
 from pulseboard.core.settings import settings
-from pulseboard.usage import deletion, store
-from pulseboard.usage.cost_model import Counted, Prices, add_up
-from pulseboard.usage.store import Parts
+from pulseboard.usage import deletion_store, store
+from pulseboard.usage.cost_model import Prices, UsageCount, add_up
+from pulseboard.usage.store import UsageCounts
 
 _ORDERS: dict[MetricOrder, Callable[[MetricUsage], Any]] = {
     MetricOrder.SERIES: lambda metric: -metric.series_count,
@@ -44,7 +44,7 @@ def _prices() -> Prices:
     )
 
 
-def _amounts(counted: Counted) -> dict[str, Any]:
+def _amounts(counted: UsageCount) -> dict[str, Any]:
     return {
         "series_count": counted.series,
         "new_last_hour": counted.new_hour,
@@ -56,7 +56,7 @@ def _amounts(counted: Counted) -> dict[str, Any]:
     }
 
 
-def _metric(name: str, counted: Counted) -> MetricUsage:
+def _metric(name: str, counted: UsageCount) -> MetricUsage:
     seen = counted.last_seen
     return MetricUsage(
         name=name,
@@ -65,16 +65,16 @@ def _metric(name: str, counted: Counted) -> MetricUsage:
     )
 
 
-def metric(parts: Parts, name: str) -> MetricUsage:
+def metric(counts: UsageCounts, name: str) -> MetricUsage:
     """One metric's amounts; none of it when it is younger than the count."""
-    return _metric(name, add_up(counted for each, _, counted in parts if each == name))
+    return _metric(name, add_up(counted for each, _, counted in counts if each == name))
 
 
-def by_metric(parts: Parts, *, search: str, order: MetricOrder) -> list[MetricUsage]:
+def by_metric(counts: UsageCounts, *, search: str, order: MetricOrder) -> list[MetricUsage]:
     """Metrics whose name holds `search` in any case, in an order."""
     wanted = search.casefold()
-    grouped: dict[str, list[Counted]] = defaultdict(list)
-    for name, _, counted in parts:
+    grouped: dict[str, list[UsageCount]] = defaultdict(list)
+    for name, _, counted in counts:
         if wanted in name.casefold():
             grouped[name].append(counted)
     found = [_metric(name, add_up(each)) for name, each in sorted(grouped.items())]
@@ -83,15 +83,15 @@ def by_metric(parts: Parts, *, search: str, order: MetricOrder) -> list[MetricUs
 
 def overview(connection: psycopg.Connection[Any], *, owner_id: UUID | None) -> UsageOverview:
     """All amounts. The keys of others than this owner are one entry; None: each is named."""
-    as_of, parts = store.parts(connection)
-    grouped: dict[UUID | None, list[Counted]] = defaultdict(list)
-    for _, key_id, counted in parts:
+    as_of, counts = store.counts(connection)
+    grouped: dict[UUID | None, list[UsageCount]] = defaultdict(list)
+    for _, key_id, counted in counts:
         if counted.series:
             grouped[key_id].append(counted)
     configured, prices = settings(), _prices()
     return UsageOverview(
-        total=Amounts(**_amounts(add_up(counted for _, _, counted in parts))),
-        metrics_count=len({name for name, _, _ in parts}),
+        total=Amounts(**_amounts(add_up(counted for _, _, counted in counts))),
+        metrics_count=len({name for name, _, _ in counts}),
         keys=_keys(connection, grouped, owner_id),
         limits=UsageLimits(
             per_metric=configured.series_max_per_metric,
@@ -101,19 +101,19 @@ def overview(connection: psycopg.Connection[Any], *, owner_id: UUID | None) -> U
         prices=UsagePrices(
             million_samples=prices.million_samples, thousand_series=prices.thousand_series
         ),
-        deleting=deletion.waiting(connection),
+        deleting=deletion_store.pending(connection),
         as_of=as_of,
     )
 
 
 def _keys(
     connection: psycopg.Connection[Any],
-    grouped: dict[UUID | None, list[Counted]],
+    grouped: dict[UUID | None, list[UsageCount]],
     owner_id: UUID | None,
 ) -> list[KeyUsage]:
     known = api_keys_store.find_by_ids(connection, ids=[key for key in grouped if key is not None])
     entries: list[KeyUsage] = []
-    others: list[Counted] = []
+    others: list[UsageCount] = []
     for key_id, each in grouped.items():
         counted = add_up(each)
         key = known.get(key_id) if key_id else None
@@ -131,5 +131,5 @@ def _keys(
     return sorted(entries, key=lambda entry: (-entry.series_count, entry.name))
 
 
-def _key(name: str, counted: Counted, **more: Any) -> KeyUsage:
+def _key(name: str, counted: UsageCount, **more: Any) -> KeyUsage:
     return KeyUsage(name=name, new_last_minute=counted.new_minute, **_amounts(counted), **more)

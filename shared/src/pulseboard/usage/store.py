@@ -21,22 +21,22 @@ from pulseboard.contracts.usage import SeriesOrder, SeriesUsage, TagUsage
 from pulseboard.core.exceptions import NotFound
 from pulseboard.core.observability import logger
 from pulseboard.db import cache
-from pulseboard.usage.cost_model import Counted
+from pulseboard.usage.cost_model import UsageCount
 
-KEPT = 60
+CACHE_SECONDS = 60
 TOP_VALUES = 10
 _WINDOW = timedelta(minutes=5)
 _OLDEST_WINDOW = timedelta(minutes=15)
 _PREFIX = "cache:usage:"
 _NUMBER = f"{_PREFIX}generation"
 
-Parts = list[tuple[str, UUID | None, Counted]]
+UsageCounts = list[tuple[str, UUID | None, UsageCount]]
 """Usage by metric name and API key; None: a writer without a key."""
-_PARTS = TypeAdapter(tuple[datetime, Parts])
+_COUNTS = TypeAdapter(tuple[datetime, UsageCounts])
 _TAGS = TypeAdapter(list[TagUsage])
 
 
-def _kept(name: str, kind: TypeAdapter[Any], read: Callable[[], Any]) -> Any:
+def _cached(name: str, kind: TypeAdapter[Any], read: Callable[[], Any]) -> Any:
     """What `read` gives, at most a minute old; without the cache always new."""
     try:
         number = cache.client().get(_NUMBER) or b"0"
@@ -48,13 +48,13 @@ def _kept(name: str, kind: TypeAdapter[Any], read: Callable[[], Any]) -> Any:
         return read()
     answer = read()
     try:
-        cache.client().set(place, kind.dump_json(answer), ex=KEPT)
+        cache.client().set(place, kind.dump_json(answer), ex=CACHE_SECONDS)
     except (redis.RedisError, RedisClusterException) as error:
         logger().warning("usage not cached", exc_info=error)
     return answer
 
 
-def forget() -> None:
+def invalidate_cache() -> None:
     """Count anew: series were deleted."""
     try:
         cache.client().incr(_NUMBER)
@@ -62,13 +62,15 @@ def forget() -> None:
         logger().warning("usage cache not cleared", exc_info=error)
 
 
-def parts(connection: psycopg.Connection[Any]) -> tuple[datetime, Parts]:
+def counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCounts]:
     """Usage by metric and key, and when it was counted. Metrics without series are there too."""
-    found: tuple[datetime, Parts] = _kept("parts", _PARTS, lambda: _read_parts(connection))
+    found: tuple[datetime, UsageCounts] = _cached(
+        "counts", _COUNTS, lambda: _read_counts(connection)
+    )
     return found
 
 
-def _read_parts(connection: psycopg.Connection[Any]) -> tuple[datetime, Parts]:
+def _read_counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCounts]:
     now = datetime.now(UTC)
     minutes, first, last = _rolled_up(connection, now)
     seconds = (last - first).total_seconds() + 60 if first and last else None
@@ -99,7 +101,7 @@ def _read_parts(connection: psycopg.Connection[Any]) -> tuple[datetime, Parts]:
         (
             name,
             key_id,
-            Counted(
+            UsageCount(
                 series=series,
                 new_minute=new_minute,
                 new_hour=new_hour,
@@ -156,7 +158,7 @@ def tags(connection: psycopg.Connection[Any], *, metric: str | None) -> list[Tag
     """
     metric_id = None if metric is None else find_metric(connection, metric)
     name = "tags" if metric_id is None else f"tags:{metric_id}"
-    found: list[TagUsage] = _kept(name, _TAGS, lambda: _read_tags(connection, metric_id))
+    found: list[TagUsage] = _cached(name, _TAGS, lambda: _read_tags(connection, metric_id))
     return found
 
 

@@ -18,10 +18,10 @@ from pydantic_core import to_json
 from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.json_body import check_structure, finite, milliseconds, parse_json
 from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from, value_problem
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 _IDENTITY = ("host", "plugin", "plugin_instance", "type", "type_instance")
 _TAGS = ("host", "plugin_instance", "type_instance")
@@ -40,7 +40,7 @@ class _Bad(ValueError):
     """Why a value list can't be taken."""
 
 
-def decode(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> Batch:
+def decode(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> Batch:
     """The samples of a body, not compressed. `now` in milliseconds since 1970.
 
     Values that are null (NaN in collectd) are skipped. Issues name value lists by their place.
@@ -50,10 +50,10 @@ def decode(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> 
     lists = parse_json(body)
     if not isinstance(lists, list):
         raise InvalidRequest("The body must be an array of value lists, as write_http sends it.")
-    batch, window = Batch(), Window(now, limits)
+    batch, window = Batch(), AcceptedTimes(now, limits)
     for place, one in enumerate(lists):
         try:
-            _take(one, place, batch, window, limits, recognised)
+            _take(one, place, batch, window, limits, series_memo)
         except _Bad as bad:
             batch.refuse(limits, place, [("valueList", str(bad))])
         if len(batch.values) > limits.points:
@@ -65,7 +65,12 @@ def decode(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> 
 
 
 def _take(
-    one: Any, place: int, batch: Batch, window: Window, limits: Limits, recognised: Recognised
+    one: Any,
+    place: int,
+    batch: Batch,
+    window: AcceptedTimes,
+    limits: BatchLimits,
+    series_memo: SeriesMemo,
 ) -> None:
     if not isinstance(one, dict):
         raise _Bad("must be an object")
@@ -91,22 +96,24 @@ def _take(
             raise _Bad("must have finite numbers as values")
         if not isinstance(name, str):
             raise _Bad("must have texts as dsnames")
-        key = _key(identity, name, limits, recognised)
+        key = _key(identity, name, limits, series_memo)
         described = _KINDS.get(kind) if isinstance(kind, str) else None
-        if described is not None and key.name not in batch.descriptions:
-            batch.descriptions[key.name] = described
+        if described is not None and key.name not in batch.metadata:
+            batch.metadata[key.name] = described
         found.append((key, number))
     batch.skipped += skipped
     for key, number in found:
         batch.series.append(key)
         batch.times.append(time)
         batch.values.append(number)
-        batch.places.append(place)
+        batch.positions.append(place)
 
 
-def _key(identity: list[str], source: str, limits: Limits, recognised: Recognised) -> SeriesKey:
+def _key(
+    identity: list[str], source: str, limits: BatchLimits, series_memo: SeriesMemo
+) -> SeriesKey:
     raw = to_json([*identity, source])
-    key = recognised.find(raw)
+    key = series_memo.find(raw)
     if key is None:
         said = dict(zip(_IDENTITY, identity, strict=True))
         plugin, kind = said["plugin"], said["type"]
@@ -123,7 +130,7 @@ def _key(identity: list[str], source: str, limits: Limits, recognised: Recognise
         if len(tags) > limits.tags:
             raise _Bad(f"has {len(tags)} tags; a point may have at most {limits.tags}")
         key = SeriesKey.of(metric_name(name), tags)
-        recognised.remember(raw, key)
+        series_memo.put(raw, key)
     return key
 
 

@@ -17,9 +17,9 @@ from math import isfinite
 from pulseboard.catalogue.series_key import SeriesKey, canonical_tags
 from pulseboard.contracts.vocabulary import MAX_TAG_VALUE
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 # Milliseconds are the number of units times the first, divided by the second.
 _UNITS = {
@@ -82,23 +82,28 @@ class Precision:
 
 
 def decode(
-    body: bytes, *, now: int, limits: Limits, precision: Precision, recognised: Recognised
+    body: bytes, *, now: int, limits: BatchLimits, precision: Precision, series_memo: SeriesMemo
 ) -> Batch:
     """The samples of a body, not compressed. `now` in milliseconds since 1970.
 
     Lines without a timestamp get `now`. `places` and the issues' indices are line numbers, from 1.
     Raises PayloadTooLarge beyond `limits`.
     """
-    return _Reader(body, now, limits, precision, recognised).read()
+    return _Reader(body, now, limits, precision, series_memo).read()
 
 
 class _Reader:
     def __init__(
-        self, body: bytes, now: int, limits: Limits, precision: Precision, recognised: Recognised
+        self,
+        body: bytes,
+        now: int,
+        limits: BatchLimits,
+        precision: Precision,
+        series_memo: SeriesMemo,
     ) -> None:
         self.body, self.now, self.limits = body, now, limits
-        self.precision, self.recognised = precision, recognised
-        self.window = Window(now, limits)
+        self.precision, self.series_memo = precision, series_memo
+        self.window = AcceptedTimes(now, limits)
         self.batch = Batch()
         self._place = 0
         self._head: bytes | None = None
@@ -108,7 +113,7 @@ class _Reader:
     def read(self) -> Batch:
         """All lines, in their order."""
         body, batch, size, most = self.body, self.batch, len(self.body), self.limits.points
-        series, places = batch.series, batch.places
+        series, places = batch.series, batch.positions
         position, number, lines = 0, 1, 0
         while position < size:
             end = body.find(b"\n", position)
@@ -150,7 +155,7 @@ class _Reader:
             return False
         if not self.window.oldest <= time <= self.window.newest:
             return False
-        batch, known, start = self.batch, self.recognised.young, head + b" "
+        batch, known, start = self.batch, self.series_memo.young, head + b" "
         for field in fields.split(b","):
             name, _, text = field.partition(b"=")
             if not text:
@@ -250,7 +255,7 @@ class _Reader:
 
     def _series(self, head: bytes, field: bytes) -> SeriesKey:
         raw = head + b" " + field
-        key = self.recognised.find(raw)
+        key = self.series_memo.find(raw)
         if key is None:
             if head != self._head:
                 self._head = None
@@ -261,7 +266,7 @@ class _Reader:
             if len(name) > MAX_NAME:
                 raise _Bad(f"makes a name of {len(name)} characters; {MAX_NAME} are allowed")
             key = SeriesKey(metric_name(name), self._tags)
-            self.recognised.remember(raw, key)
+            self.series_memo.put(raw, key)
         return key
 
     def _origin(self, head: bytes) -> tuple[str, bytes]:

@@ -8,12 +8,12 @@ from pydantic_core import from_json
 
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Limits
+from pulseboard.ingest.batch import BatchLimits
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
-def check_structure(body: bytes, limits: Limits) -> None:
+def check_structure(body: bytes, limits: BatchLimits) -> None:
     """Refuse, before parsing, a small body that would unfold into a great tree.
 
     An array costs the parser some hundred bytes for each of the two it has on the wire.

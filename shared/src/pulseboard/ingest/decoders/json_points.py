@@ -16,7 +16,7 @@ from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.contracts.vocabulary import MAX_TAG_VALUE, METRIC_NAME_PATTERN
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.json_body import check_structure, parse_json
 
 # The contract's rules as patterns that run inside the compiled validator: TagKey without a
@@ -65,7 +65,7 @@ def _point() -> TypeAdapter[_Point]:
     return TypeAdapter(_Point)
 
 
-def parse(body: bytes, *, now: int, limits: Limits) -> Batch:
+def parse(body: bytes, *, now: int, limits: BatchLimits) -> Batch:
     """The samples in a JSON body (not compressed). `now` is in milliseconds since 1970.
 
     Points without a timestamp get `now`. A (series, time) given twice keeps the last value, as
@@ -90,7 +90,7 @@ def parse(body: bytes, *, now: int, limits: Limits) -> Batch:
     return batch
 
 
-def _check_count(count: int, limits: Limits) -> None:
+def _check_count(count: int, limits: BatchLimits) -> None:
     if count == 0:
         raise InvalidRequest("There is no point in the body.")
     if count > limits.points:
@@ -136,7 +136,9 @@ def _candidates(body: bytes) -> list[Any]:
     return parsed["points"]
 
 
-def _sort_out(candidates: list[Any], batch: Batch, limits: Limits) -> Iterable[tuple[int, _Point]]:
+def _sort_out(
+    candidates: list[Any], batch: Batch, limits: BatchLimits
+) -> Iterable[tuple[int, _Point]]:
     """The good points with their places; the bad ones go into the batch's issues."""
     validate = _point().validate_python
     for index, candidate in enumerate(candidates):
@@ -167,12 +169,14 @@ def _sort_out(candidates: list[Any], batch: Batch, limits: Limits) -> Iterable[t
             batch.refuse(limits, index, [_explain(one) for one in error.errors()])
 
 
-def _take(batch: Batch, points: Iterable[tuple[int, _Point]], now: int, limits: Limits) -> None:
+def _take(
+    batch: Batch, points: Iterable[tuple[int, _Point]], now: int, limits: BatchLimits
+) -> None:
     """Put good points under their series; refuse those out of time or with too many tags."""
-    window = Window(now, limits)
+    window = AcceptedTimes(now, limits)
     oldest, newest = window.oldest, window.newest
     known: dict[tuple[str, tuple[tuple[str, str], ...]], SeriesKey] = {}
-    series, times, values, places = batch.series, batch.times, batch.values, batch.places
+    series, times, values, places = batch.series, batch.times, batch.values, batch.positions
     for index, point in points:
         time = point.get("timestamp")
         if time is None:
@@ -212,7 +216,7 @@ def nothing_good(batch: Batch) -> InvalidRequest:
     )
 
 
-def _too_many(count: int, limits: Limits) -> str:
+def _too_many(count: int, limits: BatchLimits) -> str:
     return f"has {count} tags; a point may have at most {limits.tags}"
 
 

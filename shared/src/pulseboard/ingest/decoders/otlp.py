@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders import otlp_schema as schema
 from pulseboard.ingest.decoders.names import metric_name, tags_from
 from pulseboard.ingest.decoders.otlp_points import KINDS, Refused, described, parts_of
@@ -29,7 +29,7 @@ from pulseboard.ingest.decoders.otlp_resources import (
     small,
 )
 from pulseboard.ingest.decoders.protobuf_wire import WireError, fields, message
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 __all__ = ["Choice", "from_json_text", "from_protobuf"]
 
@@ -41,14 +41,14 @@ _FIELD = 9
 
 
 def from_protobuf(
-    body: bytes, *, now: int, limits: Limits, choice: Choice, recognised: Recognised
+    body: bytes, *, now: int, limits: BatchLimits, choice: Choice, series_memo: SeriesMemo
 ) -> Batch:
     """The samples of an ExportMetricsServiceRequest. Times are milliseconds since 1970.
 
     `places` of the batch are data points; a histogram's makes several samples, and a refused one
     counts once. Raises InvalidRequest and PayloadTooLarge.
     """
-    reader = _Reader(now, limits, recognised)
+    reader = _Reader(now, limits, series_memo)
     try:
         for metric in in_protobuf(body, limits, choice):
             reader.take(metric)
@@ -58,13 +58,13 @@ def from_protobuf(
 
 
 def from_json_text(
-    body: bytes, *, now: int, limits: Limits, choice: Choice, recognised: Recognised
+    body: bytes, *, now: int, limits: BatchLimits, choice: Choice, series_memo: SeriesMemo
 ) -> Batch:
     """The same from the JSON encoding."""
     # A point has a few objects and two for each attribute; a tree costs much more than its text.
     if body.count(b"{") + body.count(b"[") > 40 * limits.points + 1000:
         raise PayloadTooLarge("The body has more structure than is accepted: send less at a time.")
-    reader = _Reader(now, limits, recognised)
+    reader = _Reader(now, limits, series_memo)
     try:
         for metric in in_json(from_json(body), choice):
             reader.take(metric)
@@ -80,11 +80,11 @@ def _not_a_request(error: ValueError) -> InvalidRequest:
 class _Reader:
     """Metrics on their way into columns."""
 
-    def __init__(self, now: int, limits: Limits, recognised: Recognised) -> None:
+    def __init__(self, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> None:
         self.batch = Batch()
         self._limits = limits
-        self._window = Window(now, limits)
-        self._recognised = recognised
+        self._window = AcceptedTimes(now, limits)
+        self._series_memo = series_memo
         self._points = 0
 
     def take(self, metric: Metric) -> None:
@@ -107,7 +107,7 @@ class _Reader:
                         "one request: send smaller batches."
                     )
             if name:
-                self.batch.descriptions.update(described(name, kind, data, metric.tree))
+                self.batch.metadata.update(described(name, kind, data, metric.tree))
 
     def _known(self, raw: bytes, context: bytes) -> bool:
         """Take a number's point whose attributes are known, or leave it."""
@@ -115,7 +115,7 @@ class _Reader:
             time, value, rest = _head(raw)
         except (IndexError, _OtherOrder):
             return False
-        key = self._recognised.young.get(context + raw[rest:])
+        key = self._series_memo.young.get(context + raw[rest:])
         if key is None or not isfinite(value) or time not in self._window:
             return False
         self._add(key, time, value)
@@ -125,7 +125,7 @@ class _Reader:
         self.batch.series.append(key)
         self.batch.times.append(time)
         self.batch.values.append(value)
-        self.batch.places.append(self._points)
+        self.batch.positions.append(self._points)
 
     def _point(self, point: Any, name: str, kind: str, metric: Metric) -> None:
         fields_of = KINDS[kind]
@@ -145,7 +145,7 @@ class _Reader:
         for suffix, more, value in parts:
             key = SeriesKey.of(name + suffix, tags | more)
             if value != value:
-                self.batch.ends.append((key, time))
+                self.batch.stale_markers.append((key, time))
             else:
                 self._add(key, time, value)
             if raw and fields_of is schema.NUMBER:
@@ -168,7 +168,7 @@ class _Reader:
         except (IndexError, _OtherOrder):
             return
         if all(number == schema.NUMBER_ATTRIBUTES for number, _, _ in fields(raw, rest, len(raw))):
-            self._recognised.remember(context + raw[rest:], key)
+            self._series_memo.put(context + raw[rest:], key)
 
 
 class _OtherOrder(Exception):

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from pulseboard.core.exceptions import PayloadTooLarge
-from pulseboard.ingest.batch import Limits
+from pulseboard.ingest.batch import BatchLimits
 from pulseboard.ingest.decoders import otlp_schema as schema
 from pulseboard.ingest.decoders.names import tags_from
 from pulseboard.ingest.decoders.protobuf_wire import BYTES, WireError, fields, message
@@ -35,7 +35,7 @@ class Metric(NamedTuple):
     context: bytes
 
 
-def in_protobuf(data: bytes, limits: Limits, choice: Choice) -> Iterator[Metric]:
+def in_protobuf(data: bytes, limits: BatchLimits, choice: Choice) -> Iterator[Metric]:
     """The metrics of the binary encoding. Raises WireError and PayloadTooLarge."""
     room = limits.points
     for start, stop in _messages(data, 0, len(data), 1):

@@ -20,7 +20,7 @@ from cramjam import DecompressionError, snappy
 from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.names import key_problem, name_problem, tag_value, value_problem
 from pulseboard.ingest.decoders.protobuf_wire import (
     BYTES,
@@ -34,7 +34,7 @@ from pulseboard.ingest.decoders.protobuf_wire import (
     signed,
     varint,
 )
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 # A sample field of 16 bytes with a value and then a timestamp of six bytes (1971 to 2109): the
 # three bytes before the value, the value, the timestamp with the byte before it. A value of zero
@@ -80,7 +80,7 @@ _SUFFIXES = {
 
 
 def decode(
-    body: bytes, *, now: int, limits: Limits, inflated: int, recognised: Recognised
+    body: bytes, *, now: int, limits: BatchLimits, inflated: int, series_memo: SeriesMemo
 ) -> Batch:
     """The samples of a body. `now` is in milliseconds since 1970, `inflated` a bound in bytes.
 
@@ -88,7 +88,7 @@ def decode(
     what is not a WriteRequest, PayloadTooLarge for more than the limits allow.
     """
     try:
-        reader = _Reader(_inflate(body, inflated), now, limits, recognised)
+        reader = _Reader(_inflate(body, inflated), now, limits, series_memo)
         reader.read()
     except WireError as error:
         raise InvalidRequest(
@@ -120,18 +120,18 @@ def refusals(batch: Batch) -> str:
 class _Reader:
     """One WriteRequest on its way into columns."""
 
-    def __init__(self, data: bytes, now: int, limits: Limits, recognised: Recognised) -> None:
+    def __init__(self, data: bytes, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> None:
         self.batch = Batch()
         self._data = data
         self._limits = limits
-        self._window = Window(now, limits)
-        self._recognised = recognised
+        self._window = AcceptedTimes(now, limits)
+        self._series_memo = series_memo
         self._moments: dict[bytes, int] = {}
 
     def read(self) -> None:
         """All entries. Raises WireError and PayloadTooLarge."""
         data, stop, position = self._data, len(self._data), 0
-        known, moment, unpack = self._recognised.young.get, self._moments.get, _SAMPLE.unpack_from
+        known, moment, unpack = self._series_memo.young.get, self._moments.get, _SAMPLE.unpack_from
         add_series = self.batch.series.append
         add_time, add_value = self.batch.times.append, self.batch.values.append
         for _ in range(self._limits.points):
@@ -199,7 +199,7 @@ class _Reader:
         unit, text = tag_value(said.get("unit", "")), tag_value(said.get("help", ""))
         for suffix, part in _SUFFIXES.get(kind, {"": kind}).items():
             if name_problem(family + suffix) is None:
-                self.batch.descriptions[family + suffix] = MetricMetadata(part, unit, text)
+                self.batch.metadata[family + suffix] = MetricMetadata(part, unit, text)
 
     def _series(self, begin: int, end: int) -> None:
         data, position = self._data, begin
@@ -222,13 +222,13 @@ class _Reader:
                 self._too_many()
 
     def _key(self, raw: bytes) -> "SeriesKey | _Refused":
-        key = self._recognised.find(raw)
+        key = self._series_memo.find(raw)
         if key is None:
             made = _series_key(raw, self._limits)
             if isinstance(made, _Refused):
                 return made
             key = made
-            self._recognised.remember(raw, key)
+            self._series_memo.put(raw, key)
         return key
 
     def _sample(self, key: "SeriesKey | _Refused", begin: int, end: int) -> None:
@@ -259,7 +259,7 @@ class _Refused(str):
     __slots__ = ()
 
 
-def _series_key(raw: bytes, limits: Limits) -> SeriesKey | _Refused:
+def _series_key(raw: bytes, limits: BatchLimits) -> SeriesKey | _Refused:
     name = ""
     tags: dict[str, str] = {}
     count = 0
@@ -296,7 +296,7 @@ def _shown(key: SeriesKey | _Refused) -> str:
     return f"{key.name}{key.tags.decode()}"[:_SHOWN]
 
 
-def _sort_out(batch: Batch, limits: Limits) -> None:
+def _sort_out(batch: Batch, limits: BatchLimits) -> None:
     """Make ends of NaNs, and refuse infinities."""
     if isfinite(sum(batch.values)):
         return
@@ -305,7 +305,7 @@ def _sort_out(batch: Batch, limits: Limits) -> None:
         if isfinite(value):
             keep.append(position)
         elif value != value:
-            batch.ends.append((batch.series[position], batch.times[position]))
+            batch.stale_markers.append((batch.series[position], batch.times[position]))
         else:
             why = f"{_shown(batch.series[position])} is {value}; only finite values are stored"
             batch.refuse(limits, position, [("value", why)])

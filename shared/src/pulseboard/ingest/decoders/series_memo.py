@@ -13,7 +13,7 @@ from pulseboard.catalogue.series_key import SeriesKey
 _OVERHEAD = 400
 
 
-class Recognised:
+class SeriesMemo:
     """Bytes → series; bounded in bytes of memory, safe to share among threads.
 
     Two generations instead of a linked list: when the young one is full it becomes the old one,
@@ -31,7 +31,7 @@ class Recognised:
         return len(self.young) + len(self._old)
 
     def __repr__(self) -> str:
-        return f"<Recognised {len(self)} series, {self._used} bytes young>"
+        return f"<SeriesMemo {len(self)} series, {self._used} bytes young>"
 
     def find(self, raw: bytes) -> SeriesKey | None:
         """The series that these bytes name, when it is remembered."""
@@ -39,10 +39,10 @@ class Recognised:
         if known is None:
             known = self._old.get(raw)
             if known is not None:
-                self.remember(raw, known)
+                self.put(raw, known)
         return known
 
-    def remember(self, raw: bytes, key: SeriesKey) -> None:
+    def put(self, raw: bytes, key: SeriesKey) -> None:
         """Take in a series; the bytes must have been parsed to their end."""
         cost = _OVERHEAD + 2 * len(raw)
         with self._lock:

@@ -7,7 +7,7 @@ extent was read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pulseboard.ingest.late_marks import ANY, BUCKET, Marks
+from pulseboard.ingest.late_marks import ANY_METRIC, BUCKET_SECONDS, LateMarks
 from pulseboard.query.plan import Bucketed, Plan
 from pulseboard.query.result_cache.extents import Extent
 
@@ -31,7 +31,7 @@ class DependencyRange:
         shape = plan.shape
         if isinstance(shape, Bucketed):
             return cls((shape.name,), 0.0, plan.step)
-        names = dict.fromkeys(read.name or ANY for read in shape.reads)
+        names = dict.fromkeys(read.name or ANY_METRIC for read in shape.reads)
         return cls(tuple(names), shape.lookback + plan.step, shape.lookahead)
 
 
@@ -39,7 +39,7 @@ def still_valid(
     extents: Mapping[int, Extent],
     *,
     plan: Plan,
-    marks: Mapping[str, Marks],
+    marks: Mapping[str, LateMarks],
     rollup_delay: float,
     read_since: float,
 ) -> dict[int, Extent]:
@@ -64,12 +64,14 @@ def still_valid(
 
 
 def _changed(
-    extent: Extent, step: int, dependencies: DependencyRange, marks: Marks, rollup_delay: float
+    extent: Extent, step: int, dependencies: DependencyRange, marks: LateMarks, rollup_delay: float
 ) -> bool:
     first = extent.span.start * step - dependencies.lookback
     last = (extent.span.stop - 1) * step + dependencies.lookahead
     stored_before = extent.read_at - rollup_delay - CLOCK_SKEW
     return any(
-        stored >= stored_before and bucket * BUCKET <= last and (bucket + 1) * BUCKET >= first
+        stored >= stored_before
+        and bucket * BUCKET_SECONDS <= last
+        and (bucket + 1) * BUCKET_SECONDS >= first
         for bucket, stored in marks.items()
     )

@@ -12,7 +12,7 @@ from redis.exceptions import RedisClusterException
 
 from pulseboard.db import cache
 from pulseboard.ingest import late_marks_store
-from pulseboard.ingest.late_marks import Marks
+from pulseboard.ingest.late_marks import LateMarks
 from pulseboard.query.result_cache.extents import Extent, chunk_numbers
 from pulseboard.query.result_cache.key import SpanKey, chunk_key, lock_key, tail_key
 
@@ -52,7 +52,7 @@ class CacheEntry:
 
 def lock_and_get(
     wanted: Sequence[SpanKey], *, metrics: Sequence[str] = (), seconds: float
-) -> tuple[list[bool], list[Cached], Mapping[str, Marks]]:
+) -> tuple[list[bool], list[Cached], Mapping[str, LateMarks]]:
     """Lock these spans and get what is cached of their points, in one round trip.
 
     Gives, for each, whether the lock is ours and what is cached; and the late marks of `metrics`.
@@ -70,20 +70,20 @@ def lock_and_get(
             keys = (chunk_key(each.plan, number) for number in chunks)
             # All in one slot. The cluster client's own mget does not go into a pipeline.
             pipe.execute_command("MGET", tail_key(each.plan), *keys)
-        late_marks_store.ask(pipe, metrics)
+        late_marks_store.queue_reads(pipe, metrics)
         replies = pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.back_off(error)
         return _without_cache(wanted)
     count = 2 * len(wanted)
     cached = [_cached(*each) for each in zip(numbers, replies[1:count:2], strict=True)]
-    marks = late_marks_store.read(metrics, replies[count:])
+    marks = late_marks_store.parse(metrics, replies[count:])
     return list(map(bool, replies[:count:2])), cached, marks
 
 
 def _without_cache(
     wanted: Sequence[SpanKey],
-) -> tuple[list[bool], list[Cached], Mapping[str, Marks]]:
+) -> tuple[list[bool], list[Cached], Mapping[str, LateMarks]]:
     return [True] * len(wanted), [Cached() for _ in wanted], {}
 
 

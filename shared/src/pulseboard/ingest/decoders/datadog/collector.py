@@ -6,10 +6,10 @@ from typing import Any
 from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits, Window
+from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.json_body import finite, is_number, milliseconds
 from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from, value_problem
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 STATISTICS = ("count", "sum", "min", "max", "avg")
 KINDS = ("", "count", "rate", "gauge")
@@ -23,10 +23,10 @@ class Bad(ValueError):
 class Taking:
     """A batch in the making. `place` is the series' own in the body."""
 
-    def __init__(self, now: int, limits: Limits, recognised: Recognised) -> None:
+    def __init__(self, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> None:
         self.batch = Batch()
-        self.limits, self.recognised = limits, recognised
-        self.window = Window(now, limits)
+        self.limits, self.series_memo = limits, series_memo
+        self.window = AcceptedTimes(now, limits)
         self.place = 0
 
     def refuse(self, why: str) -> None:
@@ -52,7 +52,7 @@ class Taking:
         batch.series.append(key)
         batch.times.append(time)
         batch.values.append(number)
-        batch.places.append(self.place)
+        batch.positions.append(self.place)
         if len(batch.values) > self.limits.points:
             raise PayloadTooLarge(
                 f"The body has more than the {self.limits.points} points that are accepted at once."
@@ -87,7 +87,7 @@ class Taking:
                 f"{self.limits.tags}"
             )
         key = SeriesKey.of(metric_name(metric), made)
-        self.recognised.remember(raw, key)
+        self.series_memo.put(raw, key)
         return key
 
     def statistics(
@@ -103,14 +103,14 @@ class Taking:
         for statistic in STATISTICS:
             known = raw + statistic.encode()
             keys.append(
-                self.recognised.find(known)
+                self.series_memo.find(known)
                 or self.key(known, metric and f"{metric}.{statistic}", resources, tags)
             )
         self.describe(keys[0].name, "count", 0, "")
         return keys
 
     def describe(self, name: str, kind: str, interval: int, unit: str) -> None:
-        if name in self.batch.descriptions:
+        if name in self.batch.metadata:
             return
         every = f" of {interval} s" if interval > 0 else ""
         text = {
@@ -119,6 +119,6 @@ class Taking:
             "rate": f"A count a second, over each interval{every}.",
         }.get(kind, "")
         if kind or unit:
-            self.batch.descriptions[name] = MetricMetadata(
+            self.batch.metadata[name] = MetricMetadata(
                 type=MetricType.GAUGE if kind else MetricType.UNKNOWN, unit=unit, text=text
             )

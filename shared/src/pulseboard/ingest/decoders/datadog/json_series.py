@@ -7,13 +7,13 @@ from pydantic_core import to_json
 
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import InvalidRequest
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.datadog.collector import KINDS, SHOWN, Bad, Taking
 from pulseboard.ingest.decoders.json_body import check_structure, finite, is_number, parse_json
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 
-def decode_json(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> Batch:
+def decode_json(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> Batch:
     """The samples of a JSON body of either version, inflated. `now` in milliseconds since 1970.
 
     Issues name series by their place. Raises InvalidRequest, PayloadTooLarge.
@@ -25,7 +25,7 @@ def decode_json(body: bytes, *, now: int, limits: Limits, recognised: Recognised
     series = parsed.get("series") or []
     if not isinstance(series, list):
         raise InvalidRequest("`series` must be an array.")
-    taking = Taking(now, limits, recognised)
+    taking = Taking(now, limits, series_memo)
     for place, one in enumerate(series):
         taking.place = place
         try:
@@ -60,7 +60,7 @@ def _take_json(one: Any, taking: Taking) -> None:
                 taking.refuse(f'"{metric[:SHOWN]}" has a point without values that are numbers')
         else:
             if key is None:
-                key = taking.recognised.find(raw) or taking.key(raw, metric, resources, tags)
+                key = taking.series_memo.find(raw) or taking.key(raw, metric, resources, tags)
                 interval, unit = one.get("interval"), one.get("unit")
                 taking.describe(
                     key.name,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.datadog.collector import KINDS, SHOWN, STATISTICS, Bad, Taking
 from pulseboard.ingest.decoders.protobuf_wire import (
     BYTES,
@@ -20,7 +20,7 @@ from pulseboard.ingest.decoders.protobuf_wire import (
     signed,
     varint,
 )
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 _POINT_SIZE = 15
 _ONE_BYTE = 0x80
@@ -50,14 +50,16 @@ _SKETCH_POINTS = frozenset({3, 7})
 _MANY = 1_000
 
 
-def decode_series(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> Batch:
+def decode_series(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> Batch:
     """The samples of a MetricPayload, inflated. As `decode_json`."""
-    return _decode_each(body, _take_wire, Taking(now, limits, recognised))
+    return _decode_each(body, _take_wire, Taking(now, limits, series_memo))
 
 
-def decode_sketches(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> Batch:
+def decode_sketches(
+    body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo
+) -> Batch:
     """Count, sum, min, max and avg of a SketchPayload, inflated. As `decode_json`."""
-    return _decode_each(body, _take_sketch, Taking(now, limits, recognised))
+    return _decode_each(body, _take_sketch, Taking(now, limits, series_memo))
 
 
 def _decode_each(
@@ -104,7 +106,7 @@ def _take_wire(body: bytes, start: int, stop: int, taking: Taking) -> None:
         if len(raw) > _MANY or len(points) > taking.limits.points:
             raise PayloadTooLarge("A series has more tags or points than are accepted at once.")
     known = b"".join(raw)
-    key = taking.recognised.find(known)
+    key = taking.series_memo.find(known)
     if key is None:
         said = _identity(known, _IDENTITY)
         resources = [(one.get("type", ""), one.get("name", "")) for one in said["resources"]]

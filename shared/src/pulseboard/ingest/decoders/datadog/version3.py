@@ -25,7 +25,7 @@ from struct import Struct
 from typing import Any, TypeVar
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import Batch, Limits
+from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.datadog.collector import KINDS, SHOWN, Bad, Taking
 from pulseboard.ingest.decoders.datadog.columns import PIECES, Columns, Texts
 from pulseboard.ingest.decoders.protobuf_wire import (
@@ -36,7 +36,7 @@ from pulseboard.ingest.decoders.protobuf_wire import (
     message,
     signed,
 )
-from pulseboard.ingest.decoders.series_memo import Recognised
+from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 _KIND, _VALUES, _HAS_UNIT = 0x0F, 0xF0, 0x200
 _ZERO, _INTEGERS, _FLOATS, _DOUBLES = 0x00, 0x10, 0x20, 0x30
@@ -61,9 +61,11 @@ Named = tuple[bytes, Pairs, Texts]
 """Metric, resources, tags."""
 
 
-def decode_version3(body: bytes, *, now: int, limits: Limits, recognised: Recognised) -> Batch:
+def decode_version3(
+    body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo
+) -> Batch:
     """The samples of a Payload, inflated; of its sketches as of version 2's. As `decode_json`."""
-    taking = Taking(now, limits, recognised)
+    taking = Taking(now, limits, series_memo)
     try:
         _take(body, taking)
     except WireError as error:
@@ -104,7 +106,7 @@ def _take(body: bytes, taking: Taking) -> None:
                 for moment, statistics in zip(seconds, points, strict=True):
                     taking.add_statistics(keys, moment, statistics)
                 continue
-            key = taking.recognised.find(raw) or taking.key(raw, *_decoded(*said))
+            key = taking.series_memo.find(raw) or taking.key(raw, *_decoded(*said))
         except Bad as bad:
             taking.refuse(str(bad))
             continue
@@ -114,7 +116,7 @@ def _take(body: bytes, taking: Taking) -> None:
             taking.add(key, moment, value)
 
 
-def _opened(body: bytes, limits: Limits) -> tuple[Columns, "_Names"]:
+def _opened(body: bytes, limits: BatchLimits) -> tuple[Columns, "_Names"]:
     columns = Columns(body)
     metadata: dict[str, Texts] = {"tags": [], "resources": []}
     for place, (number, kind, value) in enumerate(fields(body, 0, len(body))):
@@ -175,7 +177,7 @@ class _Names:
     """What series are called, by what they refer to."""
 
     def __init__(
-        self, columns: Columns, limits: Limits, tags_of_all: Texts, resources_of_all: Texts
+        self, columns: Columns, limits: BatchLimits, tags_of_all: Texts, resources_of_all: Texts
     ) -> None:
         most = limits.points
         self._longest = _VALUES_A_TAG * (limits.tags + 1)

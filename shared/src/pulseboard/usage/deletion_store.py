@@ -62,7 +62,7 @@ def delete(
                 (metric_id,),
             )
             metadata_store.reset()
-        store.forget()
+        store.invalidate_cache()
     return DeletedSeries(
         series_count=len(series),
         examples=[each.tags for each in series[:_EXAMPLES]],
@@ -82,7 +82,7 @@ def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
         connection.execute("delete from metric_series where id = any(%s)", (ids,))
 
 
-def waiting(connection: psycopg.Connection[Any]) -> int:
+def pending(connection: psycopg.Connection[Any]) -> int:
     """Deleted series whose samples are still there."""
     row = connection.execute("select count(*) from deleted_series").fetchone()
     return int(row[0]) if row else 0
