@@ -72,7 +72,7 @@ PROTOCOLS = [
             body,
             now=now,
             limits=limits(),
-            choice=otlp.Choice(()),
+            choice=otlp.AttributeChoice(()),
             series_memo=series_memo("otlp"),
         ),
     ),

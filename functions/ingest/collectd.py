@@ -7,7 +7,7 @@ from pulseboard.contracts.envelope import ApiResponse
 from pulseboard.contracts.ingest import IngestResult
 from pulseboard.core.settings import settings
 from pulseboard.ingest.decoders import collectd
-from pulseboard.ingest.decoders.json_points import nothing_good
+from pulseboard.ingest.decoders.json_points import nothing_valid
 from pulseboard.ingest.write_path import limits, now, series_memo, store
 from pulseboard.web.body import RawBody, inflate
 
@@ -25,7 +25,7 @@ def ingest_collectd(caller: AgentWriter, body: RawBody) -> ApiResponse[IngestRes
     )
     store(batch, key_id=caller.key_id, protocol="collectd")
     if batch.rejected and not batch.accepted:
-        raise nothing_good(batch)
+        raise nothing_valid(batch)
     return ApiResponse(
         data=IngestResult(accepted=batch.accepted, rejected=batch.rejected, errors=batch.issues)
     )

@@ -24,12 +24,12 @@ _CODES = {
     429: "too many requests",
     503: "unavailable",
 }
-_NAMED = 10
-_LONGEST = 10_000
-# What clients of InfluxDB 1 say before they write, with what each is answered.
-_NOTHING_TO_DO: dict[str, Any] = {"statement_id": 0}
+_SHOWN_ISSUES = 10
+_MAX_STATEMENT_BYTES = 10_000
+# Statements that clients of InfluxDB 1 send before they write, with their results.
+_EMPTY_RESULT: dict[str, Any] = {"statement_id": 0}
 _STATEMENTS = (
-    (re.compile(r"(?:create|alter)\s+(?:database|retention\s+policy)\s", re.I), _NOTHING_TO_DO),
+    (re.compile(r"(?:create|alter)\s+(?:database|retention\s+policy)\s", re.I), _EMPTY_RESULT),
     (
         re.compile(r"show\s+databases\b", re.I),
         {"statement_id": 0, "series": [{"name": "databases", "columns": ["name"]}]},
@@ -45,11 +45,13 @@ def _error(status: int, message: str, *, line: int | None = None) -> JSONRespons
     return JSONResponse({**content, "error": message}, status_code=status)
 
 
-def _shape(error: PulseboardError) -> Response:
+def _format_error(error: PulseboardError) -> Response:
     return _error(error.status, error.message)
 
 
-router = APIRouter(tags=["influx"], route_class=error_format_route(_shape), include_in_schema=False)
+router = APIRouter(
+    tags=["influx"], route_class=error_format_route(_format_error), include_in_schema=False
+)
 
 
 @router.post("/api/v2/write", dependencies=[Depends(refuse_keys_in_url)])
@@ -59,7 +61,7 @@ def write_lines(
 ) -> Response:
     """Store the fields of lines: 204, or 400 with the lines that were left out.
 
-    Organisation, bucket, database and retention policy are not looked at.
+    Organisation, bucket, database and retention policy are ignored.
     """
     batch = influx.decode(
         inflate(body, limit=settings().ingest_max_inflated_bytes),
@@ -69,17 +71,17 @@ def write_lines(
         series_memo=series_memo("influx"),
     )
     store(batch, key_id=caller.key_id, protocol="influx")
-    answer = _partial(batch) if batch.rejected else Response(status_code=204)
+    response = _partial(batch) if batch.rejected else Response(status_code=204)
     if batch.skipped:
-        answer.headers["X-Pulseboard-Skipped"] = str(batch.skipped)
-    return answer
+        response.headers["X-Pulseboard-Skipped"] = str(batch.skipped)
+    return response
 
 
 def _partial(batch: Batch) -> JSONResponse:
-    # These two words tell Telegraf's older output not to send the whole again.
+    # "partial write" keeps Telegraf's older output from retrying the whole batch.
     issues = sorted(batch.issues, key=lambda issue: issue.index)
-    named = "; ".join(f"line {issue.index} {issue.message}" for issue in issues[:_NAMED])
-    more = f"; and {batch.rejected - _NAMED} more" if batch.rejected > _NAMED else ""
+    named = "; ".join(f"line {issue.index} {issue.message}" for issue in issues[:_SHOWN_ISSUES])
+    more = f"; and {batch.rejected - _SHOWN_ISSUES} more" if batch.rejected > _SHOWN_ISSUES else ""
     return _error(
         400,
         f"partial write: {batch.rejected} left out, {batch.accepted} samples stored: {named}{more}",
@@ -90,15 +92,15 @@ def _partial(batch: Batch) -> JSONResponse:
 @router.get("/query", dependencies=[Depends(refuse_keys_in_url)])
 @router.post("/query", dependencies=[Depends(refuse_keys_in_url)])
 def answer_preparation(caller: AgentWriter, request: Request, body: RawBody) -> JSONResponse:
-    """Let clients of InfluxDB 1 make their database, for which nothing has to be done.
+    """Acknowledge the statements by which clients of InfluxDB 1 create their database.
 
-    Telegraf's output does so before its first write. Questions are 400 with the way to ask.
+    Telegraf's output sends them before its first write. Queries are 400 with a hint.
     """
-    form = parse_qs(body[:_LONGEST].decode(errors="replace"))
-    said = (request.query_params.get("q") or form.get("q", [""])[0]).strip()
-    for pattern, answer in _STATEMENTS:
-        if pattern.match(said):
-            return JSONResponse({"results": [answer]})
+    form = parse_qs(body[:_MAX_STATEMENT_BYTES].decode(errors="replace"))
+    statement = (request.query_params.get("q") or form.get("q", [""])[0]).strip()
+    for pattern, result in _STATEMENTS:
+        if pattern.match(statement):
+            return JSONResponse({"results": [result]})
     raise InvalidRequest(
         "InfluxQL is not answered here, but for CREATE DATABASE: ask by POST /api/v1/query, in "
         "expressions as PromQL's."
@@ -107,7 +109,7 @@ def answer_preparation(caller: AgentWriter, request: Request, body: RawBody) -> 
 
 @router.get("/ping")
 def get_ping() -> Response:
-    """That somebody is here; InfluxDB's clients ask."""
+    """Liveness; for clients of InfluxDB."""
     return Response(status_code=204, headers={"X-Influxdb-Version": f"pulseboard-{__version__}"})
 
 

@@ -5,9 +5,9 @@
     application/json          the same in JSON
     any other, or none        415
 
-Bodies may be compressed by gzip, zstd or deflate. Answers are in the request's encoding: an
-ExportMetricsServiceResponse, or a google.rpc.Status. Traces and logs are 404, which senders take
-as final.
+Bodies may be compressed by gzip, zstd or deflate. Responses are in the request's encoding: an
+ExportMetricsServiceResponse, or a google.rpc.Status. Traces and logs are 404, which senders do not
+retry.
 """
 
 from collections.abc import Callable, Coroutine
@@ -81,7 +81,7 @@ def export_metrics(caller: AgentWriter, request: Request, body: RawBody) -> Resp
 @router.post("/v1/traces", include_in_schema=False)
 @router.post("/v1/logs", include_in_schema=False)
 def refuse_what_is_no_metric(request: Request) -> Response:
-    """Say so, whoever asks: a Collector that sends everything here is to log the reason."""
+    """Refuse with the reason, also without a key: a Collector logs it."""
     signal = request.url.path.rpartition("/")[2]
     raise NotFound(
         f"Pulseboard takes metrics (at /v1/metrics), no {signal}: name this exporter in the "
@@ -90,13 +90,13 @@ def refuse_what_is_no_metric(request: Request) -> Response:
 
 
 @lru_cache(maxsize=1)
-def _choice_of(attributes: str, scope: bool) -> otlp.Choice:
+def _choice_for(attributes: str, scope: bool) -> otlp.AttributeChoice:
     names = frozenset(name.strip() for name in attributes.split(",") if name.strip())
-    return otlp.Choice(names, scope)
+    return otlp.AttributeChoice(names, scope)
 
 
-def _choice() -> otlp.Choice:
-    return _choice_of(settings().otlp_resource_attributes, settings().otlp_scope)
+def _choice() -> otlp.AttributeChoice:
+    return _choice_for(settings().otlp_resource_attributes, settings().otlp_scope)
 
 
 def _reasons(issues: list[Any]) -> list[str]:

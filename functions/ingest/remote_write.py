@@ -7,7 +7,7 @@
     none                                                          read
     any other                                                     415
 
-Never 429: Prometheus drops what is answered so. On 503 it sends again.
+Never 429: Prometheus drops samples after it. After 503 it retries.
 """
 
 from fastapi import APIRouter, Request, Response

@@ -42,7 +42,7 @@ def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]
     )
     store(batch, key_id=caller.key_id, protocol="json")
     if batch.accepted == 0:
-        raise json_points.nothing_good(batch)
+        raise json_points.nothing_valid(batch)
     return ApiResponse(
         data=IngestResult(accepted=batch.accepted, rejected=batch.rejected, errors=batch.issues)
     )

@@ -1,5 +1,5 @@
-"""Every minute: run the database's due jobs where it can't by itself, watch them everywhere, and
-remove the samples of deleted series and the ends of series that no sample is left for."""
+"""Every minute: runs the due database jobs where the server can't, monitors them everywhere, and
+removes samples of deleted series and stale markers of series without samples."""
 
 from functions import bootstrap
 
@@ -19,8 +19,8 @@ PRUNE_SECONDS = 5.0
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Names of the jobs that ran, failed, and are late; how many deleted series are done with, and
-    how many ends went. Raises Unavailable without a database.
+    """Names of the jobs that ran, failed, and are late; numbers of purged series and of pruned
+    stale markers. Raises Unavailable without a database.
     """
     failed: list[str] = []
     ran: list[str] = []

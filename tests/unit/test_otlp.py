@@ -13,16 +13,18 @@ from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders import otlp
-from pulseboard.ingest.decoders.otlp import Choice
+from pulseboard.ingest.decoders.otlp import AttributeChoice
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 from tests.support import otlp_messages as make
 
 NOW = 1_800_000_000_000
 LIMITS = BatchLimits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
-CHOICE = Choice(frozenset({"service.name", "host.name"}))
+CHOICE = AttributeChoice(frozenset({"service.name", "host.name"}))
 
 
-def protobuf(message: Any, known: SeriesMemo | None = None, choice: Choice = CHOICE) -> Batch:
+def protobuf(
+    message: Any, known: SeriesMemo | None = None, choice: AttributeChoice = CHOICE
+) -> Batch:
     return otlp.from_protobuf(
         message if isinstance(message, bytes) else make.as_protobuf(message),
         now=NOW,
@@ -32,7 +34,7 @@ def protobuf(message: Any, known: SeriesMemo | None = None, choice: Choice = CHO
     )
 
 
-def json(message: Any, known: SeriesMemo | None = None, choice: Choice = CHOICE) -> Batch:
+def json(message: Any, known: SeriesMemo | None = None, choice: AttributeChoice = CHOICE) -> Batch:
     return otlp.from_json_text(
         message if isinstance(message, bytes) else make.as_json(message),
         now=NOW,
@@ -83,7 +85,9 @@ def test_a_points_own_attribute_stands_above_the_resources(take: Callable[..., B
 
 
 def test_the_scope_makes_tags_when_asked(take: Callable[..., Batch]) -> None:
-    batch = take(make.request(make.gauge("m", [make.number(NOW, 1)])), None, Choice((), True))
+    batch = take(
+        make.request(make.gauge("m", [make.number(NOW, 1)])), None, AttributeChoice((), True)
+    )
     assert stored(batch) == {'m{"otel.scope.name":"lib","otel.scope.version":"2"}': 1.0}
 
 

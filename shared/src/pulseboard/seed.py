@@ -1,4 +1,4 @@
-"""What a first start puts in: an admin, the ready-made dashboards and two rules to look at."""
+"""Seeds a new database: an admin, the built-in dashboards and two example alert rules."""
 
 import secrets
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ ADMIN_EMAIL = "admin@localhost"
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The admin that was made, with the password that nothing else knows.
+    """The created admin. The password is stored nowhere else in plain text.
 
-    `first_page` is the path of the dashboard that a newcomer is shown.
+    `first_page` is the path of the dashboard to open first.
     """
 
     user_id: str
@@ -34,7 +34,7 @@ class Admin:
 
 
 def seed(email: str = ADMIN_EMAIL) -> Admin:
-    """Make the admin, dashboards and rules. Raises Conflict when the admin is there already."""
+    """Create the admin, dashboards and rules. Raises Conflict when the admin exists."""
     password = secrets.token_urlsafe(15)
     with database.connection() as connection, connection.transaction():
         user = users_store.create_user(
@@ -56,9 +56,9 @@ def seed(email: str = ADMIN_EMAIL) -> Admin:
 
 def begin(email: str) -> dict[str, str]:
     """A new environment's admin, dashboards and agent key: `email`, `password`, `apiKey`, `token`
-    and the path of the `page` to begin with.
+    and the path of the first `page`.
 
-    The token signs in once, within ten minutes. Raises Conflict when the admin is there already.
+    The token signs in once, within ten minutes. Raises Conflict when the admin exists.
     """
     admin = seed(email)
     with database.connection() as connection:
@@ -75,7 +75,7 @@ def begin(email: str) -> dict[str, str]:
 
 
 def example_rules() -> list[CreateAlertRule]:
-    """Two rules to look at: a busy processor, and a host that stopped sending."""
+    """Two example rules: a busy processor, and a host that stopped sending."""
     return [
         CreateAlertRule(
             name="High CPU",

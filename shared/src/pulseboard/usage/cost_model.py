@@ -1,4 +1,4 @@
-"""What stored series and incoming samples are likely to cost, and how usage adds up."""
+"""The estimated cost of series and samples, and sums of usage counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ MONTH_SECONDS = 730 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Dollars for what grows with the data; what a month costs anyhow is not divided."""
+    """Prices in dollars of what grows with the data; fixed monthly costs are not included."""
 
     million_samples: float
     thousand_series: float
 
     def monthly(self, *, series: int, samples_per_second: float | None) -> float:
-        """Dollars a month if it goes on like this; an unknown rate counts as none."""
+        """Dollars per month at the current rate; an unknown rate counts as 0."""
         millions = (samples_per_second or 0.0) * MONTH_SECONDS / 1e6
         return self.million_samples * millions + self.thousand_series * series / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class UsageCount:
-    """Series and samples of some part; `rate` is in samples a second, None when unknown.
+    """Series and samples of a metric, an API key or both; `rate` is in samples per second or None.
 
     `last_seen` is in seconds since 1970, 0 when there are no series.
     """
@@ -46,5 +46,5 @@ class UsageCount:
 
 
 def add_up(parts: Iterable[UsageCount]) -> UsageCount:
-    """All of them together."""
+    """The sum of all counts."""
     return sum(parts, UsageCount())

@@ -1,10 +1,10 @@
 """Deletes series at once and their samples soon after.
 
-A deletion has two parts. The rows of the series go in short transactions: from then on nothing
-finds their samples, remembered ids die with the generation, and ids are never used again. The
-samples of raw and of both rollups are removed by `purge`, which `maintain` calls each minute.
-Removing them from raw and from the minutes marks those ranges for the next refresh, which then
-finds nothing to bring back.
+A deletion has two parts. First the rows of the series are deleted in short transactions. From then
+on no query finds their samples, cached ids are invalid since the generation changed, and ids are
+never reused. Then `purge`, which `maintain` calls each minute, deletes the samples from raw and
+both rollups. Deleting from raw and from the minutes invalidates those ranges: the next refresh
+finds no samples there.
 """
 
 import time
@@ -20,19 +20,19 @@ from pulseboard.core.exceptions import Conflict, InvalidRequest
 from pulseboard.core.settings import settings
 from pulseboard.usage import store
 
-_TOGETHER = 10_000
-"""Series that go in one transaction, for which all writers of samples wait."""
-_PURGED_TOGETHER = 1_000
+_SERIES_PER_TRANSACTION = 10_000
+"""Writers of samples wait for such a transaction."""
+_PURGE_BATCH = 1_000
 _EXAMPLES = 5
 
 
 def delete(
     connection: psycopg.Connection[Any], *, selector: Selector, dry_run: bool, expect: int | None
 ) -> DeletedSeries:
-    """Delete the series that a selector means; without matchers the metric goes too.
+    """Delete the series that a selector matches; without matchers also the metric.
 
     Raises NotFound for a metric that was never seen, Conflict when there are more or fewer than
-    `expect`, InvalidRequest for more than can go at once.
+    `expect`, InvalidRequest for more than can be deleted at once.
     """
     metric_id = store.find_metric(connection, selector.name)
     most = settings().series_max_deleted
@@ -50,10 +50,10 @@ def delete(
         )
     if not dry_run:
         ids = [each.id for each in series]
-        for begin in range(0, len(ids), _TOGETHER):
-            _delete(connection, ids[begin : begin + _TOGETHER])
+        for begin in range(0, len(ids), _SERIES_PER_TRANSACTION):
+            _delete(connection, ids[begin : begin + _SERIES_PER_TRANSACTION])
         if not selector.matchers:
-            # By the primary key; series that somebody made meanwhile keep their metric.
+            # By the primary key. The metric stays when a sender has created series meanwhile.
             connection.execute(
                 """
                 delete from metric_definitions d where id = %s
@@ -73,7 +73,7 @@ def delete(
 
 def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
     with connection.transaction():
-        # Served by metric_series_pkey and deleted_series_pkey; ends go by series_end_pkey.
+        # Served by metric_series_pkey and deleted_series_pkey; stale markers by series_end_pkey.
         connection.execute(
             "insert into deleted_series (series_id) select unnest(%s::integer[])"
             " on conflict do nothing",
@@ -83,15 +83,15 @@ def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
 
 
 def pending(connection: psycopg.Connection[Any]) -> int:
-    """Deleted series whose samples are still there."""
+    """Number of deleted series whose samples still exist."""
     row = connection.execute("select count(*) from deleted_series").fetchone()
     return int(row[0]) if row else 0
 
 
 def purge(connection: psycopg.Connection[Any], *, seconds: float) -> int:
-    """Remove samples of deleted series for about so long; how many series are done.
+    """Delete samples of deleted series for about `seconds`; returns the number of purged series.
 
-    Runs that overlap do the same work twice, and no harm.
+    Overlapping runs repeat work but are harmless.
     """
     until = time.monotonic() + seconds
     done = 0
@@ -100,7 +100,7 @@ def purge(connection: psycopg.Connection[Any], *, seconds: float) -> int:
         # Served by deleted_series_pkey.
         rows = connection.execute(
             "select series_id from deleted_series order by series_id limit %s",
-            (_PURGED_TOGETHER,),
+            (_PURGE_BATCH,),
         ).fetchall()
         if not rows:
             break
@@ -111,7 +111,7 @@ def purge(connection: psycopg.Connection[Any], *, seconds: float) -> int:
         ]
         ids = [row[0] for row in rows]
         for table in tables:
-            # From the finest to the coarsest: none is refilled from what has yet to go. Served by
+            # From finest to coarsest: no rollup is refilled from samples not yet deleted. Served by
             # metrics_raw_series_time, the columnstore's segments and the (series_id, bucket)
             # indexes.
             connection.execute(

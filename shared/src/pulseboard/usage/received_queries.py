@@ -1,4 +1,4 @@
-"""What one API key has sent."""
+"""What an API key has sent."""
 
 from typing import Any
 from uuid import UUID
@@ -9,15 +9,15 @@ from psycopg.rows import dict_row
 from pulseboard.contracts.usage import KeyReceived
 from pulseboard.core.exceptions import NotFound
 
-_COUNTED = 1000
-_NAMED = 20
-_LOOKED_INTO = 200
+_MAX_SERIES = 1000
+_MAX_NAMES = 20
+_MAX_SAMPLED_SERIES = 200
 
 
 def by_key(
     connection: psycopg.Connection[Any], *, key_id: UUID, owner_id: UUID | None
 ) -> KeyReceived:
-    """What has come in by a key of this owner; None: of anybody.
+    """What a key of this owner has sent; None: a key of any owner.
 
     Raises NotFound when there is no such key. Served by api_keys_pkey, metric_series_key and
     metrics_raw_series_time.
@@ -40,20 +40,20 @@ def by_key(
             ) s join metric_definitions d on d.id = s.metric_id
             order by s.created_at desc
             """,
-            (key_id, _COUNTED),
+            (key_id, _MAX_SERIES),
         ).fetchall()
         samples = cursor.execute(
             """
             select count(*) as recent, max(time) as newest from metrics_raw
             where series_id = any(%s::integer[]) and time > now() - interval '15 minutes'
             """,
-            ([row["id"] for row in series[:_LOOKED_INTO]],),
+            ([row["id"] for row in series[:_MAX_SAMPLED_SERIES]],),
         ).fetchone()
     assert samples is not None, "an aggregate without grouping returns a row"
     return KeyReceived(
         last_used_at=key["last_used_at"],
         series_count=len(series),
-        metrics=sorted({row["name"] for row in series})[:_NAMED],
+        metrics=sorted({row["name"] for row in series})[:_MAX_NAMES],
         recent_samples=samples["recent"],
         newest_sample_at=samples["newest"],
     )

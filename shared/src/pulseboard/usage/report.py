@@ -1,4 +1,4 @@
-"""Adds usage up by metric and by key, with what it is likely to cost."""
+"""Sums usage by metric and by API key, with the estimated cost."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -31,7 +31,7 @@ _ORDERS: dict[MetricOrder, Callable[[MetricUsage], Any]] = {
     MetricOrder.SAMPLES: lambda metric: -(metric.samples_per_second or 0),
     MetricOrder.COST: lambda metric: -metric.monthly_dollars,
     MetricOrder.NAME: attrgetter("name"),
-    # Those that nobody sends any more first.
+    # Stale metrics first.
     MetricOrder.LAST_SEEN: lambda metric: metric.last_seen or datetime.min.replace(tzinfo=UTC),
 }
 
@@ -66,12 +66,12 @@ def _metric(name: str, counted: UsageCount) -> MetricUsage:
 
 
 def metric(counts: UsageCounts, name: str) -> MetricUsage:
-    """One metric's amounts; none of it when it is younger than the count."""
+    """The amounts of a metric; zero when it is newer than the counts."""
     return _metric(name, add_up(counted for each, _, counted in counts if each == name))
 
 
 def by_metric(counts: UsageCounts, *, search: str, order: MetricOrder) -> list[MetricUsage]:
-    """Metrics whose name holds `search` in any case, in an order."""
+    """Metrics whose name contains `search` (case-insensitive), sorted by `order`."""
     wanted = search.casefold()
     grouped: dict[str, list[UsageCount]] = defaultdict(list)
     for name, _, counted in counts:
@@ -82,7 +82,7 @@ def by_metric(counts: UsageCounts, *, search: str, order: MetricOrder) -> list[M
 
 
 def overview(connection: psycopg.Connection[Any], *, owner_id: UUID | None) -> UsageOverview:
-    """All amounts. The keys of others than this owner are one entry; None: each is named."""
+    """All amounts. Keys of other owners are summed in one entry; owner None: each is named."""
     as_of, counts = store.counts(connection)
     grouped: dict[UUID | None, list[UsageCount]] = defaultdict(list)
     for _, key_id, counted in counts:

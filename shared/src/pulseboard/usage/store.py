@@ -1,6 +1,7 @@
-"""How many series and samples there are, by metric, API key and tag.
+"""Counts of series and samples, by metric, API key and tag.
 
-What reads every series is kept in the cache for a minute: at 100,000 series it takes a moment.
+Results that need to read every series are cached in Redis for a minute, since that is slow with
+100,000 series.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ TOP_VALUES = 10
 _WINDOW = timedelta(minutes=5)
 _OLDEST_WINDOW = timedelta(minutes=15)
 _PREFIX = "cache:usage:"
-_NUMBER = f"{_PREFIX}generation"
+_GENERATION = f"{_PREFIX}generation"
 
 UsageCounts = list[tuple[str, UUID | None, UsageCount]]
 """Usage by metric name and API key; None: a writer without a key."""
@@ -37,33 +38,33 @@ _TAGS = TypeAdapter(list[TagUsage])
 
 
 def _cached(name: str, kind: TypeAdapter[Any], read: Callable[[], Any]) -> Any:
-    """What `read` gives, at most a minute old; without the cache always new."""
+    """The result of `read`, at most CACHE_SECONDS old; always fresh while Redis is down."""
     try:
-        number = cache.client().get(_NUMBER) or b"0"
-        place = f"{_PREFIX}{number.decode()}:{name}" if isinstance(number, bytes) else ""
-        found = cache.client().get(place)
+        generation = cache.client().get(_GENERATION) or b"0"
+        key = f"{_PREFIX}{generation.decode()}:{name}" if isinstance(generation, bytes) else ""
+        found = cache.client().get(key)
         if isinstance(found, bytes):
             return kind.validate_json(found)
     except (redis.RedisError, RedisClusterException):
         return read()
-    answer = read()
+    result = read()
     try:
-        cache.client().set(place, kind.dump_json(answer), ex=CACHE_SECONDS)
+        cache.client().set(key, kind.dump_json(result), ex=CACHE_SECONDS)
     except (redis.RedisError, RedisClusterException) as error:
         logger().warning("usage not cached", exc_info=error)
-    return answer
+    return result
 
 
 def invalidate_cache() -> None:
-    """Count anew: series were deleted."""
+    """Invalidate all cached results, after series were deleted."""
     try:
-        cache.client().incr(_NUMBER)
+        cache.client().incr(_GENERATION)
     except (redis.RedisError, RedisClusterException) as error:
-        logger().warning("usage cache not cleared", exc_info=error)
+        logger().warning("usage cache not invalidated", exc_info=error)
 
 
 def counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCounts]:
-    """Usage by metric and key, and when it was counted. Metrics without series are there too."""
+    """Counts by metric and key, with the time of counting. Metrics without series are included."""
     found: tuple[datetime, UsageCounts] = _cached(
         "counts", _COUNTS, lambda: _read_counts(connection)
     )
@@ -74,8 +75,8 @@ def _read_counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCo
     now = datetime.now(UTC)
     minutes, first, last = _rolled_up(connection, now)
     seconds = (last - first).total_seconds() + 60 if first and last else None
-    # Reads each series once, and the minutes of the window by the bucket index of the
-    # materialised rows: the view over them would read all raw samples that are not rolled up yet.
+    # Reads each series once, and the minutes of the window by the bucket index of the materialized
+    # table: the view would also read all raw samples that are not rolled up yet.
     rows = connection.execute(
         sql.SQL(
             """
@@ -123,17 +124,17 @@ def materialised(connection: psycopg.Connection[Any], view: str) -> sql.Identifi
         """,
         (view,),
     ).fetchone()
-    assert row is not None, "the migrations make it"
+    assert row is not None, "the migrations create it"
     return sql.Identifier(*row)
 
 
 def _rolled_up(
     connection: psycopg.Connection[Any], now: datetime
 ) -> tuple[sql.Identifier, datetime | None, datetime | None]:
-    """The table of minutes, and its first and last minute of the newest window; none when that
-    is too long ago to speak of a rate."""
+    """The minute table, and the first and last minute of the newest window; None when that window
+    is too old to compute a rate."""
     minutes = materialised(connection, "metrics_1min")
-    # Both ends by the bucket index.
+    # Both bounds by the bucket index.
     row = connection.execute(
         sql.SQL(
             """
@@ -214,7 +215,7 @@ def list_series(
     page: int,
     page_size: int,
 ) -> tuple[list[SeriesUsage], int]:
-    """A page (from 1) of the series that a selector means, and how many there are.
+    """A page (from 1) of the series that a selector matches, and their total number.
 
     Raises NotFound for a metric that was never seen. Served by the unique index on (metric_id,
     tags_hash) and, for plain equality, the GIN index on tags.

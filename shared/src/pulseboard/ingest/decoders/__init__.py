@@ -1,1 +1,1 @@
-"""Foreign protocols: each a pure function from bytes to a batch."""
+"""One module per protocol, each a pure function from bytes to a batch."""

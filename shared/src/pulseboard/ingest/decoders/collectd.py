@@ -7,8 +7,8 @@ https://www.collectd.org/documentation/manpages/collectd.conf.html#plugin-write_
      "dsnames": ["rx", "tx"], "values": [1, 2]}
 
 has the data sources of its type (types.db): each becomes a sample of the metric
-`{plugin}_{type}_{data source}`, here `interface_if_octets_rx`; what says nothing new is left out
-(a type called as its plugin, a source called "value"). Host and instances are tags.
+`{plugin}_{type}_{data source}`, here `interface_if_octets_rx`. Redundant parts are left out: a type
+with the plugin's name, a data source named "value". Host and instances become tags.
 """
 
 from typing import Any
@@ -36,14 +36,14 @@ _KINDS = {
 _SHOWN = 100
 
 
-class _Bad(ValueError):
-    """Why a value list can't be taken."""
+class _RefusedValueList(ValueError):
+    """A value list can't be stored; the message says why."""
 
 
 def decode(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> Batch:
     """The samples of a body, not compressed. `now` in milliseconds since 1970.
 
-    Values that are null (NaN in collectd) are skipped. Issues name value lists by their place.
+    Null values (NaN in collectd) are skipped. Issues give the index of the value list.
     Raises InvalidRequest, PayloadTooLarge.
     """
     check_structure(body, limits)
@@ -51,11 +51,11 @@ def decode(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMem
     if not isinstance(lists, list):
         raise InvalidRequest("The body must be an array of value lists, as write_http sends it.")
     batch, window = Batch(), AcceptedTimes(now, limits)
-    for place, one in enumerate(lists):
+    for position, value_list in enumerate(lists):
         try:
-            _take(one, place, batch, window, limits, series_memo)
-        except _Bad as bad:
-            batch.refuse(limits, place, [("valueList", str(bad))])
+            _add_value_list(value_list, position, batch, window, limits, series_memo)
+        except _RefusedValueList as bad:
+            batch.refuse(limits, position, [("valueList", str(bad))])
         if len(batch.values) > limits.points:
             raise PayloadTooLarge(
                 f"The body has more than the {limits.points} values that are accepted at once: "
@@ -64,27 +64,27 @@ def decode(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMem
     return batch
 
 
-def _take(
-    one: Any,
-    place: int,
+def _add_value_list(
+    value_list: Any,
+    position: int,
     batch: Batch,
     window: AcceptedTimes,
     limits: BatchLimits,
     series_memo: SeriesMemo,
 ) -> None:
-    if not isinstance(one, dict):
-        raise _Bad("must be an object")
-    identity = [one.get(name, "") for name in _IDENTITY]
+    if not isinstance(value_list, dict):
+        raise _RefusedValueList("must be an object")
+    identity = [value_list.get(name, "") for name in _IDENTITY]
     if not all(isinstance(part, str) for part in identity):
-        raise _Bad(f"must have texts as {', '.join(_IDENTITY)}")
-    values, names, kinds = (one.get(name) for name in ("values", "dsnames", "dstypes"))
+        raise _RefusedValueList(f"must have texts as {', '.join(_IDENTITY)}")
+    values, names, kinds = (value_list.get(name) for name in ("values", "dsnames", "dstypes"))
     if not (isinstance(values, list) and isinstance(names, list) and isinstance(kinds, list)):
-        raise _Bad("must have arrays as values, dsnames and dstypes")
+        raise _RefusedValueList("must have arrays as values, dsnames and dstypes")
     if not len(values) == len(names) == len(kinds):
-        raise _Bad("must have as many values as dsnames and dstypes")
-    time = _milliseconds(one.get("time"))
+        raise _RefusedValueList("must have as many values as dsnames and dstypes")
+    time = _milliseconds(value_list.get("time"))
     if time not in window:
-        raise _Bad(f"has a time that {window.why_not(time)}")
+        raise _RefusedValueList(f"has a time that {window.why_not(time)}")
     found: list[tuple[SeriesKey, float]] = []
     skipped = 0
     for value, name, kind in zip(values, names, kinds, strict=True):
@@ -93,20 +93,20 @@ def _take(
             continue
         number = finite(value)
         if number is None:
-            raise _Bad("must have finite numbers as values")
+            raise _RefusedValueList("must have finite numbers as values")
         if not isinstance(name, str):
-            raise _Bad("must have texts as dsnames")
+            raise _RefusedValueList("must have texts as dsnames")
         key = _key(identity, name, limits, series_memo)
-        described = _KINDS.get(kind) if isinstance(kind, str) else None
-        if described is not None and key.name not in batch.metadata:
-            batch.metadata[key.name] = described
+        metadata = _KINDS.get(kind) if isinstance(kind, str) else None
+        if metadata is not None and key.name not in batch.metadata:
+            batch.metadata[key.name] = metadata
         found.append((key, number))
     batch.skipped += skipped
     for key, number in found:
         batch.series.append(key)
         batch.times.append(time)
         batch.values.append(number)
-        batch.positions.append(place)
+        batch.positions.append(position)
 
 
 def _key(
@@ -115,20 +115,22 @@ def _key(
     raw = to_json([*identity, source])
     key = series_memo.find(raw)
     if key is None:
-        said = dict(zip(_IDENTITY, identity, strict=True))
-        plugin, kind = said["plugin"], said["type"]
+        parts = dict(zip(_IDENTITY, identity, strict=True))
+        plugin, kind = parts["plugin"], parts["type"]
         if not plugin or not kind:
-            raise _Bad("has no plugin or no type")
-        parts = [plugin, "" if kind == plugin else kind, "" if source == "value" else source]
-        name = "_".join(part for part in parts if part)
+            raise _RefusedValueList("has no plugin or no type")
+        words = [plugin, "" if kind == plugin else kind, "" if source == "value" else source]
+        name = "_".join(word for word in words if word)
         if len(name) >= MAX_NAME:
-            raise _Bad(f"makes a name of {len(name)} characters; {MAX_NAME} are allowed")
+            raise _RefusedValueList(
+                f"makes a name of {len(name)} characters; {MAX_NAME} are allowed"
+            )
         for tag in _TAGS:
-            if problem := value_problem(tag, said[tag]):
-                raise _Bad(problem)
-        tags = tags_from((tag, said[tag]) for tag in _TAGS if said[tag])
+            if problem := value_problem(tag, parts[tag]):
+                raise _RefusedValueList(problem)
+        tags = tags_from((tag, parts[tag]) for tag in _TAGS if parts[tag])
         if len(tags) > limits.tags:
-            raise _Bad(f"has {len(tags)} tags; a point may have at most {limits.tags}")
+            raise _RefusedValueList(f"has {len(tags)} tags; a point may have at most {limits.tags}")
         key = SeriesKey.of(metric_name(name), tags)
         series_memo.put(raw, key)
     return key
@@ -137,5 +139,5 @@ def _key(
 def _milliseconds(seconds: Any) -> int:
     time = milliseconds(seconds)
     if time is None:
-        raise _Bad("has no time in seconds")
+        raise _RefusedValueList("has no time in seconds")
     return round(time)

@@ -5,10 +5,10 @@ https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A line 
     measurement[,tag=value…] field=value[,field=value…] [timestamp]
 
 and each of its fields becomes a sample of the metric `{measurement}_{field}`. Numbers and
-booleans (0 and 1) are kept, texts are counted as skipped. A line is taken whole or refused whole.
+booleans (0 and 1) are stored, texts are counted as skipped. A line is stored or refused whole.
 
-Lines without quotes and backslashes, which are nearly all, are split; others, and whatever does
-not look as expected, go through the careful reader, which also finds what is wrong.
+Nearly all lines have no quotes and backslashes: these are split. All others, and those that can't
+be split as expected, are parsed token by token, which also finds the reason to refuse one.
 """
 
 import re
@@ -21,7 +21,7 @@ from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
-# Milliseconds are the number of units times the first, divided by the second.
+# A time in milliseconds is the number of units times the first, divided by the second.
 _UNITS = {
     "ns": (1, 1_000_000),
     "us": (1, 1_000),
@@ -41,8 +41,8 @@ _STARTS = frozenset(b"-.0123456789")
 _DIGITS = frozenset(b".0123456789")
 _WHOLE = frozenset(b"iu")
 _BLANK_OR_COMMENT = frozenset(b"# \t\r")
-# As many digits as surely fit.
-_SURE = 18
+# Integers of so many digits fit into 64 bits.
+_SAFE_DIGITS = 18
 _RANGES = {b"i": (-(2**63), 2**63 - 1), b"u": (0, 2**64 - 1)}
 
 _HEAD_ENDS = re.compile(rb"(?<!\\) |\n")
@@ -56,12 +56,12 @@ _STAMP = re.compile(rb"-?[0-9]{1,20}")
 _SHOWN = 60
 
 
-class _Bad(ValueError):
-    """Why a line can't be taken."""
+class _RefusedLine(ValueError):
+    """A line can't be stored; the message says why."""
 
 
 class Precision:
-    """What one unit of the timestamps is. Raises InvalidRequest for an unknown name."""
+    """The unit of timestamps. Raises InvalidRequest for an unknown name."""
 
     __slots__ = ("divide", "multiply", "name")
 
@@ -86,13 +86,14 @@ def decode(
 ) -> Batch:
     """The samples of a body, not compressed. `now` in milliseconds since 1970.
 
-    Lines without a timestamp get `now`. `places` and the issues' indices are line numbers, from 1.
+    Lines without a timestamp get `now`. `positions` and the issues' indices are line numbers,
+    from 1.
     Raises PayloadTooLarge beyond `limits`.
     """
-    return _Reader(body, now, limits, precision, series_memo).read()
+    return _LineParser(body, now, limits, precision, series_memo).parse()
 
 
-class _Reader:
+class _LineParser:
     def __init__(
         self,
         body: bytes,
@@ -105,31 +106,31 @@ class _Reader:
         self.precision, self.series_memo = precision, series_memo
         self.window = AcceptedTimes(now, limits)
         self.batch = Batch()
-        self._place = 0
+        self._position = 0
         self._head: bytes | None = None
         self._measurement = ""
         self._tags = b""
 
-    def read(self) -> Batch:
-        """All lines, in their order."""
+    def parse(self) -> Batch:
+        """Parse all lines, in order."""
         body, batch, size, most = self.body, self.batch, len(self.body), self.limits.points
-        series, places = batch.series, batch.positions
+        series, positions = batch.series, batch.positions
         position, number, lines = 0, 1, 0
         while position < size:
             end = body.find(b"\n", position)
             if end < 0:
                 end = size
             line = body[position:end]
-            if (line and line[0] not in _BLANK_OR_COMMENT) or _says_something(line):
+            if (line and line[0] not in _BLANK_OR_COMMENT) or _has_content(line):
                 lines += 1
-                before, here = len(series), number
-                if b'"' in line or b"\\" in line or not self._plain(line):
-                    self._take_back(before)
-                    end = self._careful(position, number)
+                before, line_number = len(series), number
+                if b'"' in line or b"\\" in line or not self._split(line):
+                    self._roll_back(before)
+                    end = self._tokenize(position, number)
                     number += body.count(b"\n", position, end)
                 added = len(series) - before
                 if added:
-                    places.extend([here] * added)
+                    positions.extend([line_number] * added)
                 if lines > most or len(series) > most:
                     raise PayloadTooLarge(
                         f"The body has more than the {most} samples that are accepted at once; "
@@ -139,17 +140,17 @@ class _Reader:
             position = end + 1
         return batch
 
-    def _take_back(self, before: int) -> None:
+    def _roll_back(self, before: int) -> None:
         batch = self.batch
         del batch.series[before:], batch.times[before:], batch.values[before:]
 
-    def _plain(self, line: bytes) -> bool:
-        """Take a line without quotes and escapes; False when it is not as simple as that."""
+    def _split(self, line: bytes) -> bool:
+        """Add a line without quotes and escapes; False when it can't be split as expected."""
         head, _, rest = line.partition(b" ")
         fields, _, stamp = rest.partition(b" ")
         if not stamp:
             time = self.now
-        elif stamp.isdigit() and len(stamp) <= _SURE + 2:
+        elif stamp.isdigit() and len(stamp) <= _SAFE_DIGITS + 2:
             time = int(stamp) * self.precision.multiply // self.precision.divide
         else:
             return False
@@ -168,7 +169,7 @@ class _Reader:
                     return False
                 if b"_" in text or not isfinite(value):
                     return False
-            elif last in _WHOLE and text[:-1].isdigit() and len(text) <= _SURE:
+            elif last in _WHOLE and text[:-1].isdigit() and len(text) <= _SAFE_DIGITS:
                 value = float(text[:-1])
             else:
                 flag = _FLAGS.get(text)
@@ -181,76 +182,78 @@ class _Reader:
                     return False
                 try:
                     key = self._series(head, name)
-                except _Bad:
+                except _RefusedLine:
                     return False
             batch.series.append(key)
             batch.times.append(time)
             batch.values.append(value)
         return True
 
-    def _careful(self, position: int, number: int) -> int:
-        """Take or refuse the record that begins at `position`; the position of its end."""
+    def _tokenize(self, position: int, number: int) -> int:
+        """Add or refuse the line that begins at `position`; returns the position of its end."""
         batch, before, skipped = self.batch, len(self.batch.series), self.batch.skipped
-        self._place = position
+        self._position = position
         try:
             self._fields(self._read_head())
             end = self._end_of_line()
-            time = self._time(self.body[self._place : end].strip())
-        except _Bad as bad:
-            self._take_back(before)
+            time = self._time(self.body[self._position : end].strip())
+        except _RefusedLine as bad:
+            self._roll_back(before)
             batch.skipped = skipped
             batch.refuse(self.limits, number, [("line", str(bad))])
-            # From where it went wrong: texts in quotes may have gone over several lines.
+            # From the error on: a quoted text may span several lines.
             return self._end_of_line()
         batch.times.extend([time] * (len(batch.series) - before))
         return end
 
     def _end_of_line(self) -> int:
-        end = self.body.find(b"\n", self._place)
+        end = self.body.find(b"\n", self._position)
         return len(self.body) if end < 0 else end
 
     def _skip_spaces(self) -> None:
-        while self.body[self._place : self._place + 1] in (b" ", b"\t"):
-            self._place += 1
+        while self.body[self._position : self._position + 1] in (b" ", b"\t"):
+            self._position += 1
 
     def _read_head(self) -> bytes:
         self._skip_spaces()
-        found = _HEAD_ENDS.search(self.body, self._place)
+        found = _HEAD_ENDS.search(self.body, self._position)
         if found is None or found[0] == b"\n":
-            raise _Bad("has no field: measurement,tag=value field=1 is meant")
-        head = self.body[self._place : found.start()]
-        self._place = found.start()
+            raise _RefusedLine("has no field: measurement,tag=value field=1 is meant")
+        head = self.body[self._position : found.start()]
+        self._position = found.start()
         self._skip_spaces()
         return head
 
     def _fields(self, head: bytes) -> None:
         body, batch = self.body, self.batch
         while True:
-            found = _FIELD.match(body, self._place)
+            found = _FIELD.match(body, self._position)
             if found is None:
-                raise _Bad(f"has no field=value at {_shown(body, self._place)}")
-            self._place = found.end()
+                raise _RefusedLine(f"has no field=value at {_shown(body, self._position)}")
+            self._position = found.end()
             if found[2]:
                 batch.skipped += 1
             else:
                 batch.values.append(_value(found[1], found[3]))
                 batch.series.append(self._series(head, found[1]))
-            after = body[self._place : self._place + 1]
+            after = body[self._position : self._position + 1]
             if after != b",":
                 if after.strip():
-                    raise _Bad(f"goes on after a value with {_shown(body, self._place)}")
+                    raise _RefusedLine(f"goes on after a value with {_shown(body, self._position)}")
                 return
-            self._place += 1
+            self._position += 1
 
     def _time(self, stamp: bytes) -> int:
         if not stamp:
             return self.now
         if not _STAMP.fullmatch(stamp):
-            raise _Bad(f"has the timestamp {_shown(stamp)}; a whole number is meant")
+            raise _RefusedLine(f"has the timestamp {_shown(stamp)}; a whole number is meant")
         time = self.precision.milliseconds(stamp)
         if time not in self.window:
             why = self.window.why_not(time)
-            raise _Bad(f"has a timestamp, {_shown(stamp)} in {self.precision.name}, that {why}")
+            raise _RefusedLine(
+                f"has a timestamp, {_shown(stamp)} in {self.precision.name}, that {why}"
+            )
         return time
 
     def _series(self, head: bytes, field: bytes) -> SeriesKey:
@@ -262,9 +265,11 @@ class _Reader:
                 self._measurement, self._tags = self._origin(head)
                 self._head = head
             name = f"{self._measurement}_{_text(field)}"
-            # Cut, two long names could become one.
+            # Not cut: two long names could become the same.
             if len(name) > MAX_NAME:
-                raise _Bad(f"makes a name of {len(name)} characters; {MAX_NAME} are allowed")
+                raise _RefusedLine(
+                    f"makes a name of {len(name)} characters; {MAX_NAME} are allowed"
+                )
             key = SeriesKey(metric_name(name), self._tags)
             self.series_memo.put(raw, key)
         return key
@@ -273,17 +278,17 @@ class _Reader:
         """The measurement's name, and the tags in canonical form."""
         measurement, *tags = _TAG_ENDS.split(head)
         if not measurement:
-            raise _Bad("has no measurement's name")
+            raise _RefusedLine("has no measurement's name")
         if len(tags) > self.limits.tags:
-            raise _Bad(f"has {len(tags)} tags; a point may have at most {self.limits.tags}")
+            raise _RefusedLine(f"has {len(tags)} tags; a point may have at most {self.limits.tags}")
         pairs = []
         for tag in tags:
             key, *value = _KEY_ENDS.split(tag)
             if not key or len(value) != 1:
-                raise _Bad(f"has the tag {_shown(tag)}; key=value is meant")
+                raise _RefusedLine(f"has the tag {_shown(tag)}; key=value is meant")
             text = _text(value[0])
             if len(text) > MAX_TAG_VALUE:
-                raise _Bad(
+                raise _RefusedLine(
                     f"has a tag {_shown(key)} of {len(text)} characters; "
                     f"{MAX_TAG_VALUE} are allowed"
                 )
@@ -291,13 +296,13 @@ class _Reader:
         return _text(measurement), canonical_tags(tags_from(pairs))
 
 
-def _says_something(line: bytes) -> bool:
+def _has_content(line: bytes) -> bool:
     start = line.lstrip()[:1]
     return bool(start) and start != b"#"
 
 
 def _value(name: bytes, text: bytes) -> float:
-    """A number or a boolean. Raises _Bad."""
+    """A number or a boolean. Raises _RefusedLine."""
     flag = _FLAGS.get(text)
     if flag is not None:
         return flag
@@ -306,7 +311,7 @@ def _value(name: bytes, text: bytes) -> float:
         whole, (least, most) = int(text[:-1]), _RANGES[kind]
         if least <= whole <= most:
             return float(whole)
-        raise _Bad(f"has in {_shown(name)} a whole number of more than 64 bits")
+        raise _RefusedLine(f"has in {_shown(name)} a whole number of more than 64 bits")
     if text and text[0] in _STARTS and text[-1] in _DIGITS and b"_" not in text:
         try:
             value = float(text)
@@ -315,8 +320,8 @@ def _value(name: bytes, text: bytes) -> float:
         else:
             if isfinite(value):
                 return value
-            raise _Bad(f"has in {_shown(name)} a number that is too large")
-    raise _Bad(
+            raise _RefusedLine(f"has in {_shown(name)} a number that is too large")
+    raise _RefusedLine(
         f"has in {_shown(name)} the value {_shown(text)}; a number (1.5, 2i, 3u), true, false or "
         'a "text" is meant'
     )
@@ -326,7 +331,7 @@ def _text(raw: bytes) -> str:
     try:
         return _ESCAPED.sub(rb"\1", raw).decode() if b"\\" in raw else raw.decode()
     except UnicodeDecodeError:
-        raise _Bad(f"is not UTF-8 at {_shown(raw)}") from None
+        raise _RefusedLine(f"is not UTF-8 at {_shown(raw)}") from None
 
 
 def _shown(raw: bytes, start: int = 0) -> str:

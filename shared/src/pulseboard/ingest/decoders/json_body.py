@@ -1,4 +1,4 @@
-"""A JSON body from outside, parsed within bounds."""
+"""Parses the JSON body of a request within bounds."""
 
 import re
 from math import isfinite
@@ -14,10 +14,10 @@ _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def check_structure(body: bytes, limits: BatchLimits) -> None:
-    """Refuse, before parsing, a small body that would unfold into a great tree.
+    """Refuse, before parsing, a small body that would become a large tree.
 
-    An array costs the parser some hundred bytes for each of the two it has on the wire.
-    Raises PayloadTooLarge.
+    An empty array is two bytes in the body and some hundred bytes in memory. Raises
+    PayloadTooLarge.
     """
     opens = 8 * limits.points + 1000
     commas = 2 * limits.points * (limits.tags + 4) + 1000
@@ -32,7 +32,7 @@ def check_structure(body: bytes, limits: BatchLimits) -> None:
 
 
 def parse_json(body: bytes) -> Any:
-    """The body as Python's own types; NaN and Infinity are let through. Raises InvalidRequest."""
+    """The body as Python values; NaN and Infinity are allowed. Raises InvalidRequest."""
     try:
         return from_json(body)
     except ValueError as error:
@@ -43,12 +43,12 @@ def parse_json(body: bytes) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is a number of JSON; true and false are none."""
+    """Whether this is a JSON number; true and false are not."""
     return type(value) in (int, float)
 
 
 def finite(value: Any) -> float | None:
-    """A number as a finite float; None for all else."""
+    """A number as a finite float; None for anything else."""
     if not is_number(value):
         return None
     try:
@@ -60,5 +60,5 @@ def finite(value: Any) -> float | None:
 
 def milliseconds(seconds: Any) -> float | None:
     """A time in seconds as one in milliseconds, not rounded; None when that is not finite."""
-    moment = finite(seconds)
-    return None if moment is None else finite(moment * 1000)
+    number = finite(seconds)
+    return None if number is None else finite(number * 1000)

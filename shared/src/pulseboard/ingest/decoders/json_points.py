@@ -1,7 +1,7 @@
-"""From the bytes of a body to samples by series, with every refused point named.
+"""Decodes Pulseboard's own JSON: from a request's body to a batch, naming every refused point.
 
-A good batch is validated in one call by a compiled validator, straight from the bytes. Only when
-that refuses is the body parsed into objects and taken point by point, to tell good from bad.
+A valid body passes a compiled validator in one call, straight from the bytes. Only when that fails
+is the body parsed into objects and validated point by point, to separate valid from invalid ones.
 """
 
 from collections.abc import Iterable
@@ -20,19 +20,19 @@ from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.json_body import check_structure, parse_json
 
 # The contract's rules as patterns that run inside the compiled validator: TagKey without a
-# leading double underscore, TagValue without control characters. (Lone surrogates never get
-# here: the JSON parser refuses them.)
+# leading double underscore, TagValue without control characters. (The JSON parser already refuses
+# lone surrogates.)
 _TAG_KEY = r"^(?:[a-zA-Z][a-zA-Z0-9_.]*|_(?:[a-zA-Z0-9.][a-zA-Z0-9_.]*)?)$"
 _TAG_VALUE = r"^[^\x00-\x1f\x7f]*$"
 _FIELDS = frozenset({"name", "value", "tags", "timestamp"})
-# The keys of one request are few: a host's tags come with each of its points.
+# A request has few distinct series: the tags of a host are repeated in each of its points.
 _KEYS_PER_BODY = 20_000
 _SHOWN = 100
 
 
 @with_config(ConfigDict(extra="forbid"))
 class _Point(TypedDict):
-    """MetricPoint as a plain dictionary: several times cheaper to make than a model."""
+    """MetricPoint as a plain dictionary: several times cheaper to create than a model."""
 
     name: Annotated[str, StringConstraints(pattern=METRIC_NAME_PATTERN, max_length=200)]
     value: Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -68,23 +68,23 @@ def _point() -> TypeAdapter[_Point]:
 def parse(body: bytes, *, now: int, limits: BatchLimits) -> Batch:
     """The samples in a JSON body (not compressed). `now` is in milliseconds since 1970.
 
-    Points without a timestamp get `now`. A (series, time) given twice keeps the last value, as
-    does a key given twice in an object. Raises InvalidRequest when the body is no JSON, holds no
-    point, or no good one; PayloadTooLarge when it holds more than `limits` allow.
+    Points without a timestamp get `now`. Of a (series, time) given twice the last value counts, as
+    of a key given twice in an object. Raises InvalidRequest when the body is not JSON or holds no
+    valid point, PayloadTooLarge when it holds more than `limits` allow.
     """
     if not body.strip():
         raise InvalidRequest("The body is empty: send a point, an array, or an object of points.")
     check_structure(body, limits)
     batch = Batch()
-    good = _all_good(body)
-    if good is None:
+    valid = _all_valid(body)
+    if valid is None:
         _check_count(len(candidates := _candidates(body)), limits)
-        _take(batch, _sort_out(candidates, batch, limits), now, limits)
+        _add_points(batch, _valid_points(candidates, batch, limits), now, limits)
     else:
-        _check_count(len(good), limits)
-        _take(batch, enumerate(good), now, limits)
+        _check_count(len(valid), limits)
+        _add_points(batch, enumerate(valid), now, limits)
     if batch.accepted == 0:
-        raise nothing_good(batch)
+        raise nothing_valid(batch)
     batch.issues.sort(key=lambda issue: issue.index)
     del batch.issues[limits.errors :]
     return batch
@@ -99,8 +99,8 @@ def _check_count(count: int, limits: BatchLimits) -> None:
         )
 
 
-def _all_good(body: bytes) -> list[_Point] | None:
-    """All points when each of them is good, else None."""
+def _all_valid(body: bytes) -> list[_Point] | None:
+    """All points when every one is valid, else None."""
     try:
         if body.lstrip()[:1] == b"[":
             return _list_of_points().validate_json(body)
@@ -112,7 +112,7 @@ def _all_good(body: bytes) -> list[_Point] | None:
 
 
 def _candidates(body: bytes) -> list[Any]:
-    """The points as parsed JSON, whatever they are. Raises InvalidRequest for wrong JSON."""
+    """The points as parsed JSON, not validated. Raises InvalidRequest for malformed JSON."""
     parsed = parse_json(body)
     if isinstance(parsed, list):
         return parsed
@@ -136,10 +136,10 @@ def _candidates(body: bytes) -> list[Any]:
     return parsed["points"]
 
 
-def _sort_out(
+def _valid_points(
     candidates: list[Any], batch: Batch, limits: BatchLimits
 ) -> Iterable[tuple[int, _Point]]:
-    """The good points with their places; the bad ones go into the batch's issues."""
+    """The valid points with their indices; the invalid ones become the batch's issues."""
     validate = _point().validate_python
     for index, candidate in enumerate(candidates):
         if not isinstance(candidate, dict):
@@ -169,14 +169,14 @@ def _sort_out(
             batch.refuse(limits, index, [_explain(one) for one in error.errors()])
 
 
-def _take(
+def _add_points(
     batch: Batch, points: Iterable[tuple[int, _Point]], now: int, limits: BatchLimits
 ) -> None:
-    """Put good points under their series; refuse those out of time or with too many tags."""
+    """Add valid points to the batch; refuse those with a time or number of tags out of bounds."""
     window = AcceptedTimes(now, limits)
     oldest, newest = window.oldest, window.newest
     known: dict[tuple[str, tuple[tuple[str, str], ...]], SeriesKey] = {}
-    series, times, values, places = batch.series, batch.times, batch.values, batch.positions
+    series, times, values, positions = batch.series, batch.times, batch.values, batch.positions
     for index, point in points:
         time = point.get("timestamp")
         if time is None:
@@ -190,20 +190,20 @@ def _take(
             batch.refuse(limits, index, [("tags", _too_many(len(tags), limits))])
             continue
         name = point["name"]
-        seen = (name, tuple(tags.items()))
-        key = known.get(seen)
+        identity = (name, tuple(tags.items()))
+        key = known.get(identity)
         if key is None:
             key = SeriesKey.of(name, tags)
             if len(known) < _KEYS_PER_BODY:
-                known[seen] = key
+                known[identity] = key
         series.append(key)
         times.append(time)
         values.append(point["value"])
-        places.append(index)
+        positions.append(index)
 
 
-def nothing_good(batch: Batch) -> InvalidRequest:
-    """The error of a batch of which no point can be stored."""
+def nothing_valid(batch: Batch) -> InvalidRequest:
+    """The error for a batch of which no point can be stored."""
     details = [
         ErrorDetail(field=f"points.{issue.index}.{issue.field}".rstrip("."), message=issue.message)
         for issue in batch.issues
@@ -221,12 +221,14 @@ def _too_many(count: int, limits: BatchLimits) -> str:
 
 
 def _explain(problem: ErrorDetails) -> tuple[str, str]:
-    """Field and message, in our words, of one finding of the validator."""
-    place = [str(part) for part in problem["loc"] if part != "[key]"]
-    path = ".".join(part[:_SHOWN] for part in place)
+    """Field and message of a validation error."""
+    location = [str(part) for part in problem["loc"] if part != "[key]"]
+    path = ".".join(part[:_SHOWN] for part in location)
     kind = problem["type"]
-    about = "tag key" if "[key]" in problem["loc"] else "tag" if len(place) > 1 else place[0]
-    message = _MESSAGES.get((kind, about)) or _MESSAGES.get((kind, "")) or problem["msg"]
+    subject = (
+        "tag key" if "[key]" in problem["loc"] else "tag" if len(location) > 1 else location[0]
+    )
+    message = _MESSAGES.get((kind, subject)) or _MESSAGES.get((kind, "")) or problem["msg"]
     return path, message.format(**problem.get("ctx", {}))
 
 

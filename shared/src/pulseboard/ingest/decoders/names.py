@@ -1,4 +1,4 @@
-"""Foreign names made into ours: a metric's name, a tag's key, a tag's value."""
+"""Validates and converts the names of other systems: metric names, tag keys, tag values."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _GOOD_KEY = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9_.]*|_(?:[a-zA-Z0-9.][a-zA-Z0-9_.]
 
 
 def name_problem(name: str) -> str | None:
-    """Why this can't be a metric's name as it stands, or None."""
+    """Why this is not a valid metric name, or None."""
     if not name:
         return "has no name"
     if len(name) > MAX_NAME:
@@ -27,7 +27,7 @@ def name_problem(name: str) -> str | None:
 
 
 def key_problem(key: str) -> str | None:
-    """Why this can't be a tag's key as it stands, or None."""
+    """Why this is not a valid tag key, or None."""
     if len(key) > MAX_KEY:
         return f'has the tag "{key[:100]}…" of {len(key)} characters; {MAX_KEY} are allowed'
     if not _GOOD_KEY.fullmatch(key):
@@ -39,7 +39,7 @@ def key_problem(key: str) -> str | None:
 
 
 def value_problem(key: str, value: str) -> str | None:
-    """Why this can't be a tag's value, or None."""
+    """Why this is not a valid tag value, or None."""
     if len(value) > MAX_TAG_VALUE:
         return f'has a tag "{key}" of {len(value)} characters; {MAX_TAG_VALUE} are allowed'
     if _CONTROL.search(value):
@@ -49,24 +49,24 @@ def value_problem(key: str, value: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def metric_name(name: str) -> str:
-    """A metric's name with what we don't allow as underscores; empty stays empty."""
-    made = _NOT_IN_NAME.sub("_", name)[:MAX_NAME]
-    return f"_{made}" if made and (made[0].isdigit() or made[0] == ".") else made
+    """A valid metric name: other characters become underscores; empty stays empty."""
+    valid = _NOT_IN_NAME.sub("_", name)[:MAX_NAME]
+    return f"_{valid}" if valid and (valid[0].isdigit() or valid[0] == ".") else valid
 
 
 @lru_cache(maxsize=8192)
 def tag_key(key: str) -> str:
-    """A tag's key with what we don't allow as underscores; empty stays empty."""
-    made = _NOT_IN_KEY.sub("_", key)
-    if made.startswith("__"):
-        made = "_" + made.lstrip("_")
-    if made and (made[0].isdigit() or made[0] == "."):
-        made = f"_{made}"
-    return made[:MAX_KEY]
+    """A valid tag key: other characters become underscores; empty stays empty."""
+    valid = _NOT_IN_KEY.sub("_", key)
+    if valid.startswith("__"):
+        valid = "_" + valid.lstrip("_")
+    if valid and (valid[0].isdigit() or valid[0] == "."):
+        valid = f"_{valid}"
+    return valid[:MAX_KEY]
 
 
 def tag_value(value: str) -> str:
-    """A tag's value without control characters and not longer than allowed."""
+    """A tag value without control characters, cut to the allowed length."""
     return (
         _CONTROL.sub(" ", value)[:MAX_TAG_VALUE]
         if _CONTROL.search(value)
@@ -75,16 +75,16 @@ def tag_value(value: str) -> str:
 
 
 def tags_from(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Tags of foreign keys and values; several values of one key are joined by commas."""
-    made: dict[str, str] = {}
+    """Tags from the keys and values of another system; values of one key are joined by commas."""
+    tags: dict[str, str] = {}
     for key, value in pairs:
         name = tag_key(key)
         if not name:
             continue
         clean = tag_value(value)
-        known = made.get(name)
+        known = tags.get(name)
         if known is None or known == clean:
-            made[name] = clean
+            tags[name] = clean
         else:
-            made[name] = ",".join(sorted({*known.split(","), clean}))[:MAX_TAG_VALUE]
-    return made
+            tags[name] = ",".join(sorted({*known.split(","), clean}))[:MAX_TAG_VALUE]
+    return tags

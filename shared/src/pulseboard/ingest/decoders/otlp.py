@@ -1,8 +1,8 @@
 """OpenTelemetry metrics over HTTP: from a request's body to a batch.
 
-https://opentelemetry.io/docs/specs/otlp/ and the proto files it names. Both encodings become the
-same trees, named as in JSON, and are read by one reader. A number's point in protocol buffers
-whose attributes are known by their bytes needs no tree.
+https://opentelemetry.io/docs/specs/otlp/ and its proto files. Both encodings become the same trees,
+with JSON's names, and share one parser. A number data point in protocol buffers whose attributes
+are in the series memo is decoded without a tree.
 """
 
 from math import isfinite
@@ -16,9 +16,9 @@ from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders import otlp_schema as schema
 from pulseboard.ingest.decoders.names import metric_name, tags_from
-from pulseboard.ingest.decoders.otlp_points import KINDS, Refused, described, parts_of
+from pulseboard.ingest.decoders.otlp_points import KINDS, RefusedPoint, metadata_of, parts_of
 from pulseboard.ingest.decoders.otlp_resources import (
-    Choice,
+    AttributeChoice,
     Metric,
     Tree,
     attributes,
@@ -31,54 +31,54 @@ from pulseboard.ingest.decoders.otlp_resources import (
 from pulseboard.ingest.decoders.protobuf_wire import WireError, fields, message
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
-__all__ = ["Choice", "from_json_text", "from_protobuf"]
+__all__ = ["AttributeChoice", "from_json_text", "from_protobuf"]
 
 _SHOWN = 200
-# Fields of a number's point, in the order in which all libraries write them.
+# Fields of a number data point, in the order in which all libraries write them.
 _START, _TIME, _DOUBLE, _INTEGER = 0x11, 0x19, 0x21, 0x31
 _AS_TIME, _AS_DOUBLE, _AS_INTEGER = Struct("<Q"), Struct("<d"), Struct("<q")
 _FIELD = 9
 
 
 def from_protobuf(
-    body: bytes, *, now: int, limits: BatchLimits, choice: Choice, series_memo: SeriesMemo
+    body: bytes, *, now: int, limits: BatchLimits, choice: AttributeChoice, series_memo: SeriesMemo
 ) -> Batch:
     """The samples of an ExportMetricsServiceRequest. Times are milliseconds since 1970.
 
-    `places` of the batch are data points; a histogram's makes several samples, and a refused one
-    counts once. Raises InvalidRequest and PayloadTooLarge.
+    `positions` of the batch are indices of data points. A histogram's data point makes several
+    samples; a refused one counts once. Raises InvalidRequest and PayloadTooLarge.
     """
-    reader = _Reader(now, limits, series_memo)
+    parser = _MetricParser(now, limits, series_memo)
     try:
         for metric in in_protobuf(body, limits, choice):
-            reader.take(metric)
+            parser.add(metric)
     except WireError as error:
         raise _not_a_request(error) from None
-    return reader.batch
+    return parser.batch
 
 
 def from_json_text(
-    body: bytes, *, now: int, limits: BatchLimits, choice: Choice, series_memo: SeriesMemo
+    body: bytes, *, now: int, limits: BatchLimits, choice: AttributeChoice, series_memo: SeriesMemo
 ) -> Batch:
     """The same from the JSON encoding."""
-    # A point has a few objects and two for each attribute; a tree costs much more than its text.
+    # A point has a few objects, and two more for each attribute. A tree is much larger than text.
     if body.count(b"{") + body.count(b"[") > 40 * limits.points + 1000:
         raise PayloadTooLarge("The body has more structure than is accepted: send less at a time.")
-    reader = _Reader(now, limits, series_memo)
+    parser = _MetricParser(now, limits, series_memo)
     try:
         for metric in in_json(from_json(body), choice):
-            reader.take(metric)
+            parser.add(metric)
     except ValueError as error:
         raise _not_a_request(error) from None
-    return reader.batch
+    return parser.batch
 
 
 def _not_a_request(error: ValueError) -> InvalidRequest:
     return InvalidRequest(f"The body is not an ExportMetricsServiceRequest: {error}.")
 
 
-class _Reader:
-    """Metrics on their way into columns."""
+class _MetricParser:
+    """Parses metrics into a batch."""
 
     def __init__(self, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> None:
         self.batch = Batch()
@@ -87,8 +87,8 @@ class _Reader:
         self._series_memo = series_memo
         self._points = 0
 
-    def take(self, metric: Metric) -> None:
-        """All points of a metric. Raises WireError and PayloadTooLarge."""
+    def add(self, metric: Metric) -> None:
+        """Add all points of a metric. Raises WireError and PayloadTooLarge."""
         name = metric_name(str(metric.tree.get("name") or ""))
         for kind in KINDS:
             if kind not in metric.tree:
@@ -98,8 +98,8 @@ class _Reader:
             if not isinstance(points, list):
                 raise WireError("dataPoints is not an array")
             for point in points:
-                if not (isinstance(point, bytes) and self._known(point, metric.context)):
-                    self._point(point, name, kind, metric)
+                if not (isinstance(point, bytes) and self._add_known(point, metric.context)):
+                    self._add_point(point, name, kind, metric)
                 self._points += 1
                 if max(self._points, len(self.batch.times)) > self._limits.points:
                     raise PayloadTooLarge(
@@ -107,10 +107,10 @@ class _Reader:
                         "one request: send smaller batches."
                     )
             if name:
-                self.batch.metadata.update(described(name, kind, data, metric.tree))
+                self.batch.metadata.update(metadata_of(name, kind, data, metric.tree))
 
-    def _known(self, raw: bytes, context: bytes) -> bool:
-        """Take a number's point whose attributes are known, or leave it."""
+    def _add_known(self, raw: bytes, context: bytes) -> bool:
+        """Add a number data point whose attributes are in the memo; False for any other."""
         try:
             time, value, rest = _head(raw)
         except (IndexError, _OtherOrder):
@@ -118,16 +118,16 @@ class _Reader:
         key = self._series_memo.young.get(context + raw[rest:])
         if key is None or not isfinite(value) or time not in self._window:
             return False
-        self._add(key, time, value)
+        self._add_sample(key, time, value)
         return True
 
-    def _add(self, key: SeriesKey, time: int, value: float) -> None:
+    def _add_sample(self, key: SeriesKey, time: int, value: float) -> None:
         self.batch.series.append(key)
         self.batch.times.append(time)
         self.batch.values.append(value)
         self.batch.positions.append(self._points)
 
-    def _point(self, point: Any, name: str, kind: str, metric: Metric) -> None:
+    def _add_point(self, point: Any, name: str, kind: str, metric: Metric) -> None:
         fields_of = KINDS[kind]
         raw = b""
         if isinstance(point, bytes):
@@ -138,7 +138,7 @@ class _Reader:
         try:
             tags, time = self._tags_and_time(point, name, metric)
             parts = parts_of(point, kind)
-        except Refused as why:
+        except RefusedPoint as why:
             shown = name[:_SHOWN] or "a metric"
             self.batch.refuse(self._limits, self._points, [(kind, f"{shown} {why}")])
             return
@@ -147,22 +147,22 @@ class _Reader:
             if value != value:
                 self.batch.stale_markers.append((key, time))
             else:
-                self._add(key, time, value)
+                self._add_sample(key, time, value)
             if raw and fields_of is schema.NUMBER:
-                self._remember(raw, metric.context, key)
+                self._memorize(raw, metric.context, key)
 
     def _tags_and_time(self, point: Tree, name: str, metric: Metric) -> tuple[dict[str, str], int]:
         if not name:
-            raise Refused("has no name")
+            raise RefusedPoint("has no name")
         tags = metric.tags | tags_from(attributes(point))
         if len(tags) > self._limits.tags:
-            raise Refused(f"has {len(tags)} tags; {self._limits.tags} are allowed")
+            raise RefusedPoint(f"has {len(tags)} tags; {self._limits.tags} are allowed")
         time = integer(point.get("timeUnixNano") or 0, "timeUnixNano") // 1_000_000
         if time not in self._window:
-            raise Refused(f"at {time} {self._window.why_not(time)}" if time else "has no time")
+            raise RefusedPoint(f"at {time} {self._window.why_not(time)}" if time else "has no time")
         return tags, time
 
-    def _remember(self, raw: bytes, context: bytes, key: SeriesKey) -> None:
+    def _memorize(self, raw: bytes, context: bytes, key: SeriesKey) -> None:
         try:
             rest = _head(raw)[2]
         except (IndexError, _OtherOrder):
@@ -172,23 +172,23 @@ class _Reader:
 
 
 class _OtherOrder(Exception):
-    """A point's fields don't stand as libraries write them."""
+    """The fields of a point are not in the usual order."""
 
 
 def _head(raw: bytes) -> tuple[int, float, int]:
-    """Time in milliseconds, value, and where the rest begins. Raises IndexError, _OtherOrder."""
-    place = _FIELD if raw[0] == _START else 0
-    if raw[place] != _TIME:
+    """Time in milliseconds, value, and the position after both. Raises IndexError, _OtherOrder."""
+    start = _FIELD if raw[0] == _START else 0
+    if raw[start] != _TIME:
         raise _OtherOrder
-    kind = raw[place + _FIELD]
-    rest = place + 2 * _FIELD
+    kind = raw[start + _FIELD]
+    rest = start + 2 * _FIELD
     if len(raw) < rest:
         raise _OtherOrder
-    (nanoseconds,) = _AS_TIME.unpack_from(raw, place + 1)
+    (nanoseconds,) = _AS_TIME.unpack_from(raw, start + 1)
     if kind == _DOUBLE:
-        (value,) = _AS_DOUBLE.unpack_from(raw, place + _FIELD + 1)
+        (value,) = _AS_DOUBLE.unpack_from(raw, start + _FIELD + 1)
     elif kind == _INTEGER:
-        (value,) = _AS_INTEGER.unpack_from(raw, place + _FIELD + 1)
+        (value,) = _AS_INTEGER.unpack_from(raw, start + _FIELD + 1)
     else:
         raise _OtherOrder
     return nanoseconds // 1_000_000, float(value), rest

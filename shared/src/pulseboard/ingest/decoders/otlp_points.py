@@ -1,4 +1,4 @@
-"""What samples a data point of OpenTelemetry makes, by the kind of its metric."""
+"""The samples of an OpenTelemetry data point, by the kind of its metric."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,29 +13,29 @@ _NO_RECORDED_VALUE = 1
 _CUMULATIVE = 2
 
 
-class Refused(ValueError):
-    """Why a point is not stored."""
+class RefusedPoint(ValueError):
+    """A data point is not stored; the message says why."""
 
 
-Part = tuple[str, dict[str, str], float]
+PointSample = tuple[str, dict[str, str], float]
 """Suffix of the name, tags beside the point's own, value."""
 
 
-def _number_parts(point: Tree) -> list[Part]:
+def _number_parts(point: Tree) -> list[PointSample]:
     if (value := point.get("asInt")) is not None:
         return [("", {}, number(integer(value, "asInt"), "asInt"))]
     if (value := point.get("asDouble")) is not None:
         return [("", {}, number(value, "asDouble"))]
-    raise Refused("has neither asDouble nor asInt")
+    raise RefusedPoint("has neither asDouble nor asInt")
 
 
-def _histogram_parts(point: Tree) -> list[Part]:
+def _histogram_parts(point: Tree) -> list[PointSample]:
     counts, bounds = point.get("bucketCounts") or [], point.get("explicitBounds") or []
     if not isinstance(counts, list) or not isinstance(bounds, list):
         raise WireError("bucketCounts and explicitBounds are not arrays")
     if counts and len(counts) != len(bounds) + 1:
-        raise Refused(f"has {len(counts)} buckets for {len(bounds)} bounds")
-    parts: list[Part] = []
+        raise RefusedPoint(f"has {len(counts)} buckets for {len(bounds)} bounds")
+    parts: list[PointSample] = []
     total = 0
     for count, bound in zip(counts, [*bounds, "Infinity"], strict=False):
         total += integer(count, "bucketCounts")
@@ -44,8 +44,8 @@ def _histogram_parts(point: Tree) -> list[Part]:
     return [*parts, *_sum_and_count(point)]
 
 
-def _summary_parts(point: Tree) -> list[Part]:
-    parts: list[Part] = [
+def _summary_parts(point: Tree) -> list[PointSample]:
+    parts: list[PointSample] = [
         (
             "",
             {"quantile": shortest(number(each.get("quantile", 0.0), "quantile"))},
@@ -56,16 +56,16 @@ def _summary_parts(point: Tree) -> list[Part]:
     return [*parts, *_sum_and_count(point)]
 
 
-def _exponential_parts(point: Tree) -> list[Part]:
-    raise Refused(
+def _exponential_parts(point: Tree) -> list[PointSample]:
+    raise RefusedPoint(
         "is an exponential histogram, which is not stored: choose the aggregation "
         "explicit_bucket_histogram"
     )
 
 
-def _sum_and_count(point: Tree) -> list[Part]:
+def _sum_and_count(point: Tree) -> list[PointSample]:
     count = integer(point.get("count") or 0, "count")
-    parts: list[Part] = [("_count", {}, number(count, "count"))]
+    parts: list[PointSample] = [("_count", {}, number(count, "count"))]
     if point.get("sum") is not None:
         parts.append(("_sum", {}, number(point["sum"], "sum")))
     return parts
@@ -78,16 +78,16 @@ KINDS: dict[str, Schema] = {
     "summary": schema.SUMMARY,
     "exponentialHistogram": schema.EXPONENTIAL,
 }
-"""What a metric can be, with the messages of its points."""
-_PARTS: dict[str, Callable[[Tree], list[Part]]] = {
+"""The kinds of metrics, with the schemas of their data points."""
+_PARTS: dict[str, Callable[[Tree], list[PointSample]]] = {
     "gauge": _number_parts,
     "sum": _number_parts,
     "histogram": _histogram_parts,
     "summary": _summary_parts,
     "exponentialHistogram": _exponential_parts,
 }
-# The names that a metric's parts get, each with its type.
-_DESCRIBED = {
+# The suffixes of the metrics that a metric becomes, with their types.
+_TYPES = {
     "gauge": {"": MetricType.GAUGE},
     "sum": {"": MetricType.COUNTER},
     "histogram": {
@@ -103,8 +103,8 @@ _DESCRIBED = {
 }
 
 
-def parts_of(point: Tree, kind: str) -> list[Part]:
-    """The samples of a point; NaN for those that end. Raises Refused, and WireError."""
+def parts_of(point: Tree, kind: str) -> list[PointSample]:
+    """The samples of a point; NaN stands for a stale marker. Raises RefusedPoint, and WireError."""
     if integer(point.get("flags") or 0, "flags") & _NO_RECORDED_VALUE:
         nan = float("nan")
         suffixes = ("",) if KINDS[kind] is schema.NUMBER else ("_count", "_sum")
@@ -112,21 +112,23 @@ def parts_of(point: Tree, kind: str) -> list[Part]:
     parts = _PARTS[kind](point)
     for suffix, _, value in parts:
         if value in (float("inf"), float("-inf")):
-            raise Refused(f"is {value}{f' in {suffix}' if suffix else ''}")
+            raise RefusedPoint(f"is {value}{f' in {suffix}' if suffix else ''}")
     return parts
 
 
-def described(name: str, kind: str, data: Tree, tree: Tree) -> Iterator[tuple[str, MetricMetadata]]:
-    """Of each metric that a metric of this kind becomes, its name and what is said of it."""
+def metadata_of(
+    name: str, kind: str, data: Tree, tree: Tree
+) -> Iterator[tuple[str, MetricMetadata]]:
+    """Name and metadata of each metric that a metric of this kind becomes."""
     grows = kind != "sum" or bool(data.get("isMonotonic"))
     sums_up = "aggregationTemporality" not in data or _temporality(data) == _CUMULATIVE
-    for suffix, part in _DESCRIBED.get(kind, {}).items():
-        # What does not go on from its former value is no counter.
-        counted = part if grows and sums_up else MetricType.GAUGE
+    for suffix, part in _TYPES.get(kind, {}).items():
+        # A value that does not accumulate is not a counter.
+        type_ = part if grows and sums_up else MetricType.GAUGE
         yield (
             name + suffix,
             MetricMetadata(
-                counted,
+                type_,
                 tag_value(str(tree.get("unit") or "")),
                 tag_value(str(tree.get("description") or "")),
             ),
@@ -134,8 +136,8 @@ def described(name: str, kind: str, data: Tree, tree: Tree) -> Iterator[tuple[st
 
 
 def _temporality(data: Tree) -> int:
-    said = data.get("aggregationTemporality")
-    if isinstance(said, str) and not said.isdigit():
-        # Not allowed by the specification, and sent all the same.
-        return _CUMULATIVE if said.endswith("CUMULATIVE") else 0
-    return integer(said, "aggregationTemporality")
+    value = data.get("aggregationTemporality")
+    if isinstance(value, str) and not value.isdigit():
+        # The specification does not allow names, but some senders use them.
+        return _CUMULATIVE if value.endswith("CUMULATIVE") else 0
+    return integer(value, "aggregationTemporality")

@@ -1,6 +1,6 @@
-"""The metrics of an OpenTelemetry request as trees, with the tags of what they belong to.
+"""The metrics of an OpenTelemetry request as trees, with the tags of their resource and scope.
 
-Both encodings become the same trees, named as in JSON. In protocol buffers points stay bytes.
+Both encodings become the same trees, with JSON's names. In protocol buffers points stay bytes.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,22 +20,25 @@ _LARGEST_MESSAGE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which attributes of a resource become tags, and whether the scope does."""
+class AttributeChoice:
+    """Which resource attributes become tags, and whether the scope does."""
 
     resource: Collection[str]
     scope: bool = False
 
 
 class Metric(NamedTuple):
-    """A metric with the tags of what it belongs to. `context` stands for both, if not empty."""
+    """A metric with the tags of its resource and scope.
+
+    `context` is a digest of resource, scope and name; empty in JSON.
+    """
 
     tree: Tree
     tags: dict[str, str]
     context: bytes
 
 
-def in_protobuf(data: bytes, limits: BatchLimits, choice: Choice) -> Iterator[Metric]:
+def in_protobuf(data: bytes, limits: BatchLimits, choice: AttributeChoice) -> Iterator[Metric]:
     """The metrics of the binary encoding. Raises WireError and PayloadTooLarge."""
     room = limits.points
     for start, stop in _messages(data, 0, len(data), 1):
@@ -65,13 +68,13 @@ def _messages(data: bytes, start: int, stop: int, wanted: int) -> Iterator[tuple
 
 
 def small(data: bytes, start: int, stop: int) -> bytes:
-    """A message that is read as one tree. Raises WireError when that would be a large one."""
+    """The bytes of a message to be parsed as one tree. Raises WireError when it is too large."""
     if stop - start > _LARGEST_MESSAGE:
         raise WireError(f"a message of {stop - start} bytes; {_LARGEST_MESSAGE} are accepted")
     return data[start:stop]
 
 
-def in_json(tree: Any, choice: Choice) -> Iterator[Metric]:
+def in_json(tree: Any, choice: AttributeChoice) -> Iterator[Metric]:
     """The metrics of the JSON encoding, parsed. Raises WireError."""
     if not isinstance(tree, dict):
         raise WireError("it is no JSON object")
@@ -99,20 +102,20 @@ def object_of(tree: Tree, name: str) -> Tree:
     return found
 
 
-def _resource_tags(resource: Tree, choice: Choice) -> dict[str, str]:
+def _resource_tags(resource: Tree, choice: AttributeChoice) -> dict[str, str]:
     pairs = attributes(resource)
     return tags_from(pair for pair in pairs if pair[0] in choice.resource)
 
 
-def _scope_tags(scope: Tree, choice: Choice) -> dict[str, str]:
+def _scope_tags(scope: Tree, choice: AttributeChoice) -> dict[str, str]:
     if not choice.scope:
         return {}
-    named = (("otel.scope.name", scope.get("name")), ("otel.scope.version", scope.get("version")))
-    return tags_from((key, str(value)) for key, value in named if value)
+    pairs = (("otel.scope.name", scope.get("name")), ("otel.scope.version", scope.get("version")))
+    return tags_from((key, str(value)) for key, value in pairs if value)
 
 
 def attributes(tree: Tree) -> Iterator[tuple[str, str]]:
-    """Keys and values as text, of those that make tags. Raises WireError."""
+    """Keys and values, as text, of the attributes that can be tags. Raises WireError."""
     for each in objects(tree, "attributes"):
         value = _text(object_of(each, "value"))
         if value is not None:
@@ -120,7 +123,7 @@ def attributes(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: Tree) -> str | None:
-    """An attribute's value as text; None for maps and bytes, which make no tags."""
+    """An attribute's value as text; None for maps and bytes, which can't be tags."""
     if (found := value.get("stringValue")) is not None:
         return str(found)
     if (found := value.get("boolValue")) is not None:

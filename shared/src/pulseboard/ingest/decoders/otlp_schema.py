@@ -1,7 +1,7 @@
 """The messages of OTLP metrics that we read, by field numbers and JSON names.
 
-https://github.com/open-telemetry/opentelemetry-proto, metrics/v1. Points stay bytes until they
-are taken one by one, so that a body never becomes a tree larger than one metric's point.
+https://github.com/open-telemetry/opentelemetry-proto, metrics/v1. Points stay bytes and are
+parsed one by one, so that no tree is larger than one data point.
 """
 
 from pulseboard.ingest.decoders.protobuf_wire import Field, Schema

@@ -1,8 +1,8 @@
 """The protocol buffers wire format, read without generated classes.
 
-https://protobuf.dev/programming-guides/encoding/. A message is (field number, wire type, value)
-after another; unknown fields are skipped, as the format asks. Schemas are tables, and what they
-decode has the shape of the message's JSON form, so that both forms share one reader.
+https://protobuf.dev/programming-guides/encoding/. A message is a sequence of (field number, wire
+type, value); unknown fields are skipped, as the format requires. Schemas are tables. A decoded
+message has the shape of its JSON encoding, so that both encodings share one parser.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,26 +46,26 @@ def signed(value: int) -> int:
 
 
 def zigzag(value: int) -> int:
-    """A varint as a signed integer that was written near zero (sint32 and sint64 fields)."""
+    """A varint in zigzag encoding as a signed integer (sint32 and sint64 fields)."""
     return (value >> 1) ^ -(value & 1)
 
 
 def count_varints(data: bytes, start: int, stop: int) -> int:
-    """How many integers end between two positions, without making them."""
+    """The number of varints between two positions, without decoding them."""
     return len(data[start:stop].translate(None, _NOT_LAST))
 
 
 def varints(data: bytes, start: int, stop: int) -> list[int]:
-    """Unsigned integers, one after another, as a packed field holds them. Raises WireError."""
+    """The unsigned integers of a packed field. Raises WireError."""
     packed = data[start:stop]
     if packed.isascii():
         return list(packed)
-    made = []
+    numbers = []
     result = shift = 0
     for byte in packed:
         result |= (byte & 0x7F) << shift
         if byte < 0x80:
-            made.append(result & 0xFFFF_FFFF_FFFF_FFFF)
+            numbers.append(result & 0xFFFF_FFFF_FFFF_FFFF)
             result = shift = 0
         else:
             shift += 7
@@ -73,7 +73,7 @@ def varints(data: bytes, start: int, stop: int) -> list[int]:
                 raise WireError("a packed integer has more than 64 bits")
     if shift:
         raise WireError("packed integers pass their end")
-    return made
+    return numbers
 
 
 def fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, Any]]:
@@ -108,7 +108,7 @@ def fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, Any]]
 
 
 def double(data: bytes, position: int) -> float:
-    """The eight bytes at a position as a floating point number."""
+    """The eight bytes at a position as a double."""
     value: float = _DOUBLE.unpack_from(data, position)[0]
     return value
 
@@ -127,7 +127,7 @@ Schema = Mapping[int, Field]
 
 
 def message(data: bytes, start: int, stop: int, schema: Schema) -> dict[str, Any]:
-    """A message as a dictionary by JSON names; what the schema does not name is left out.
+    """A message as a dictionary by JSON names; fields outside the schema are left out.
 
     Schemas are finite, so the depth is too. Raises WireError, also for text that is not UTF-8.
     """
@@ -207,8 +207,8 @@ def encoded_text(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    made = bytearray()
+    encoded = bytearray()
     while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
+        encoded.append(value & 0x7F | 0x80)
         value >>= 7
-    return bytes([*made, value])
+    return bytes([*encoded, value])

@@ -8,8 +8,9 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/. A snappy block holds a 
     Sample        1 value        2 timestamp
     Metadata      1 type         2 family     4 help        5 unit
 
-What Prometheus itself sends (one sample a series, in eighteen bytes at the series' end) is read
-without looking at the labels when their bytes are known; everything else by the general reader.
+Prometheus sends one sample per series, in eighteen bytes at its end. When the bytes of the labels
+are in the series memo, such a series is decoded without parsing them. All others are parsed field
+by field.
 """
 
 from math import isfinite
@@ -36,9 +37,8 @@ from pulseboard.ingest.decoders.protobuf_wire import (
 )
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
-# A sample field of 16 bytes with a value and then a timestamp of six bytes (1971 to 2109): the
-# three bytes before the value, the value, the timestamp with the byte before it. A value of zero
-# is left out.
+# A sample field of 16 bytes with a value, then a timestamp of six bytes (1971 to 2109): the three
+# bytes before the value, the value, the timestamp with the byte before it. A zero value is omitted.
 _SAMPLE = Struct("<3sd7s")
 _SAMPLE_SIZE = _SAMPLE.size
 _BEFORE_VALUE = b"\x12\x10\x09"
@@ -82,20 +82,20 @@ _SUFFIXES = {
 def decode(
     body: bytes, *, now: int, limits: BatchLimits, inflated: int, series_memo: SeriesMemo
 ) -> Batch:
-    """The samples of a body. `now` is in milliseconds since 1970, `inflated` a bound in bytes.
+    """The samples of a body. `now` is in milliseconds since 1970, `inflated` a limit in bytes.
 
-    A NaN, stale marker or not, ends its series until its next sample. Raises InvalidRequest for
-    what is not a WriteRequest, PayloadTooLarge for more than the limits allow.
+    Every NaN counts as a stale marker. Raises InvalidRequest for a body that is not a WriteRequest,
+    PayloadTooLarge for more than the limits allow.
     """
     try:
-        reader = _Reader(_inflate(body, inflated), now, limits, series_memo)
-        reader.read()
+        parser = _WriteRequestParser(_inflate(body, inflated), now, limits, series_memo)
+        parser.parse()
     except WireError as error:
         raise InvalidRequest(
             f"The body is not a WriteRequest of remote write 1.0: {error}."
         ) from None
-    _sort_out(reader.batch, limits)
-    return reader.batch
+    _separate_stale_markers(parser.batch, limits)
+    return parser.batch
 
 
 def _inflate(body: bytes, limit: int) -> bytes:
@@ -109,16 +109,16 @@ def _inflate(body: bytes, limit: int) -> bytes:
 
 
 def refusals(batch: Batch) -> str:
-    """What was not stored and why, in the one line that Prometheus logs."""
-    whole = batch.rejected + batch.accepted
+    """What was not stored and why, as the single line that Prometheus logs."""
+    total = batch.rejected + batch.accepted
     reasons = list(dict.fromkeys(issue.message for issue in batch.issues))
     text = "; ".join(reasons[:_REASONS])
     more = f"; and {len(reasons) - _REASONS} more reasons" if len(reasons) > _REASONS else ""
-    return f"{batch.rejected} of {whole} samples were not stored, the others were: {text}{more}\n"
+    return f"{batch.rejected} of {total} samples were not stored, the others were: {text}{more}\n"
 
 
-class _Reader:
-    """One WriteRequest on its way into columns."""
+class _WriteRequestParser:
+    """Parses a WriteRequest into a batch."""
 
     def __init__(self, data: bytes, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> None:
         self.batch = Batch()
@@ -126,12 +126,12 @@ class _Reader:
         self._limits = limits
         self._window = AcceptedTimes(now, limits)
         self._series_memo = series_memo
-        self._moments: dict[bytes, int] = {}
+        self._times: dict[bytes, int] = {}
 
-    def read(self) -> None:
-        """All entries. Raises WireError and PayloadTooLarge."""
+    def parse(self) -> None:
+        """Parse all entries. Raises WireError and PayloadTooLarge."""
         data, stop, position = self._data, len(self._data), 0
-        known, moment, unpack = self._series_memo.young.get, self._moments.get, _SAMPLE.unpack_from
+        known, time_of, unpack = self._series_memo.young.get, self._times.get, _SAMPLE.unpack_from
         add_series = self.batch.series.append
         add_time, add_value = self.batch.times.append, self.batch.values.append
         for _ in range(self._limits.points):
@@ -140,7 +140,7 @@ class _Reader:
             if data[position] != _TIMESERIES:
                 position = self._other(position)
                 continue
-            # A length of two bytes is the usual one.
+            # Most lengths have two bytes.
             if position + 2 < stop and (length := data[position + 1]) < _MORE:
                 begin = position + 2
             elif position + 2 < stop and (high := data[position + 2]) < _MORE:
@@ -152,7 +152,7 @@ class _Reader:
                 raise WireError(f"a series of {length} bytes at byte {begin} passes the end")
             if length > _SAMPLE_SIZE:
                 before, value, stamp = unpack(data, position - _SAMPLE_SIZE)
-                time = moment(stamp)
+                time = time_of(stamp)
                 if time is not None:
                     if before == _BEFORE_VALUE:
                         key = known(data[begin : position - _SAMPLE_SIZE])
@@ -176,7 +176,7 @@ class _Reader:
         )
 
     def _other(self, position: int) -> int:
-        """An entry that is no series; the position after it."""
+        """Parse an entry that is not a series; returns the position after it."""
         data = self._data
         key, after = varint(data, position)
         kind = key & 7
@@ -186,17 +186,17 @@ class _Reader:
             length, after = varint(data, after)
         else:
             length = 8 if kind == FIXED64 else 4
-        # Checks the kind and the end.
+        # Iterating also validates the wire type and the end.
         for number, _, value in fields(data, position, min(after + length, len(data))):
             if number == 3 and kind == BYTES:
-                self._describe(*value)
+                self._add_metadata(*value)
         return after + length
 
-    def _describe(self, begin: int, end: int) -> None:
-        said = message(self._data, begin, end, _METADATA_FIELDS)
-        family = said.get("family", "")
-        kind = _TYPES.get(said.get("type", 0), MetricType.UNKNOWN)
-        unit, text = tag_value(said.get("unit", "")), tag_value(said.get("help", ""))
+    def _add_metadata(self, begin: int, end: int) -> None:
+        entry = message(self._data, begin, end, _METADATA_FIELDS)
+        family = entry.get("family", "")
+        kind = _TYPES.get(entry.get("type", 0), MetricType.UNKNOWN)
+        unit, text = tag_value(entry.get("unit", "")), tag_value(entry.get("help", ""))
         for suffix, part in _SUFFIXES.get(kind, {"": kind}).items():
             if name_problem(family + suffix) is None:
                 self.batch.metadata[family + suffix] = MetricMetadata(part, unit, text)
@@ -221,17 +221,17 @@ class _Reader:
             if len(batch.times) + batch.rejected > limits.points:
                 self._too_many()
 
-    def _key(self, raw: bytes) -> "SeriesKey | _Refused":
+    def _key(self, raw: bytes) -> "SeriesKey | _Refusal":
         key = self._series_memo.find(raw)
         if key is None:
-            made = _series_key(raw, self._limits)
-            if isinstance(made, _Refused):
-                return made
-            key = made
+            parsed = _series_key(raw, self._limits)
+            if isinstance(parsed, _Refusal):
+                return parsed
+            key = parsed
             self._series_memo.put(raw, key)
         return key
 
-    def _sample(self, key: "SeriesKey | _Refused", begin: int, end: int) -> None:
+    def _sample(self, key: "SeriesKey | _Refusal", begin: int, end: int) -> None:
         data, value, time = self._data, 0.0, 0
         for number, kind, found in fields(data, begin, end):
             if number == 1 and kind == FIXED64:
@@ -239,7 +239,7 @@ class _Reader:
             elif number == 2 and kind == VARINT:
                 time = signed(found)
         batch = self.batch
-        if isinstance(key, _Refused):
+        if isinstance(key, _Refusal):
             batch.refuse(self._limits, len(batch.times), [("labels", _shown(key))])
         elif time not in self._window:
             why = f"{_shown(key)} at {time} {self._window.why_not(time, seconds_likely=True)}"
@@ -250,16 +250,16 @@ class _Reader:
             batch.values.append(value)
             stamp = data[end - 7 : end]
             if stamp == _stamp(time):
-                self._moments[stamp] = time
+                self._times[stamp] = time
 
 
-class _Refused(str):
-    """Why a series can't be stored, with what it is."""
+class _Refusal(str):
+    """A series that can't be stored, and why."""
 
     __slots__ = ()
 
 
-def _series_key(raw: bytes, limits: BatchLimits) -> SeriesKey | _Refused:
+def _series_key(raw: bytes, limits: BatchLimits) -> SeriesKey | _Refusal:
     name = ""
     tags: dict[str, str] = {}
     count = 0
@@ -281,34 +281,34 @@ def _series_key(raw: bytes, limits: BatchLimits) -> SeriesKey | _Refused:
     problem = name_problem(name) or problem
     if problem is None:
         return SeriesKey.of(name, tags)
-    return _Refused(f"{name[:_SHOWN] or 'a series'} {problem}")
+    return _Refusal(f"{name[:_SHOWN] or 'a series'} {problem}")
 
 
 def _stamp(time: int) -> bytes:
-    """A timestamp of six bytes as a field; times that take fewer are made longer, and are none."""
+    """A timestamp as a field of six bytes; a time that needs fewer gives bytes that match none."""
     low = [time >> shift & 0x7F | 0x80 for shift in (0, 7, 14, 21, 28)]
     return bytes([0x10, *low, time >> 35 & 0x7F])
 
 
-def _shown(key: SeriesKey | _Refused) -> str:
-    if isinstance(key, _Refused):
+def _shown(key: SeriesKey | _Refusal) -> str:
+    if isinstance(key, _Refusal):
         return key
     return f"{key.name}{key.tags.decode()}"[:_SHOWN]
 
 
-def _sort_out(batch: Batch, limits: BatchLimits) -> None:
-    """Make ends of NaNs, and refuse infinities."""
+def _separate_stale_markers(batch: Batch, limits: BatchLimits) -> None:
+    """Turn NaNs into stale markers and refuse infinities."""
     if isfinite(sum(batch.values)):
         return
-    keep = []
+    finite = []
     for position, value in enumerate(batch.values):
         if isfinite(value):
-            keep.append(position)
+            finite.append(position)
         elif value != value:
             batch.stale_markers.append((batch.series[position], batch.times[position]))
         else:
             why = f"{_shown(batch.series[position])} is {value}; only finite values are stored"
             batch.refuse(limits, position, [("value", why)])
-    batch.series = [batch.series[position] for position in keep]
-    batch.times = [batch.times[position] for position in keep]
-    batch.values = [batch.values[position] for position in keep]
+    batch.series = [batch.series[position] for position in finite]
+    batch.times = [batch.times[position] for position in finite]
+    batch.values = [batch.values[position] for position in finite]

@@ -1,27 +1,27 @@
-"""Series known by the very bytes that name them in a protocol.
+"""A cache of series by the bytes that identify them in a protocol.
 
-An agent sends the same series again and again, byte for byte: then one look-up stands for parsing,
-checking and hashing its labels. What is remembered was parsed whole before, so equal bytes mean
-the equal series.
+An agent sends the same series again and again, byte for byte. One lookup then replaces parsing,
+validating and hashing its labels. Bytes are cached only after they were parsed to their end, so
+equal bytes always mean the same series.
 """
 
 from threading import Lock
 
 from pulseboard.catalogue.series_key import SeriesKey
 
-# Beside the bytes themselves: the key object, its digest, its tags in canonical form, a slot.
+# Bytes per entry besides the key: the SeriesKey, its digest, its canonical tags, a slot.
 _OVERHEAD = 400
 
 
 class SeriesMemo:
-    """Bytes → series; bounded in bytes of memory, safe to share among threads.
+    """Bytes → series, bounded by `max_bytes` of memory; thread-safe.
 
-    Two generations instead of a linked list: when the young one is full it becomes the old one,
-    and a hit in the old one moves into the young one.
+    It has two generations instead of a linked list: when the young one is full it replaces the old
+    one, and a hit in the old one is copied to the young one.
     """
 
-    def __init__(self, room: int) -> None:
-        self._half = room // 2
+    def __init__(self, max_bytes: int) -> None:
+        self._half = max_bytes // 2
         self._used = 0
         self.young: dict[bytes, SeriesKey] = {}
         self._old: dict[bytes, SeriesKey] = {}
@@ -34,16 +34,16 @@ class SeriesMemo:
         return f"<SeriesMemo {len(self)} series, {self._used} bytes young>"
 
     def find(self, raw: bytes) -> SeriesKey | None:
-        """The series that these bytes name, when it is remembered."""
-        known = self.young.get(raw)
-        if known is None:
-            known = self._old.get(raw)
-            if known is not None:
-                self.put(raw, known)
-        return known
+        """The series of these bytes, or None when they are not cached."""
+        key = self.young.get(raw)
+        if key is None:
+            key = self._old.get(raw)
+            if key is not None:
+                self.put(raw, key)
+        return key
 
     def put(self, raw: bytes, key: SeriesKey) -> None:
-        """Take in a series; the bytes must have been parsed to their end."""
+        """Cache a series; the bytes must have been parsed to their end."""
         cost = _OVERHEAD + 2 * len(raw)
         with self._lock:
             if self._used + cost > self._half:

@@ -1,4 +1,4 @@
-"""Points of Datadog's on their way into a batch, whatever they were written in."""
+"""Collects Datadog's points into a batch; shared by all its formats."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,32 +16,32 @@ KINDS = ("", "count", "rate", "gauge")
 SHOWN = 100
 
 
-class Bad(ValueError):
-    """Why a series can't be taken."""
+class RefusedSeries(ValueError):
+    """A series can't be stored; the message says why."""
 
 
-class Taking:
-    """A batch in the making. `place` is the series' own in the body."""
+class SeriesCollector:
+    """Adds series to a batch. `position` is the index of the current series in the body."""
 
     def __init__(self, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> None:
         self.batch = Batch()
         self.limits, self.series_memo = limits, series_memo
         self.window = AcceptedTimes(now, limits)
-        self.place = 0
+        self.position = 0
 
     def refuse(self, why: str) -> None:
-        self.batch.refuse(self.limits, self.place, [("series", why)])
+        self.batch.refuse(self.limits, self.position, [("series", why)])
 
     def add(self, key: SeriesKey, seconds: Any, value: Any) -> None:
-        """A point; refused by itself when it can't be stored."""
+        """Add a point, or refuse it alone when it can't be stored."""
         if not (is_number(seconds) and is_number(value)):
             self.refuse(f'"{key.name}" has a point whose time or value is no number')
             return
-        number, moment = finite(value), milliseconds(seconds)
-        if number is None or moment is None:
+        number, at = finite(value), milliseconds(seconds)
+        if number is None or at is None:
             self.refuse(f'"{key.name}" has a value that is not finite')
             return
-        time = int(moment)
+        time = int(at)
         if time not in self.window:
             self.refuse(
                 f'"{key.name}" has a point at {str(seconds)[:24]} (seconds) that '
@@ -52,7 +52,7 @@ class Taking:
         batch.series.append(key)
         batch.times.append(time)
         batch.values.append(number)
-        batch.positions.append(self.place)
+        batch.positions.append(self.position)
         if len(batch.values) > self.limits.points:
             raise PayloadTooLarge(
                 f"The body has more than the {self.limits.points} points that are accepted at once."
@@ -69,24 +69,24 @@ class Taking:
         resources: Iterable[tuple[str, str]],
         tags: Iterable[str],
     ) -> SeriesKey:
-        """The series, known by `raw`. Raises Bad."""
+        """Parse a series and cache it under `raw`. Raises RefusedSeries."""
         if not metric:
-            raise Bad("has no metric")
+            raise RefusedSeries("has no metric")
         if len(metric) >= MAX_NAME:
-            raise Bad(f"makes a name of {len(metric)} characters; {MAX_NAME} are allowed")
+            raise RefusedSeries(f"makes a name of {len(metric)} characters; {MAX_NAME} are allowed")
         pairs = [(kind, name) for kind, name in resources if name]
-        # A tag without a value is one that is there.
+        # A tag without a value becomes `tag="true"`.
         pairs += [(k, v if colon else "true") for k, colon, v in (t.partition(":") for t in tags)]
         for name, value in pairs:
             if problem := value_problem(name[:SHOWN], value):
-                raise Bad(f'"{metric[:SHOWN]}" {problem}')
-        made = tags_from(pairs)
-        if len(made) > self.limits.tags:
-            raise Bad(
-                f'"{metric[:SHOWN]}" has {len(made)} tags; a point may have at most '
+                raise RefusedSeries(f'"{metric[:SHOWN]}" {problem}')
+        all_tags = tags_from(pairs)
+        if len(all_tags) > self.limits.tags:
+            raise RefusedSeries(
+                f'"{metric[:SHOWN]}" has {len(all_tags)} tags; a point may have at most '
                 f"{self.limits.tags}"
             )
-        key = SeriesKey.of(metric_name(metric), made)
+        key = SeriesKey.of(metric_name(metric), all_tags)
         self.series_memo.put(raw, key)
         return key
 
@@ -97,7 +97,7 @@ class Taking:
         resources: Iterable[tuple[str, str]],
         tags: Iterable[str],
     ) -> list[SeriesKey]:
-        """The five series of a distribution. Raises Bad."""
+        """The five series of a distribution. Raises RefusedSeries."""
         resources, tags = list(resources), list(tags)
         keys = []
         for statistic in STATISTICS:

@@ -1,6 +1,6 @@
-"""Columns of packed numbers and dictionaries of texts, each read when it is asked for.
+"""Columns of packed numbers and dictionaries of texts, each decoded on demand.
 
-Bounded before anything is made of it: a byte of a packed column can become an object of 32.
+The size is checked before decoding: a byte of a packed column can become an object of 32 bytes.
 """
 
 from itertools import accumulate, chain
@@ -19,7 +19,7 @@ from pulseboard.ingest.decoders.protobuf_wire import (
 
 Texts = list[bytes]
 PIECES = 1_000
-"""Fields of a message of columns. Each column is one, unless a sender writes it in pieces."""
+"""Most fields of a message of columns. A column is one field, or several pieces."""
 
 
 class Columns:
@@ -31,7 +31,7 @@ class Columns:
         self._pieces = 0
 
     def add(self, start: int, stop: int) -> None:
-        """A message; what comes in several goes on in the same columns. Raises WireError."""
+        """Add a message; several messages continue the same columns. Raises WireError."""
         for number, kind, value in fields(self._body, start, stop):
             if kind != BYTES:
                 raise WireError(f"column {number} is not packed")
@@ -48,39 +48,39 @@ class Columns:
         return list(chain.from_iterable(varints(self._body, *span) for span in spans))
 
     def signed(self, number: int, most: int) -> list[int]:
-        """As `sint64` is written."""
+        """Integers in `sint64` encoding."""
         return list(map(zigzag, self.integers(number, most)))
 
     def deltas(self, number: int, most: int) -> list[int]:
-        """The same, each told by its difference from the one before."""
+        """Integers in `sint64` encoding, each stored as the difference from the one before."""
         return list(accumulate(self.signed(number, most)))
 
     def reals(self, number: int, code: str, most: int) -> list[float]:
         """Floating point numbers, `f` or `d`."""
-        made: list[float] = []
+        result: list[float] = []
         size = calcsize(f"<{code}")
         for start, stop in self._spans.get(number, []):
             many, rest = divmod(stop - start, size)
             if rest:
                 raise WireError(f"column {number} ends in the middle of a number")
-            if len(made) + many > most:
+            if len(result) + many > most:
                 raise _too_many(number, most)
-            made += unpack_from(f"<{many}{code}", self._body, start)
-        return made
+            result += unpack_from(f"<{many}{code}", self._body, start)
+        return result
 
     def texts(self, number: int, most: int) -> Texts:
         """A dictionary, entry 0 being empty: length, text, and so on."""
-        made = [b""]
+        result = [b""]
         for position, stop in self._spans.get(number, []):
             while position < stop:
                 size, start = varint(self._body, position)
                 position = start + size
                 if position > stop:
                     raise WireError(f"a text of column {number} passes its end")
-                if len(made) > most:
+                if len(result) > most:
                     raise _too_many(number, most)
-                made.append(self._body[start:position])
-        return made
+                result.append(self._body[start:position])
+        return result
 
 
 def _too_many(number: int, most: int) -> PayloadTooLarge:

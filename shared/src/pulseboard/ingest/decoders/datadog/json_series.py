@@ -1,4 +1,4 @@
-"""Series of either version as JSON, and distributions' points."""
+"""Decodes Datadog's JSON: series of versions 1 and 2, and distribution points."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,12 @@ from pydantic_core import to_json
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.ingest.batch import Batch, BatchLimits
-from pulseboard.ingest.decoders.datadog.collector import KINDS, SHOWN, Bad, Taking
+from pulseboard.ingest.decoders.datadog.collector import (
+    KINDS,
+    SHOWN,
+    RefusedSeries,
+    SeriesCollector,
+)
 from pulseboard.ingest.decoders.json_body import check_structure, finite, is_number, parse_json
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
@@ -16,7 +21,7 @@ from pulseboard.ingest.decoders.series_memo import SeriesMemo
 def decode_json(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> Batch:
     """The samples of a JSON body of either version, inflated. `now` in milliseconds since 1970.
 
-    Issues name series by their place. Raises InvalidRequest, PayloadTooLarge.
+    Issues give the index of the series. Raises InvalidRequest, PayloadTooLarge.
     """
     check_structure(body, limits)
     parsed = parse_json(body)
@@ -25,63 +30,63 @@ def decode_json(body: bytes, *, now: int, limits: BatchLimits, series_memo: Seri
     series = parsed.get("series") or []
     if not isinstance(series, list):
         raise InvalidRequest("`series` must be an array.")
-    taking = Taking(now, limits, series_memo)
-    for place, one in enumerate(series):
-        taking.place = place
+    collector = SeriesCollector(now, limits, series_memo)
+    for position, item in enumerate(series):
+        collector.position = position
         try:
-            _take_json(one, taking)
-        except Bad as bad:
-            taking.refuse(str(bad))
-    return taking.batch
+            _add_series(item, collector)
+        except RefusedSeries as refusal:
+            collector.refuse(str(refusal))
+    return collector.batch
 
 
-def _take_json(one: Any, taking: Taking) -> None:
-    if not isinstance(one, dict):
-        raise Bad("must be an object with metric and points")
-    metric, points = one.get("metric"), one.get("points")
+def _add_series(item: Any, collector: SeriesCollector) -> None:
+    if not isinstance(item, dict):
+        raise RefusedSeries("must be an object with metric and points")
+    metric, points = item.get("metric"), item.get("points")
     if not isinstance(metric, str):
-        raise Bad("has no metric")
+        raise RefusedSeries("has no metric")
     if not isinstance(points, list):
-        raise Bad(f'"{metric[:SHOWN]}" has no array of points')
-    resources = list(_json_resources(one))
-    tags = one.get("tags") or []
+        raise RefusedSeries(f'"{metric[:SHOWN]}" has no array of points')
+    resources = list(_json_resources(item))
+    tags = item.get("tags") or []
     if not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
-        raise Bad(f'"{metric[:SHOWN]}" must have an array of texts as tags')
+        raise RefusedSeries(f'"{metric[:SHOWN]}" must have an array of texts as tags')
     raw = to_json([metric, resources, tags])
     key: SeriesKey | None = None
-    spread: list[SeriesKey] | None = None
+    statistics: list[SeriesKey] | None = None
     for point in points:
         seconds, value = _json_point(point)
         if isinstance(value, list):
-            spread = spread or taking.statistics(raw, metric, resources, tags)
+            statistics = statistics or collector.statistics(raw, metric, resources, tags)
             if values := _summary(value):
-                taking.add_statistics(spread, seconds, values)
+                collector.add_statistics(statistics, seconds, values)
             else:
-                taking.refuse(f'"{metric[:SHOWN]}" has a point without values that are numbers')
+                collector.refuse(f'"{metric[:SHOWN]}" has a point without values that are numbers')
         else:
             if key is None:
-                key = taking.series_memo.find(raw) or taking.key(raw, metric, resources, tags)
-                interval, unit = one.get("interval"), one.get("unit")
-                taking.describe(
+                key = collector.series_memo.find(raw) or collector.key(raw, metric, resources, tags)
+                interval, unit = item.get("interval"), item.get("unit")
+                collector.describe(
                     key.name,
-                    _json_kind(one.get("type")),
+                    _json_kind(item.get("type")),
                     int(finite(interval) or 0) if is_number(interval) else 0,
                     unit[:SHOWN] if isinstance(unit, str) else "",
                 )
-            taking.add(key, seconds, value)
+            collector.add(key, seconds, value)
 
 
-def _json_resources(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _json_resources(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("host", "device"):
-        value = one.get(name)
+        value = item.get(name)
         if isinstance(value, str):
             yield name, value
-    resources = one.get("resources")
+    resources = item.get("resources")
     for resource in resources if isinstance(resources, list) else []:
         if isinstance(resource, dict):
-            kind, called = resource.get("type"), resource.get("name")
-            if isinstance(kind, str) and isinstance(called, str):
-                yield kind, called
+            kind, value = resource.get("type"), resource.get("name")
+            if isinstance(kind, str) and isinstance(value, str):
+                yield kind, value
 
 
 def _json_point(point: Any) -> tuple[Any, Any]:

@@ -1,11 +1,17 @@
-"""Series and sketches as the Agent sends them, in protocol buffers."""
+"""Decodes the Agent's protocol buffers of version 2: series and sketches."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, BatchLimits
-from pulseboard.ingest.decoders.datadog.collector import KINDS, SHOWN, STATISTICS, Bad, Taking
+from pulseboard.ingest.decoders.datadog.collector import (
+    KINDS,
+    SHOWN,
+    STATISTICS,
+    RefusedSeries,
+    SeriesCollector,
+)
 from pulseboard.ingest.decoders.protobuf_wire import (
     BYTES,
     FIXED32,
@@ -46,26 +52,26 @@ _DISTRIBUTION = {
     6: Field("sum", "double"),
 }
 _SKETCH_POINTS = frozenset({3, 7})
-# More is no series, and would cost memory before it is refused.
-_MANY = 1_000
+# A series with more tags is refused early, before it costs memory.
+_MOST_TAGS = 1_000
 
 
 def decode_series(body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo) -> Batch:
     """The samples of a MetricPayload, inflated. As `decode_json`."""
-    return _decode_each(body, _take_wire, Taking(now, limits, series_memo))
+    return _decode_each(body, _add_series, SeriesCollector(now, limits, series_memo))
 
 
 def decode_sketches(
     body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo
 ) -> Batch:
     """Count, sum, min, max and avg of a SketchPayload, inflated. As `decode_json`."""
-    return _decode_each(body, _take_sketch, Taking(now, limits, series_memo))
+    return _decode_each(body, _add_sketch, SeriesCollector(now, limits, series_memo))
 
 
 def _decode_each(
-    body: bytes, take: Callable[[bytes, int, int, Taking], None], taking: Taking
+    body: bytes, add: Callable[[bytes, int, int, SeriesCollector], None], collector: SeriesCollector
 ) -> Batch:
-    """Each message of field 1 by `take`."""
+    """Decode each message of field 1 by `add`."""
     count = 0
     try:
         for number, kind, value in fields(body, 0, len(body)):
@@ -74,24 +80,24 @@ def _decode_each(
             if kind != BYTES:
                 raise WireError("a series is not a message")
             count += 1
-            if count > taking.limits.points:
+            if count > collector.limits.points:
                 raise PayloadTooLarge(
-                    f"The body has more than the {taking.limits.points} series that are accepted "
-                    "at once."
+                    f"The body has more than the {collector.limits.points} series that are "
+                    "accepted at once."
                 )
-            taking.place = count - 1
+            collector.position = count - 1
             try:
-                take(body, value[0], value[1], taking)
-            except Bad as bad:
-                taking.refuse(str(bad))
+                add(body, value[0], value[1], collector)
+            except RefusedSeries as refusal:
+                collector.refuse(str(refusal))
     except WireError as error:
         raise InvalidRequest(
             f"The body is neither JSON nor Datadog's protocol buffers: {error}."
         ) from None
-    return taking.batch
+    return collector.batch
 
 
-def _take_wire(body: bytes, start: int, stop: int, taking: Taking) -> None:
+def _add_series(body: bytes, start: int, stop: int, collector: SeriesCollector) -> None:
     raw, points, numbers, unit = [], [], {5: 0, 8: 0}, ""
     for number, varied, begin, end in _spans(body, start, stop):
         if varied is not None:
@@ -103,32 +109,32 @@ def _take_wire(body: bytes, start: int, stop: int, taking: Taking) -> None:
             points.append(_wire_point(body, begin, end))
         elif number == 6:
             unit = body[_inside(body, begin) : end].decode(errors="replace")
-        if len(raw) > _MANY or len(points) > taking.limits.points:
+        if len(raw) > _MOST_TAGS or len(points) > collector.limits.points:
             raise PayloadTooLarge("A series has more tags or points than are accepted at once.")
     known = b"".join(raw)
-    key = taking.series_memo.find(known)
+    key = collector.series_memo.find(known)
     if key is None:
-        said = _identity(known, _IDENTITY)
-        resources = [(one.get("type", ""), one.get("name", "")) for one in said["resources"]]
-        key = taking.key(known, said.get("metric", ""), resources, said["tags"])
+        identity = _identity(known, _IDENTITY)
+        resources = [(one.get("type", ""), one.get("name", "")) for one in identity["resources"]]
+        key = collector.key(known, identity.get("metric", ""), resources, identity["tags"])
     kind = numbers[5]
-    taking.describe(
+    collector.describe(
         key.name, KINDS[kind] if kind < len(KINDS) else "", signed(numbers[8]), unit[:SHOWN]
     )
     for seconds, value in points:
-        taking.add(key, seconds, value)
+        collector.add(key, seconds, value)
 
 
 def _identity(known: bytes, schema: Schema) -> dict[str, Any]:
-    """What makes a series itself. Raises Bad: one series is wrong, not the body."""
+    """The fields that identify a series. Raises RefusedSeries."""
     try:
-        said = message(known, 0, len(known), schema)
+        identity = message(known, 0, len(known), schema)
     except WireError as error:
-        raise Bad(f"can't be read: {error}") from None
-    return {"resources": [], "tags": [], **said}
+        raise RefusedSeries(f"can't be read: {error}") from None
+    return {"resources": [], "tags": [], **identity}
 
 
-def _take_sketch(body: bytes, start: int, stop: int, taking: Taking) -> None:
+def _add_sketch(body: bytes, start: int, stop: int, collector: SeriesCollector) -> None:
     raw, found = [], []
     for number, varied, begin, end in _spans(body, start, stop):
         if varied is not None:
@@ -137,19 +143,19 @@ def _take_sketch(body: bytes, start: int, stop: int, taking: Taking) -> None:
             raw.append(body[begin:end])
         elif number in _SKETCH_POINTS:
             found.append(message(body, _inside(body, begin), end, _DISTRIBUTION))
-        if len(raw) > _MANY or len(found) > taking.limits.points:
+        if len(raw) > _MOST_TAGS or len(found) > collector.limits.points:
             raise PayloadTooLarge("A sketch has more tags or points than are accepted at once.")
     known = b"".join(raw)
-    said = _identity(known, _SKETCH_IDENTITY)
-    keys = taking.statistics(
-        known, said.get("metric", ""), [("host", said.get("host", ""))], said["tags"]
+    identity = _identity(known, _SKETCH_IDENTITY)
+    keys = collector.statistics(
+        known, identity.get("metric", ""), [("host", identity.get("host", ""))], identity["tags"]
     )
     for one in found:
-        taking.add_statistics(keys, one.get("ts", 0), [one.get(name, 0) for name in STATISTICS])
+        collector.add_statistics(keys, one.get("ts", 0), [one.get(name, 0) for name in STATISTICS])
 
 
 def _spans(body: bytes, start: int, stop: int) -> Iterator[tuple[int, int | None, int, int]]:
-    """Number, value when it is a varint, and the span of each field with its key."""
+    """Of each field: number, value if it is a varint, and the span including its key."""
     position = start
     while position < stop:
         begin = position
@@ -180,7 +186,7 @@ def _spans(body: bytes, start: int, stop: int) -> Iterator[tuple[int, int | None
 
 
 def _inside(body: bytes, begin: int) -> int:
-    """Where the content of the message or text begins whose field stands at `begin`."""
+    """The start of the content of the message or text whose field begins at `begin`."""
     tag, position = varint(body, begin)
     if tag & 7 != BYTES:
         raise WireError(f"the field at byte {begin} is no message or text")
@@ -190,10 +196,10 @@ def _inside(body: bytes, begin: int) -> int:
 def _wire_point(body: bytes, begin: int, stop: int) -> tuple[int, float]:
     """Seconds and value."""
     start = _inside(body, begin)
-    # As the Agent writes it: a value, then a time of five bytes (until 3058).
+    # The Agent writes a value, then a time of five bytes (until 3058).
     if stop - start == _POINT_SIZE and body[start] == _VALUE and body[start + 9] == _TIME:
-        moment, after = varint(body, start + 10)
+        time, after = varint(body, start + 10)
         if after == stop:
-            return moment, double(body, start + 1)
+            return time, double(body, start + 1)
     point = message(body, start, stop, _POINT)
     return point.get("timestamp", 0), point.get("value", 0.0)

@@ -2,7 +2,7 @@
 
 Written from Datadog's description (DataDog/agent-payload on GitHub, proto/metrics/intake_v3.proto).
 Numbers that refer to a dictionary count from 1; 0 is empty. A star marks columns whose numbers are
-told by the difference from the one before.
+stored as the difference from the one before.
 
     Payload        2 Metadata (1 tags, 2 resources: type, name, type, …), of all series   3 columns
     dictionaries   1 names  2 tags  4 texts of resources  25 units
@@ -13,9 +13,9 @@ told by the difference from the one before.
     a point        16 seconds*; a value in 17 (integers), 18 (floats) or 19 (doubles); or none: zero
     of a sketch    sum, min and max are its values; count, after them, in 17
 
-Origins and the bins of sketches are not read. A series that refers to what is not there is refused
-alone. Columns that don't fit each other are no payload: what came after the first error would be
-read into the wrong series.
+Origins and the bins of sketches are not read. A series with a dangling reference is refused alone.
+Columns of inconsistent lengths make the whole body invalid: after the first error, values would be
+assigned to the wrong series.
 """
 
 from array import array
@@ -26,7 +26,12 @@ from typing import Any, TypeVar
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, BatchLimits
-from pulseboard.ingest.decoders.datadog.collector import KINDS, SHOWN, Bad, Taking
+from pulseboard.ingest.decoders.datadog.collector import (
+    KINDS,
+    SHOWN,
+    RefusedSeries,
+    SeriesCollector,
+)
 from pulseboard.ingest.decoders.datadog.columns import PIECES, Columns, Texts
 from pulseboard.ingest.decoders.protobuf_wire import (
     BYTES,
@@ -45,39 +50,37 @@ _METADATA = {
     1: Field("tags", "bytes", repeated=True),
     2: Field("resources", "bytes", repeated=True),
 }
-# Several values of one key are one tag; of more than these, a series has too many anyway.
+# Several values of one key become one tag. A series with more than so many values is refused.
 _VALUES_A_TAG = 4
-# Bytes that name a series; its tags may have half of them.
+# Bytes that identify a series; its tags may have half of them.
 _LONGEST = 65_536
 # Of all series together, as if each were written out: what a body of version 2 may hold.
-_NAMED = 16 * 1024 * 1024
+_MAX_IDENTITY_BYTES = 16 * 1024 * 1024
 _OF_ALL = "The tags that all series of the body have are more than are accepted."
 _HEAD = Struct("<BII")
 _VERSION = 3
 
 T = TypeVar("T")
 Pairs = list[tuple[bytes, bytes]]
-Named = tuple[bytes, Pairs, Texts]
-"""Metric, resources, tags."""
 
 
 def decode_version3(
     body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo
 ) -> Batch:
     """The samples of a Payload, inflated; of its sketches as of version 2's. As `decode_json`."""
-    taking = Taking(now, limits, series_memo)
+    collector = SeriesCollector(now, limits, series_memo)
     try:
-        _take(body, taking)
+        _add_all(body, collector)
     except WireError as error:
         raise InvalidRequest(
             f"The body is not Datadog's protocol buffers of version 3: {error}."
         ) from None
-    return taking.batch
+    return collector.batch
 
 
-def _take(body: bytes, taking: Taking) -> None:
-    columns, names = _opened(body, taking.limits)
-    most = taking.limits.points
+def _add_all(body: bytes, collector: SeriesCollector) -> None:
+    columns, names = _opened(body, collector.limits)
+    most = collector.limits.points
     types = columns.integers(10, most)
     refs = [_of_each(types, columns.deltas(number, most)) for number in (11, 12, 13)]
     intervals, counts = (_of_each(types, columns.integers(number, most)) for number in (14, 15))
@@ -92,37 +95,37 @@ def _take(body: bytes, taking: Taking) -> None:
         _FLOATS: _Cursor(columns.reals(18, "f", 3 * most)),
         _DOUBLES: _Cursor(columns.reals(19, "d", 3 * most)),
     }
-    for place, (kind, interval, count, *named) in enumerate(
+    for position, (kind, interval, count, *references) in enumerate(
         zip(types, intervals, counts, *refs, strict=False)
     ):
-        taking.place = place
-        # All columns go on by this series' part, whether it is taken or not.
-        seconds, unit = times.take(count), next(unit_refs, 0) if kind & _HAS_UNIT else 0
+        collector.position = position
+        # All columns advance past this series, whether it is stored or refused.
+        seconds, unit = times.next_values(count), next(unit_refs, 0) if kind & _HAS_UNIT else 0
         points = _points(kind, count, values)
         try:
-            raw, said = names.of(*named)
+            raw, identity = names.of(*references)
             if kind & _KIND == _SKETCH:
-                keys = taking.statistics(raw, *_decoded(*said))
-                for moment, statistics in zip(seconds, points, strict=True):
-                    taking.add_statistics(keys, moment, statistics)
+                keys = collector.statistics(raw, *_decoded(*identity))
+                for time, statistics in zip(seconds, points, strict=True):
+                    collector.add_statistics(keys, time, statistics)
                 continue
-            key = taking.series_memo.find(raw) or taking.key(raw, *_decoded(*said))
-        except Bad as bad:
-            taking.refuse(str(bad))
+            key = collector.series_memo.find(raw) or collector.key(raw, *_decoded(*identity))
+        except RefusedSeries as refusal:
+            collector.refuse(str(refusal))
             continue
-        called = KINDS[kind & _KIND] if kind & _KIND < len(KINDS) else ""
-        taking.describe(key.name, called, signed(interval), names.unit(unit))
-        for moment, value in zip(seconds, points, strict=True):
-            taking.add(key, moment, value)
+        type_name = KINDS[kind & _KIND] if kind & _KIND < len(KINDS) else ""
+        collector.describe(key.name, type_name, signed(interval), names.unit(unit))
+        for time, value in zip(seconds, points, strict=True):
+            collector.add(key, time, value)
 
 
 def _opened(body: bytes, limits: BatchLimits) -> tuple[Columns, "_Names"]:
     columns = Columns(body)
     metadata: dict[str, Texts] = {"tags": [], "resources": []}
-    for place, (number, kind, value) in enumerate(fields(body, 0, len(body))):
+    for count, (number, kind, value) in enumerate(fields(body, 0, len(body))):
         if kind != BYTES or number == 1:
             raise WireError("it may be of version 2")
-        if place > PIECES:
+        if count > PIECES:
             raise WireError(f"it comes in more than {PIECES} pieces")
         if number == 2:
             start, stop = value
@@ -142,12 +145,12 @@ def _of_each(types: list[int], column: list[int]) -> list[int]:
 
 
 class _Cursor:
-    """A column of all series' points, taken series by series."""
+    """A column of the points of all series, read series by series."""
 
     def __init__(self, column: Sequence[float]) -> None:
         self._column, self._at = column, 0
 
-    def take(self, many: int) -> Sequence[float]:
+    def next_values(self, many: int) -> Sequence[float]:
         start, self._at = self._at, self._at + many
         if self._at > len(self._column):
             raise WireError(f"a column has {len(self._column)} numbers, and its points more")
@@ -155,18 +158,18 @@ class _Cursor:
 
 
 def _points(kind: int, count: int, values: dict[int, _Cursor]) -> Sequence[Any]:
-    """A value for each point, or what `STATISTICS` names of a sketch."""
+    """A value per point; for sketches the values that `STATISTICS` names."""
     held = kind & _VALUES
     if held != _ZERO and held not in values:
         raise WireError(f"the type {kind} is not known")
     if kind & _KIND != _SKETCH:
-        return [0] * count if held == _ZERO else values[held].take(count)
+        return [0] * count if held == _ZERO else values[held].next_values(count)
     if held == _INTEGERS:
-        flat = values[held].take(4 * count)
+        flat = values[held].next_values(4 * count)
         *summaries, counts = (flat[n::4] for n in range(4))
     else:
-        flat = [0] * 3 * count if held == _ZERO else values[held].take(3 * count)
-        summaries, counts = [flat[n::3] for n in range(3)], values[_INTEGERS].take(count)
+        flat = [0] * 3 * count if held == _ZERO else values[held].next_values(3 * count)
+        summaries, counts = [flat[n::3] for n in range(3)], values[_INTEGERS].next_values(count)
     return [
         (many, total, least, most, total / many if many else 0)
         for total, least, most, many in zip(*summaries, counts, strict=True)
@@ -174,7 +177,7 @@ def _points(kind: int, count: int, values: dict[int, _Cursor]) -> Sequence[Any]:
 
 
 class _Names:
-    """What series are called, by what they refer to."""
+    """The dictionaries: resolves the references of a series to its names and tags."""
 
     def __init__(
         self, columns: Columns, limits: BatchLimits, tags_of_all: Texts, resources_of_all: Texts
@@ -190,35 +193,35 @@ class _Names:
         texts = columns.texts(4, self._room)
         kinds, names = (columns.signed(number, self._room) for number in (6, 7))
         self._resources = self._resource_sets(columns.integers(5, most), kinds, names, texts)
-        self._named = 0
+        self._identity_bytes = 0
         self._tags_of_all = tags_of_all
         self._resources_of_all = list(
             zip(resources_of_all[::2], resources_of_all[1::2], strict=False)
         )
 
     def _tag_sets(self, packed: list[int], texts: Texts) -> list[Texts | None]:
-        """The texts of each set, None for one that no series may have."""
+        """The texts of each set; None for an invalid or too large one."""
         sets: list[Texts | None] = [[]]
         position, room = 0, self._room
         while position < len(packed):
             start, position = position + 1, position + 1 + packed[position]
             if not start <= position <= len(packed):
                 raise WireError("a set of tags passes the end of its column")
-            made = self._tag_set(accumulate(packed[start:position]), sets, texts)
-            sets.append(made)
-            room -= len(made or ())
+            result = self._tag_set(accumulate(packed[start:position]), sets, texts)
+            sets.append(result)
+            room -= len(result or ())
             if room < 0:
                 raise PayloadTooLarge("The series have more tags than are accepted at once.")
         return sets
 
     def _tag_set(self, refs: Iterable[int], sets: list[Texts | None], texts: Texts) -> Texts | None:
-        made: Texts = []
+        result: Texts = []
         for ref in refs:
             part = _entry(sets, -ref) if ref < 0 else texts[ref : ref + 1]
-            if part is None or (ref > 0 and not part) or len(made) + len(part) > self._longest:
+            if part is None or (ref > 0 and not part) or len(result) + len(part) > self._longest:
                 return None
-            made += part
-        return made
+            result += part
+        return result
 
     def _resource_sets(
         self, sizes: list[int], kinds: list[int], names: list[int], texts: Texts
@@ -229,7 +232,7 @@ class _Names:
             start, position = position, position + size
             if position > min(len(kinds), len(names)):
                 raise WireError("a set of resources passes the end of its columns")
-            made = [
+            result = [
                 (_entry(texts, kind), _entry(texts, name))
                 for kind, name in zip(
                     accumulate(kinds[start:position]),
@@ -237,21 +240,21 @@ class _Names:
                     strict=True,
                 )
             ]
-            good = [(kind, name) for kind, name in made if kind is not None and name is not None]
+            good = [(kind, name) for kind, name in result if kind is not None and name is not None]
             sets.append(good if len(good) == size <= self._longest else None)
         return sets
 
     def of(
         self, metric: int, tags: int, resources: int
     ) -> tuple[bytes, tuple[bytes, Pairs, Texts]]:
-        """The bytes that name a series, and what they are: metric, resources, tags. Raises Bad."""
+        """Identity of a series (bytes); its metric, resources, tags. Raises RefusedSeries."""
         name, texts, pairs = (
             _entry(self._metrics, metric),
             _entry(self._tags, tags),
             _entry(self._resources, resources),
         )
         if name is None or texts is None or pairs is None:
-            raise Bad("has a name or tags that are not in the body, or too many tags")
+            raise RefusedSeries("has a name or tags that are not in the body, or too many tags")
         if self._tags_of_all:
             texts = [*texts, *(text for text in self._tags_of_all if text not in texts)]
         if self._resources_of_all:
@@ -261,9 +264,9 @@ class _Names:
         lengths = array("I", map(len, parts))
         size = sum(lengths)
         if size > _LONGEST:
-            raise Bad(f"is named by {size} bytes; {_LONGEST} are allowed")
-        self._named += size
-        if self._named > _NAMED:
+            raise RefusedSeries(f"is named by {size} bytes; {_LONGEST} are allowed")
+        self._identity_bytes += size
+        if self._identity_bytes > _MAX_IDENTITY_BYTES:
             raise PayloadTooLarge("The names and tags of all series are more than are accepted.")
         head = _HEAD.pack(_VERSION, len(pairs), len(texts)) + lengths.tobytes()
         return head + b"".join(parts), (name, pairs, texts)
@@ -286,4 +289,4 @@ def _decoded(
             [tag.decode() for tag in tags],
         )
     except UnicodeDecodeError:
-        raise Bad("has a text that is not UTF-8") from None
+        raise RefusedSeries("has a text that is not UTF-8") from None
