@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.support.live import client_seconds, serving, wait_until
-from tests.support.pushing import rows, stored
+from tests.support.server import client_seconds, serving, wait_until
+from tests.support.stored_samples import rows, stored
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/collectd"

@@ -12,7 +12,7 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from tests.support.datadog_columns import INTEGERS, SKETCH, Payload
 from tests.support.datadog_messages import payload, series, sketch
-from tests.support.pushing import lose_database, values
+from tests.support.stored_samples import lose_database, values
 
 pytestmark = pytest.mark.integration
 V1, V2 = "/api/v1/series", "/api/v2/series"

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pulseboard.core.settings import settings
-from tests.support.pushing import lose_database, stored
+from tests.support.stored_samples import lose_database, stored
 
 pytestmark = pytest.mark.integration
 V1, V2 = "/write", "/api/v2/write"

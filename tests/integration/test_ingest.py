@@ -17,7 +17,7 @@ from pulseboard.ingest import samples_store
 from pulseboard.ingest.batch import BatchLimits
 from pulseboard.ingest.decoders import json_points
 from tests.support.proxy import Proxy
-from tests.support.pushing import lose_database, now, rows
+from tests.support.stored_samples import lose_database, now, rows
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/metrics"

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from functions.ingest.handler import handler
 from infra.local import invoke
-from tests.support.pushing import lose_database
+from tests.support.stored_samples import lose_database
 
 pytestmark = pytest.mark.integration
 PATH = "/api/v1/validate"

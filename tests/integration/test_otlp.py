@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from pulseboard.core.settings import settings
 from tests.support import otlp_messages as make
-from tests.support.pushing import lose_database, now, rows
+from tests.support.stored_samples import lose_database, now, rows
 
 pytestmark = pytest.mark.integration
 URL = "/v1/metrics"

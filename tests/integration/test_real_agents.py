@@ -27,7 +27,7 @@ from opentelemetry.sdk.resources import Resource
 
 from infra.local import services
 from infra.local.services import Child
-from tests.support.live import client_seconds
+from tests.support.server import client_seconds
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import pytest
 from influxdb_client import InfluxDBClient, Point
 from influxdb_client.client.write_api import SYNCHRONOUS, WriteOptions
 
-from tests.support.live import client_seconds, serving
+from tests.support.server import client_seconds, serving
 
 pytestmark = pytest.mark.integration
 SECONDS = client_seconds(3)

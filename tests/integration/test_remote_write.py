@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from pulseboard.core.settings import settings
 from tests.support.prometheus_messages import message, packed, series, write_request
-from tests.support.pushing import lose_database, now, rows, values
+from tests.support.stored_samples import lose_database, now, rows, values
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/write"

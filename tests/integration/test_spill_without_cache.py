@@ -15,7 +15,7 @@ from pulseboard.core.settings import settings
 from pulseboard.db import cache, database
 from pulseboard.ingest import spill, spill_bucket
 from tests.support.proxy import Proxy
-from tests.support.pushing import now, stored
+from tests.support.stored_samples import now, stored
 
 pytestmark = pytest.mark.integration
 URL = "/api/v1/metrics"

@@ -11,7 +11,7 @@ from pulseboard.catalogue import stale_markers_store
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from tests.support.prometheus_messages import write_request
-from tests.support.pushing import now, rows
+from tests.support.stored_samples import now, rows
 
 pytestmark = pytest.mark.integration
 

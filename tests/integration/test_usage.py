@@ -12,7 +12,7 @@ from functions.maintain.handler import handler as maintain
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.usage import store as usage_store
-from tests.support.pushing import rows
+from tests.support.stored_samples import rows
 
 pytestmark = pytest.mark.integration
 

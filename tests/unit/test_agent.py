@@ -14,8 +14,8 @@ from pulseboard.agent.queue import Queue, QueueBusy
 from pulseboard.agent.sender import backoff, parse_retry_after
 
 
-def state(at: float, *, cpu: float = 0, disk: int = 0, received: int = 0) -> host.State:
-    return host.State(
+def state(at: float, *, cpu: float = 0, disk: int = 0, received: int = 0) -> host.Counters:
+    return host.Counters(
         at=at,
         cpu={"user": cpu, "idle": 3 * cpu, "iowait": 0.0, "guest": cpu},
         cores=({"user": cpu, "idle": 0.0},),
@@ -24,7 +24,7 @@ def state(at: float, *, cpu: float = 0, disk: int = 0, received: int = 0) -> hos
     )
 
 
-def named(before: host.State, after: host.State) -> dict[str, float]:
+def named(before: host.Counters, after: host.Counters) -> dict[str, float]:
     return {name: value for name, value, tags in host.rates(before, after) if "mode" not in tags}
 
 

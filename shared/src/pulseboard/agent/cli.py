@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from pulseboard.agent import ask, host, rules, run
+from pulseboard.agent import host, query_command, rules, run
 from pulseboard.agent.queue import Queue, QueueBusy, default_directory
 from pulseboard.agent.sender import Sender
 from pulseboard.contracts.points import MetricPoint
@@ -62,8 +62,8 @@ def agent(
         bool, typer.Option("--dry-run", help="Print what would be sent; needs no key.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with --dry-run.")] = False,
-    queue_dir: Annotated[Path | None, typer.Option(help="Where unsent samples are kept.")] = None,
-    queue_max_mb: Annotated[int, typer.Option(min=1, help="Bound of the queue.")] = 64,
+    queue_dir: Annotated[Path | None, typer.Option(help="Directory of unsent samples.")] = None,
+    queue_max_mb: Annotated[int, typer.Option(min=1, help="Limit of the queue.")] = 64,
 ) -> None:
     """Measure this machine and send it to Pulseboard."""
     tags = _tags(host_name or socket.gethostname(), tag or [])
@@ -98,18 +98,20 @@ def agent(
 def query(
     text: Annotated[str, typer.Argument(help="A metric or an expression, in quotes.")],
     last: Annotated[str, typer.Option(help="How far back: 15m, 1h, 7d.")] = "1h",
-    step: Annotated[str, typer.Option(help="Between two points; default: fitting.")] = "",
+    step: Annotated[str, typer.Option(help="Between two points; default: automatic.")] = "",
     url: Annotated[
         str, typer.Option(envvar="PULSEBOARD_URL", help="Default: what `make up` started here.")
     ] = "",
     key: Annotated[
         str, typer.Option(envvar="PULSEBOARD_API_KEY", help="API key with the read scope.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print a column a series.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV, one column per series.")
+    ] = False,
 ) -> None:
-    """Ask a question and draw the answer."""
-    local = ask.known(Path(".local/state.json"))
+    """Run a query and draw the result."""
+    local = query_command.local_server(Path(".local/state.json"))
     key = key or local.get("api_key", "")
     url = url or local.get("url", "http://localhost:8000")
     if not key:
@@ -119,22 +121,22 @@ def query(
     headers = {"Authorization": f"Bearer {key}"}
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-            answer = ask.ask(
+            result = query_command.run_query(
                 client,
                 text,
-                last=ask.seconds(last),
-                step=ask.seconds(step) if step else None,
+                last=query_command.seconds(last),
+                step=query_command.seconds(step) if step else None,
                 now=datetime.now(UTC),
                 points=500 if as_json or as_csv else 120,
             )
-    except (ask.AskError, httpx.InvalidURL) as error:
+    except (query_command.QueryCommandError, httpx.InvalidURL) as error:
         _fail(str(error))
     if as_json:
-        typer.echo(answer.model_dump_json(by_alias=True, indent=2))
+        typer.echo(result.model_dump_json(by_alias=True, indent=2))
     elif as_csv:
-        typer.echo(ask.as_csv(answer), nl=False)
+        typer.echo(query_command.as_csv(result), nl=False)
     else:
-        ask.show(Console(), answer)
+        query_command.show(Console(), result)
 
 
 @app.command()

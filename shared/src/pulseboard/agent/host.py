@@ -1,8 +1,8 @@
-"""What a host looks like right now, as metric points.
+"""Metrics of this host as points.
 
-Reading (psutil) and arithmetic are apart: `read` takes a snapshot of the counters, and the rates
-come from two of them. A counter that went back (a reboot, a replaced device) yields no sample,
-since a negative rate is a lie that no chart can take back.
+Reading (psutil) is separate from the arithmetic: `read` returns the counters, and rates come from
+two readings. A counter that decreased (a reboot, a replaced device) yields no sample, since its
+rate is unknown.
 """
 
 import os
@@ -16,10 +16,10 @@ import psutil
 from pulseboard.contracts.points import MetricPoint
 
 _NOT_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd")
-"""Devices that stand on others: counting them too would count each byte twice."""
+"""Devices on top of others: their bytes are already counted there."""
 
 _VIRTUAL = ("lo", "veth", "docker", "br-", "virbr", "vnet", "cni", "flannel", "cali", "lxc", "tap")
-"""Interfaces of containers and virtual machines: their bytes are counted on the real ones too."""
+"""Interfaces of containers and virtual machines: the real ones count their bytes too."""
 
 _NOT_FILESYSTEMS = frozenset({"squashfs", "overlay", "iso9660", "tmpfs", "devtmpfs", "ramfs"})
 
@@ -27,8 +27,8 @@ Sample = tuple[str, float, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """Counters at one moment. `at` is in monotonic seconds, CPU times in seconds, I/O in bytes."""
+class Counters:
+    """One reading. `at` is in monotonic seconds, CPU times in seconds, I/O in bytes."""
 
     at: float
     cpu: Mapping[str, float]
@@ -37,9 +37,9 @@ class State:
     network: Mapping[str, tuple[int, int]]
 
 
-def read() -> State:
-    """A snapshot of the host's counters."""
-    return State(
+def read() -> Counters:
+    """Read the counters of the host."""
+    return Counters(
         at=time.monotonic(),
         cpu=psutil.cpu_times()._asdict(),
         cores=tuple(times._asdict() for times in psutil.cpu_times(percpu=True)),
@@ -49,48 +49,48 @@ def read() -> State:
 
 
 def collect(
-    previous: State | None, *, tags: Mapping[str, str] | None = None, now: float | None = None
-) -> tuple[list[MetricPoint], State]:
-    """Everything measurable, and the state to hand to the next call.
+    previous: Counters | None, *, tags: Mapping[str, str] | None = None, now: float | None = None
+) -> tuple[list[MetricPoint], Counters]:
+    """All points, and the counters to pass to the next call.
 
     Without `previous` the rates and CPU shares are left out. `now` is in Unix seconds.
     """
-    state = read()
+    counters = read()
     stamp = int((time.time() if now is None else now) * 1000)
     samples = [*current()]
     if previous is not None:
-        samples += rates(previous, state)
+        samples += rates(previous, counters)
     common = dict(tags or {})
     points = [
         MetricPoint(name=name, value=value, tags={**common, **own}, timestamp=stamp)
         for name, value, own in samples
     ]
-    return points, state
+    return points, counters
 
 
-def rates(previous: State, state: State) -> Iterator[Sample]:
-    """CPU shares (percent) and I/O (bytes a second) between two snapshots."""
-    shares = cpu_shares(previous.cpu, state.cpu)
+def rates(previous: Counters, counters: Counters) -> Iterator[Sample]:
+    """CPU shares (percent) and I/O (bytes per second) between two readings."""
+    shares = cpu_shares(previous.cpu, counters.cpu)
     if shares:
         yield "cpu_usage_percent", _busy(shares), {}
         for mode, share in shares.items():
             yield "cpu_mode_percent", share, {"mode": mode}
-    if len(previous.cores) == len(state.cores):
-        for core, (before, after) in enumerate(zip(previous.cores, state.cores, strict=True)):
+    if len(previous.cores) == len(counters.cores):
+        for core, (before, after) in enumerate(zip(previous.cores, counters.cores, strict=True)):
             shares = cpu_shares(before, after)
             if shares:
                 yield "cpu_core_usage_percent", _busy(shares), {"core": str(core)}
-    seconds = state.at - previous.at
+    seconds = counters.at - previous.at
     if seconds <= 0:
         return
-    if previous.disk and state.disk:
+    if previous.disk and counters.disk:
         names = ("disk_read_bytes_per_second", "disk_write_bytes_per_second")
-        for name, before_, after_ in zip(names, previous.disk, state.disk, strict=True):
+        for name, before_, after_ in zip(names, previous.disk, counters.disk, strict=True):
             if after_ >= before_:
                 yield name, (after_ - before_) / seconds, {}
     names = ("network_receive_bytes_per_second", "network_transmit_bytes_per_second")
-    for interface in state.network.keys() & previous.network.keys():
-        pair = zip(names, previous.network[interface], state.network[interface], strict=True)
+    for interface in counters.network.keys() & previous.network.keys():
+        pair = zip(names, previous.network[interface], counters.network[interface], strict=True)
         for name, before_, after_ in pair:
             if after_ >= before_:
                 yield name, (after_ - before_) / seconds, {"interface": interface}
@@ -100,7 +100,7 @@ def cpu_shares(before: Mapping[str, float], after: Mapping[str, float]) -> dict[
     """Percent of the time spent in each mode; empty when the clock did not advance.
 
     The kernel counts a guest's time in `user` and `nice` too, so the guest modes are left out.
-    A mode may step back by a tick (iowait does): it counts as nothing.
+    A mode may decrease by a tick (iowait does): it counts as zero.
     """
     modes = [mode for mode in after if mode in before and not mode.startswith("guest")]
     spent = {mode: max(0.0, after[mode] - before[mode]) for mode in modes}
@@ -115,7 +115,7 @@ def _busy(shares: Mapping[str, float]) -> float:
 
 
 def current() -> Iterator[Sample]:
-    """What needs no second look: load, memory, disk space, uptime, processes, temperatures."""
+    """Gauges, which need one reading: load, memory, disk space, uptime, processes, temperatures."""
     yield "cpu_count", float(psutil.cpu_count() or 1), {}
     for minutes, load in zip((1, 5, 15), psutil.getloadavg(), strict=True):
         yield f"load_{minutes}", load, {}
@@ -160,13 +160,13 @@ def _filesystems() -> Iterator[Sample]:
 
 def _disk_counters() -> tuple[int, int] | None:
     try:
-        # nowrap keeps a history that hides a counter's reset; we want to see it.
+        # nowrap=True would hide the reset of a counter.
         devices = psutil.disk_io_counters(perdisk=True, nowrap=False)
     except (OSError, NotImplementedError, RuntimeError):
         return None
     whole = [
-        counters
-        for name, counters in (devices or {}).items()
+        device
+        for name, device in (devices or {}).items()
         if not sys.platform.startswith("linux")
         or (not name.startswith(_NOT_DISKS) and os.path.exists(f"/sys/block/{name}"))
     ]
@@ -194,10 +194,10 @@ def _temperatures() -> Iterator[Sample]:
         return
     seen: set[str] = set()
     for chip, sensors in chips.items():
-        for place, sensor in enumerate(sensors):
+        for index, sensor in enumerate(sensors):
             name = f"{chip} {sensor.label}".strip()
             if name in seen:
-                name = f"{name} {place}"
+                name = f"{name} {index}"
             seen.add(name)
             if sensor.current is not None:
                 yield "temperature_celsius", float(sensor.current), {"sensor": name}

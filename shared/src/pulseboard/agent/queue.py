@@ -1,7 +1,7 @@
-"""A bounded queue on disk: what could not be sent yet outlives a restart and a long outage.
+"""A bounded queue on disk: unsent samples survive a restart and a long outage.
 
 Each batch is a gzip file, written whole or not at all (temporary name, fsync, rename), and read
-oldest first. When the bound is reached the oldest go: recent samples are worth more.
+oldest first. When the queue is full the oldest batches are dropped: recent samples matter more.
 """
 
 import fcntl
@@ -19,12 +19,12 @@ log = logging.getLogger("pulseboard.agent")
 
 
 class QueueBusy(Exception):
-    """Another agent uses this directory; the message says which and what to do."""
+    """Another agent uses this directory; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """One request's worth: `body` is gzip, `path` its file."""
+class QueuedBatch:
+    """The body of one request, gzipped, and its file."""
 
     path: Path
     body: bytes
@@ -40,7 +40,7 @@ class Queue:
     """First in, first out, at most `max_bytes` of files. Safe for one writer and one reader."""
 
     def __init__(self, directory: Path, *, max_bytes: int) -> None:
-        """Take the directory for this process. Raises QueueBusy or OSError."""
+        """Lock the directory for this process. Raises QueueBusy or OSError."""
         self.directory = directory
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -60,12 +60,12 @@ class Queue:
         last = max(
             (int(p.name.split("-")[0]) for p in self._files if p.name[:1].isdigit()), default=0
         )
-        # The count begins anew, so a new millisecond keeps the order and each name unique.
+        # The counter starts again at 0: a later millisecond keeps order and unique names.
         self._last = last + 1
         self._numbers = itertools.count()
 
     def close(self) -> None:
-        """Let another process have the directory."""
+        """Unlock the directory."""
         os.close(self._owner)
 
     def __len__(self) -> int:
@@ -75,7 +75,7 @@ class Queue:
         """Add a batch (JSON); drops the oldest when full. Raises OSError when the disk fails."""
         body = gzip.compress(payload, compresslevel=6, mtime=0)
         with self._lock:
-            # Never before what is there already, even when the clock was set back.
+            # Never before an existing file, even when the clock was set back.
             self._last = max(self._last, time.time_ns() // 1_000_000)
             path = self.directory / f"{self._last:015d}-{next(self._numbers):08d}.json.gz"
             temporary = path.with_suffix(".tmp")
@@ -92,7 +92,7 @@ class Queue:
             finally:
                 os.close(directory)
 
-    def oldest(self) -> Batch | None:
+    def oldest(self) -> QueuedBatch | None:
         """The batch to send next; a file that can't be read is set aside as `.corrupt`."""
         with self._lock:
             for path in list(self._files):
@@ -105,11 +105,11 @@ class Queue:
                         path.rename(path.with_suffix(".corrupt"))
                     log.error("set aside a queue file that can't be read: %s", path.name)
                     continue
-                return Batch(path=path, body=body)
+                return QueuedBatch(path=path, body=body)
         return None
 
-    def remove(self, batch: Batch) -> None:
-        """Forget a batch that was delivered or refused for good."""
+    def remove(self, batch: QueuedBatch) -> None:
+        """Delete a batch that was delivered or refused for good."""
         with self._lock:
             self._files.pop(batch.path, None)
             batch.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`pulseboard rules`: alert rules kept in files, brought to a Pulseboard over its API."""
+"""`pulseboard rules`: applies alert rules from files to a Pulseboard over its API."""
 
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -8,12 +8,12 @@ import typer
 
 from pulseboard.alerts import rule_files
 
-app = typer.Typer(help="Alert rules kept in files.", no_args_is_help=True)
+app = typer.Typer(help="Alert rules in files.", no_args_is_help=True)
 
 
 @app.callback()
 def _main() -> None:
-    """Alert rules kept in files."""
+    """Alert rules in files."""
 
 
 @app.command("apply")
@@ -26,9 +26,9 @@ def apply_rules(
         str,
         typer.Option(envvar="PULSEBOARD_API_KEY", help="API key with the scopes read and write."),
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")] = False,
 ) -> None:
-    """Make the rules of a file, or change those of the same name; ends with 1 if any failed."""
+    """Create the rules of a file, or update those of the same name; exits with 1 if any failed."""
     try:
         import yaml
     except ImportError:
@@ -68,14 +68,14 @@ def apply_rules(
 
 
 def _known(http: httpx.Client) -> dict[str, list[str]]:
-    """Ids of the rules there are, by name."""
+    """Ids of the existing rules, by name."""
     known: dict[str, list[str]] = {}
     page = 1
     while True:
-        answer = http.get("/rules", params={"pageSize": 1000, "page": page})
-        if answer.status_code != 200:
-            _fail(_problem(answer))
-        body = answer.json()
+        response = http.get("/rules", params={"pageSize": 1000, "page": page})
+        if response.status_code != 200:
+            _fail(_problem(response))
+        body = response.json()
         for rule in body["data"]:
             known.setdefault(rule["name"], []).append(rule["id"])
         if page * 1000 >= body["meta"]["total"]:
@@ -89,18 +89,18 @@ def _put(
     ids = known.get(name, [])
     if len(ids) > 1:
         return f"{len(ids)} rules have this name: rename all but one"
-    answer = http.put(f"/rules/{ids[0]}", json=body) if ids else http.post("/rules", json=body)
-    if answer.status_code in (200, 201):
-        known[name] = [answer.json()["data"]["id"]]
+    response = http.put(f"/rules/{ids[0]}", json=body) if ids else http.post("/rules", json=body)
+    if response.status_code in (200, 201):
+        known[name] = [response.json()["data"]["id"]]
         return None
-    return _problem(answer)
+    return _problem(response)
 
 
-def _problem(answer: httpx.Response) -> str:
+def _problem(response: httpx.Response) -> str:
     try:
-        return str(answer.json()["error"])
+        return str(response.json()["error"])
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}"
+        return f"HTTP {response.status_code}"
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,6 +1,6 @@
-"""The agent's two loops: one measures on absolute marks, one delivers what is queued.
+"""The agent's two loops: one measures at multiples of the interval, one delivers the queue.
 
-They are apart so that a slow server never moves the marks.
+They run in separate threads so that a slow server never delays a measurement.
 """
 
 import json
@@ -18,7 +18,7 @@ from pulseboard.contracts.points import MetricPoint
 log = logging.getLogger("pulseboard.agent")
 
 FLUSH_SECONDS = 2.0
-"""Time to deliver what is left when asked to stop; the rest stays on disk."""
+"""Time to deliver the rest of the queue on shutdown; what is left stays on disk."""
 
 
 def encode(points: list[MetricPoint]) -> bytes:
@@ -43,11 +43,11 @@ class Delivery:
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     def start(self) -> None:
-        """Begin delivering in the background."""
+        """Start delivering in the background."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that there is something new."""
+        """Signal that the queue has a new batch."""
         self._wake.set()
 
     def stop(self) -> bool:
@@ -62,9 +62,9 @@ class Delivery:
         batch = self._queue.oldest()
         if batch is None:
             return None
-        answer = self._sender.send(batch.body)
-        self._name_rejects(answer.rejected)
-        match answer.outcome:
+        result = self._sender.send(batch.body)
+        self._name_rejects(result.rejected)
+        match result.outcome:
             case Outcome.SENT:
                 self._queue.remove(batch)
                 self.sent += 1
@@ -76,21 +76,21 @@ class Delivery:
                 return 0.0
             case Outcome.REFUSED:
                 self._queue.remove(batch)
-                log.error("batch refused and dropped: %s", answer.message)
+                log.error("batch refused and dropped: %s", result.message)
                 return 0.0
             case Outcome.DENIED:
-                self._change(answer.message, "not allowed")
+                self._change(result.message, "not allowed")
                 return MAX_WAIT
             case Outcome.RETRY:
                 self._failures += 1
-                self._change(answer.message, "lost")
-                if answer.retry_after is not None:
-                    return answer.retry_after
+                self._change(result.message, "lost")
+                if result.retry_after is not None:
+                    return result.retry_after
                 return backoff(self._failures, first=self._first_wait)
 
     def _change(self, message: str, word: str) -> None:
         if self._state != word:
-            log.warning("%s: %s; samples are kept on disk", word, message)
+            log.warning("%s: %s; samples stay on disk", word, message)
             self._state = word
 
     def _name_rejects(self, rejected: Mapping[str, str]) -> None:
@@ -130,7 +130,7 @@ def once(queue: Queue, sender: Sender, *, tags: Mapping[str, str]) -> bool:
 
 def forever(queue: Queue, sender: Sender, *, interval: float, tags: Mapping[str, str]) -> None:
     """Measure and deliver until SIGTERM or SIGINT, then flush and return."""
-    # As an exception, since an Event set inside a signal handler may find its own lock taken.
+    # Raise KeyboardInterrupt: setting an Event in a signal handler may deadlock on its lock.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     delivery = Delivery(queue, sender)
     delivery.start()
@@ -146,12 +146,12 @@ def forever(queue: Queue, sender: Sender, *, interval: float, tags: Mapping[str,
 
 
 def _measure(queue: Queue, delivery: Delivery, *, interval: float, tags: Mapping[str, str]) -> None:
-    state = host.read()
-    # A short first window, so that the first rates are there within a second.
+    counters = host.read()
+    # A short first interval, so that the first rates come within a second.
     time.sleep(min(1.0, interval))
     summary_at, points_since = time.monotonic() + 60, 0
     while True:
-        points, state = host.collect(state, tags=tags)
+        points, counters = host.collect(counters, tags=tags)
         try:
             queue.put(encode(points))
         except OSError as error:

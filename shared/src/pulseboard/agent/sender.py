@@ -1,4 +1,4 @@
-"""One batch over HTTP, and what its answer means for the batch."""
+"""Sends a batch over HTTP and maps the response to an outcome for the batch."""
 
 import email.utils
 import gzip
@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-_TRY_AGAIN = frozenset({408, 425, 429})
+_RETRYABLE = frozenset({408, 425, 429})
 MAX_WAIT = 300.0
 
 
@@ -26,7 +26,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SendResult:
     """`retry_after` is in seconds; `rejected` maps a metric's name to why it was refused."""
 
     outcome: Outcome
@@ -44,7 +44,7 @@ class Sender:
             timeout=timeout,
             headers={
                 "Authorization": f"Bearer {key}",
-                # A text type with gzip arrives mangled behind some gateways: say binary.
+                # Some gateways mangle a gzipped body with a text type, so the type is binary.
                 "Content-Type": "application/octet-stream",
                 "Content-Encoding": "gzip",
                 "User-Agent": "pulseboard-agent",
@@ -62,32 +62,32 @@ class Sender:
     ) -> None:
         self._client.close()
 
-    def send(self, body: bytes) -> Answer:
-        """Post a gzip body once. Network trouble is an answer too, never an exception."""
+    def send(self, body: bytes) -> SendResult:
+        """Post a gzipped body once. A network error is a result too, never an exception."""
         try:
             response = self._client.post(self._url, content=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Answer(Outcome.RETRY, f"can't reach the server ({type(error).__name__})")
-        return _understand(response, body)
+            return SendResult(Outcome.RETRY, f"can't reach the server ({type(error).__name__})")
+        return _result_of(response, body)
 
 
-def _understand(response: httpx.Response, body: bytes) -> Answer:
+def _result_of(response: httpx.Response, body: bytes) -> SendResult:
     status = response.status_code
     if response.is_success:
-        return Answer(Outcome.SENT, rejected=_rejected(response, body))
+        return SendResult(Outcome.SENT, rejected=_rejected(response, body))
     if status in (401, 403):
         hint = (
             "the key is unknown or revoked: make a new one under API keys"
             if status == 401
             else "the key may not write: it needs the ingest scope"
         )
-        return Answer(Outcome.DENIED, f"{status}: {hint}, set PULSEBOARD_API_KEY and restart")
-    if status in _TRY_AGAIN or status >= 500:
+        return SendResult(Outcome.DENIED, f"{status}: {hint}, set PULSEBOARD_API_KEY and restart")
+    if status in _RETRYABLE or status >= 500:
         wait = parse_retry_after(response.headers.get("Retry-After"), now=time())
-        return Answer(Outcome.RETRY, f"the server answered {status}", retry_after=wait)
-    return Answer(
+        return SendResult(Outcome.RETRY, f"the server responded {status}", retry_after=wait)
+    return SendResult(
         Outcome.REFUSED,
-        f"the server answered {status}; is --url the address of Pulseboard?",
+        f"the server responded {status}; is --url the address of Pulseboard?",
         rejected=_rejected(response, body),
     )
 
@@ -95,8 +95,8 @@ def _understand(response: httpx.Response, body: bytes) -> Answer:
 def _rejected(response: httpx.Response, body: bytes) -> dict[str, str]:
     """Names of the refused points, from `data.errors[].index` or `details[].field`."""
     try:
-        answer: Any = response.json()
-        issues = (answer.get("data") or {}).get("errors") or answer.get("details") or []
+        content: Any = response.json()
+        issues = (content.get("data") or {}).get("errors") or content.get("details") or []
         if not issues:
             return {}
         points = json.loads(gzip.decompress(body))["points"]
@@ -126,5 +126,5 @@ def parse_retry_after(value: str | None, *, now: float) -> float | None:
 
 
 def backoff(failures: int, *, first: float = 1.0, most: float = 60.0) -> float:
-    """Seconds before the next try: doubling, with jitter so that a fleet does not march in step."""
+    """Seconds before the next attempt: doubling, with jitter so that agents do not synchronize."""
     return float(min(most, first * 2 ** min(failures - 1, 16)) * random.uniform(0.5, 1.0))

@@ -1,4 +1,4 @@
-"""A chart of lines over time in a terminal: braille dots, two by four to a character."""
+"""A line chart for terminals, drawn with braille characters of two by four dots."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The numbers on an axis: from the lowest tick to the highest, evenly."""
+    """An axis: evenly spaced ticks from `low` to `high`."""
 
     low: float
     high: float
@@ -25,7 +25,7 @@ class Scale:
 
     @property
     def ticks(self) -> list[float]:
-        """Where lines and labels stand."""
+        """The values at which lines and labels are drawn."""
         count = round((self.high - self.low) / self.step)
         return [self.low + number * self.step for number in range(count + 1)]
 
@@ -36,7 +36,7 @@ def scale(low: float, high: float, *, most: int) -> Scale:
         room = abs(low) / 2 or 1.0
         low, high = low - room, high + room
     elif 0 < low < high / 2:
-        # A line that is not far above zero is read better from zero.
+        # Start at zero when the line is not far above it.
         low = 0.0
     rough = (high - low) / max(1, most - 1)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -65,7 +65,7 @@ def draw(
     zone: tzinfo | None,
 ) -> Text | None:
     """Lines, each with its colour, over their times (ms since 1970) in `width` × `height`
-    characters, axes included; None where there are no two moments or no numbers.
+    characters, axes included; None with fewer than two times or no values.
     """
     every = [value for _, values in lines for value in values if value is not None]
     if len(times) < 2 or not every:
@@ -95,7 +95,7 @@ def draw(
 
 
 def _labels(axis: Scale, rows: int) -> dict[int, str]:
-    """The numbers by the row that they stand in, from the top."""
+    """The labels by row, counted from the top."""
     return {
         round((axis.high - tick) / (axis.high - axis.low) * (rows - 1)): short(tick)
         for tick in axis.ticks
@@ -110,12 +110,12 @@ def _plot(
     across, down = columns * 2 - 1, rows * 4 - 4
 
     def put(x: int, y: int, colour: str) -> None:
-        # Ticks stand in the middle of their rows: the outer dots are left free.
+        # Ticks are in the middle of their rows: the outer dots stay empty.
         y += 2
         dots[y // 4][x // 2] |= DOTS[x % 2][y % 4]
         colours[y // 4][x // 2] = colour
 
-    # The first line is drawn last: it lies on top.
+    # The first line is drawn last, on top.
     for colour, values in reversed(lines):
         before: tuple[int, int] | None = None
         for index, value in enumerate(values):
@@ -124,8 +124,8 @@ def _plot(
                 continue
             x = round(index / (count - 1) * across)
             y = round((axis.high - value) / (axis.high - axis.low) * down)
-            for place in _between(before or (x, y), (x, y)):
-                put(*place, colour)
+            for point in _between(before or (x, y), (x, y)):
+                put(*point, colour)
             before = (x, y)
     return dots, colours
 
@@ -154,16 +154,16 @@ def _times(times: Sequence[int], columns: int, zone: tzinfo | None) -> tuple[str
     shift = offset.total_seconds() if offset else 0.0
     ruler, names = ["─"] * columns, [" "] * columns
     tick = math.ceil((first + shift) / step) * step - shift
-    taken = -2
+    label_end = -2
     while tick <= last:
         column = min(columns - 1, round((tick - first) / length * (columns - 1)))
         ruler[column] = "┴"
-        moment = datetime.fromtimestamp(tick, zone)
-        midnight = step < 86_400 and moment.hour == moment.minute == moment.second == 0
-        name = moment.strftime("%d %b" if midnight else shape)
+        time = datetime.fromtimestamp(tick, zone)
+        midnight = step < 86_400 and time.hour == time.minute == time.second == 0
+        name = time.strftime("%d %b" if midnight else shape)
         begin = max(0, min(columns - len(name), column - len(name) // 2))
-        if begin > taken + 1:
+        if begin > label_end + 1:
             names[begin : begin + len(name)] = name
-            taken = begin + len(name)
+            label_end = begin + len(name)
         tick += step
     return "".join(ruler), "".join(names).rstrip()

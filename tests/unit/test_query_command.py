@@ -9,7 +9,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from pulseboard.agent import ask
+from pulseboard.agent import query_command
 from pulseboard.contracts.errors import ApiError
 from pulseboard.contracts.queries import QueryResult
 
@@ -30,7 +30,7 @@ def put(status: int, body: object, seen: list[httpx.Request]) -> QueryResult:
 
     transport = httpx.MockTransport(handle)
     with httpx.Client(base_url="http://pulse", transport=transport) as client:
-        return ask.ask(client, "rate(cpu)", last=3600, step=60, now=NOW, points=120)
+        return query_command.run_query(client, "rate(cpu)", last=3600, step=60, now=NOW, points=120)
 
 
 def test_a_question_covers_the_time_asked_for_and_its_answer_is_read() -> None:
@@ -49,7 +49,7 @@ def test_a_question_covers_the_time_asked_for_and_its_answer_is_read() -> None:
 def test_a_refusal_points_at_the_character() -> None:
     detail = {"field": "query", "message": "no range", "hint": "add [5m]", "position": 5}
     body = {"error": "It can't be read.", "code": "VALIDATION_ERROR", "details": [detail]}
-    with pytest.raises(ask.AskError) as caught:
+    with pytest.raises(query_command.QueryCommandError) as caught:
         put(400, body, [])
     assert str(caught.value).splitlines() == [
         "It can't be read.",
@@ -59,12 +59,12 @@ def test_a_refusal_points_at_the_character() -> None:
 
 
 def test_something_else_than_pulseboard_is_named() -> None:
-    with pytest.raises(ask.AskError, match="does not answer like Pulseboard"):
+    with pytest.raises(query_command.QueryCommandError, match="does not respond like Pulseboard"):
         put(200, {"hello": "world"}, [])
 
 
 def test_csv_has_a_column_a_series_and_empty_gaps() -> None:
-    assert ask.as_csv(QueryResult.model_validate(ANSWER)).splitlines() == [
+    assert query_command.as_csv(QueryResult.model_validate(ANSWER)).splitlines() == [
         'time,"cpu{host=""[a]""}"',
         "2023-11-14T22:13:20Z,1.5",
         "2023-11-14T22:14:20Z,",
@@ -73,7 +73,7 @@ def test_csv_has_a_column_a_series_and_empty_gaps() -> None:
 
 def test_the_table_shows_tags_as_they_are_and_what_it_cost() -> None:
     out = io.StringIO()
-    ask.show(Console(file=out, width=120), QueryResult.model_validate(ANSWER))
+    query_command.show(Console(file=out, width=120), QueryResult.model_validate(ANSWER))
     assert 'cpu{host="[a]"}' in out.getvalue()
     assert "metrics_raw, every 10s, 1,234 rows" in out.getvalue()
 
@@ -86,38 +86,41 @@ def test_a_refusal_of_several_lines_points_into_its_line() -> None:
             "details": [{"field": "query", "message": "what", "position": 8}],
         }
     )
-    assert ask._refusal("sum(\n  cpu[\n)", error).splitlines()[1:] == ["    cpu[", "     ^ what"]
+    assert query_command._refusal("sum(\n  cpu[\n)", error).splitlines()[1:] == [
+        "    cpu[",
+        "     ^ what",
+    ]
 
 
 def test_a_name_that_all_lines_share_stands_once() -> None:
     out = io.StringIO()
     many = json.loads(json.dumps(ANSWER))
     many["data"]["series"].append({"name": "cpu", "tags": {"host": "b"}, "values": [1, 2]})
-    ask.show(Console(file=out, width=120, height=40), QueryResult.model_validate(many))
+    query_command.show(Console(file=out, width=120, height=40), QueryResult.model_validate(many))
     assert out.getvalue().count("cpu") == 1
     assert '● {host="b"}' in out.getvalue()
 
 
 def test_piped_output_has_no_colours_and_keeps_to_the_width() -> None:
     out = io.StringIO()
-    ask.show(Console(file=out, width=50, height=40), QueryResult.model_validate(ANSWER))
+    query_command.show(Console(file=out, width=50, height=40), QueryResult.model_validate(ANSWER))
     assert "\x1b" not in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= 50
 
 
 @pytest.mark.parametrize(("text", "length"), [("90s", 90), ("1h30m", 5400), ("7d", 604_800)])
 def test_lengths_of_time(text: str, length: int) -> None:
-    assert ask.seconds(text) == length
+    assert query_command.seconds(text) == length
 
 
 @pytest.mark.parametrize("text", ["", "5", "1x", "0s", "-5m"])
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
-    with pytest.raises(ask.AskError):
-        ask.seconds(text)
+    with pytest.raises(query_command.QueryCommandError):
+        query_command.seconds(text)
 
 
 def test_what_make_up_wrote_is_found(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
-    assert ask.known(state) == {}
+    assert query_command.local_server(state) == {}
     state.write_text('{"url": "http://x", "api_key": "pb_1", "email": "a"}')
-    assert ask.known(state) == {"url": "http://x", "api_key": "pb_1"}
+    assert query_command.local_server(state) == {"url": "http://x", "api_key": "pb_1"}

@@ -1,4 +1,4 @@
-"""`pulseboard query`: asks a running Pulseboard and draws the answer in the terminal."""
+"""`pulseboard query`: queries a running Pulseboard and draws the result in the terminal."""
 
 import csv
 import io
@@ -20,29 +20,29 @@ from pulseboard.contracts.queries import QueryResult, SeriesData
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SHOWN = 20
 _ALL_NUMBERS = 60
-"""Characters of width from which on there is room for more numbers than the last."""
+"""Terminal width, in characters, from which on more numbers than the last are shown."""
 COLOURS = (
     *("cyan", "magenta", "green", "yellow", "blue", "red"),
     *("bright_cyan", "bright_magenta", "bright_green", "bright_yellow", "bright_blue"),
 )
 
 
-class AskError(Exception):
-    """The question could not be answered; the message is for the person who asked."""
+class QueryCommandError(Exception):
+    """The query failed; the message is shown to the user."""
 
 
 def seconds(text: str) -> int:
-    """`90s`, `15m`, `1h30m`, `7d` in seconds. Raises AskError for anything else."""
+    """`90s`, `15m`, `1h30m`, `7d` in seconds. Raises QueryCommandError for anything else."""
     if not re.fullmatch(r"(\d+[smhdw])+", text):
-        raise AskError(f"{text!r} is no length of time: write 15m, 1h or 7d")
+        raise QueryCommandError(f"{text!r} is not a duration: write 15m, 1h or 7d")
     found = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text))
     if not found:
-        raise AskError("the length of time must be more than nothing")
+        raise QueryCommandError("the duration must be greater than zero")
     return found
 
 
-def known(state: Path) -> dict[str, str]:
-    """Address and key that `make up` wrote beside its data, where it did."""
+def local_server(state: Path) -> dict[str, str]:
+    """Address and key of the local stack, from the state file of `make up`; empty without one."""
     try:
         found = json.loads(state.read_text())
     except (OSError, ValueError):
@@ -50,10 +50,10 @@ def known(state: Path) -> dict[str, str]:
     return {name: found[name] for name in ("url", "api_key") if isinstance(found.get(name), str)}
 
 
-def ask(
+def run_query(
     client: httpx.Client, query: str, *, last: int, step: int | None, now: datetime, points: int
 ) -> QueryResult:
-    """The answer for the `last` seconds before `now`. Raises AskError."""
+    """The result for the `last` seconds before `now`. Raises QueryCommandError."""
     body: dict[str, object] = {
         "query": query,
         "start": (now - timedelta(seconds=last)).isoformat(),
@@ -63,16 +63,16 @@ def ask(
     if step is not None:
         body["step"] = f"{step}s"
     try:
-        answer = client.post("/api/v1/query", json=body)
+        response = client.post("/api/v1/query", json=body)
     except httpx.HTTPError as error:
-        raise AskError(f"can't reach {client.base_url}: {error}") from None
+        raise QueryCommandError(f"can't reach {client.base_url}: {error}") from None
     try:
-        if answer.is_success:
-            return QueryResult.model_validate_json(answer.content)
-        raise AskError(_refusal(query, ApiError.model_validate_json(answer.content)))
+        if response.is_success:
+            return QueryResult.model_validate_json(response.content)
+        raise QueryCommandError(_refusal(query, ApiError.model_validate_json(response.content)))
     except ValidationError:
-        raise AskError(
-            f"{client.base_url} does not answer like Pulseboard (status {answer.status_code})"
+        raise QueryCommandError(
+            f"{client.base_url} does not respond like Pulseboard (status {response.status_code})"
         ) from None
 
 
@@ -91,25 +91,25 @@ def _refusal(query: str, error: ApiError) -> str:
 
 
 def label(series: SeriesData) -> str:
-    """A line's name as it would stand in a query."""
+    """The name of a series, as a selector."""
     tags = ", ".join(f'{key}="{value}"' for key, value in sorted(series.tags.items()))
     return f"{series.name}{{{tags}}}" if tags else series.name or "value"
 
 
 def as_csv(result: QueryResult) -> str:
-    """One row a moment, one column a line; a gap is an empty field."""
+    """One row per timestamp, one column per series; a gap is an empty field."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["time", *map(label, result.data.series)])
     for index, at in enumerate(result.data.timestamps):
-        moment = datetime.fromtimestamp(at / 1000, tz=UTC).isoformat().replace("+00:00", "Z")
+        time = datetime.fromtimestamp(at / 1000, tz=UTC).isoformat().replace("+00:00", "Z")
         values = (series.values[index] for series in result.data.series)
-        writer.writerow([moment, *("" if value is None else repr(value) for value in values)])
+        writer.writerow([time, *("" if value is None else repr(value) for value in values)])
     return out.getvalue()
 
 
 def show(console: Console, result: QueryResult) -> None:
-    """A chart of the lines over a table of their numbers, and where they came from."""
+    """Print a chart of the series, a table of their values, and the cost of the query."""
     if not result.data.series:
         console.print("No data in this range.", style="yellow")
         _cost(console, result)
@@ -136,7 +136,7 @@ def show(console: Console, result: QueryResult) -> None:
 
 
 def _table(shown: list[SeriesData], width: int, mark: str) -> Table:
-    # A name that all lines share stands once, over their tags.
+    # A name that all series share is printed once, over their tags.
     names = {series.name for series in shown}
     shared = names.pop() if len(names) == 1 and len(shown) > 1 else ""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
