@@ -1,7 +1,7 @@
-"""The data set of the query benchmarks: hosts × 10 metrics, every 10 s, made inside the database.
+"""The data set of the query benchmarks: hosts × 10 metrics, every 10 s, generated in the database.
 
 `load` writes the newest hours as raw samples; `age` gives the same series a past of 30 days: a
-sample a minute for the last day, one an hour before that, taken up by the tiers.
+sample a minute for the last day, one an hour before that, included in the tiers.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ FULL = Size(hosts=100, hours=6, days=30)
 QUICK = Size(hosts=20, hours=2, days=3)
 
 # Values are a function of series and time, so that any part can be written again. Counters fall
-# back to zero every 2,000 s or so, each at a moment of its own.
+# back to zero every 2,000 s or so, each at its own time.
 _SAMPLES = """
 insert into metrics_raw (time, series_id, value)
 select to_timestamp(t), s.id,

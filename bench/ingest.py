@@ -41,7 +41,7 @@ async def _end_to_end(start: int) -> float:
     app.dependency_overrides[require] = lambda: Principal(
         user_id=uuid4(), role=Role.EDITOR, email="", key_id=uuid4(), scopes=frozenset(Scope)
     )
-    taken = []
+    durations = []
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
         for batch in range(ROUNDS):
@@ -57,15 +57,15 @@ async def _end_to_end(start: int) -> float:
                 ]
             ).encode()
             began = time.perf_counter()
-            answer = await client.post("/api/v1/metrics", content=body)
-            taken.append(time.perf_counter() - began)
-            answer.raise_for_status()
+            response = await client.post("/api/v1/metrics", content=body)
+            durations.append(time.perf_counter() - began)
+            response.raise_for_status()
     # The first makes the series.
-    return median(taken[1:])
+    return median(durations[1:])
 
 
 def _bare(database_url: str, start: int) -> float:
-    taken = []
+    durations = []
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         ids = [
             row[0]
@@ -91,5 +91,5 @@ def _bare(database_url: str, start: int) -> float:
                 """,
                 ([row[0] for row in rows], [row[1] for row in rows], values),
             )
-            taken.append(time.perf_counter() - began)
-    return median(taken[1:])
+            durations.append(time.perf_counter() - began)
+    return median(durations[1:])

@@ -2,7 +2,7 @@
 
 A request holds one sample of each series, as agents send them. It comes with a real API key
 through the whole application and ends in committed rows; the bare COPY writes as many rows of the
-same series and values, packed before the clock starts. Both take turns, on the same database.
+same series and values, packed before the clock starts. They alternate, on the same database.
 Of each the fastest round counts: what else the machine does only ever adds.
 """
 
@@ -37,7 +37,7 @@ _INFLATED = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One protocol: how a body of it is made, sent and decoded. Times are milliseconds."""
+    """One protocol: how its bodies are built, sent and decoded. Times are milliseconds."""
 
     name: str
     path: str
@@ -176,15 +176,15 @@ async def _measure(protocol: Protocol, database_url: str, hosts: int) -> Measure
         async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
             for turn in range(ROUNDS):
                 # Two turns' rows never meet: half a second lies between sent and copied ones.
-                moment = now - (ROUNDS - turn) * 1000
-                rows = _rows(protocol, hosts, moment)
+                time_ = now - (ROUNDS - turn) * 1000
+                rows = _rows(protocol, hosts, time_)
                 body = protocol.encode(rows)
                 cpu, began = time.process_time(), time.perf_counter()
-                answer = await client.post(protocol.path, content=body, headers=headers)
+                response = await client.post(protocol.path, content=body, headers=headers)
                 measured.whole.append(time.perf_counter() - began)
                 measured.cpu.append(time.process_time() - cpu)
-                if not answer.is_success:
-                    raise RuntimeError(f"{protocol.name}: {answer.status_code} {answer.text}")
+                if not response.is_success:
+                    raise RuntimeError(f"{protocol.name}: {response.status_code} {response.text}")
                 _split(protocol, body, now, connection, measured)
     for name in ("whole", "cpu", "decode", "resolve", "bare"):
         # The first rounds make the series and warm the maps.
@@ -203,12 +203,12 @@ def _split(
     began = time.perf_counter()
     batch = protocol.decode(body, now)
     decoded = time.perf_counter()
-    recalled = series_store.cached()
-    if recalled is None or samples_store.cached_ids(batch.series, recalled) is None:
+    cached = series_store.cached()
+    if cached is None or samples_store.cached_ids(batch.series, cached) is None:
         series_store.resolve(connection, keys=batch.series)
     measured.resolve.append(time.perf_counter() - decoded)
     measured.decode.append(decoded - began)
-    batch.times = [moment + 500 for moment in batch.times]
+    batch.times = [time_ + 500 for time_ in batch.times]
     packed = samples_store.copy_data(batch)
     began = time.perf_counter()
     with connection.transaction(), connection.cursor().copy(samples_store.COPY) as target:
@@ -216,7 +216,7 @@ def _split(
     measured.bare.append(time.perf_counter() - began)
 
 
-def _rows(protocol: Protocol, hosts: int, moment: int) -> list[bodies.Row]:
+def _rows(protocol: Protocol, hosts: int, time_: int) -> list[bodies.Row]:
     family = protocol.name.replace(" ", "_").lower()
     return [
         (
@@ -227,7 +227,7 @@ def _rows(protocol: Protocol, hosts: int, moment: int) -> list[bodies.Row]:
                 "region": "eu-central-1",
                 "service": f"service-{host % 20}",
             },
-            moment,
+            time_,
             # Much of what is measured is zero, which protocol buffers leave out.
             0.0 if random.random() < 0.3 else random.random() * 1e6,
         )

@@ -39,7 +39,7 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
 def _measure(size: int, series: int, count: int) -> None:
     start = int(time.time() * 1000) - 3_600_000
     total = size * count
-    # The series are made before anything is measured.
+    # The series are created before anything is measured.
     for batch in _batches(size, series, 1, start - 600_000, "bench_spill"):
         samples_store.write(batch)
     direct = _timed(samples_store.write, _batches(size, series, count, start, "bench_spill"))
@@ -47,11 +47,11 @@ def _measure(size: int, series: int, count: int) -> None:
         lambda batch: spill.put(batch, key_id=None, arrived=start, horizon=samples_store.horizon()),
         _batches(size, series, count, start + 500, "bench_spill"),
     )
-    place = spill.backend()
-    assert place is not None
-    waiting = place.waiting()
+    backend = spill.backend()
+    assert backend is not None
+    waiting = backend.waiting()
     began = time.perf_counter()
-    outcome = drain(place, [name for name, _ in waiting])
+    outcome = drain(backend, [name for name, _ in waiting])
     drained = time.perf_counter() - began
     assert outcome.samples == total, outcome
     weight = sum(length for _, length in waiting) / total
@@ -66,17 +66,17 @@ def _measure(size: int, series: int, count: int) -> None:
     )
 
 
-def _timed(take: Callable[[Batch], None], batches: Iterator[Batch]) -> float:
-    taken = 0.0
+def _timed(write: Callable[[Batch], None], batches: Iterator[Batch]) -> float:
+    seconds = 0.0
     for batch in batches:
         began = time.perf_counter()
-        take(batch)
-        taken += time.perf_counter() - began
-    return taken
+        write(batch)
+        seconds += time.perf_counter() - began
+    return seconds
 
 
 def _batches(size: int, series: int, count: int, start: int, name: str) -> Iterator[Batch]:
-    """Each batch goes on where the one before it ended."""
+    """Each batch continues where the one before it stops."""
     steps = size // series
     for number in range(count):
         keys = [

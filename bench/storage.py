@@ -1,4 +1,4 @@
-"""What a row takes on disk, indexes included: a raw sample before and after the columnstore, and a
+"""The size of a row on disk, indexes included: a raw sample before and after the columnstore, and a
 row of a rollup. infra/cost.py reckons with these.
 """
 
@@ -56,7 +56,7 @@ def _count(connection: psycopg.Connection, table: str) -> int:
 
 
 def _behind(connection: psycopg.Connection, view: str) -> str:
-    """The table that a continuous aggregate keeps its rows in."""
+    """The table behind a continuous aggregate."""
     row = connection.execute(
         """
         select materialization_hypertable_schema || '.' || materialization_hypertable_name

@@ -47,12 +47,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.headers_seen.append(dict(self.headers))
-        status, headers, answer = (
+        status, headers, response = (
             self.server.plan.pop(0) if self.server.plan else (200, {}, {"data": {"errors": []}})
         )
         if status < 300:
             self.server.accepted.append(json.loads(gzip.decompress(body)))
-        text = json.dumps(answer).encode()
+        text = json.dumps(response).encode()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -171,7 +171,7 @@ def test_once(server: Server, tmp_path: Path) -> None:
     assert all(p["tags"]["host"] == "me" for p in batch["points"])
 
 
-def test_the_ingest_route_takes_what_the_agent_sends(
+def test_the_ingest_route_accepts_what_the_agent_sends(
     ingest_key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with TestClient(api(), base_url="http://testserver") as real:

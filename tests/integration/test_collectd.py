@@ -59,9 +59,9 @@ def value_list(**changes: Any) -> dict[str, Any]:
 
 
 def test_value_lists_are_stored_and_bad_ones_named(agent: TestClient) -> None:
-    answer = agent.post(URL, json=[value_list(), value_list(values=[1]), value_list(host="b")])
-    assert answer.status_code == 200
-    data = answer.json()["data"]
+    response = agent.post(URL, json=[value_list(), value_list(values=[1]), value_list(host="b")])
+    assert response.status_code == 200
+    data = response.json()["data"]
     assert (data["accepted"], data["rejected"], data["errors"][0]["index"]) == (4, 1, 1)
     assert rows("select name, type from metric_definitions order by name") == [
         ("interface_if_octets_rx", "counter"),
@@ -73,7 +73,7 @@ def test_value_lists_are_stored_and_bad_ones_named(agent: TestClient) -> None:
 
 
 @pytest.mark.skipif(COLLECTD is None, reason="collectd is not installed")
-def test_what_the_daemon_measured_is_what_is_answered(ingest_key: str, tmp_path: Path) -> None:
+def test_query_results_equal_what_collectd_measured(ingest_key: str, tmp_path: Path) -> None:
     """What it measured is in its own CSV files, to six decimals."""
     assert COLLECTD
     with serving() as url:

@@ -26,12 +26,12 @@ def now() -> int:
 def test_the_agents_series_and_sketches_are_stored(agent: TestClient) -> None:
     headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}
     body = payload([series("system.cpu.idle", [(now(), 97.5)], tags=["env:prod"])])
-    answer = agent.post(V2, content=bytes(zstd.compress(body)), headers=headers)
-    assert (answer.status_code, answer.json()) == (202, {"errors": []})
+    response = agent.post(V2, content=bytes(zstd.compress(body)), headers=headers)
+    assert (response.status_code, response.json()) == (202, {"errors": []})
     body = payload([sketch("took", [(now(), 2, 1, 3, 2, 4)])])
     headers["Content-Encoding"] = "deflate"
-    answer = agent.post("/api/beta/sketches", content=zlib.compress(body), headers=headers)
-    assert (answer.status_code, answer.json()) == (202, {"status": "ok"})
+    response = agent.post("/api/beta/sketches", content=zlib.compress(body), headers=headers)
+    assert (response.status_code, response.json()) == (202, {"status": "ok"})
     host = {"host": "web-1"}
     assert values() == [
         ("system.cpu.idle", {**host, "env": "prod"}, 97.5),
@@ -58,8 +58,8 @@ def test_version_3_is_stored_as_version_2_would_be(agent: TestClient, path: str)
     older = payload([series("system.cpu.idle", [(moment, 97.5)], tags=tags)])
     frames = b"".join(bytes(zstd.compress(body[n : n + 20])) for n in range(0, len(body), 20))
     for packed in (bytes(zstd.compress(body)), frames):
-        answer = agent.post(url, content=packed, headers=headers)
-        assert (answer.status_code, answer.json()) == (202, {"errors": []})
+        response = agent.post(url, content=packed, headers=headers)
+        assert (response.status_code, response.json()) == (202, {"errors": []})
     assert agent.post(V2, content=older, headers={"Content-Encoding": ""}).status_code == 202
     host = {"host": "web-1"}
     assert values() == [
@@ -70,16 +70,16 @@ def test_version_3_is_stored_as_version_2_would_be(agent: TestClient, path: str)
     ]  # fmt: skip
 
 
-def test_version_3_says_what_it_can_not_take(agent: TestClient) -> None:
+def test_version_3_names_what_is_refused(agent: TestClient) -> None:
     url = "/api/intake/metrics/v3/series"
     good, old = Payload().add("a", [(now(), 1)]), [(1, 2.0)]
-    answer = agent.post(url, content=good.add("b", old).encoded())
-    assert answer.status_code == 202
-    assert "older" in answer.json()["errors"][0]
+    response = agent.post(url, content=good.add("b", old).encoded())
+    assert response.status_code == 202
+    assert "older" in response.json()["errors"][0]
     assert agent.post(url, content=Payload().add("b", old).encoded()).status_code == 400
-    answer = agent.post(url, content=payload([series("a", [(now(), 1)])]))
-    assert answer.status_code == 400
-    assert "version 2" in answer.json()["error"]
+    response = agent.post(url, content=payload([series("a", [(now(), 1)])]))
+    assert response.status_code == 400
+    assert "version 2" in response.json()["error"]
     assert agent.post(url, content=b"", headers={"DD-API-KEY": "pb_wrong"}).status_code == 403
     many = Payload().add("a", [(now() - n, 1) for n in range(10_001)])
     assert agent.post(url, content=many.encoded()).status_code == 413
@@ -89,8 +89,8 @@ def test_version_3_says_what_it_can_not_take(agent: TestClient) -> None:
 def test_json_whatever_the_headers(agent: TestClient, headers: dict[str, str]) -> None:
     one = {"metric": "a.b", "points": [[now(), 1]], "type": "count", "interval": 10}
     body = zlib.compress(json.dumps({"series": [one]}).encode())
-    answer = agent.post(V1, content=body, headers=headers)
-    assert (answer.status_code, answer.json()) == (202, {"status": "ok"})
+    response = agent.post(V1, content=body, headers=headers)
+    assert (response.status_code, response.json()) == (202, {"status": "ok"})
     listed = agent.get("/api/v1/metrics", headers={"Authorization": agent.headers["DD-API-KEY"]})
     assert listed.status_code == 401
     with database.connection() as connection:
@@ -101,15 +101,15 @@ def test_json_whatever_the_headers(agent: TestClient, headers: dict[str, str]) -
     assert "take no rate" in text
 
 
-def test_a_partly_bad_body_keeps_the_good(agent: TestClient) -> None:
+def test_a_partly_bad_body_stores_the_valid_points(agent: TestClient) -> None:
     good = {"metric": "good", "points": [[now(), 1]]}
     bad = {"metric": "bad", "points": [[now() + 10_000, 1]]}
-    answer = agent.post(V1, json={"series": [good, bad]})
-    assert answer.status_code == 202
-    assert answer.json()["errors"][0].startswith('series 1 "bad" has a point at')
-    answer = agent.post(V2, json={"series": [bad]})
-    assert answer.status_code == 400
-    assert len(answer.json()["errors"]) == 1
+    response = agent.post(V1, json={"series": [good, bad]})
+    assert response.status_code == 202
+    assert response.json()["errors"][0].startswith('series 1 "bad" has a point at')
+    response = agent.post(V2, json={"series": [bad]})
+    assert response.status_code == 400
+    assert len(response.json()["errors"]) == 1
     assert values() == [("good", {}, 1)]
 
 
@@ -119,35 +119,35 @@ def test_a_partly_bad_body_keeps_the_good(agent: TestClient) -> None:
      "/api/v2/host_metadata", "/api/v2/service_checks", "/intake"],
 )  # fmt: skip
 def test_what_is_no_metric_is_acknowledged(agent: TestClient, path: str) -> None:
-    answer = agent.post(path, content=b"anything", follow_redirects=False)
-    assert answer.status_code == 202
+    response = agent.post(path, content=b"anything", follow_redirects=False)
+    assert response.status_code == 202
     assert agent.post(path, headers={"DD-API-KEY": "pb_wrong"}).status_code == 403
 
 
 def test_a_key_is_checked(agent: TestClient) -> None:
     assert agent.get("/api/v1/validate").json() == {"valid": True}
-    answer = agent.get("/api/v1/validate", headers={"DD-API-KEY": "pb_wrong"})
-    assert answer.status_code == 403
-    assert "unknown" in answer.json()["errors"][0]
-    answer = agent.post(f"{V1}?api_key=secret", json={"series": []})
-    assert answer.status_code == 400
-    assert "in a header" in answer.json()["errors"][0]
+    response = agent.get("/api/v1/validate", headers={"DD-API-KEY": "pb_wrong"})
+    assert response.status_code == 403
+    assert "unknown" in response.json()["errors"][0]
+    response = agent.post(f"{V1}?api_key=secret", json={"series": []})
+    assert response.status_code == 400
+    assert "in a header" in response.json()["errors"][0]
 
 
-def test_the_agent_asks_with_its_key_in_the_address(client: TestClient, ingest_key: str) -> None:
+def test_the_agent_validates_its_key_in_the_address(client: TestClient, ingest_key: str) -> None:
     """It can't do otherwise; in no other route is that taken."""
-    answer = client.get("/api/v1/validate", params={"api_key": ingest_key})
-    assert (answer.status_code, answer.json()) == (200, {"valid": True})
+    response = client.get("/api/v1/validate", params={"api_key": ingest_key})
+    assert (response.status_code, response.json()) == (200, {"valid": True})
     assert client.get("/api/v1/validate", params={"api_key": "pb_wrong"}).status_code == 403
     assert client.get("/api/v1/validate").status_code == 403
     for path in (V1, V2, "/api/beta/sketches", "/intake/", "/api/v1/check_run"):
-        answer = client.post(path, params={"api_key": ingest_key}, json={"series": []})
+        response = client.post(path, params={"api_key": ingest_key}, json={"series": []})
         # Without a header nobody is there, with one the address is refused.
-        assert answer.status_code in (400, 403), path
-        answer = client.post(
+        assert response.status_code in (400, 403), path
+        response = client.post(
             path, params={"api_key": ingest_key}, headers={"DD-API-KEY": ingest_key}, json={}
         )
-        assert (answer.status_code, "in a header" in answer.text) == (400, True), path
+        assert (response.status_code, "in a header" in response.text) == (400, True), path
 
 
 @pytest.mark.parametrize(
@@ -158,22 +158,22 @@ def test_the_agent_asks_with_its_key_in_the_address(client: TestClient, ingest_k
     ],
 )
 def test_what_is_not_read_is_404_with_the_reason(agent: TestClient, path: str, says: str) -> None:
-    answer = agent.post(path, content=b"anything")
-    assert answer.status_code == 404
-    assert says in answer.json()["errors"][0]
-    assert says in answer.json()["error"]
+    response = agent.post(path, content=b"anything")
+    assert response.status_code == 404
+    assert says in response.json()["errors"][0]
+    assert says in response.json()["error"]
 
 
 def test_errors_have_datadogs_shape(agent: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = agent.post(V2, content=b"not this")
-    assert answer.status_code == 400
-    assert "neither JSON nor" in answer.json()["errors"][0]
+    response = agent.post(V2, content=b"not this")
+    assert response.status_code == 400
+    assert "neither JSON nor" in response.json()["errors"][0]
     many = {"metric": "a", "points": [[now() - n, 1] for n in range(10_001)]}
     assert agent.post(V1, json={"series": [many]}).status_code == 413
     bomb = zlib.compress(b" " * (settings().ingest_max_inflated_bytes + 1))
     assert agent.post(V1, content=bomb).status_code == 413
     lose_database(monkeypatch)
-    answer = agent.post(V1, json={"series": []})
-    assert answer.status_code == 503
-    assert int(answer.headers["Retry-After"]) > 0
-    assert answer.json()["errors"]
+    response = agent.post(V1, json={"series": []})
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.json()["errors"]

@@ -19,23 +19,23 @@ SHOWN = {"Authorization": "Token {key}"}
 def test_lines_are_stored(agent: TestClient, path: str, packed: bool) -> None:
     moment = int(time.time())
     body = f'cpu,host=a usage=1.5,idle=2i,model="x" {moment}'.encode()
-    answer = agent.post(
+    response = agent.post(
         path,
         params={"org": "o", "bucket": "b", "db": "d", "precision": "s"},
         content=gzip.compress(body) if packed else body,
     )
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert answer.headers["X-Pulseboard-Skipped"] == "1"
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["X-Pulseboard-Skipped"] == "1"
     assert stored() == [
         ("cpu_idle", {"host": "a"}, 2, moment * 1000),
         ("cpu_usage", {"host": "a"}, 1.5, moment * 1000),
     ]
 
 
-def test_a_partial_write_names_lines_and_keeps_the_others(agent: TestClient) -> None:
-    answer = agent.post(V2, content=b"good v=1\nbad\nbad v=x\nfine v=2")
-    assert answer.status_code == 400
-    said = answer.json()
+def test_a_partial_write_names_lines_and_stores_the_others(agent: TestClient) -> None:
+    response = agent.post(V2, content=b"good v=1\nbad\nbad v=x\nfine v=2")
+    assert response.status_code == 400
+    said = response.json()
     assert (said["code"], said["line"]) == ("invalid", 2)
     assert said["message"].startswith("partial write: 2 left out, 2 samples stored: line 2 has no")
     assert "line 3 has in" in said["message"]
@@ -48,9 +48,9 @@ def test_series_beyond_the_limit_are_named_by_line(
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "2")
     settings.cache_clear()
-    answer = agent.post(V2, content="\n".join(f"m,n={n} v=1" for n in range(3)))
-    assert (answer.status_code, answer.json()["line"]) == (400, 3)
-    assert "2 samples stored" in answer.json()["message"]
+    response = agent.post(V2, content="\n".join(f"m,n={n} v=1" for n in range(3)))
+    assert (response.status_code, response.json()["line"]) == (400, 3)
+    assert "2 samples stored" in response.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -69,17 +69,17 @@ def test_series_beyond_the_limit_are_named_by_line(
 def test_errors_have_the_shape_that_clients_read(
     agent: TestClient, query: str, content: bytes, headers: dict[str, str], status: int, says: str
 ) -> None:
-    answer = agent.post(V1 + query, content=content, headers=headers)
-    assert answer.status_code == status
-    assert says in answer.json()["message"]
-    assert says in answer.json()["error"]
-    assert "secret" not in answer.json()["message"].replace("a secret", "")
+    response = agent.post(V1 + query, content=content, headers=headers)
+    assert response.status_code == status
+    assert says in response.json()["message"]
+    assert says in response.json()["error"]
+    assert "secret" not in response.json()["message"].replace("a secret", "")
     assert stored() == []
 
 
 def test_version_1_clients_sign_in_by_basic(client: TestClient, ingest_key: str) -> None:
-    answer = client.post(V1, content=b"m v=1", auth=("telegraf", ingest_key))
-    assert answer.status_code == 204
+    response = client.post(V1, content=b"m v=1", auth=("telegraf", ingest_key))
+    assert response.status_code == 204
     assert len(stored()) == 1
 
 
@@ -87,20 +87,20 @@ def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_database(monkeypatch)
-    answer = agent.post(V2, content=b"m v=1")
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert int(answer.headers["Retry-After"]) > 0
+    response = agent.post(V2, content=b"m v=1")
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_telegraf_as_its_output_for_influxdb_2_sends(agent: TestClient) -> None:
     moment = time.time_ns()
     headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
-    answer = agent.post(
+    response = agent.post(
         "/api/v2/write?bucket=any&org=any&precision=ns",
         content=gzip.compress(b"cpu,host=a usage=1.5 %d\n" % moment),
         headers=headers,
     )
-    assert (answer.status_code, answer.content) == (204, b"")
+    assert (response.status_code, response.content) == (204, b"")
     assert stored() == [("cpu_usage", {"host": "a"}, 1.5, moment // 1_000_000)]
 
 
@@ -108,11 +108,11 @@ def test_telegraf_as_its_output_for_influxdb_1_sends(client: TestClient, ingest_
     """It makes its database first, whatever becomes of that."""
     as_telegraf = ("telegraf", ingest_key)
     form = {"q": 'CREATE DATABASE "telegraf"'}
-    answer = client.post("/query", data=form, auth=as_telegraf)
-    assert (answer.status_code, answer.json()) == (200, {"results": [{"statement_id": 0}]})
+    response = client.post("/query", data=form, auth=as_telegraf)
+    assert (response.status_code, response.json()) == (200, {"results": [{"statement_id": 0}]})
     lines = b"cpu,host=a usage=1.5\n"
-    answer = client.post("/write?db=telegraf&rp=auto", content=lines, auth=as_telegraf)
-    assert answer.status_code == 204
+    response = client.post("/write?db=telegraf&rp=auto", content=lines, auth=as_telegraf)
+    assert response.status_code == 204
     assert [row[0] for row in stored()] == ["cpu_usage"]
 
 
@@ -126,20 +126,20 @@ def test_telegraf_as_its_output_for_influxdb_1_sends(client: TestClient, ingest_
         ("", 400, "InfluxQL"),
     ],
 )
-def test_of_influxql_only_what_prepares_is_answered(
+def test_only_preparing_influxql_statements_succeed(
     agent: TestClient, said: str, status: int, says: str
 ) -> None:
-    for answer in (
+    for response in (
         agent.get("/query", params={"q": said}),
         agent.post("/query", data={"q": said}),
         agent.post("/query", params={"q": said, "db": "d"}),
     ):
-        assert answer.status_code == status
-        assert says in answer.text
+        assert response.status_code == status
+        assert says in response.text
     assert agent.get("/query?q=SHOW+DATABASES&u=me&p=secret").status_code == 400
     assert agent.get("/query", headers={"Authorization": "Token pb_wrong"}).status_code == 401
 
 
-def test_clients_may_ask_whether_somebody_is_here(client: TestClient) -> None:
+def test_clients_may_check_liveness(client: TestClient) -> None:
     assert client.get("/ping").status_code == 204
     assert client.get("/health").json()["status"] == "pass"

@@ -27,10 +27,10 @@ def point(**changes: Any) -> dict[str, Any]:
     return {"name": "cpu", "value": 1.0, "tags": {"host": "a"}, "timestamp": now(), **changes}
 
 
-def test_partly_bad_batch_keeps_the_good(agent: TestClient) -> None:
-    answer = agent.post(URL, json=[point(), point(value="x"), point(name="mem")])
-    assert answer.status_code == 200, answer.text
-    data = answer.json()["data"]
+def test_partly_bad_batch_stores_the_valid_points(agent: TestClient) -> None:
+    response = agent.post(URL, json=[point(), point(value="x"), point(name="mem")])
+    assert response.status_code == 200, response.text
+    data = response.json()["data"]
     assert (data["accepted"], data["rejected"]) == (2, 1)
     assert data["errors"] == [{"index": 1, "field": "value", "message": "must be a number"}]
     assert rows("select count(*) from metrics_raw") == [(2,)]
@@ -122,9 +122,9 @@ def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_database(monkeypatch)
-    answer = agent.post(URL, json=point())
-    assert answer.status_code == 503
-    assert int(answer.headers["Retry-After"]) > 0
+    response = agent.post(URL, json=point())
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_catalogue(agent: TestClient) -> None:
@@ -148,9 +148,9 @@ def test_a_database_lost_in_mid_transaction_is_503_and_stores_nothing(
     proxy.cut_after(b"PGCOPY", more_bytes=after_bytes)
     moment = now() - 1000
     many = [point(value=n, timestamp=moment - n) for n in range(5000)]
-    answer = agent.post(URL, json=many)
-    assert answer.status_code == 503, answer.text
-    assert int(answer.headers["Retry-After"]) > 0
+    response = agent.post(URL, json=many)
+    assert response.status_code == 503, response.text
+    assert int(response.headers["Retry-After"]) > 0
     proxy.heal()
     assert rows("select count(*) from metrics_raw") == [(1,)]
     assert agent.post(URL, json=many).status_code == 200
@@ -199,8 +199,8 @@ event["headers"] = {"authorization": "Bearer " + sys.argv[1], "content-type": "a
 event["body"], event["isBase64Encoded"] = base64.b64encode(body).decode(), True
 del points, body
 from functions.ingest.handler import handler
-answer = handler(event, None)
-assert json.loads(answer["body"])["data"]["accepted"] == 10_000, answer
+response = handler(event, None)
+assert json.loads(response["body"])["data"]["accepted"] == 10_000, response
 status = open("/proc/self/status").read()
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024)
 """

@@ -33,10 +33,10 @@ def test_both_encodings_plain_and_gzip(agent: TestClient) -> None:
         body = encode(make.request(good(f"m{number}"), resource={"service.name": "shop"}))
         packed = gzip.compress(body) if number > 1 else body
         more = {"Content-Encoding": "gzip"} if number > 1 else {}
-        answer = agent.post(URL, content=packed, headers={**headers, **more})
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["content-type"] == headers["Content-Type"]
-        assert answer.content == (b"" if headers is PROTOBUF else b"{}")
+        response = agent.post(URL, content=packed, headers={**headers, **more})
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"] == headers["Content-Type"]
+        assert response.content == (b"" if headers is PROTOBUF else b"{}")
     assert rows(
         "select d.name, d.unit, d.description, d.type, s.tags, r.value from metrics_raw r"
         " join metric_series s on s.id = r.series_id"
@@ -53,14 +53,14 @@ def test_what_is_refused_is_a_partial_success(
         make.exponential("e", now()),
         make.gauge("many", [make.number(now(), 1, {"user": str(n)}) for n in range(5)]),
     )
-    answer = agent.post(URL, content=make.as_protobuf(message))
-    assert answer.status_code == 200
-    partial = ExportMetricsServiceResponse.FromString(answer.content).partial_success
+    response = agent.post(URL, content=make.as_protobuf(message))
+    assert response.status_code == 200
+    partial = ExportMetricsServiceResponse.FromString(response.content).partial_success
     assert partial.rejected_data_points == 4
     assert "exponential histogram" in partial.error_message
     assert 'the tag "user"' in partial.error_message
-    answer = agent.post(URL, content=make.as_json(message), headers=JSON)
-    assert answer.json()["partialSuccess"]["rejectedDataPoints"] == "4"
+    response = agent.post(URL, content=make.as_json(message), headers=JSON)
+    assert response.json()["partialSuccess"]["rejectedDataPoints"] == "4"
 
 
 def _status(content: bytes) -> tuple[int, str]:
@@ -69,54 +69,52 @@ def _status(content: bytes) -> tuple[int, str]:
 
 
 def test_errors_are_a_status_in_the_encoding_of_the_request(agent: TestClient) -> None:
-    answer = agent.post(URL, content=b"\x0a\x05")
-    assert (answer.status_code, _status(answer.content)[0]) == (400, 3)
-    assert "ExportMetricsServiceRequest" in _status(answer.content)[1]
-    answer = agent.post(URL, content=b"[]", headers=JSON)
-    assert (answer.status_code, answer.json()["code"]) == (400, 3)
-    answer = agent.post(URL, content=b"", headers={"Authorization": "Bearer pb_wrong"})
-    assert (answer.status_code, _status(answer.content)[0]) == (401, 16)
-    answer = agent.post(URL, content=b"", headers={"Content-Type": "text/plain"})
-    assert (answer.status_code, _status(answer.content)[0]) == (415, 3)
-    assert "application/x-protobuf or application/json" in _status(answer.content)[1]
-    answer = agent.post(URL, content=b"", headers={"Content-Encoding": "snappy"})
-    assert (answer.status_code, _status(answer.content)[0]) == (415, 3)
-    assert "gzip or zstd or deflate" in _status(answer.content)[1]
+    response = agent.post(URL, content=b"\x0a\x05")
+    assert (response.status_code, _status(response.content)[0]) == (400, 3)
+    assert "ExportMetricsServiceRequest" in _status(response.content)[1]
+    response = agent.post(URL, content=b"[]", headers=JSON)
+    assert (response.status_code, response.json()["code"]) == (400, 3)
+    response = agent.post(URL, content=b"", headers={"Authorization": "Bearer pb_wrong"})
+    assert (response.status_code, _status(response.content)[0]) == (401, 16)
+    response = agent.post(URL, content=b"", headers={"Content-Type": "text/plain"})
+    assert (response.status_code, _status(response.content)[0]) == (415, 3)
+    assert "application/x-protobuf or application/json" in _status(response.content)[1]
+    response = agent.post(URL, content=b"", headers={"Content-Encoding": "snappy"})
+    assert (response.status_code, _status(response.content)[0]) == (415, 3)
+    assert "gzip or zstd or deflate" in _status(response.content)[1]
     many = make.gauge("m", [make.number(now() - n, 1.0) for n in range(10_001)])
-    answer = agent.post(URL, content=make.as_protobuf(make.request(many)))
-    assert (answer.status_code, _status(answer.content)[0]) == (413, 3)
-    assert "smaller batches" in _status(answer.content)[1]
+    response = agent.post(URL, content=make.as_protobuf(make.request(many)))
+    assert (response.status_code, _status(response.content)[0]) == (413, 3)
+    assert "smaller batches" in _status(response.content)[1]
 
 
 def test_a_key_that_may_not_send_is_permission_denied(admin: TestClient, agent: TestClient) -> None:
     made = admin.post("/api/v1/api-keys", json={"name": "reads", "scopes": ["read"]}).json()
     headers = {"Authorization": f"Bearer {made['data']['key']}"}
-    answer = agent.post(URL, content=b"", headers=headers)
-    assert (answer.status_code, _status(answer.content)[0]) == (403, 7)
+    response = agent.post(URL, content=b"", headers=headers)
+    assert (response.status_code, _status(response.content)[0]) == (403, 7)
 
 
 @pytest.mark.parametrize("pack", [zlib.compress, lambda body: bytes(zstd.compress(body))])
 def test_a_collector_may_compress_otherwise(agent: TestClient, pack: Any) -> None:
     encoding = "deflate" if pack is zlib.compress else "zstd"
     for encode, headers in ((make.as_protobuf, PROTOBUF), (make.as_json, JSON)):
-        answer = agent.post(
+        response = agent.post(
             URL,
             content=pack(encode(make.request(good()))),
             headers={**headers, "Content-Encoding": encoding},
         )
-        assert answer.status_code == 200, answer.text
+        assert response.status_code == 200, response.text
     assert len(rows("select from metrics_raw")) == 2
 
 
 @pytest.mark.parametrize("signal", ["traces", "logs"])
-def test_a_collector_that_sends_all_it_has_is_told_what_is_taken(
-    agent: TestClient, signal: str
-) -> None:
-    answer = agent.post(f"/v1/{signal}", content=b"anything")
-    assert (answer.status_code, _status(answer.content)[0]) == (404, 5)
-    assert f"takes metrics (at /v1/metrics), no {signal}" in _status(answer.content)[1]
-    answer = agent.post(f"/v1/{signal}", content=b"{}", headers=JSON)
-    assert (answer.status_code, answer.json()["code"]) == (404, 5)
+def test_traces_and_logs_are_404_with_a_reason(agent: TestClient, signal: str) -> None:
+    response = agent.post(f"/v1/{signal}", content=b"anything")
+    assert (response.status_code, _status(response.content)[0]) == (404, 5)
+    assert f"takes metrics (at /v1/metrics), no {signal}" in _status(response.content)[1]
+    response = agent.post(f"/v1/{signal}", content=b"{}", headers=JSON)
+    assert (response.status_code, response.json()["code"]) == (404, 5)
 
 
 def test_deltas_are_stored_as_they_come(agent: TestClient) -> None:
@@ -130,7 +128,7 @@ def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_database(monkeypatch)
-    answer = agent.post(URL, content=make.as_protobuf(make.request(good())))
-    assert answer.status_code == 503
-    assert int(answer.headers["retry-after"]) > 0
-    assert _status(answer.content)[0] == 14
+    response = agent.post(URL, content=make.as_protobuf(make.request(good())))
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0
+    assert _status(response.content)[0] == 14

@@ -1,4 +1,4 @@
-"""Agents as people run them, pushing what they measure; our answers are the agents' own.
+"""Agents as people run them, pushing what they measure; our responses are the agents' own.
 
 Debian's Prometheus scrapes itself, a node exporter where one is installed, and a target that goes
 away, and sends all of it by remote write. OpenTelemetry's SDK exports by OTLP over HTTP. Both
@@ -75,12 +75,12 @@ Lines = dict[tuple[tuple[str, str], ...], dict[int, float]]
 
 def ours(client: httpx.Client, query: str, start: int, end: int, step: int) -> Lines:
     """Values by tags and second."""
-    answer = client.post(
+    response = client.post(
         "/api/v1/query",
         json={"query": query, "start": start * 1000, "end": end * 1000, "step": f"{step}s"},
     )
-    assert answer.status_code == 200, f"{query}: {answer.text}"
-    data = answer.json()["data"]
+    assert response.status_code == 200, f"{query}: {response.text}"
+    data = response.json()["data"]
     found = {
         tuple(sorted(line["tags"].items())): {
             at // 1000: value
@@ -188,16 +188,16 @@ def _run(stack: ExitStack, command: list[str], log: Path) -> None:
 
 
 def theirs(client: httpx.Client, query: str, start: int, end: int, step: int) -> Lines:
-    """What Prometheus answers; a NaN is a gap with us."""
-    answer = client.get(
+    """What Prometheus responses; a NaN is a gap with us."""
+    response = client.get(
         "/api/v1/query_range", params={"query": query, "start": start, "end": end, "step": step}
     ).json()
-    assert answer["status"] == "success", answer
+    assert response["status"] == "success", response
     found = {
         tuple(sorted((k, v) for k, v in line["metric"].items() if k != "__name__")): {
             int(at): float(value) for at, value in line["values"] if value != "NaN"
         }
-        for line in answer["data"]["result"]
+        for line in response["data"]["result"]
     }
     return {tags: values for tags, values in found.items() if values}
 
@@ -235,7 +235,7 @@ QUERIES = [
 ]
 
 
-def test_prometheus_answers_are_ours(
+def test_query_results_equal_those_of_prometheus(
     server: httpx.Client, prometheus: tuple[httpx.Client, Target]
 ) -> None:
     client, target = prometheus
@@ -282,7 +282,7 @@ def _difference(mine: Lines, other: Lines) -> str:
 # OpenTelemetry ---------------------------------------------------------------------------------
 
 
-def test_what_the_sdk_measured_is_what_we_answer(server: httpx.Client) -> None:
+def test_query_results_equal_what_the_sdk_measured(server: httpx.Client) -> None:
     exporter = OTLPMetricExporter(
         endpoint=f"{server.base_url}/v1/metrics",
         headers={"Authorization": server.headers["Authorization"]},
@@ -335,15 +335,15 @@ def test_what_the_sdk_measured_is_what_we_answer(server: httpx.Client) -> None:
     assert (found[0]["type"], found[0]["unit"]) == ("counter", "1")
 
 
-def test_a_key_that_is_wrong_is_told_to_the_sdk(server: httpx.Client) -> None:
-    answer = subprocess.run(
+def test_the_sdk_gets_an_error_for_a_wrong_key(server: httpx.Client) -> None:
+    response = subprocess.run(
         [sys.executable, "-c", _WRONG_KEY, f"{server.base_url}/v1/metrics"],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert "401" in answer.stderr
+    assert "401" in response.stderr
 
 
 _WRONG_KEY = """

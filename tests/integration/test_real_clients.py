@@ -48,11 +48,11 @@ def answered(url: str, key: str, sent: Sent) -> Sent:
         body: dict[str, Any] = {"query": name, "aggregation": "last", "step": "1s",
                                 "start": seconds[0] * 1000,
                                 "end": (seconds[-1] + 1) * 1000}  # fmt: skip
-        answer = httpx.post(
+        response = httpx.post(
             f"{url}/api/v1/query", json=body, headers={"Authorization": f"Bearer {key}"}
         )
-        assert answer.status_code == 200, answer.text
-        data = answer.json()["data"]
+        assert response.status_code == 200, response.text
+        data = response.json()["data"]
         for series in data["series"]:
             assert set(series["tags"]) == {"host"}
             found[name, series["tags"]["host"]] = {
@@ -93,8 +93,8 @@ def test_datadog_client(server: str, ingest_key: str) -> None:
                 metrics.append({"metric": name, "type": kind, "host": host,
                                 "points": [(second, value)], "interval": 1})  # fmt: skip
                 sent.setdefault((name, host), {})[second] = value
-        answer = datadog.api.Metric.send(metrics=metrics, compress_payload=bool(second % 2))
-        assert answer == {"status": "ok"}
+        response = datadog.api.Metric.send(metrics=metrics, compress_payload=bool(second % 2))
+        assert response == {"status": "ok"}
     second = int(time.time())
     datadog.api.Distribution.send(
         distributions=[

@@ -20,7 +20,7 @@ SHOWN = {
 UP = {"__name__": "up", "instance": "a:9090", "job": "x"}
 
 
-def test_samples_ends_and_descriptions_are_stored_and_a_replay_changes_nothing(
+def test_samples_stale_markers_and_metadata_are_stored_and_a_replay_changes_nothing(
     agent: TestClient,
 ) -> None:
     moment = now()
@@ -30,10 +30,10 @@ def test_samples_ends_and_descriptions_are_stored_and_a_replay_changes_nothing(
     )
     said = message("MetricMetadata", type=1, metric_family_name="m_total", help="All m.", unit="m")
     for _ in range(2):
-        answer = agent.post(URL, content=body)
-        assert (answer.status_code, answer.content) == (204, b"")
-        answer = agent.post(URL, content=packed(message("WriteRequest", metadata=[said])))
-        assert answer.status_code == 204
+        response = agent.post(URL, content=body)
+        assert (response.status_code, response.content) == (204, b"")
+        response = agent.post(URL, content=packed(message("WriteRequest", metadata=[said])))
+        assert response.status_code == 204
     assert values() == [("m_total", {}, 7.0), ("up", {"instance": "a:9090", "job": "x"}, 1.0)]
     assert rows("select (extract(epoch from time) * 1000)::bigint from series_end") == [(moment,)]
     assert rows(
@@ -60,7 +60,7 @@ def test_a_series_without_a_value_is_marked_once_an_hour(agent: TestClient) -> N
     assert marks == [(0,), (61,), (71,)]
 
 
-def test_metadata_that_comes_before_its_metric_is_taken_when_it_comes_again(
+def test_metadata_that_comes_before_its_metric_is_stored_when_it_comes_again(
     agent: TestClient,
 ) -> None:
     said = message("MetricMetadata", type=2, metric_family_name="up", help="It is up.")
@@ -71,7 +71,7 @@ def test_metadata_that_comes_before_its_metric_is_taken_when_it_comes_again(
     assert rows("select type, description from metric_definitions") == [("gauge", "It is up.")]
 
 
-def test_the_good_are_kept_and_400_says_why(agent: TestClient) -> None:
+def test_valid_samples_are_stored_and_400_says_why(agent: TestClient) -> None:
     moment = now()
     body = packed(
         message(
@@ -82,11 +82,11 @@ def test_the_good_are_kept_and_400_says_why(agent: TestClient) -> None:
             ],
         )
     )
-    answer = agent.post(URL, content=body)
-    assert answer.status_code == 400
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert answer.text.startswith("2 of 3 samples were not stored")
-    assert "native histogram" in answer.text
+    response = agent.post(URL, content=body)
+    assert response.status_code == 400
+    assert response.headers["content-type"].startswith("text/plain")
+    assert response.text.startswith("2 of 3 samples were not stored")
+    assert "native histogram" in response.text
     assert rows("select count(*) from metrics_raw") == [(1,)]
 
 
@@ -96,10 +96,10 @@ def test_series_beyond_a_limit_are_named(
     monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "2")
     settings.cache_clear()
     lines = [({"__name__": "m", "user": str(n)}, [(now(), 1.0)]) for n in range(5)]
-    answer = agent.post(URL, content=write_request(*lines))
-    assert answer.status_code == 400
-    assert answer.text.startswith("3 of 5 samples were not stored")
-    assert 'the tag "user" has the most values' in answer.text
+    response = agent.post(URL, content=write_request(*lines))
+    assert response.status_code == 400
+    assert response.text.startswith("3 of 5 samples were not stored")
+    assert 'the tag "user" has the most values' in response.text
 
 
 @pytest.mark.parametrize(
@@ -114,24 +114,24 @@ def test_series_beyond_a_limit_are_named(
     ],
 )
 def test_other_types_are_415(agent: TestClient, headers: dict[str, str], says: str) -> None:
-    answer = agent.post(URL, content=write_request((UP, [(now(), 1)])), headers=headers)
-    assert answer.status_code == 415
-    assert says in answer.json()["error"]
+    response = agent.post(URL, content=write_request((UP, [(now(), 1)])), headers=headers)
+    assert response.status_code == 415
+    assert says in response.json()["error"]
 
 
 def test_too_much_is_413(agent: TestClient) -> None:
     body = write_request((UP, [(now() - n, 1.0) for n in range(10_001)]))
-    answer = agent.post(URL, content=body)
-    assert answer.status_code == 413
-    assert "max_samples_per_send" in answer.json()["error"]
+    response = agent.post(URL, content=body)
+    assert response.status_code == 413
+    assert "max_samples_per_send" in response.json()["error"]
     assert agent.post(URL, content=b"x" * 5_000_000).status_code == 413
 
 
 def test_vmagent_falls_back_to_prometheus_protocol(agent: TestClient) -> None:
     """It asks for its own protocol, and sends snappy after 415 for zstd."""
     assert agent.get(f"{URL}?get_vm_proto_version=1").status_code == 405
-    answer = agent.post(URL, content=b"", headers={"Content-Encoding": "zstd"})
-    assert answer.status_code == 415
+    response = agent.post(URL, content=b"", headers={"Content-Encoding": "zstd"})
+    assert response.status_code == 415
 
 
 def test_the_type_may_be_named_in_full(agent: TestClient) -> None:
@@ -151,6 +151,6 @@ def test_database_down_is_503_with_retry_after(
     agent: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_database(monkeypatch)
-    answer = agent.post(URL, content=write_request((UP, [(now(), 1)])))
-    assert answer.status_code == 503
-    assert int(answer.headers["retry-after"]) > 0
+    response = agent.post(URL, content=write_request((UP, [(now(), 1)])))
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0

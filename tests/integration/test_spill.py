@@ -40,7 +40,7 @@ URL = "/api/v1/metrics"
 
 
 @pytest.fixture
-def place(stack: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def spill_dir(stack: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The directory that this process spills to."""
     home = tmp_path / "spill"
     monkeypatch.setenv("PULSEBOARD_SPILL_DIR", str(home))
@@ -53,7 +53,7 @@ def place(stack: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 @pytest.fixture
-def agent(ingest_key: str, place: Path) -> Iterator[TestClient]:
+def agent(ingest_key: str, spill_dir: Path) -> Iterator[TestClient]:
     """A caller whose key has been seen once."""
     headers = {"Authorization": f"Bearer {ingest_key}"}
     with TestClient(api(), base_url="http://testserver", headers=headers) as caller:
@@ -87,22 +87,22 @@ def stored(name: str = "load") -> tuple[int, int]:
     return row[0], row[1]
 
 
-def waiting(place: Path) -> list[Path]:
-    return sorted((place / "waiting").glob("*.pbspill"))
+def waiting(spill_dir: Path) -> list[Path]:
+    return sorted((spill_dir / "waiting").glob("*.pbspill"))
 
 
-def dead(place: Path) -> list[Path]:
-    return sorted((place / "dead").glob("*.pbspill"))
+def dead(spill_dir: Path) -> list[Path]:
+    return sorted((spill_dir / "dead").glob("*.pbspill"))
 
 
 def drained(most: float = 30.0) -> dict[str, Any]:
     """Drain until nothing waits."""
     deadline = time.monotonic() + most
     while True:
-        answer = drain.handler({}, None)
-        if not answer["files"]:
-            return answer
-        assert time.monotonic() < deadline, answer
+        response = drain.handler({}, None)
+        if not response["files"]:
+            return response
+        assert time.monotonic() < deadline, response
         time.sleep(0.2)
 
 
@@ -111,32 +111,34 @@ FAULTS: dict[str, Callable[[Proxy], None]] = {
     "cut before the first row": lambda proxy: proxy.cut_after(b"PGCOPY"),
     "cut in mid-batch": lambda proxy: proxy.cut_after(b"PGCOPY", more_bytes=50_000),
     "cut while resolving series": lambda proxy: proxy.cut_after(b"tags_hash"),
-    "cut after commit, before its answer": lambda proxy: proxy.cut_after(b"COMMIT", answer=True),
+    "cut after commit, before its response": lambda proxy: proxy.cut_after(
+        b"COMMIT", await_response=True
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_a_batch_that_meets_a_fault_is_acknowledged_and_stored_once(
-    proxy: Proxy, agent: TestClient, place: Path, fault: Callable[[Proxy], None]
+    proxy: Proxy, agent: TestClient, spill_dir: Path, fault: Callable[[Proxy], None]
 ) -> None:
     fault(proxy)
     many = points(5000, start=now())
-    answer = agent.post(URL, json=many)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["data"]["accepted"] == 5000
-    assert len(waiting(place)) == 1
+    response = agent.post(URL, json=many)
+    assert response.status_code == 200, response.text
+    assert response.json()["data"]["accepted"] == 5000
+    assert len(waiting(spill_dir)) == 1
     proxy.heal()
     assert drained()["dead"] == 0
     assert stored() == (5000, 5000)
-    # An agent that did not hear the answer sends again.
+    # An agent that did not hear the response sends again.
     time.sleep(0.2)
     assert agent.post(URL, json=many).status_code == 200
     assert stored() == (5000, 5000)
-    assert not waiting(place)
+    assert not waiting(spill_dir)
 
 
 def test_a_lock_or_a_hanging_server_does_not_hold_ingest_up(
-    agent: TestClient, place: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    agent: TestClient, spill_dir: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_SPILL_WRITE_TIMEOUT", "0.5")
     monkeypatch.setenv("PULSEBOARD_SPILL_WAIT", "0.5")
@@ -146,13 +148,13 @@ def test_a_lock_or_a_hanging_server_does_not_hold_ingest_up(
         with other.transaction():
             other.execute("lock table metrics_raw in access exclusive mode")
             assert agent.post(URL, json=points(100, start=now())).status_code == 200
-        assert len(waiting(place)) == 1
+        assert len(waiting(spill_dir)) == 1
     drained()
     assert stored() == (100, 100)
 
 
 def test_while_the_database_is_away_only_now_and_then_one_request_tries_it(
-    proxy: Proxy, agent: TestClient, place: Path, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, agent: TestClient, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "600")
     settings.cache_clear()
@@ -169,11 +171,11 @@ def test_while_the_database_is_away_only_now_and_then_one_request_tries_it(
     for batch in range(20):
         assert agent.post(URL, json=points(1, start=now(), b=str(batch))).status_code == 200
     assert len(tries) == 1
-    assert len(waiting(place)) == 20
+    assert len(waiting(spill_dir)) == 20
 
 
 def test_more_writes_than_connections_are_spilled_and_open_no_breaker(
-    agent: TestClient, place: Path, monkeypatch: pytest.MonkeyPatch
+    agent: TestClient, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_DATABASE_POOL_SIZE", "1")
     monkeypatch.setenv("PULSEBOARD_SPILL_WAIT", "0.2")
@@ -181,16 +183,16 @@ def test_more_writes_than_connections_are_spilled_and_open_no_breaker(
     database.close()
     with database.connection(), ThreadPoolExecutor(8) as threads:
         bodies = [points(10, start=now(), b=str(n)) for n in range(8)]
-        answers = list(threads.map(lambda body: agent.post(URL, json=body), bodies))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len(waiting(place)) == 8
+        responses = list(threads.map(lambda body: agent.post(URL, json=body), bodies))
+    assert {response.status_code for response in responses} == {200}
+    assert len(waiting(spill_dir)) == 8
     assert database.breaker().current_state == "closed"
     drained()
     assert stored() == (80, 80)
 
 
 def test_many_senders_through_an_outage_lose_nothing(
-    proxy: Proxy, agent: TestClient, place: Path
+    proxy: Proxy, agent: TestClient, spill_dir: Path
 ) -> None:
     """Concurrent senders, the database going and coming, a drain beside them."""
     start, acknowledged, lock = now(), [0], threading.Lock()
@@ -231,8 +233,8 @@ def test_many_senders_through_an_outage_lose_nothing(
     assert stored() == (1920, 1920)
 
 
-def test_a_drain_that_is_killed_at_any_moment_stores_each_sample_once(
-    agent: TestClient, place: Path, proxy: Proxy, database_url: str
+def test_a_drain_that_is_killed_at_any_time_stores_each_sample_once(
+    agent: TestClient, spill_dir: Path, proxy: Proxy, database_url: str
 ) -> None:
     proxy.down()
     start = now()
@@ -240,7 +242,7 @@ def test_a_drain_that_is_killed_at_any_moment_stores_each_sample_once(
         body = points(500, start=start - 500 * batch)
         assert agent.post(URL, json=body).status_code == 200
     proxy.heal()
-    names = {path.name for path in waiting(place)}
+    names = {path.name for path in waiting(spill_dir)}
     assert len(names) == 12
     environment = {
         **os.environ,
@@ -252,28 +254,28 @@ def test_a_drain_that_is_killed_at_any_moment_stores_each_sample_once(
     while left and kills < 5:
         process = subprocess.Popen(command, cwd=ROOT, env=environment)
         # Killed as soon as it has removed something: in the middle of its next portion.
-        while process.poll() is None and len(waiting(place)) == left:
+        while process.poll() is None and len(waiting(spill_dir)) == left:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
-        left = len(waiting(place))
+        left = len(waiting(spill_dir))
     assert kills > 1
     drained()
     assert stored() == (6_000, 6_000)
 
 
-def test_a_full_spill_refuses_with_503_and_takes_again_after_a_drain(
-    agent: TestClient, proxy: Proxy, place: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_spill_refuses_with_503_and_accepts_again_after_a_drain(
+    agent: TestClient, proxy: Proxy, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_SPILL_MAX_FILES", "3")
     settings.cache_clear()
     database.close()
     proxy.down()
-    answers = [agent.post(URL, json=points(10, start=now(), b=str(b))) for b in range(5)]
-    assert [answer.status_code for answer in answers] == [200, 200, 200, 503, 503]
-    assert int(answers[-1].headers["Retry-After"]) > 0
-    assert "full" in answers[-1].json()["error"]
+    responses = [agent.post(URL, json=points(10, start=now(), b=str(b))) for b in range(5)]
+    assert [response.status_code for response in responses] == [200, 200, 200, 503, 503]
+    assert int(responses[-1].headers["Retry-After"]) > 0
+    assert "full" in responses[-1].json()["error"]
     proxy.heal()
     drained()
     assert stored() == (30, 30)
@@ -290,7 +292,7 @@ def test_a_full_spill_refuses_with_503_and_takes_again_after_a_drain(
     [("PULSEBOARD_SPILL_MAX_BYTES", "1024"), ("PULSEBOARD_SPILL_MAX_AGE", "60")],
 )
 def test_bytes_and_age_bound_the_spill_too(
-    agent: TestClient, proxy: Proxy, place: Path, monkeypatch: pytest.MonkeyPatch,
+    agent: TestClient, proxy: Proxy, spill_dir: Path, monkeypatch: pytest.MonkeyPatch,
     variable: str, value: str,
 ) -> None:  # fmt: skip
     old = _spilled(start=now() - 120_000, value=1.0)
@@ -299,7 +301,7 @@ def test_bytes_and_age_bound_the_spill_too(
     settings.cache_clear()
     proxy.down()
     assert agent.post(URL, json=points(200, start=now())).status_code == 503
-    assert len(waiting(place)) == 1
+    assert len(waiting(spill_dir)) == 1
 
 
 def _spilled(*, start: int, value: float, key: SeriesKey | None = None) -> tuple[str, bytes]:
@@ -309,7 +311,7 @@ def _spilled(*, start: int, value: float, key: SeriesKey | None = None) -> tuple
 
 
 def test_poison_is_set_aside_with_its_reason_and_blocks_nobody(
-    agent: TestClient, place: Path
+    agent: TestClient, spill_dir: Path
 ) -> None:
     where, start = spill.backend(), now()
     assert where is not None
@@ -326,16 +328,16 @@ def test_poison_is_set_aside_with_its_reason_and_blocks_nobody(
     where.put(f"{start + 3:015d}-{'a' * 32}.pbspill", nul[1])
     assert drained()["dead"] == 3
     assert stored() == (3, 3)
-    reasons = [path.read_text() for path in sorted((place / "dead").glob("*.reason.txt"))]
-    assert len(dead(place)) == len(reasons) == 3
+    reasons = [path.read_text() for path in sorted((spill_dir / "dead").glob("*.reason.txt"))]
+    assert len(dead(spill_dir)) == len(reasons) == 3
     assert "checksum" in reasons[0]
     assert "format 9.1" in reasons[1]
     assert "can't be written" in reasons[2]
     assert drain.handler({}, None)["dead"] == 3
 
 
-def test_what_a_limit_of_series_refuses_is_kept_and_can_be_drained_later(
-    agent: TestClient, proxy: Proxy, place: Path, monkeypatch: pytest.MonkeyPatch
+def test_samples_beyond_a_series_limit_are_set_aside_and_can_be_drained_later(
+    agent: TestClient, proxy: Proxy, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy.down()
     body = [
@@ -349,63 +351,65 @@ def test_what_a_limit_of_series_refuses_is_kept_and_can_be_drained_later(
     settings.cache_clear()
     assert drained()["dead"] == 1
     assert stored() == (5, 5)
-    [kept] = dead(place)
+    [kept] = dead(spill_dir)
     assert "3 samples were refused" in kept.with_name(f"{kept.name}.reason.txt").read_text()
     monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "100")
     settings.cache_clear()
-    kept.rename(place / "waiting" / kept.name)
+    kept.rename(spill_dir / "waiting" / kept.name)
     drained()
     assert stored() == (8, 8)
 
 
-def value_at(moment: int) -> float:
+def value_at(timestamp: int) -> float:
     with database.connection() as connection:
         row = connection.execute(
             "select value from metrics_raw where time = to_timestamp(%s / 1000.0::float8)",
-            (moment,),
+            (timestamp,),
         ).fetchone()
     assert row is not None
     return float(row[0])
 
 
-def test_the_last_value_to_arrive_stays(agent: TestClient, proxy: Proxy, place: Path) -> None:
-    moment = now() - 10_000
+def test_the_last_value_to_arrive_wins(agent: TestClient, proxy: Proxy, spill_dir: Path) -> None:
+    timestamp = now() - 10_000
 
     def send(value: float, at: int) -> None:
         point = {"name": "load", "value": value, "tags": {}, "timestamp": at}
         assert agent.post(URL, json=point).status_code == 200
 
-    send(1, moment)
-    send(1, moment - 1)
+    send(1, timestamp)
+    send(1, timestamp - 1)
     proxy.down()
     for value in (2, 3):
-        for at in (moment, moment - 1, moment - 2):
+        for at in (timestamp, timestamp - 1, timestamp - 2):
             send(value, at)
         time.sleep(0.002)
-    assert len(waiting(place)) == 6
+    assert len(waiting(spill_dir)) == 6
     proxy.heal()
     database.close()
-    send(4, moment - 1)
-    send(4, moment - 2)
+    send(4, timestamp - 1)
+    send(4, timestamp - 2)
     drained()
     # Corrected in the outage: the correction. Corrected after it: what came last.
-    assert [value_at(at) for at in (moment, moment - 1, moment - 2)] == [3, 4, 4]
+    assert [value_at(at) for at in (timestamp, timestamp - 1, timestamp - 2)] == [3, 4, 4]
 
 
-def test_late_batches_reach_the_columnstore_and_the_rollups(agent: TestClient, place: Path) -> None:
+def test_late_batches_reach_the_columnstore_and_the_rollups(
+    agent: TestClient, spill_dir: Path
+) -> None:
     """A day late is within the rollups' look-back; what is in the columnstore stays as it is."""
-    where, moment = spill.backend(), now() - 86_400_000
+    where, timestamp = spill.backend(), now() - 86_400_000
     assert where is not None
-    where.put(*_spilled(start=moment, value=1))
+    where.put(*_spilled(start=timestamp, value=1))
     drained()
     with database.connection() as connection:
         found = connection.execute("select show_chunks('metrics_raw')::text order by 1").fetchone()
         assert found
         connection.execute("call convert_to_columnstore(%s::regclass)", found)
-    where.put(*_spilled(start=moment, value=2))
-    where.put(*_spilled(start=moment - 1, value=3))
+    where.put(*_spilled(start=timestamp, value=2))
+    where.put(*_spilled(start=timestamp - 1, value=3))
     drained()
-    assert (value_at(moment), value_at(moment - 1)) == (1, 3)
+    assert (value_at(timestamp), value_at(timestamp - 1)) == (1, 3)
     with database.connection() as connection:
         connection.execute("call refresh_continuous_aggregate('metrics_1min', null, null)")
         row = connection.execute(
@@ -415,7 +419,7 @@ def test_late_batches_reach_the_columnstore_and_the_rollups(agent: TestClient, p
 
 
 def test_only_keys_seen_lately_push_while_the_database_is_away(
-    admin: TestClient, agent: TestClient, proxy: Proxy, place: Path
+    admin: TestClient, agent: TestClient, proxy: Proxy, spill_dir: Path
 ) -> None:
     made = admin.post("/api/v1/api-keys", json={"name": "other", "scopes": ["ingest"]}).json()
     other = {"Authorization": f"Bearer {made['data']['key']}"}
@@ -431,10 +435,10 @@ def test_only_keys_seen_lately_push_while_the_database_is_away(
         assert agent.post(URL, json=point, headers=unknown).status_code == 503
     # To read takes the database anyway.
     assert agent.get(URL).status_code == 503
-    assert len(waiting(place)) == 2
+    assert len(waiting(spill_dir)) == 2
 
 
-def test_the_depth_is_shown(admin: TestClient, agent: TestClient, place: Path) -> None:
+def test_the_depth_is_shown(admin: TestClient, agent: TestClient, spill_dir: Path) -> None:
     where = spill.backend()
     assert where is not None
     where.put(*_spilled(start=now() - 60_000, value=1))
@@ -507,6 +511,6 @@ def _accept(batch: Batch) -> None:
     store(batch, key_id=caller.key_id, protocol="json")
 
 
-def test_the_event_of_s3_names_a_batch_that_may_be_gone(place: Path) -> None:
+def test_the_event_of_s3_names_a_batch_that_may_be_gone(spill_dir: Path) -> None:
     event = json.loads((ROOT / "events" / "drain.json").read_text(encoding="utf-8"))
     assert drain.handler(event, None) == {"batchItemFailures": []}

@@ -120,6 +120,6 @@ def test_without_cache_and_bucket_nothing_is_acknowledged(
 ) -> None:
     lose_cache(monkeypatch)
     bucket.delete_bucket(Bucket="spilled")
-    answer = agent.post(URL, json={"name": "load", "value": 1})
-    assert answer.status_code == 503
-    assert int(answer.headers["Retry-After"]) > 0
+    response = agent.post(URL, json={"name": "load", "value": 1})
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0

@@ -47,18 +47,18 @@ def told() -> dict[str, float]:
 def work(caller: TestClient, key: str) -> None:
     now = int(time.time() * 1000)
     points = [{"name": "cpu", "value": 1, "timestamp": now - 60_000 * age} for age in (1, 2, 3)]
-    answer = caller.post(
+    response = caller.post(
         "/api/v1/metrics",
         json=[*points, {"name": "1", "value": 1}],
         headers={"Authorization": f"Bearer {key}"},
     )
-    assert answer.status_code == 200, answer.text
+    assert response.status_code == 200, response.text
     question = {"query": "cpu", "start": now - 7_200_000, "end": now - 3_600_000}
     for _ in range(2):
         assert caller.post("/api/v1/query", json=question).status_code == 200
 
 
-def test_what_was_done_is_told(
+def test_counts_are_stored_as_metrics(
     admin: TestClient, ingest_key: str, telling: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work(admin, ingest_key)
@@ -141,6 +141,6 @@ def test_a_database_that_is_away_fails_no_request(
     with TestClient(api(), base_url="http://testserver") as anyone:
         telemetry.count("pulseboard_requests", function="x", status="2xx")
         monkeypatch.setattr(telemetry, "_told", float("-inf"))
-        answer: Any = anyone.get("/api/v1/health")
-    assert answer.status_code == 200
+        response: Any = anyone.get("/api/v1/health")
+    assert response.status_code == 200
     telemetry.reset()

@@ -33,9 +33,9 @@ def agent(key: dict[str, Any]) -> Iterator[TestClient]:
 
 
 def received(caller: TestClient, key: dict[str, Any]) -> dict[str, Any]:
-    answer = caller.get(f"/api/v1/usage/keys/{key['id']}/received")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["data"]
+    response = caller.get(f"/api/v1/usage/keys/{key['id']}/received")
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()["data"]
     return found
 
 
@@ -70,13 +70,13 @@ def test_a_series_belongs_to_the_key_that_sent_it_last(
     assert received(admin, key)["seriesCount"] == 1
 
 
-def test_nobody_looks_into_the_keys_of_others(admin: TestClient, key: dict[str, Any]) -> None:
+def test_users_see_only_their_own_keys(admin: TestClient, key: dict[str, Any]) -> None:
     person = {"email": "editor@example.com", "password": "correct horse battery"}
     assert admin.post("/api/v1/users", json={**person, "role": "editor"}).status_code == 201
     with TestClient(api(), base_url="http://testserver") as editor:
         assert editor.post("/api/v1/auth/login", json=person).status_code == 200
-        answer = editor.get(f"/api/v1/usage/keys/{key['id']}/received")
-    assert answer.status_code == 404
+        response = editor.get(f"/api/v1/usage/keys/{key['id']}/received")
+    assert response.status_code == 404
 
 
 def send(agent: TestClient, count: int = 3, *, name: str = "http", age: int = 0) -> None:
@@ -103,9 +103,9 @@ def roll_up() -> None:
 
 
 def get(caller: TestClient, path: str, **query: Any) -> Any:
-    answer = caller.get(f"/api/v1/usage{path}", params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = caller.get(f"/api/v1/usage{path}", params=query)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_amounts_by_metric_and_key(
@@ -202,8 +202,8 @@ def test_deleted_series_are_gone_and_stay_gone(admin: TestClient, agent: TestCli
 
 def test_a_whole_metric_goes_by_its_name(admin: TestClient, agent: TestClient) -> None:
     send(agent)
-    answer = admin.delete("/api/v1/usage/series", params={"selector": "http", "expect": 3})
-    assert answer.json()["data"]["metricDeleted"] is True
+    response = admin.delete("/api/v1/usage/series", params={"selector": "http", "expect": 3})
+    assert response.json()["data"]["metricDeleted"] is True
     assert admin.get("/api/v1/usage/metrics/http").status_code == 404
     assert get(admin, "/metrics")["data"] == []
     send(agent)
@@ -230,6 +230,6 @@ def test_too_many_to_go_at_once(
     send(agent)
     monkeypatch.setenv("PULSEBOARD_SERIES_MAX_DELETED", "2")
     settings.cache_clear()
-    answer = admin.delete("/api/v1/usage/series", params={"selector": "http"})
-    assert answer.status_code == 400
-    assert "by their tags" in answer.json()["error"]
+    response = admin.delete("/api/v1/usage/series", params={"selector": "http"})
+    assert response.status_code == 400
+    assert "by their tags" in response.json()["error"]

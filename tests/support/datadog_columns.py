@@ -41,8 +41,8 @@ class _Dictionary:
         return self.known.setdefault(entry, len(self.known) + 1) if entry else 0
 
     def texts(self) -> bytes:
-        made = [one.encode() if isinstance(one, str) else one for one in self.known]
-        return b"".join(varint(len(one)) + one for one in made)
+        columns = [one.encode() if isinstance(one, str) else one for one in self.known]
+        return b"".join(varint(len(one)) + one for one in columns)
 
 
 class Payload:
@@ -100,7 +100,7 @@ class Payload:
         """Each field's content by its number."""
         tag_sets = [one for tags in self._tag_sets.known for one in (len(tags), *deltas(tags))]
         sets = [tuple(zip(*pairs, strict=True)) for pairs in self._sets.known]
-        made = {
+        columns = {
             1: self._names.texts(),
             2: self._tags.texts(),
             3: signed(tag_sets),
@@ -113,9 +113,9 @@ class Payload:
             19: pack(f"<{len(self._held[DOUBLES])}d", *self._held[DOUBLES]),
             25: self._units.texts(),
         }
-        made |= {number: packed(column) for number, column in self._plain.items()}
-        made |= {number: signed(deltas(column)) for number, column in self._refs.items()}
-        return made
+        columns |= {number: packed(column) for number, column in self._plain.items()}
+        columns |= {number: signed(deltas(column)) for number, column in self._refs.items()}
+        return columns
 
     def encoded(self, **changed: bytes) -> bytes:
         """The whole, with columns changed as `_11=b"…"`."""

@@ -7,11 +7,11 @@ from typing import Any
 
 def varint(value: int) -> bytes:
     value &= (1 << 64) - 1
-    made = bytearray()
+    encoded = bytearray()
     while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
+        encoded.append(value & 0x7F | 0x80)
         value >>= 7
-    return bytes([*made, value])
+    return bytes([*encoded, value])
 
 
 def field(number: int, value: Any) -> bytes:

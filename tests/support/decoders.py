@@ -1,7 +1,7 @@
-"""Every decoder of bytes from outside, with bodies to begin from: for fuzzing and property tests.
+"""Every decoder of request bodies, with seed bodies, for fuzzing and property tests.
 
-What all have in common is in `settled`: a decoder gives a batch of finite values within bounds, or
-one of the errors that senders are told.
+`decode_checked` holds what all must fulfil: a decoder returns a batch of finite values within
+limits, or raises one of the errors that become 4xx responses.
 """
 
 import json
@@ -33,7 +33,7 @@ _ROWS = [("up", {"a": "b"}, NOW, 1.5), ("up", {"a": "b"}, NOW, 0.0), ("x.y", {},
 
 
 class Decoder(NamedTuple):
-    """What makes a batch of bytes, and bodies that it takes."""
+    """A decoder and valid bodies for it."""
 
     decode: Callable[[bytes], Batch]
     seeds: tuple[bytes, ...]
@@ -78,7 +78,7 @@ _SERIES = {"metric": "m", "points": [[_SECONDS, 1.5]], "tags": ["a:b"], "host": 
 
 
 def decoders() -> dict[str, Decoder]:
-    """All of them, by name. Each remembers series on its own."""
+    """All decoders, by name. Each has its own series memo."""
     both: dict[str, Any] = {"now": NOW, "limits": LIMITS}
     points = {
         "resourceMetrics": [
@@ -175,8 +175,8 @@ def decoders() -> dict[str, Decoder]:
     }
 
 
-def settled(decoder: Decoder, body: bytes) -> Batch | None:
-    """What the decoder made of it, or None when it refused. Raises AssertionError otherwise."""
+def decode_checked(decoder: Decoder, body: bytes) -> Batch | None:
+    """The decoded batch, or None when it was refused. Raises AssertionError otherwise."""
     try:
         batch = decoder.decode(body)
     except (InvalidRequest, PayloadTooLarge):
@@ -185,7 +185,7 @@ def settled(decoder: Decoder, body: bytes) -> Batch | None:
     if len(sizes) > 1 or len(batch.values) > LIMITS.points * 10:
         raise AssertionError(f"columns of {sizes}")
     if batch.positions and len(batch.positions) != len(batch.series):
-        raise AssertionError(f"{len(batch.positions)} places of {len(batch.series)} samples")
+        raise AssertionError(f"{len(batch.positions)} positions of {len(batch.series)} samples")
     if not all(map(isfinite, batch.values)):
         raise AssertionError("a value that is not finite")
     if len(batch.issues) > LIMITS.errors:

@@ -12,7 +12,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["pulseboard.ingest"]):
-    from tests.support.decoders import decoders, settled
+    from tests.support.decoders import decode_checked, decoders
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     decoder = known[sys.argv.pop(1)]
 
     def once(body: bytes) -> None:
-        settled(decoder, body)
+        decode_checked(decoder, body)
 
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(decoder.seeds):

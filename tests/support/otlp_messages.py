@@ -69,16 +69,16 @@ def gauge(name: str, points: Sequence[Any], **more: Any) -> Metric:
 
 def total(name: str, points: Sequence[Any], *, temporality: int = 2, monotonic: bool = True) -> Any:
     """A sum, cumulative unless `temporality` is 1."""
-    made: Any = Sum(data_points=points, is_monotonic=monotonic)
-    made.aggregation_temporality = temporality
-    return Metric(name=name, sum=made, unit="1", description="All.")
+    data: Any = Sum(data_points=points, is_monotonic=monotonic)
+    data.aggregation_temporality = temporality
+    return Metric(name=name, sum=data, unit="1", description="All.")
 
 
 def histogram(name: str, points: Sequence[Any], *, temporality: int = 2) -> Metric:
     """A histogram of explicit buckets."""
-    made: Any = Histogram(data_points=points)
-    made.aggregation_temporality = temporality
-    return Metric(name=name, histogram=made)
+    data: Any = Histogram(data_points=points)
+    data.aggregation_temporality = temporality
+    return Metric(name=name, histogram=data)
 
 
 def histogram_point(time: int, counts: list[int], bounds: list[float], **more: Any) -> Any:
@@ -123,6 +123,6 @@ def as_protobuf(message: Any) -> bytes:
 
 
 def as_json(message: Any) -> bytes:
-    """The JSON encoding, enums as numbers, as the specification asks."""
+    """The JSON encoding, enums as numbers, as the specification requires."""
     text: str = MessageToJson(message, use_integers_for_enums=True)
     return text.encode()

@@ -9,8 +9,9 @@ from typing import Self
 class Proxy:
     """Passes bytes on until a pattern of the client's was seen; then drops both ends.
 
-    `cut_after` cuts when so many bytes past the pattern have gone to the server; with `answer`
-    the server's answer to it is awaited and thrown away, so that what was asked has happened.
+    `cut_after` cuts when so many bytes past the pattern have gone to the server; with
+    `await_response` it first waits for the server's response and discards it: the request was
+    executed, but the client does not know.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -19,7 +20,7 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self._pattern = b""
         self._more = 0
-        self._answer = False
+        self._await_response = False
         self._swallow = False
         self._down = False
         self.cuts = 0
@@ -40,9 +41,11 @@ class Proxy:
         for pump in self._pumps:
             pump.join()
 
-    def cut_after(self, pattern: bytes, *, more_bytes: int = 0, answer: bool = False) -> None:
+    def cut_after(
+        self, pattern: bytes, *, more_bytes: int = 0, await_response: bool = False
+    ) -> None:
         """Cut each connection that sends `pattern`, until `heal`."""
-        self._pattern, self._more, self._answer = pattern, more_bytes, answer
+        self._pattern, self._more, self._await_response = pattern, more_bytes, await_response
 
     def down(self) -> None:
         """Cut all and refuse new connections, until `heal`."""
@@ -56,8 +59,8 @@ class Proxy:
     def drop_all(self) -> None:
         """Cut every connection that is open."""
         with self._lock:
-            taken, self._open = self._open, set()
-        for end in taken:
+            connections, self._open = self._open, set()
+        for end in connections:
             _close(end)
 
     def _accept(self) -> None:
@@ -84,9 +87,9 @@ class Proxy:
             seen = b""
             while data := client.recv(65_536):
                 window = seen + data
-                place = window.find(self._pattern) if self._pattern else -1
-                if place >= 0:
-                    if self._answer:
+                position = window.find(self._pattern) if self._pattern else -1
+                if position >= 0:
+                    if self._await_response:
                         self._swallow = True
                         server.sendall(data)
                         threading.Event().wait(0.5)

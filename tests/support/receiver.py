@@ -1,4 +1,4 @@
-"""A real receiver of notifications on this machine, and waiting for what comes to it."""
+"""An HTTP receiver of notifications on this machine, and waiting for conditions."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ Received = list[tuple[str, dict[str, Any]]]
 
 @contextmanager
 def receiving() -> Iterator[tuple[str, Received]]:
-    """The address of an HTTP receiver, and what it got."""
+    """The address of an HTTP receiver, and the list of what it receives."""
     received: Received = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -39,7 +39,7 @@ def receiving() -> Iterator[tuple[str, Received]]:
 
 
 def wait(what: str, happened: Callable[[], Any], seconds: float = 45) -> Any:
-    """What `happened` answers once it is true."""
+    """The result of `happened` once it is true."""
     deadline = time.monotonic() + seconds
     while True:
         found = happened()

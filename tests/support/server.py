@@ -1,4 +1,4 @@
-"""The whole application on a port of its own, in a thread: for clients that are not ours."""
+"""The whole application on its own port, in a thread, for third-party clients."""
 
 import os
 import threading
@@ -30,14 +30,14 @@ def serving() -> Iterator[str]:
 
 
 def wait_until(true: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Look until it is so. Raises TimeoutError."""
+    """Poll until the condition holds. Raises TimeoutError."""
     until = time.monotonic() + timeout
     while not true():
         if time.monotonic() > until:
-            raise TimeoutError("it did not come to pass")
+            raise TimeoutError("the condition did not become true")
         time.sleep(0.05)
 
 
 def client_seconds(usually: float) -> float:
-    """For how long a foreign client pushes: `CLIENT_SECONDS`, or what is long enough to notice."""
+    """How long a third-party client sends: `CLIENT_SECONDS`, or the default."""
     return float(os.environ.get("CLIENT_SECONDS", usually))

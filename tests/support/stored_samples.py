@@ -1,4 +1,4 @@
-"""What the tests of all protocols share: what is in the database after a push, and its loss."""
+"""Shared by the tests of all protocols: the stored samples, and a lost database."""
 
 import time
 from typing import Any
@@ -13,13 +13,13 @@ Stored = tuple[str, dict[str, str], float, int]
 
 
 def rows(text: str, *arguments: Any) -> list[Any]:
-    """What a query finds."""
+    """The rows of a query."""
     with database.connection() as connection:
         return connection.execute(text.encode(), arguments).fetchall()
 
 
 def stored() -> list[Stored]:
-    """All samples there are, by name and time."""
+    """All stored samples, by name and time."""
     return rows(
         "select d.name, s.tags, r.value, round(extract(epoch from r.time) * 1000)::bigint "
         "from metrics_raw r join metric_series s on s.id = r.series_id "
@@ -38,7 +38,7 @@ def now() -> int:
 
 
 def lose_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on nobody answers there."""
+    """From now on the database can't be reached."""
     monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/postgres")
     monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "1")
     settings.cache_clear()

@@ -1,4 +1,4 @@
-"""What several workers (`pytest -n auto`) share out among them."""
+"""Distributes the tests over several workers (`pytest -n auto`)."""
 
 from xdist.scheduler import LoadScopeScheduling
 
@@ -7,7 +7,7 @@ GROUPS = {
     "tests/infra/": "cdk",
     "tests/e2e/": "e2e",
 }
-"""Tests that share what is slow to start, or a file that one of them changes."""
+"""Groups of tests that share a slow setup, or a file that one of them changes."""
 
 
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]

@@ -23,14 +23,14 @@ OCTETS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def take(body: Any) -> Batch:
+def batch_of(body: Any) -> Batch:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return decode(raw, now=NOW, limits=LIMITS, series_memo=WARM)
 
 
 def test_each_data_source_is_a_sample() -> None:
     for _ in range(2):  # Not series_memo, and series_memo.
-        batch = take([OCTETS])
+        batch = batch_of([OCTETS])
         assert [key.name for key in batch.series] == [
             "interface_if_octets_rx",
             "interface_if_octets_tx",
@@ -51,14 +51,14 @@ def test_each_data_source_is_a_sample() -> None:
 )
 def test_names_without_repetition(plugin: str, kind: str, source: str, name: str) -> None:
     one = {"plugin": plugin, "type": kind, "dsnames": [source], "dstypes": ["gauge"], "values": [1]}
-    batch = take([{**OCTETS, **one, "type_instance": "idle"}])
+    batch = batch_of([{**OCTETS, **one, "type_instance": "idle"}])
     assert batch.series[0].name == name
     assert b'"type_instance":"idle"' in batch.series[0].tags
     assert batch.metadata[name].type is MetricType.GAUGE
 
 
 def test_nan_is_left_out() -> None:
-    batch = take([{**OCTETS, "values": [None, 2]}])
+    batch = batch_of([{**OCTETS, "values": [None, 2]}])
     assert (batch.values, batch.skipped, batch.rejected) == ([2], 1, 0)
 
 
@@ -82,10 +82,10 @@ def test_nan_is_left_out() -> None:
         ({"plugin": "x" * 200}, "characters"),
     ],
 )
-def test_a_bad_value_list_is_named_and_the_others_are_kept(
+def test_a_bad_value_list_is_named_and_the_others_are_stored(
     change: dict[str, Any], says: str
 ) -> None:
-    batch = take([OCTETS, {**OCTETS, **change}, 3, OCTETS])
+    batch = batch_of([OCTETS, {**OCTETS, **change}, 3, OCTETS])
     assert (batch.accepted, batch.rejected) == (4, 2)
     assert [issue.index for issue in batch.issues] == [1, 2]
     assert says in batch.issues[0].message
@@ -95,10 +95,10 @@ def test_a_bad_value_list_is_named_and_the_others_are_kept(
 def test_bodies_that_are_none() -> None:
     for body in (b"", b"{}", b"[", b"3"):
         with pytest.raises(InvalidRequest):
-            take(body)
+            batch_of(body)
     with pytest.raises(PayloadTooLarge, match="BufferSize"):
-        take([OCTETS] * 51)
-    assert take([]).accepted == 0
+        batch_of([OCTETS] * 51)
+    assert batch_of([]).accepted == 0
 
 
 _json = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
@@ -106,6 +106,6 @@ _json = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | s
 
 
 @given(st.dictionaries(st.sampled_from(sorted(OCTETS)), _json))
-def test_any_json_is_taken_or_refused_cleanly(change: dict[str, Any]) -> None:
-    batch = take([{**OCTETS, **change}])
+def test_any_json_is_decoded_or_refused(change: dict[str, Any]) -> None:
+    batch = batch_of([{**OCTETS, **change}])
     assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.positions)

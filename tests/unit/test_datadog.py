@@ -139,7 +139,7 @@ def test_distributions_become_five_metrics() -> None:
         ({"tags": ["a:x\0y"]}, "control characters"),
     ],
 )
-def test_a_bad_series_is_named_and_the_others_are_kept(change: dict[str, Any], says: str) -> None:
+def test_a_bad_series_is_named_and_the_others_are_stored(change: dict[str, Any], says: str) -> None:
     bad = {**V1, "points": [[S, 1]], **change}
     batch = from_json({"series": [{**V1, "points": [[S, 1]]}, bad, 3, V2]})
     assert (batch.accepted, batch.rejected) == (3, 2)
@@ -189,7 +189,7 @@ def test_too_much_is_too_large() -> None:
         from_wire(field(3, ["x"] * 2000))
 
 
-def test_compressions_are_told_by_content_and_bounded() -> None:
+def test_compressions_are_detected_by_content_and_bounded() -> None:
     plain = json.dumps({"series": [V1]}).encode()
     for packed in (gzip(plain), zlib.compress(plain), bytes(zstd.compress(plain)), plain):
         assert inflate_any(packed, limit=len(plain)) == plain
@@ -239,7 +239,7 @@ _SKETCHED = payload([sketch("a", [(S, 1, 1, 1, 1, 1)], tags=["x:y"])])
 
 
 @given(st.binary(max_size=100), st.integers(0, 150), st.integers(0, 5))
-def test_any_bytes_are_taken_or_refused_cleanly(junk: bytes, at: int, cut: int) -> None:
+def test_any_bytes_are_decoded_or_refused(junk: bytes, at: int, cut: int) -> None:
     for decode in (decode_series, decode_sketches, decode_json):
         for good in (b"", _GOOD, _SKETCHED, json.dumps({"series": [V1, V2]}).encode()):
             _settled(decode, good[:at] + junk + good[at + cut :])
@@ -251,7 +251,7 @@ _json = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | s
 
 @given(st.dictionaries(st.sampled_from(["metric", "points", "type", "host", "tags", "resources",
                                         "interval", "unit", "device"]), _json))  # fmt: skip
-def test_any_json_is_taken_or_refused_cleanly(change: dict[str, Any]) -> None:
+def test_any_json_is_decoded_or_refused(change: dict[str, Any]) -> None:
     _settled(decode_json, json.dumps({"series": [{**V1, **change}]}).encode())
 
 

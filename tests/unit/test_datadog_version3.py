@@ -35,7 +35,7 @@ LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahe
 WARM = SeriesMemo(1_000_000)
 
 
-def take(body: bytes) -> Batch:
+def batch_of(body: bytes) -> Batch:
     return decode_version3(body, now=NOW, limits=LIMITS, series_memo=WARM)
 
 
@@ -68,7 +68,7 @@ def test_as_the_agent_writes_it_byte_by_byte() -> None:
     ]
     body = field(3, b"".join(field(number, column) for number, column in columns))
     tags = {"host": "web-1", "env": "prod", "canary": "true"}
-    assert samples(take(body)) == [("system.cpu", tags, 42.0, 0)]
+    assert samples(batch_of(body)) == [("system.cpu", tags, 42.0, 0)]
 
 
 def test_values_stand_where_their_type_says() -> None:
@@ -82,7 +82,7 @@ def test_values_stand_where_their_type_says() -> None:
         .add("more", [(S, 3)], held=INTEGERS)
     ).encoded()
     for _ in range(2):  # Not series_memo, and series_memo.
-        batch = take(body)
+        batch = batch_of(body)
         assert [(name, value, after) for name, _, value, after in samples(batch)] == [
             ("doubles", 0.1, 0),
             ("doubles", -0.1, 10),
@@ -107,7 +107,7 @@ def test_counts_rates_and_units_say_what_they_are() -> None:
         .add("more", [(S, 0)], unit="request")
         .add("other", [(S, 1)], kind=9)
     ).encoded()
-    said = take(body).metadata
+    said = batch_of(body).metadata
     assert (said["hits"].type, said["hits"].unit) == (MetricType.GAUGE, "request")
     assert "of each interval of 10 s" in said["hits"].text
     assert "a second, over each interval of 15 s" in said["speed"].text
@@ -130,7 +130,7 @@ def test_sketches_become_the_five_metrics_of_version_2(held: int) -> None:
              kind=SKETCH, held=held, tags=["env:p"])
         .add("b", [(S, 5)], held=held)
     ).encoded()  # fmt: skip
-    batch = take(body)
+    batch = batch_of(body)
     assert samples(batch)[1:-1] == samples(older)
     assert [samples(batch)[n][2] for n in (0, -1)] == [3, 5]
     assert batch.metadata["took.count"] == older.metadata["took.count"]
@@ -138,7 +138,7 @@ def test_sketches_become_the_five_metrics_of_version_2(held: int) -> None:
 
 def test_a_sketch_of_zeros_has_only_a_count() -> None:
     body = Payload().add("t", [(S, (3, 0, 0, 0)), (S, (0, 0, 0, 0))], kind=SKETCH, held=ZERO)
-    assert take(body.encoded()).values == [3, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert batch_of(body.encoded()).values == [3, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 
 
 def test_what_is_measured_is_the_same_in_both_versions() -> None:
@@ -159,7 +159,7 @@ def test_sets_of_tags_hold_earlier_sets() -> None:
     """As the Agent writes what all series of a host share once."""
     body = Payload().add("a", [(S, 1)], tags=["x:1", "y:2", "z:3"]).add("b", [(S, 1)], tags=["q:1"])
     sets = [2, *deltas([1, 2]), 2, *deltas([-1, 3]), 0, 2, *deltas([-3, -2])]
-    batch = take(body.encoded(_3=signed(sets), _12=signed(deltas([2, 4]))))
+    batch = batch_of(body.encoded(_3=signed(sets), _12=signed(deltas([2, 4]))))
     shared = {"host": "web-1", "x": "1", "y": "2", "z": "3"}
     assert [tags for _, tags, _, _ in samples(batch)] == [shared, shared]
 
@@ -170,14 +170,14 @@ def test_what_is_said_of_all_series() -> None:
         .add("a", [(S, 1)], tags=["x:1"])
         .add("b", [(S, 1)], host="", tags=["env:other"])
     )
-    assert [tags for _, tags, _, _ in samples(take(body.encoded()))] == [
+    assert [tags for _, tags, _, _ in samples(batch_of(body.encoded()))] == [
         {"host": "web-1", "device": "sda", "env": "p", "x": "1"},
         {"host": "of-all", "device": "sda", "env": "other,p", "x": "1"},
     ]
     with pytest.raises(PayloadTooLarge):
-        take(Payload(tags=[f"t{n}" for n in range(50)]).encoded())
+        batch_of(Payload(tags=[f"t{n}" for n in range(50)]).encoded())
     with pytest.raises(PayloadTooLarge):
-        take(Payload(tags=["x" * 70_000]).encoded())
+        batch_of(Payload(tags=["x" * 70_000]).encoded())
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_what_is_said_of_all_series() -> None:
         ({"points": [(S - 7 * 86_400, 1)]}, "older"),
     ],
 )
-def test_a_bad_series_is_named_and_the_others_are_kept(bad: dict[str, Any], says: str) -> None:
+def test_a_bad_series_is_named_and_the_others_are_stored(bad: dict[str, Any], says: str) -> None:
     body = Payload().add("a", [(S, 1)]).add(**{"metric": "bad", "points": [(S, 2)], **bad})
-    batch = take(body.add("b", [(S, 3)]).encoded())
+    batch = batch_of(body.add("b", [(S, 3)]).encoded())
     assert [(name, value) for name, _, value, _ in samples(batch)] == [("a", 1), ("b", 3)]
     assert [(issue.index, says in issue.message) for issue in batch.issues] == [(1, True)]
 
@@ -210,7 +210,7 @@ def test_a_bad_series_is_named_and_the_others_are_kept(bad: dict[str, Any], says
 def test_a_series_that_refers_to_what_is_not_there_is_refused_alone(column: int, ref: int) -> None:
     body = Payload().add("a", [(S, 1)], tags=["x:1"]).add("b", [(S, 2)]).add("c", [(S, 3)])
     refs = signed(deltas([1, ref + (ref == 3), 1]))
-    batch = take(body.encoded(**{f"_{column}": refs}))
+    batch = batch_of(body.encoded(**{f"_{column}": refs}))
     assert batch.values == [1, 3]
     assert "not in the body" in batch.issues[0].message
 
@@ -243,7 +243,7 @@ def test_a_series_that_refers_to_what_is_not_there_is_refused_alone(column: int,
 def test_columns_that_do_not_fit_are_refused_whole(changed: dict[str, bytes]) -> None:
     body = Payload().add("a", [(S, 1)], tags=["x:1"]).add("b", [(S, 2)])
     with pytest.raises(InvalidRequest, match="version 3"):
-        take(body.encoded(**changed))
+        batch_of(body.encoded(**changed))
 
 
 @pytest.mark.parametrize(
@@ -260,20 +260,20 @@ def test_columns_that_do_not_fit_are_refused_whole(changed: dict[str, bytes]) ->
 def test_what_only_describes_or_is_left_over_is_no_reason_to_refuse(
     changed: dict[str, bytes],
 ) -> None:
-    assert take(Payload().add("a", [(S, 1)], unit="byte").encoded(**changed)).accepted == 1
+    assert batch_of(Payload().add("a", [(S, 1)], unit="byte").encoded(**changed)).accepted == 1
 
 
 def test_version_2_says_that_it_is() -> None:
     with pytest.raises(InvalidRequest, match="version 2"):
-        take(payload([series("a", [(S, 1)])]))
+        batch_of(payload([series("a", [(S, 1)])]))
     with pytest.raises(InvalidRequest):
-        take(b'{"series": []}')
+        batch_of(b'{"series": []}')
     with pytest.raises(InvalidRequest, match="not packed"):
-        take(field(3, field(10, 0x33)))
+        batch_of(field(3, field(10, 0x33)))
 
 
 def test_nothing_is_nothing() -> None:
-    assert take(b"").accepted == take(field(3, b"")).accepted == 0
+    assert batch_of(b"").accepted == batch_of(field(3, b"")).accepted == 0
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_nothing_is_nothing() -> None:
 def test_too_much_is_too_large(changed: dict[str, bytes]) -> None:
     body = Payload().add("a", [(S, 1)], tags=["x:1"])
     with pytest.raises(PayloadTooLarge):
-        take(body.encoded(**changed))
+        batch_of(body.encoded(**changed))
 
 
 def test_names_count_as_if_each_series_wrote_them_out() -> None:
@@ -311,7 +311,7 @@ def test_names_count_as_if_each_series_wrote_them_out() -> None:
 @pytest.mark.parametrize("body", [field(3, field(30, b"") * 1_001), field(9, b"") * 1_002])
 def test_columns_come_in_few_pieces(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="pieces"):
-        take(body)
+        batch_of(body)
 
 
 def test_a_column_may_come_in_pieces() -> None:
@@ -319,17 +319,17 @@ def test_a_column_may_come_in_pieces() -> None:
     times = [field(16, signed([moment])) for moment in (S, -1)]
     rest = b"".join(field(number, one) for number, one in columns.items() if number != 16)
     assert [
-        after for *_, after in samples(take(field(3, times[0] + rest) + field(3, times[1])))
+        after for *_, after in samples(batch_of(field(3, times[0] + rest) + field(3, times[1])))
     ] == [0, -1]
 
 
 def test_sets_that_double_themselves_cost_nothing() -> None:
     body = Payload().add("a", [(S, 1)], tags=["x:1"])
     doubling = [one for n in range(1, 60) for one in (2, *deltas([-n, -n]))]
-    batch = take(body.encoded(_3=signed([1, 1, *doubling]), _12=signed([60])))
+    batch = batch_of(body.encoded(_3=signed([1, 1, *doubling]), _12=signed([60])))
     assert "too many tags" in batch.issues[0].message
     empty = [one for n in range(1, 60) for one in (2, *deltas([-n, -n]))]
-    assert take(body.encoded(_3=signed([0, *empty]), _12=signed([60]))).accepted == 1
+    assert batch_of(body.encoded(_3=signed([0, *empty]), _12=signed([60]))).accepted == 1
 
 
 def test_each_column_may_be_compressed_by_itself() -> None:

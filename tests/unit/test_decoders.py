@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.web.body import inflate_any
-from tests.support.decoders import decoders, settled
+from tests.support.decoders import decode_checked, decoders
 
 ROOT = Path(__file__).parents[2]
 DECODERS = decoders()
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_what_fuzzing_begins_from_is_taken(name: str) -> None:
+def test_seeds_of_fuzzing_are_decoded(name: str) -> None:
     for seed in DECODERS[name].seeds:
-        batch = settled(DECODERS[name], seed)
+        batch = decode_checked(DECODERS[name], seed)
         assert batch is not None
     assert batch is not None
     assert batch.accepted > 0
@@ -27,13 +27,13 @@ def test_what_fuzzing_begins_from_is_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", DECODERS)
 @given(data=st.data())
-def test_any_bytes_are_taken_or_refused_cleanly(name: str, data: st.DataObject) -> None:
+def test_any_bytes_are_decoded_or_refused(name: str, data: st.DataObject) -> None:
     decoder = DECODERS[name]
     body = bytearray(data.draw(st.sampled_from([b"", *decoder.seeds])))
     for _ in range(data.draw(st.integers(0, 5))):
         place = data.draw(st.integers(0, len(body)))
         body[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=6))
-    settled(decoder, bytes(body))
+    decode_checked(decoder, bytes(body))
 
 
 @given(

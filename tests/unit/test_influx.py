@@ -17,7 +17,7 @@ LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahe
 WARM = SeriesMemo(1_000_000)
 
 
-def take(
+def batch_of(
     body: str | bytes, *, precision: str = "", limits: BatchLimits = LIMITS, warm: SeriesMemo = WARM
 ) -> Batch:
     raw = body if isinstance(body, bytes) else body.encode()
@@ -61,7 +61,7 @@ def samples(batch: Batch) -> list[tuple[str, str, float, int]]:
 )  # fmt: skip
 def test_lines_become_samples(line: str, expected: list[tuple[str, str, float, int]]) -> None:
     for _ in range(2):  # Not series_memo, and series_memo.
-        batch = take(line)
+        batch = batch_of(line)
         assert (samples(batch), batch.rejected, batch.issues) == (expected, 0, [])
 
 
@@ -71,12 +71,12 @@ def test_lines_become_samples(line: str, expected: list[tuple[str, str, float, i
      ("s", NOW // 1000), ("second", NOW // 1000), ("m", NOW // 60_000), ("h", NOW // 3_600_000)],
 )  # fmt: skip
 def test_precisions(precision: str, stamp: int) -> None:
-    assert samples(take(f"m v=1 {stamp}", precision=precision)) == [("m_v", "{}", 1, 0)]
+    assert samples(batch_of(f"m v=1 {stamp}", precision=precision)) == [("m_v", "{}", 1, 0)]
 
 
 def test_unknown_precision_is_named() -> None:
     with pytest.raises(InvalidRequest, match='precision "fortnight"'):
-        take("m v=1", precision="fortnight")
+        batch_of("m v=1", precision="fortnight")
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_unknown_precision_is_named() -> None:
         (b"\xff v=1", "UTF-8"),
     ],
 )
-def test_a_bad_line_is_refused_whole_by_number_and_others_are_kept(
+def test_a_bad_line_is_refused_whole_by_number_and_others_are_stored(
     line: str | bytes, says: str
 ) -> None:
     raw = line if isinstance(line, bytes) else line.encode()
-    batch = take(b'n s="a\nb",x=1\ngood v=1\n' + raw + b"\ngood v=2,w=3")
+    batch = batch_of(b'n s="a\nb",x=1\ngood v=1\n' + raw + b"\ngood v=2,w=3")
     assert [sample[0] for sample in samples(batch)] == ["n_x", "good_v", "good_v", "good_w"]
     assert batch.positions == [1, 3, 5, 5]
     assert (batch.rejected, batch.skipped) == (1, 1)
@@ -128,24 +128,24 @@ def test_a_bad_line_is_refused_whole_by_number_and_others_are_kept(
 
 
 def test_a_bad_field_takes_its_line_with_it() -> None:
-    batch = take('m a=1,t="x",b=oops\nn v=1')
+    batch = batch_of('m a=1,t="x",b=oops\nn v=1')
     assert (samples(batch), batch.skipped) == ([("n_v", "{}", 1, 0)], 0)
 
 
 def test_too_much_is_too_large() -> None:
     with pytest.raises(PayloadTooLarge, match="metric_batch_size"):
-        take("m v=1\n" * 101)
+        batch_of("m v=1\n" * 101)
     with pytest.raises(PayloadTooLarge):
-        take("m " + ",".join(f"f{n}=1" for n in range(101)))
+        batch_of("m " + ",".join(f"f{n}=1" for n in range(101)))
     with pytest.raises(PayloadTooLarge):
-        take('m s="x"\n' * 101)
-    assert take("\n# x\n" * 10_000).accepted == 0
+        batch_of('m s="x"\n' * 101)
+    assert batch_of("\n# x\n" * 10_000).accepted == 0
 
 
-def test_what_is_recognised_is_bounded() -> None:
+def test_the_series_memo_is_bounded() -> None:
     warm = SeriesMemo(20_000)
     for n in range(1000):
-        take(f"m,n={n} v=1", warm=warm)
+        batch_of(f"m,n={n} v=1", warm=warm)
     assert 0 < len(warm) <= 50
 
 
@@ -194,7 +194,7 @@ def test_what_was_written_is_read(
                 texts += 1
             else:
                 expected.append((f"{name}_{key}", tags, float(value), offset or 0))  # type: ignore[arg-type]
-    batch = take("\n".join(lines))
+    batch = batch_of("\n".join(lines))
     assert (batch.rejected, batch.skipped) == (0, texts)
     read = [(name, loads(tags), value, time) for name, tags, value, time in samples(batch)]
     assert read == expected
@@ -208,16 +208,16 @@ def test_what_was_written_is_read(
         max_size=60,
     ).map(b"".join)
 )  # fmt: skip
-def test_any_bytes_are_taken_or_refused_by_line(body: bytes) -> None:
+def test_any_bytes_are_decoded_or_refused_by_line(body: bytes) -> None:
     try:
-        batch = take(body)
+        batch = batch_of(body)
     except PayloadTooLarge:
         return
     assert len(batch.series) == len(batch.times) == len(batch.values) == len(batch.positions)
     assert all(1 <= issue.index <= body.count(b"\n") + 1 for issue in batch.issues)
     assert batch.rejected == len(batch.issues)
     # Again, with every head known by its bytes, and one after another: the same.
-    again = take(body)
+    again = batch_of(body)
     assert (again.times, again.values, again.positions) == (
         batch.times,
         batch.values,

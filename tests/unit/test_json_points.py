@@ -19,14 +19,14 @@ LIMITS = BatchLimits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahea
 GOOD = {"name": "cpu", "value": 1.5, "tags": {"host": "a"}, "timestamp": NOW}
 
 
-def take(body: Any, limits: BatchLimits = LIMITS) -> Batch:
+def batch_of(body: Any, limits: BatchLimits = LIMITS) -> Batch:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return parse(raw, now=NOW, limits=limits)
 
 
 @pytest.mark.parametrize("body", [GOOD, [GOOD], {"points": [GOOD]}])
 def test_the_three_shapes_mean_the_same(body: Any) -> None:
-    batch = take(body)
+    batch = batch_of(body)
     [key] = batch.series
     assert key.identity == identity("cpu", b'{"host":"a"}')
     assert (batch.accepted, batch.rejected) == (1, 0)
@@ -56,23 +56,23 @@ def test_the_three_shapes_mean_the_same(body: Any) -> None:
         ({"colour": "red"}, "colour", "no such field"),
     ],
 )
-def test_a_bad_point_is_named_and_the_good_ones_are_kept(
+def test_a_bad_point_is_named_and_the_valid_ones_are_stored(
     change: dict[str, Any], field: str, says: str
 ) -> None:
-    batch = take([GOOD, {**GOOD, **change}])
+    batch = batch_of([GOOD, {**GOOD, **change}])
     assert (batch.accepted, batch.rejected) == (1, 1)
     [issue] = batch.issues
     assert (issue.index, issue.field) == (1, field)
     assert says in issue.message
     with pytest.raises(InvalidRequest) as refused:
-        take([{**GOOD, **change}])
+        batch_of([{**GOOD, **change}])
     assert refused.value.details
     assert refused.value.details[0].field == f"points.0.{field}"
 
 
 @pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
-def test_values_that_are_not_finite_are_refused_by_place(literal: bytes) -> None:
-    batch = take(b'[{"name":"a","value":1},{"name":"a","value":' + literal + b"}]")
+def test_values_that_are_not_finite_are_refused_by_position(literal: bytes) -> None:
+    batch = batch_of(b'[{"name":"a","value":1},{"name":"a","value":' + literal + b"}]")
     assert [(issue.index, issue.field) for issue in batch.issues] == [(1, "value")]
     assert "finite" in batch.issues[0].message
 
@@ -95,20 +95,20 @@ def test_values_that_are_not_finite_are_refused_by_place(literal: bytes) -> None
 )
 def test_a_body_without_points_says_why(body: bytes, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says.replace(".", r"\.")):
-        take(body)
+        batch_of(body)
 
 
 def test_too_many_points_and_too_much_structure_are_too_large() -> None:
     with pytest.raises(PayloadTooLarge, match="at most 100"):
-        take([GOOD] * 101)
+        batch_of([GOOD] * 101)
     with pytest.raises(PayloadTooLarge, match="structure"):
-        take(b"[" + b"[[]]," * 100_000 + b"1]")
+        batch_of(b"[" + b"[[]]," * 100_000 + b"1]")
     commas = [{**GOOD, "tags": {"t": ",[{" * 300}}] * 100
-    assert take(commas).accepted == 100
+    assert batch_of(commas).accepted == 100
 
 
 def test_arrival_is_the_default_time_and_one_series_has_one_key() -> None:
-    batch = take([GOOD, {**GOOD, "value": 7}, {"name": "cpu", "value": 2}])
+    batch = batch_of([GOOD, {**GOOD, "value": 7}, {"name": "cpu", "value": 2}])
     assert (batch.times, batch.values) == ([NOW] * 3, [1.5, 7.0, 2.0])
     assert len(batch.series_by_identity()) == 2
     assert batch.accepted == 3
@@ -147,28 +147,30 @@ def test_tags_have_one_form_and_empty_ones_are_absent() -> None:
         max_size=10,
     )
 )
-def test_good_points_are_all_kept_and_bad_ones_all_named(mixed: list[tuple[bool, Any]]) -> None:
+def test_valid_points_are_all_stored_and_invalid_ones_all_named(
+    mixed: list[tuple[bool, Any]],
+) -> None:
     points = [point for _, point in mixed]
     bad = {index for index, (good, _) in enumerate(mixed) if not good}
     wide = BatchLimits(points=100, tags=5, errors=1000, max_age=86_400, max_ahead=600)
     if len(bad) == len(mixed):
         with pytest.raises(InvalidRequest):
-            take(points, wide)
+            batch_of(points, wide)
         return
-    batch = take({"points": points}, wide)
+    batch = batch_of({"points": points}, wide)
     assert (batch.accepted, batch.rejected) == (len(mixed) - len(bad), len(bad))
     assert {issue.index for issue in batch.issues} == bad
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_taken_or_refused_cleanly(body: bytes) -> None:
+def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
     try:
-        take(inflate(body, limit=1000))
+        batch_of(inflate(body, limit=1000))
     except (InvalidRequest, PayloadTooLarge):
         return
 
 
-def test_gzip_is_told_by_content_and_bounded() -> None:
+def test_gzip_is_detected_by_content_and_bounded() -> None:
     packed = gzip.compress(b"x" * 1000)
     assert inflate(packed, limit=1000) == b"x" * 1000
     assert inflate(packed + gzip.compress(b"y"), limit=1001) == b"x" * 1000 + b"y"

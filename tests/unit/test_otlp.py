@@ -50,12 +50,12 @@ def stored(batch: Batch) -> dict[str, float]:
 
 
 @pytest.fixture(params=[protobuf, json], ids=["protobuf", "JSON"])
-def take(request: pytest.FixtureRequest) -> Callable[..., Batch]:
+def batch_of(request: pytest.FixtureRequest) -> Callable[..., Batch]:
     return request.param  # type: ignore[no-any-return]
 
 
-def test_gauges_and_sums_with_the_chosen_attributes(take: Callable[..., Batch]) -> None:
-    batch = take(
+def test_gauges_and_sums_with_the_chosen_attributes(batch_of: Callable[..., Batch]) -> None:
+    batch = batch_of(
         make.request(
             make.gauge("temp.now", [make.number(NOW, 1.5, {"a": "x", "n": 3, "b": True})]),
             make.gauge("list", [make.number(NOW, 0.0, {"l": ["p", 2], "d": 0.5})]),
@@ -74,8 +74,8 @@ def test_gauges_and_sums_with_the_chosen_attributes(take: Callable[..., Batch]) 
     assert batch.positions == [0, 1, 2, 3]
 
 
-def test_a_points_own_attribute_stands_above_the_resources(take: Callable[..., Batch]) -> None:
-    batch = take(
+def test_a_points_own_attribute_stands_above_the_resources(batch_of: Callable[..., Batch]) -> None:
+    batch = batch_of(
         make.request(
             make.gauge("m", [make.number(NOW, 1, {"host.name": "inner"})]),
             resource={"host.name": "outer"},
@@ -84,8 +84,8 @@ def test_a_points_own_attribute_stands_above_the_resources(take: Callable[..., B
     assert stored(batch) == {'m{"host.name":"inner"}': 1.0}
 
 
-def test_the_scope_makes_tags_when_asked(take: Callable[..., Batch]) -> None:
-    batch = take(
+def test_the_scope_becomes_tags_when_configured(batch_of: Callable[..., Batch]) -> None:
+    batch = batch_of(
         make.request(make.gauge("m", [make.number(NOW, 1)])), None, AttributeChoice((), True)
     )
     assert stored(batch) == {'m{"otel.scope.name":"lib","otel.scope.version":"2"}': 1.0}
@@ -96,15 +96,15 @@ def test_the_scope_makes_tags_when_asked(take: Callable[..., Batch]) -> None:
     [(2, True, MetricType.COUNTER), (2, False, MetricType.GAUGE), (1, True, MetricType.GAUGE)],
 )
 def test_only_what_grows_from_one_start_is_a_counter(
-    take: Callable[..., Batch], temporality: int, monotonic: bool, kind: MetricType
+    batch_of: Callable[..., Batch], temporality: int, monotonic: bool, kind: MetricType
 ) -> None:
     metric = make.total("m", [make.number(NOW, 1)], temporality=temporality, monotonic=monotonic)
-    assert take(make.request(metric)).metadata["m"].type == kind
+    assert batch_of(make.request(metric)).metadata["m"].type == kind
 
 
-def test_histograms_become_cumulative_buckets(take: Callable[..., Batch]) -> None:
+def test_histograms_become_cumulative_buckets(batch_of: Callable[..., Batch]) -> None:
     point = make.histogram_point(NOW, [1, 2, 3], [0.25, 10.0], sum=12.5)
-    batch = take(make.request(make.histogram("lat", [point])))
+    batch = batch_of(make.request(make.histogram("lat", [point])))
     assert stored(batch) == {
         'lat_bucket{"le":"0.25"}': 1.0,
         'lat_bucket{"le":"10"}': 3.0,
@@ -116,16 +116,16 @@ def test_histograms_become_cumulative_buckets(take: Callable[..., Batch]) -> Non
     assert batch.metadata["lat_bucket"].type == MetricType.HISTOGRAM
 
 
-def test_a_delta_histogram_is_no_counter(take: Callable[..., Batch]) -> None:
+def test_a_delta_histogram_is_no_counter(batch_of: Callable[..., Batch]) -> None:
     point = make.histogram_point(NOW, [1, 2], [0.25], sum=2.5)
-    batch = take(make.request(make.histogram("lat", [point], temporality=1)))
+    batch = batch_of(make.request(make.histogram("lat", [point], temporality=1)))
     assert stored(batch)['lat_bucket{"le":"+Inf"}'] == 3.0
     kinds = {said.type for said in batch.metadata.values()}
     assert kinds == {MetricType.GAUGE}
 
 
-def test_summaries_become_quantiles(take: Callable[..., Batch]) -> None:
-    batch = take(make.request(make.summary("rpc", NOW, {0.5: 1.25, 0.99: math.nan, 1.0: 3.0})))
+def test_summaries_become_quantiles(batch_of: Callable[..., Batch]) -> None:
+    batch = batch_of(make.request(make.summary("rpc", NOW, {0.5: 1.25, 0.99: math.nan, 1.0: 3.0})))
     assert stored(batch) == {
         'rpc{"quantile":"0.5"}': 1.25,
         'rpc{"quantile":"1"}': 3.0,
@@ -135,8 +135,8 @@ def test_summaries_become_quantiles(take: Callable[..., Batch]) -> None:
     assert [repr(key) for key, _ in batch.stale_markers] == ['<SeriesKey rpc{"quantile":"0.99"}>']
 
 
-def test_no_recorded_value_ends_a_series(take: Callable[..., Batch]) -> None:
-    batch = take(
+def test_no_recorded_value_is_a_stale_marker(batch_of: Callable[..., Batch]) -> None:
+    batch = batch_of(
         make.request(
             make.gauge("m", [make.number(NOW, 0.0, {"a": "x"}, flags=1)]),
             make.histogram("h", [make.histogram_point(NOW, [], [], flags=1)]),
@@ -163,29 +163,29 @@ def test_no_recorded_value_ends_a_series(take: Callable[..., Batch]) -> None:
         (make.histogram("h", [make.histogram_point(NOW, [1, 2], [])]), "2 buckets for 0 bounds"),
     ],
 )
-def test_a_bad_point_is_named_and_the_good_are_kept(
-    take: Callable[..., Batch], metric: Any, says: str
+def test_a_bad_point_is_named_and_the_valid_ones_are_stored(
+    batch_of: Callable[..., Batch], metric: Any, says: str
 ) -> None:
-    batch = take(make.request(metric, make.gauge("good", [make.number(NOW, 1)])))
+    batch = batch_of(make.request(metric, make.gauge("good", [make.number(NOW, 1)])))
     assert stored(batch) == {"good{}": 1.0}
     assert batch.rejected == 1
     assert says in batch.issues[0].message
 
 
-def test_an_empty_request_is_one(take: Callable[..., Batch]) -> None:
-    assert take(make.request()).accepted == 0
+def test_an_empty_request_is_one(batch_of: Callable[..., Batch]) -> None:
+    assert batch_of(make.request()).accepted == 0
     assert protobuf(b"").accepted == 0
     assert json(b"{}").accepted == 0
 
 
-def test_too_many_points(take: Callable[..., Batch]) -> None:
+def test_too_many_points(batch_of: Callable[..., Batch]) -> None:
     points = [make.number(NOW, n, {"n": str(n)}) for n in range(101)]
-    assert take(make.request(make.gauge("m", points[:100]))).accepted == 100
+    assert batch_of(make.request(make.gauge("m", points[:100]))).accepted == 100
     with pytest.raises(PayloadTooLarge, match="100 samples"):
-        take(make.request(make.gauge("m", points)))
+        batch_of(make.request(make.gauge("m", points)))
     wide = make.histogram_point(NOW, [1] * 101, [float(n) for n in range(100)])
     with pytest.raises(PayloadTooLarge):
-        take(make.request(make.histogram("h", [wide])))
+        batch_of(make.request(make.histogram("h", [wide])))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_both_encodings_mean_the_same_whatever_is_known(metrics: list[Any], reso
 
 
 @given(METRICS, TAGS, st.data())
-def test_any_bytes_are_taken_or_refused_cleanly(
+def test_any_bytes_are_decoded_or_refused(
     metrics: list[Any], resource: Any, data: st.DataObject
 ) -> None:
     message = _request(metrics, resource)

@@ -33,7 +33,7 @@ def put(status: int, body: object, seen: list[httpx.Request]) -> QueryResult:
         return query_command.run_query(client, "rate(cpu)", last=3600, step=60, now=NOW, points=120)
 
 
-def test_a_question_covers_the_time_asked_for_and_its_answer_is_read() -> None:
+def test_a_query_covers_the_requested_time_and_its_result_is_parsed() -> None:
     seen: list[httpx.Request] = []
     answer = put(200, ANSWER, seen)
     assert answer.data.series[0].values == [1.5, None]
@@ -109,12 +109,12 @@ def test_piped_output_has_no_colours_and_keeps_to_the_width() -> None:
 
 
 @pytest.mark.parametrize(("text", "length"), [("90s", 90), ("1h30m", 5400), ("7d", 604_800)])
-def test_lengths_of_time(text: str, length: int) -> None:
+def test_durations(text: str, length: int) -> None:
     assert query_command.seconds(text) == length
 
 
 @pytest.mark.parametrize("text", ["", "5", "1x", "0s", "-5m"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(query_command.QueryCommandError):
         query_command.seconds(text)
 

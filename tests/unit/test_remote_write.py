@@ -23,7 +23,7 @@ STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 UP = {"__name__": "up", "instance": "a:9090", "job": "x"}
 
 
-def take(body: bytes, known: SeriesMemo | None = None, limits: BatchLimits = LIMITS) -> Batch:
+def batch_of(body: bytes, known: SeriesMemo | None = None, limits: BatchLimits = LIMITS) -> Batch:
     room = SeriesMemo(1_000_000) if known is None else known
     return decode(body, now=NOW, limits=limits, inflated=100_000, series_memo=room)
 
@@ -40,7 +40,7 @@ def test_a_request_as_prometheus_sends_it_by_hand() -> None:
     label = b"\x0a\x0e" + b"\x0a\x08__name__" + b"\x12\x02up"
     sample = b"\x12\x10\x09" + struct.pack("<d", 1.5) + b"\x10" + b"\x80\xa0\xf1\xc2\xb1\x34"
     body = b"\x0a" + bytes([len(label + sample)]) + label + sample
-    batch = take(bytes([len(body), (len(body) - 1) << 2]) + body)
+    batch = batch_of(bytes([len(body), (len(body) - 1) << 2]) + body)
     assert stored(batch) == [("<SeriesKey up{}>", 1_800_000_000_000, 1.5)]
 
 
@@ -56,7 +56,7 @@ def test_known_series_are_read_as_unknown_ones(rounds: int) -> None:
     ]
     body = write_request(*lines)
     for _ in range(rounds):
-        batch = take(body, known)
+        batch = batch_of(body, known)
         assert stored(batch) == [
             ('<SeriesKey up{"instance":"a:9090","job":"x"}>', NOW, 1.0),
             ('<SeriesKey up{"instance":"a:9090","job":"y"}>', NOW, 0.0),
@@ -81,11 +81,11 @@ def test_a_label_that_looks_like_a_sample_is_a_label() -> None:
             b"\x0a" + bytes([len(one)]) + one for one in (labels + sample, labels + odd)
         )
         with pytest.raises(InvalidRequest, match="UTF-8"):
-            take(bytes(cramjam.snappy.compress_raw(body)), known)
+            batch_of(bytes(cramjam.snappy.compress_raw(body)), known)
 
 
-def test_nan_ends_a_series_and_infinity_is_refused_by_name() -> None:
-    batch = take(
+def test_nan_is_a_stale_marker_and_infinity_is_refused_by_name() -> None:
+    batch = batch_of(
         write_request(
             (UP, [(NOW - 1, 1.0), (NOW, STALE)]),
             ({"__name__": "quantile"}, [(NOW, math.nan)]),
@@ -103,7 +103,7 @@ def test_nan_ends_a_series_and_infinity_is_refused_by_name() -> None:
 
 
 def test_sums_that_overflow_are_no_infinities() -> None:
-    batch = take(write_request((UP, [(NOW, 1.7e308), (NOW - 1, 1.7e308)])))
+    batch = batch_of(write_request((UP, [(NOW, 1.7e308), (NOW - 1, 1.7e308)])))
     assert (batch.accepted, batch.rejected) == (2, 0)
 
 
@@ -119,8 +119,10 @@ def test_sums_that_overflow_are_no_infinities() -> None:
         ({"__name__": "m", **{f"l{n}": "1" for n in range(6)}}, "more than the 5 labels"),
     ],
 )
-def test_a_bad_series_is_named_and_the_good_are_kept(labels: dict[str, str], says: str) -> None:
-    batch = take(write_request((UP, [(NOW, 1.0)]), (labels, [(NOW, 1.0), (NOW, 2.0)])))
+def test_a_bad_series_is_named_and_the_valid_ones_are_stored(
+    labels: dict[str, str], says: str
+) -> None:
+    batch = batch_of(write_request((UP, [(NOW, 1.0)]), (labels, [(NOW, 1.0), (NOW, 2.0)])))
     assert (batch.accepted, batch.rejected) == (1, 2)
     assert says in refusals(batch)
     assert refusals(batch).count("\n") == 1
@@ -138,7 +140,7 @@ def test_labels_given_twice_are_refused() -> None:
             )
         ],
     )
-    assert 'the label "a" twice' in refusals(take(packed(request)))
+    assert 'the label "a" twice' in refusals(batch_of(packed(request)))
 
 
 def test_native_histograms_are_refused_by_name_and_exemplars_ignored() -> None:
@@ -149,7 +151,7 @@ def test_native_histograms_are_refused_by_name_and_exemplars_ignored() -> None:
             series(UP, [(NOW, 1.0)], exemplars=[message("Exemplar", value=1.0)]),
         ],
     )
-    batch = take(packed(request))
+    batch = batch_of(packed(request))
     assert (batch.accepted, batch.rejected) == (1, 1)
     assert "lat{} is a native histogram" in refusals(batch)
 
@@ -158,7 +160,7 @@ def test_metadata_describes_each_metric_of_a_family() -> None:
     def said(kind: int, name: str) -> Any:
         return message("MetricMetadata", type=kind, metric_family_name=name, help="H", unit="s")
 
-    batch = take(
+    batch = batch_of(
         packed(message("WriteRequest", metadata=[said(3, "lat"), said(2, "temp"), said(0, "b c")]))
     )
     assert batch.accepted == batch.rejected == 0
@@ -183,24 +185,24 @@ def test_metadata_describes_each_metric_of_a_family() -> None:
 )
 def test_what_is_no_write_request_says_why(body: bytes, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
-        take(body)
+        batch_of(body)
 
 
 def test_the_declared_size_is_checked_before_inflating() -> None:
     with pytest.raises(PayloadTooLarge, match="4294967295"):
-        take(b"\xff\xff\xff\xff\x0f" + b"\x00")
+        batch_of(b"\xff\xff\xff\xff\x0f" + b"\x00")
 
 
 def test_more_samples_than_a_request_may_hold() -> None:
     lines = [(UP, [(NOW - n, 1.0)]) for n in range(101)]
-    assert take(write_request(*lines[:100])).accepted == 100
+    assert batch_of(write_request(*lines[:100])).accepted == 100
     with pytest.raises(PayloadTooLarge, match="max_samples_per_send"):
-        take(write_request(*lines))
+        batch_of(write_request(*lines))
     with pytest.raises(PayloadTooLarge):
-        take(write_request((UP, [(NOW - n, 1.0) for n in range(101)])))
+        batch_of(write_request((UP, [(NOW - n, 1.0) for n in range(101)])))
     tiny = b"\x0a\xa0\x1f" + b"\x12\x00" * 2_000
     with pytest.raises(PayloadTooLarge):
-        take(bytes(cramjam.snappy.compress_raw(tiny)))
+        batch_of(bytes(cramjam.snappy.compress_raw(tiny)))
 
 
 TEXT = st.text(max_size=6)
@@ -220,8 +222,8 @@ KNOWN = SeriesMemo(100_000)
 @given(st.lists(SERIES, max_size=5))
 def test_whatever_is_known_already_reads_the_same(lines: list[Any]) -> None:
     body = write_request(*lines)
-    first, second = take(body), take(body, KNOWN)
-    again = take(body, KNOWN)
+    first, second = batch_of(body), batch_of(body, KNOWN)
+    again = batch_of(body, KNOWN)
     for other in (second, again):
         assert stored(other) == stored(first)
         assert other.rejected == first.rejected
@@ -232,7 +234,7 @@ def test_whatever_is_known_already_reads_the_same(lines: list[Any]) -> None:
 
 
 @given(st.lists(SERIES, max_size=3), st.data())
-def test_any_bytes_are_taken_or_refused_cleanly(lines: list[Any], data: st.DataObject) -> None:
+def test_any_bytes_are_decoded_or_refused(lines: list[Any], data: st.DataObject) -> None:
     plain = bytearray(cramjam.snappy.decompress_raw(write_request(*lines)))
     for _ in range(data.draw(st.integers(0, 4))):
         if plain:
@@ -240,7 +242,7 @@ def test_any_bytes_are_taken_or_refused_cleanly(lines: list[Any], data: st.DataO
             plain[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
     for body in (bytes(cramjam.snappy.compress_raw(bytes(plain))), bytes(plain)):
         try:
-            batch = take(body, KNOWN)
+            batch = batch_of(body, KNOWN)
         except (InvalidRequest, PayloadTooLarge):
             continue
         assert all(map(math.isfinite, batch.values))
@@ -248,7 +250,7 @@ def test_any_bytes_are_taken_or_refused_cleanly(lines: list[Any], data: st.DataO
         assert len(batch.issues) <= LIMITS.errors
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_series_memo_is_bounded() -> None:
     known = SeriesMemo(100_000)
     for number in range(10_000):
         known.put(b"%d" % number, SeriesKey("m", b"{}"))

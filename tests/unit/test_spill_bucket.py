@@ -43,7 +43,7 @@ def _batch(value: float) -> Batch:
     return Batch(series=[SeriesKey.of("cpu", {})], times=[1], values=[value])
 
 
-def test_a_bucket_keeps_gives_and_forgets(bucket: spill_bucket.SpillBucket) -> None:
+def test_a_bucket_stores_reads_and_deletes(bucket: spill_bucket.SpillBucket) -> None:
     spill.put(_batch(1), key_id=None, arrived=7, horizon=None)
     ((name, size),) = bucket.waiting()
     data = bucket.read(name)
@@ -98,6 +98,8 @@ def _no_answer(bucket: spill_bucket.SpillBucket, name: str) -> bytes | None:
     raise ConnectionError(name)
 
 
-def test_the_message_of_a_new_notification_is_done_with(bucket: spill_bucket.SpillBucket) -> None:
+def test_the_test_message_of_a_new_notification_is_acknowledged(
+    bucket: spill_bucket.SpillBucket,
+) -> None:
     message = {"messageId": "1", "body": json.dumps({"Event": "s3:TestEvent"})}
     assert handler.handler({"Records": [message]}, None) == {"batchItemFailures": []}

@@ -21,7 +21,7 @@ from pulseboard.ingest.spill_file import (
     encode,
     file_name,
 )
-from tests.support.decoders import decoders, settled
+from tests.support.decoders import decode_checked, decoders
 
 _KEYS = st.builds(
     SeriesKey.of,
@@ -110,10 +110,10 @@ def test_a_sealed_file_of_another_shape_is_read_or_unreadable(name: str, other: 
     (size,) = unpack_from("<I", seed)
     head = {**json.loads(seed[4 : 4 + size]), name: other}
     made = json.dumps(head).encode()
-    settled(decoders()["spilled"], pack("<I", len(made)) + made + seed[4 + size :])
+    decode_checked(decoders()["spilled"], pack("<I", len(made)) + made + seed[4 + size :])
 
 
-def test_names_sort_by_arrival_and_tell_batches_apart() -> None:
+def test_names_sort_by_arrival_and_differ_between_batches() -> None:
     one, other = encode(_one(1)), encode(_one(2))
     early, late = file_name(one, arrived=999), file_name(one, arrived=1_700_000_000_000)
     assert early < late
@@ -123,7 +123,7 @@ def test_names_sort_by_arrival_and_tell_batches_apart() -> None:
         assert arrival_time(foreign) is None
 
 
-def test_a_repeated_series_is_kept_once() -> None:
+def test_a_repeated_series_is_stored_once() -> None:
     key = SeriesKey.of("cpu", {"host": "a" * 100})
     few, many = (
         encode(SpilledBatch(Batch([key] * n, list(range(n)), [0.0] * n), UUID(int=0), 0))

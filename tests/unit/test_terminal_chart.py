@@ -65,7 +65,7 @@ def test_a_rising_line_goes_from_the_lower_left_to_the_upper_right_and_gaps_are_
     assert False in middle[middle.index(True) : len(middle) - middle[::-1].index(True)]
 
 
-def test_one_moment_and_no_numbers_are_no_chart() -> None:
+def test_one_time_or_no_values_are_no_chart() -> None:
     nothing = [("cyan", [None, None])]
     assert terminal_chart.draw([0, 1], nothing, width=60, height=9, zone=UTC) is None
     assert terminal_chart.draw([0], [("cyan", [1.0])], width=60, height=9, zone=UTC) is None

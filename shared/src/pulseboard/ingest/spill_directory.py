@@ -1,4 +1,4 @@
-"""Spilled batches as files of a directory, for where there is no S3: on disk before it is said."""
+"""Spilled batches as files of a directory, for installations without S3."""
 
 import os
 from pathlib import Path

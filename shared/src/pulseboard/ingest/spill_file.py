@@ -176,8 +176,8 @@ def _parse(payload: memoryview) -> SpilledBatch:
             for name, (kind, unit, text) in header["descriptions"].items()
         },
     )
-    ended = [keys[index] for index in column(markers, "I")]
-    batch.stale_markers = list(zip(ended, column(markers, "q"), strict=True))
+    marked = [keys[index] for index in column(markers, "I")]
+    batch.stale_markers = list(zip(marked, column(markers, "q"), strict=True))
     horizon = header["before"]
     return SpilledBatch(
         batch=batch,
