@@ -106,7 +106,7 @@ def test_the_request_that_finds_them_due_writes_them(
     admin: TestClient, ingest_key: str, telling: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work(admin, ingest_key)
-    monkeypatch.setattr(telemetry, "_told", float("-inf"))
+    monkeypatch.setattr(telemetry, "_drained_at", float("-inf"))
     assert admin.get("/api/v1/health").status_code == 200
     assert told()['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
 
@@ -140,7 +140,7 @@ def test_a_database_that_is_away_fails_no_request(
     proxy.down()
     with TestClient(api(), base_url="http://testserver") as anyone:
         telemetry.count("pulseboard_requests", function="x", status="2xx")
-        monkeypatch.setattr(telemetry, "_told", float("-inf"))
+        monkeypatch.setattr(telemetry, "_drained_at", float("-inf"))
         response: Any = anyone.get("/api/v1/health")
     assert response.status_code == 200
     telemetry.reset()
