@@ -134,7 +134,7 @@ def _ticks(
     )
     tick.reset()
     series_cache.reset()
-    taken, changes = [], []
+    durations, changes = [], []
     # Ticks of its own: the lease of a tick outlives it.
     now = next(_BEGINNINGS)
     for round_ in range(ROUNDS + 1):
@@ -154,14 +154,14 @@ def _ticks(
         )
         began = time.perf_counter()
         report = tick.run(now=now)
-        taken.append(time.perf_counter() - began)
+        durations.append(time.perf_counter() - began)
         changes.append(report.changes)
     # The first reads all rules.
-    return median(taken[1:]), median(changes[1:])
+    return median(durations[1:]), median(changes[1:])
 
 
 def _one_by_one(connection: psycopg.Connection[tuple[object, ...]], count: int) -> float:
-    """What as many ticks cost that ask once for each rule; scaled up from a sample."""
+    """The cost of a tick with one query for each rule; scaled up from a sample."""
     rules = state_store.load_rules(connection)[: count // 20]
     at = time.time() // TICK * TICK - 3000
     began = time.perf_counter()
@@ -198,7 +198,7 @@ def _backtest(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         query=fields.query,
         condition=condition_of(fields, forget_after=86_400),
     )
-    taken = []
+    durations = []
     fired = 0
     for _ in range(3):
         began = time.perf_counter()
@@ -207,11 +207,11 @@ def _backtest(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         fired = sum(
             backtest.fired(backtest.run(rule.condition, ticks, one.values)) for one in histories
         )
-        taken.append(time.perf_counter() - began)
+        durations.append(time.perf_counter() - began)
     assert len(histories) == BACKTEST_SERIES
     assert np.isfinite(histories[0].values).any()
     print(
-        f"backtest, {DAYS} days of {BACKTEST_SERIES} series at {TICK} s  {median(taken):6.2f} s"
+        f"backtest, {DAYS} days of {BACKTEST_SERIES} series at {TICK} s  {median(durations):6.2f} s"
         f"  ({len(ticks) * len(histories):,} ticks, fired {fired:,} times; goal: under 2 s)"
     )
     database.close()

@@ -38,10 +38,10 @@ def get_alert_channels(caller: Reader) -> ApiResponse[list[AlertChannel]]:
 
 @router.post("/channels", status_code=201)
 def create_alert_channel(caller: Writer, body: CreateAlertChannel) -> ApiResponse[AlertChannel]:
-    """Keep a receiver under a name. 409 when the name is taken."""
+    """Store a receiver under a name. 409 when the name exists."""
     with database.connection() as connection:
-        made = channels_store.create_channel(connection, name=body.name, receiver=body.receiver)
-    return ApiResponse(data=made)
+        created = channels_store.create_channel(connection, name=body.name, receiver=body.receiver)
+    return ApiResponse(data=created)
 
 
 @router.put("/channels/{channel_id}")
@@ -58,7 +58,7 @@ def update_alert_channel(
 
 @router.delete("/channels/{channel_id}", status_code=204)
 def delete_alert_channel(caller: Writer, channel_id: UUID) -> Response:
-    """Forget a channel. 409 while a rule names it."""
+    """Delete a channel. 409 while a rule names it."""
     with database.connection() as connection:
         channels_store.delete_channel(connection, channel_id=channel_id)
     return Response(status_code=204)
@@ -66,16 +66,16 @@ def delete_alert_channel(caller: Writer, channel_id: UUID) -> Response:
 
 @router.post("/channels/test", status_code=202)
 def test_alert_receiver(caller: Writer, body: Receiver) -> ApiResponse[AlertDelivery]:
-    """Send a test notification to a receiver that is not kept yet, within ten seconds.
+    """Send a test notification to a receiver that is not stored yet, within ten seconds.
 
-    Ask `/deliveries/{id}` what became of it.
+    `/deliveries/{id}` shows its result.
     """
     with database.connection() as connection:
         channel = body.model_dump(mode="json", context=REVEAL)
-        made = outbox_store.queue_test(
+        created = outbox_store.queue_test(
             connection, channel=channel, payload=_test_payload(caller.email)
         )
-    return ApiResponse(data=made)
+    return ApiResponse(data=created)
 
 
 @router.post("/channels/{channel_id}/test", status_code=202)
@@ -83,15 +83,15 @@ def test_alert_channel(caller: Writer, channel_id: UUID) -> ApiResponse[AlertDel
     """Send a test notification to a channel, the way that real ones go, within ten seconds."""
     with database.connection() as connection:
         found = channels_store.get_channel(connection, channel_id=channel_id)
-        made = outbox_store.queue_test(
+        created = outbox_store.queue_test(
             connection,
             channel={"type": "saved", "name": found.name},
             payload=_test_payload(caller.email),
         )
-    return ApiResponse(data=made)
+    return ApiResponse(data=created)
 
 
-def _test_payload(asked_by: str) -> NotificationPayload:
+def _test_payload(requested_by: str) -> NotificationPayload:
     return NotificationPayload(
         rule_id="test",
         rule_name="Test notification",
@@ -103,7 +103,7 @@ def _test_payload(asked_by: str) -> NotificationPayload:
                 status="firing",
                 tags={},
                 value=1,
-                reason=f"{asked_by} asked for a test",
+                reason=f"{requested_by} asked for a test",
                 started=datetime.now(UTC).timestamp(),
             )
         ],
@@ -118,7 +118,7 @@ def get_alert_deliveries(
     page: Page = 1,
     page_size: PageSize = 50,
 ) -> ApiResponse[list[AlertDelivery]]:
-    """Notifications, newest first; `status=dead` are those that were given up."""
+    """Notifications, newest first; `status=dead` are the dead letters."""
     with database.connection() as connection:
         found, total = outbox_store.list_deliveries(
             connection, status=status, page=page, page_size=page_size
@@ -128,7 +128,7 @@ def get_alert_deliveries(
 
 @router.get("/deliveries/{delivery_id}")
 def get_alert_delivery(caller: Reader, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
-    """What became of a notification."""
+    """The delivery of a notification."""
     with database.connection() as connection:
         return ApiResponse(data=outbox_store.get_delivery(connection, delivery_id=delivery_id))
 
@@ -157,7 +157,7 @@ def get_alert_silences(
 
 @router.post("/silences", status_code=201)
 def create_alert_silence(caller: Writer, body: CreateAlertSilence) -> ApiResponse[AlertSilence]:
-    """Silence alerts that meet all matchers. Their state goes on; nobody is told."""
+    """Silence alerts that meet all matchers. Their state goes on; nobody is notified."""
     if body.ends_at <= max(body.starts_at or datetime.now(UTC), datetime.now(UTC)):
         raise InvalidRequest(
             "endsAt must be in the future, and after startsAt.",
@@ -172,8 +172,8 @@ def create_alert_silence(caller: Writer, body: CreateAlertSilence) -> ApiRespons
                     f"{field}: {problem}", details=[ErrorDetail(field=field, message=problem)]
                 )
     with database.connection() as connection:
-        made = silences_store.create_silence(connection, author_id=caller.user_id, body=body)
-    return ApiResponse(data=made)
+        created = silences_store.create_silence(connection, author_id=caller.user_id, body=body)
+    return ApiResponse(data=created)
 
 
 @router.delete("/silences/{silence_id}")

@@ -73,13 +73,13 @@ def create_alert_rule(caller: Writer, body: CreateAlertRule) -> ApiResponse[Aler
         update={"notification": body.notification.model_copy(update={"channels": channels})}
     )
     with database.connection() as connection:
-        made = rules_store.create_rule(connection, owner_id=caller.user_id, fields=fields)
-    return ApiResponse(data=made)
+        created = rules_store.create_rule(connection, owner_id=caller.user_id, fields=fields)
+    return ApiResponse(data=created)
 
 
 @router.get("/rules/{rule_id}")
 def get_alert_rule(caller: Reader, rule_id: UUID) -> ApiResponse[AlertRuleDetail]:
-    """A rule with its series: those that fire, wait or have resolved, and what each reads."""
+    """A rule with its series: those that are firing, pending or resolved, and the value of each."""
     now = time.time()
     with database.connection() as connection:
         rule = rules_store.get_rule(connection, rule_id=rule_id)
@@ -140,9 +140,9 @@ def _datetime(seconds: float) -> datetime:
 def update_alert_rule(
     caller: Writer, rule_id: UUID, body: UpdateAlertRule
 ) -> ApiResponse[AlertRule]:
-    """Change a rule; what is left out stays. 409 when `version` is not the kept one's.
+    """Change a rule; what is left out stays. 409 when `version` is not the stored one's.
 
-    What fires goes on when only words change; with another query, or disabled, it resolves.
+    Firing alerts go on when only texts change; with another query, or disabled, they resolve.
     """
     given = body.model_dump(exclude_unset=True, exclude={"version", "notification"})
     given = {name: value for name, value in given.items() if value is not None or name == "window"}
@@ -158,8 +158,12 @@ def update_alert_rule(
                 body.notification.channels, stored.channels
             )
             notification = body.notification.model_copy(update={"channels": channels})
-        kept = before.model_dump(include=set(AlertRuleFields.model_fields) - {"notification"})
-        fields = AlertRuleFields.model_validate({**kept, **given, "notification": notification})
+        stored_fields = before.model_dump(
+            include=set(AlertRuleFields.model_fields) - {"notification"}
+        )
+        fields = AlertRuleFields.model_validate(
+            {**stored_fields, **given, "notification": notification}
+        )
         _check(fields)
         if before.enabled and not fields.enabled:
             ending.end_all(connection, rule_id=rule_id, reason="the rule was disabled")
@@ -172,7 +176,7 @@ def update_alert_rule(
 
 @router.delete("/rules/{rule_id}", status_code=204)
 def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
-    """Remove a rule. What fires resolves, and its channels are told; its history stays."""
+    """Delete a rule. Its firing alerts resolve and its channels are notified; its history stays."""
     with database.connection() as connection, connection.transaction():
         state_store.rules_changed(connection)
         ending.end_all(connection, rule_id=rule_id, reason="the rule was deleted")
@@ -182,7 +186,7 @@ def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
 
 @router.post("/rules/{rule_id}/evaluate")
 def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvaluation]:
-    """What the rule reads now, and what a tick would make of it. Changes nothing."""
+    """What the rule reads now, and the states that a tick would give. Changes nothing."""
     # Imports numpy, an eighth of a cold start, which lists and histories of alerts don't need.
     from pulseboard.alerts import inputs as alert_inputs
 

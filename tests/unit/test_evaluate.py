@@ -1,4 +1,4 @@
-"""What ticks decide for all rules: as if each had been looked at, and who is told what when."""
+"""What ticks decide for all rules: as if each had been evaluated; and who is notified when."""
 
 import math
 from collections.abc import Sequence
@@ -58,8 +58,8 @@ def inputs(values: dict[str, float | None]) -> TickInputs:
     return TickInputs(series={"cpu": list(SERIES.values())}, windows={(WINDOW, 0.0): rows})
 
 
-class Kept:
-    """What the database holds between ticks, and what was told."""
+class Store:
+    """What the database holds between ticks, and what was notified."""
 
     def __init__(self, rules: Sequence[RuleSnapshot]) -> None:
         self.index = RuleIndex(rules)
@@ -73,18 +73,18 @@ class Kept:
         values: dict[str, float | None],
         silences: list[list[SilenceMatcher]] | None = None,
     ) -> Decision:
-        made = decide(
+        decision = decide(
             self.index, self.states, self.notified, inputs(values), silences or [], at, 0.0
         )
-        for (rule_id, series), record in made.states.items():
+        for (rule_id, series), record in decision.states.items():
             known = self.states.setdefault(rule_id, {})
             if record is None:
                 known.pop(series, None)
             else:
                 known[series] = record
-        self.notified |= made.notified
-        self.queued += made.queued
-        return made
+        self.notified |= decision.notified
+        self.queued += decision.queued
+        return decision
 
     def statuses(self) -> dict[tuple[UUID, str], AlertStatus]:
         quiet = (AlertStatus.INACTIVE, AlertStatus.RESOLVED)
@@ -97,7 +97,7 @@ class Kept:
 
 
 class EvaluatesAll(RuleIndex):
-    """Breaches are not searched for: each rule is looked at."""
+    """Breaches are not searched for: each rule is evaluated."""
 
     def __init__(self, rules: Sequence[RuleSnapshot]) -> None:
         super().__init__(rules)
@@ -123,11 +123,11 @@ RULES = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(RULES, st.lists(st.fixed_dictionaries(dict.fromkeys(HOSTS, VALUE)), max_size=25))
-def test_what_is_not_looked_at_would_not_have_changed(
+def test_what_is_not_evaluated_would_not_have_changed(
     given_rules: list[RuleSnapshot], rounds: list[dict[str, float | None]]
 ) -> None:
     rules = [replace(one, id=UUID(int=n)) for n, one in enumerate(given_rules)]
-    some, every = Kept(rules), Kept(rules)
+    some, every = Store(rules), Store(rules)
     every.index = EvaluatesAll(rules)
     for number, values in enumerate(rounds):
         at = START + number * TICK
@@ -138,28 +138,28 @@ def test_what_is_not_looked_at_would_not_have_changed(
         assert some.statuses() == every.statuses()
 
 
-def test_a_quiet_tick_looks_at_no_rule_that_is_well() -> None:
+def test_a_quiet_tick_evaluates_no_rule_that_does_not_breach() -> None:
     rules = [make(number, threshold=float(number)) for number in range(1, 101)]
-    kept = Kept(rules)
-    made = kept.tick(START, dict.fromkeys(HOSTS, 0.0))
-    assert (made.states, made.current) == ({}, {})
-    made = kept.tick(START + TICK, {"a": 3.5, "b": 0.0, "c": None})
-    assert {one.rule.name for one in made.started} == {"rule 1", "rule 2", "rule 3"}
+    store = Store(rules)
+    decision = store.tick(START, dict.fromkeys(HOSTS, 0.0))
+    assert (decision.states, decision.current) == ({}, {})
+    decision = store.tick(START + TICK, {"a": 3.5, "b": 0.0, "c": None})
+    assert {one.rule.name for one in decision.started} == {"rule 1", "rule 2", "rule 3"}
 
 
-def notices(kept: Kept) -> list[tuple[float, list[str], list[str]]]:
-    """Of each notice: its tick, after the start, and the hosts that fire and have resolved."""
+def notifications(store: Store) -> list[tuple[float, list[str], list[str]]]:
+    """Of each notification: its tick after the start, the hosts that fire and that resolved."""
     return [
         (
             float(one.key.rpartition(":")[2]) * TICK - START,
             sorted(x["tags"]["host"] for x in one.payload["alerts"] if x["status"] == "firing"),
             sorted(x["tags"]["host"] for x in one.payload["alerts"] if x["status"] == "resolved"),
         )
-        for one in kept.queued
+        for one in store.queued
     ]
 
 
-def play(kept: Kept, *rounds: str, silenced: Sequence[str] = ()) -> None:
+def play(store: Store, *rounds: str, silenced: Sequence[str] = ()) -> None:
     """A tick for each: the hosts that breach."""
     silences = [
         [SilenceMatcher(label="host", operator=MatchOperator.EQUAL, value=host)]
@@ -169,52 +169,52 @@ def play(kept: Kept, *rounds: str, silenced: Sequence[str] = ()) -> None:
         values: dict[str, float | None] = {
             host: 95.0 if host in breaching else 5.0 for host in HOSTS
         }
-        kept.tick(START + number * TICK, values, silences)
+        store.tick(START + number * TICK, values, silences)
 
 
-def test_the_first_waits_for_others_and_they_are_told_together() -> None:
-    kept = Kept([make(group_wait=20.0, group_interval=60.0)])
-    play(kept, "a", "ab", "abc", "abc", "abc")
-    assert notices(kept) == [(20.0, ["a", "b", "c"], [])]
+def test_the_first_waits_for_others_to_be_notified_together() -> None:
+    store = Store([make(group_wait=20.0, group_interval=60.0)])
+    play(store, "a", "ab", "abc", "abc", "abc")
+    assert notifications(store) == [(20.0, ["a", "b", "c"], [])]
 
 
-def test_what_ends_within_the_wait_is_told_to_nobody() -> None:
-    kept = Kept([make(group_wait=20.0)])
-    play(kept, "a", "", "", "", "")
-    assert notices(kept) == []
+def test_what_ends_within_the_wait_is_notified_to_nobody() -> None:
+    store = Store([make(group_wait=20.0)])
+    play(store, "a", "", "", "", "")
+    assert notifications(store) == []
 
 
 def test_later_changes_wait_for_the_group_interval() -> None:
-    kept = Kept([make(group_interval=40.0)])
-    play(kept, "a", "ab", "bc", "bc", "bc", "bc")
-    assert notices(kept) == [(0.0, ["a"], []), (40.0, ["b", "c"], ["a"])]
-    (resolved,) = [x for x in kept.queued[1].payload["alerts"] if x["status"] == "resolved"]
+    store = Store([make(group_interval=40.0)])
+    play(store, "a", "ab", "bc", "bc", "bc", "bc")
+    assert notifications(store) == [(0.0, ["a"], []), (40.0, ["b", "c"], ["a"])]
+    (resolved,) = [x for x in store.queued[1].payload["alerts"] if x["status"] == "resolved"]
     assert (resolved["started"], resolved["ended"]) == (START, START + 20)
 
 
-def test_that_all_has_resolved_is_told_at_once_and_firing_again_waits() -> None:
-    kept = Kept([make(group_interval=40.0)])
-    play(kept, "a", "", "a", "a", "a", "a", "a")
-    assert notices(kept) == [(0.0, ["a"], []), (10.0, [], ["a"]), (50.0, ["a"], [])]
+def test_that_all_has_resolved_is_notified_at_once_and_firing_again_waits() -> None:
+    store = Store([make(group_interval=40.0)])
+    play(store, "a", "", "a", "a", "a", "a", "a")
+    assert notifications(store) == [(0.0, ["a"], []), (10.0, [], ["a"]), (50.0, ["a"], [])]
 
 
 def test_it_repeats_while_it_fires() -> None:
-    kept = Kept([make(group_interval=20.0, repeat=30.0)])
-    play(kept, *["a"] * 8)
-    assert [at for at, _, _ in notices(kept)] == [0.0, 30.0, 60.0]
+    store = Store([make(group_interval=20.0, repeat=30.0)])
+    play(store, *["a"] * 8)
+    assert [at for at, _, _ in notifications(store)] == [0.0, 30.0, 60.0]
 
 
 @pytest.mark.parametrize("silenced", ["a", "b"])
 def test_a_silenced_one_is_left_out(silenced: str) -> None:
-    kept = Kept([make()])
-    play(kept, "ab", silenced=[silenced])
-    assert notices(kept) == [(0.0, ["b" if silenced == "a" else "a"], [])]
+    store = Store([make()])
+    play(store, "ab", silenced=[silenced])
+    assert notifications(store) == [(0.0, ["b" if silenced == "a" else "a"], [])]
 
 
-class Telling(RuleBasedStateMachine):
-    """Series come and go, silences too, processes die before they write: who was told what?
+class Notifying(RuleBasedStateMachine):
+    """Series come and go, silences too, processes die before they write: who was notified of what?
 
-    The receiver believes what notices say. It must never hear of an end that had no beginning,
+    The receiver believes what notifications say. It must never hear of an end without a beginning,
     nor twice of a beginning, and in the end believe what is.
     """
 
@@ -236,7 +236,7 @@ class Telling(RuleBasedStateMachine):
             keep_firing_for=keep,
             no_data=no_data,
         )
-        self.kept = Kept([self.rule])
+        self.store = Store([self.rule])
         self.now = START
         self.values: dict[str, float | None] = dict.fromkeys(HOSTS)
         self.silences: list[list[SilenceMatcher]] = []
@@ -258,9 +258,9 @@ class Telling(RuleBasedStateMachine):
     @rule()
     def dies_before_it_writes(self) -> None:
         decide(
-            self.kept.index,
-            self.kept.states,
-            self.kept.notified,
+            self.store.index,
+            self.store.states,
+            self.store.notified,
             inputs(self.values),
             self.silences,
             self.now + TICK,
@@ -271,9 +271,9 @@ class Telling(RuleBasedStateMachine):
     @rule()
     def comes_again(self) -> None:
         again = decide(
-            self.kept.index,
-            self.kept.states,
-            self.kept.notified,
+            self.store.index,
+            self.store.states,
+            self.store.notified,
             inputs(self.seen),
             self.silences,
             self.now,
@@ -287,7 +287,7 @@ class Telling(RuleBasedStateMachine):
         for _ in range(count):
             self.now += TICK
             self.seen = dict(self.values)
-            self.hear(self.kept.tick(self.now, self.values, self.silences).queued)
+            self.hear(self.store.tick(self.now, self.values, self.silences).queued)
 
     def hear(self, queued: list[Queued]) -> None:
         for one in queued:
@@ -302,23 +302,23 @@ class Telling(RuleBasedStateMachine):
 
     @invariant()
     def what_is_believed_is_known(self) -> None:
-        if hasattr(self, "kept"):
-            known = self.kept.states.get(self.rule.id, {})
-            told = {x.tags.get("host", "") for x in known.values() if x.notified_at is not None}
-            assert told == self.believed
+        if hasattr(self, "store"):
+            known = self.store.states.get(self.rule.id, {})
+            notified = {x.tags.get("host", "") for x in known.values() if x.notified_at is not None}
+            assert notified == self.believed
 
     def teardown(self) -> None:
-        if not hasattr(self, "kept"):
+        if not hasattr(self, "store"):
             return
         self.silences = []
         self.tick(20)
         firing = {
             record.tags.get("host", "")
-            for record in self.kept.states.get(self.rule.id, {}).values()
+            for record in self.store.states.get(self.rule.id, {}).values()
             if record.instance.status is AlertStatus.FIRING
         }
         assert self.believed == firing
 
 
-TestTelling = Telling.TestCase
-TestTelling.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestNotifying = Notifying.TestCase
+TestNotifying.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -28,7 +28,7 @@ export const getAlertChannels = <ThrowOnError extends boolean = false>(options?:
 /**
  * Create Alert Channel
  *
- * Keep a receiver under a name. 409 when the name is taken.
+ * Store a receiver under a name. 409 when the name exists.
  */
 export const createAlertChannel = <ThrowOnError extends boolean = false>(options: Options<CreateAlertChannelData, ThrowOnError>) => (options.client ?? client).post<CreateAlertChannelResponses, CreateAlertChannelErrors, ThrowOnError>({
     url: '/api/v1/alerts/channels',
@@ -42,9 +42,9 @@ export const createAlertChannel = <ThrowOnError extends boolean = false>(options
 /**
  * Test Alert Receiver
  *
- * Send a test notification to a receiver that is not kept yet, within ten seconds.
+ * Send a test notification to a receiver that is not stored yet, within ten seconds.
  *
- * Ask `/deliveries/{id}` what became of it.
+ * `/deliveries/{id}` shows its result.
  */
 export const testAlertReceiver = <ThrowOnError extends boolean = false>(options: Options<TestAlertReceiverData, ThrowOnError>) => (options.client ?? client).post<TestAlertReceiverResponses, TestAlertReceiverErrors, ThrowOnError>({
     url: '/api/v1/alerts/channels/test',
@@ -58,7 +58,7 @@ export const testAlertReceiver = <ThrowOnError extends boolean = false>(options:
 /**
  * Delete Alert Channel
  *
- * Forget a channel. 409 while a rule names it.
+ * Delete a channel. 409 while a rule names it.
  */
 export const deleteAlertChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertChannelData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertChannelResponses, DeleteAlertChannelErrors, ThrowOnError>({ url: '/api/v1/alerts/channels/{channel_id}', ...options });
 
@@ -86,14 +86,14 @@ export const testAlertChannel = <ThrowOnError extends boolean = false>(options: 
 /**
  * Get Alert Deliveries
  *
- * Notifications, newest first; `status=dead` are those that were given up.
+ * Notifications, newest first; `status=dead` are the dead letters.
  */
 export const getAlertDeliveries = <ThrowOnError extends boolean = false>(options?: Options<GetAlertDeliveriesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertDeliveriesResponses, GetAlertDeliveriesErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries', ...options });
 
 /**
  * Get Alert Delivery
  *
- * What became of a notification.
+ * The delivery of a notification.
  */
 export const getAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<GetAlertDeliveryData, ThrowOnError>) => (options.client ?? client).get<GetAlertDeliveryResponses, GetAlertDeliveryErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries/{delivery_id}', ...options });
 
@@ -149,23 +149,23 @@ export const createAlertRule = <ThrowOnError extends boolean = false>(options: O
 /**
  * Delete Alert Rule
  *
- * Remove a rule. What fires resolves, and its channels are told; its history stays.
+ * Delete a rule. Its firing alerts resolve and its channels are notified; its history stays.
  */
 export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}', ...options });
 
 /**
  * Get Alert Rule
  *
- * A rule with its series: those that fire, wait or have resolved, and what each reads.
+ * A rule with its series: those that are firing, pending or resolved, and the value of each.
  */
 export const getAlertRule = <ThrowOnError extends boolean = false>(options: Options<GetAlertRuleData, ThrowOnError>) => (options.client ?? client).get<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}', ...options });
 
 /**
  * Update Alert Rule
  *
- * Change a rule; what is left out stays. 409 when `version` is not the kept one's.
+ * Change a rule; what is left out stays. 409 when `version` is not the stored one's.
  *
- * What fires goes on when only words change; with another query, or disabled, it resolves.
+ * Firing alerts go on when only texts change; with another query, or disabled, they resolve.
  */
 export const updateAlertRule = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertRuleData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertRuleResponses, UpdateAlertRuleErrors, ThrowOnError>({
     url: '/api/v1/alerts/rules/{rule_id}',
@@ -179,7 +179,7 @@ export const updateAlertRule = <ThrowOnError extends boolean = false>(options: O
 /**
  * Evaluate Alert Rule
  *
- * What the rule reads now, and what a tick would make of it. Changes nothing.
+ * What the rule reads now, and the states that a tick would give. Changes nothing.
  */
 export const evaluateAlertRule = <ThrowOnError extends boolean = false>(options: Options<EvaluateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<EvaluateAlertRuleResponses, EvaluateAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}/evaluate', ...options });
 
@@ -193,7 +193,7 @@ export const getAlertSilences = <ThrowOnError extends boolean = false>(options?:
 /**
  * Create Alert Silence
  *
- * Silence alerts that meet all matchers. Their state goes on; nobody is told.
+ * Silence alerts that meet all matchers. Their state goes on; nobody is notified.
  */
 export const createAlertSilence = <ThrowOnError extends boolean = false>(options: Options<CreateAlertSilenceData, ThrowOnError>) => (options.client ?? client).post<CreateAlertSilenceResponses, CreateAlertSilenceErrors, ThrowOnError>({
     url: '/api/v1/alerts/silences',

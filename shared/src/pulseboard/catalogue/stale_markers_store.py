@@ -29,7 +29,7 @@ def prune(connection: psycopg.Connection[Any], *, seconds: float, together: int 
     until = time.monotonic() + seconds
     removed_in_all = 0
     while True:
-        # Served by series_end_time, and by the rows' places.
+        # Served by series_end_time, and by the rows' ctids.
         removed = connection.execute(
             """
             delete from series_end where ctid = any(array(

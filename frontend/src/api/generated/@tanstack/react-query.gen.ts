@@ -62,7 +62,7 @@ export const getAlertChannelsOptions = (options?: Options<GetAlertChannelsData>)
 /**
  * Create Alert Channel
  *
- * Keep a receiver under a name. 409 when the name is taken.
+ * Store a receiver under a name. 409 when the name exists.
  */
 export const createAlertChannelMutation = (options?: Partial<Options<CreateAlertChannelData>>): UseMutationOptions<CreateAlertChannelResponse, CreateAlertChannelError, Options<CreateAlertChannelData>> => {
     const mutationOptions: UseMutationOptions<CreateAlertChannelResponse, CreateAlertChannelError, Options<CreateAlertChannelData>> = {
@@ -81,9 +81,9 @@ export const createAlertChannelMutation = (options?: Partial<Options<CreateAlert
 /**
  * Test Alert Receiver
  *
- * Send a test notification to a receiver that is not kept yet, within ten seconds.
+ * Send a test notification to a receiver that is not stored yet, within ten seconds.
  *
- * Ask `/deliveries/{id}` what became of it.
+ * `/deliveries/{id}` shows its result.
  */
 export const testAlertReceiverMutation = (options?: Partial<Options<TestAlertReceiverData>>): UseMutationOptions<TestAlertReceiverResponse, TestAlertReceiverError, Options<TestAlertReceiverData>> => {
     const mutationOptions: UseMutationOptions<TestAlertReceiverResponse, TestAlertReceiverError, Options<TestAlertReceiverData>> = {
@@ -102,7 +102,7 @@ export const testAlertReceiverMutation = (options?: Partial<Options<TestAlertRec
 /**
  * Delete Alert Channel
  *
- * Forget a channel. 409 while a rule names it.
+ * Delete a channel. 409 while a rule names it.
  */
 export const deleteAlertChannelMutation = (options?: Partial<Options<DeleteAlertChannelData>>): UseMutationOptions<DeleteAlertChannelResponse, DeleteAlertChannelError, Options<DeleteAlertChannelData>> => {
     const mutationOptions: UseMutationOptions<DeleteAlertChannelResponse, DeleteAlertChannelError, Options<DeleteAlertChannelData>> = {
@@ -161,7 +161,7 @@ export const getAlertDeliveriesQueryKey = (options?: Options<GetAlertDeliveriesD
 /**
  * Get Alert Deliveries
  *
- * Notifications, newest first; `status=dead` are those that were given up.
+ * Notifications, newest first; `status=dead` are the dead letters.
  */
 export const getAlertDeliveriesOptions = (options?: Options<GetAlertDeliveriesData>) => queryOptions<GetAlertDeliveriesResponse, GetAlertDeliveriesError, GetAlertDeliveriesResponse, ReturnType<typeof getAlertDeliveriesQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -210,7 +210,7 @@ export const getAlertDeliveriesInfiniteQueryKey = (options?: Options<GetAlertDel
 /**
  * Get Alert Deliveries
  *
- * Notifications, newest first; `status=dead` are those that were given up.
+ * Notifications, newest first; `status=dead` are the dead letters.
  */
 export const getAlertDeliveriesInfiniteOptions = (options?: Options<GetAlertDeliveriesData>) => infiniteQueryOptions<GetAlertDeliveriesResponse, GetAlertDeliveriesError, InfiniteData<GetAlertDeliveriesResponse>, QueryKey<Options<GetAlertDeliveriesData>>, number | Pick<QueryKey<Options<GetAlertDeliveriesData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -239,7 +239,7 @@ export const getAlertDeliveryQueryKey = (options: Options<GetAlertDeliveryData>)
 /**
  * Get Alert Delivery
  *
- * What became of a notification.
+ * The delivery of a notification.
  */
 export const getAlertDeliveryOptions = (options: Options<GetAlertDeliveryData>) => queryOptions<GetAlertDeliveryResponse, GetAlertDeliveryError, GetAlertDeliveryResponse, ReturnType<typeof getAlertDeliveryQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -412,7 +412,7 @@ export const createAlertRuleMutation = (options?: Partial<Options<CreateAlertRul
 /**
  * Delete Alert Rule
  *
- * Remove a rule. What fires resolves, and its channels are told; its history stays.
+ * Delete a rule. Its firing alerts resolve and its channels are notified; its history stays.
  */
 export const deleteAlertRuleMutation = (options?: Partial<Options<DeleteAlertRuleData>>): UseMutationOptions<DeleteAlertRuleResponse, DeleteAlertRuleError, Options<DeleteAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<DeleteAlertRuleResponse, DeleteAlertRuleError, Options<DeleteAlertRuleData>> = {
@@ -433,7 +433,7 @@ export const getAlertRuleQueryKey = (options: Options<GetAlertRuleData>) => crea
 /**
  * Get Alert Rule
  *
- * A rule with its series: those that fire, wait or have resolved, and what each reads.
+ * A rule with its series: those that are firing, pending or resolved, and the value of each.
  */
 export const getAlertRuleOptions = (options: Options<GetAlertRuleData>) => queryOptions<GetAlertRuleResponse, GetAlertRuleError, GetAlertRuleResponse, ReturnType<typeof getAlertRuleQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -451,9 +451,9 @@ export const getAlertRuleOptions = (options: Options<GetAlertRuleData>) => query
 /**
  * Update Alert Rule
  *
- * Change a rule; what is left out stays. 409 when `version` is not the kept one's.
+ * Change a rule; what is left out stays. 409 when `version` is not the stored one's.
  *
- * What fires goes on when only words change; with another query, or disabled, it resolves.
+ * Firing alerts go on when only texts change; with another query, or disabled, they resolve.
  */
 export const updateAlertRuleMutation = (options?: Partial<Options<UpdateAlertRuleData>>): UseMutationOptions<UpdateAlertRuleResponse, UpdateAlertRuleError, Options<UpdateAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<UpdateAlertRuleResponse, UpdateAlertRuleError, Options<UpdateAlertRuleData>> = {
@@ -472,7 +472,7 @@ export const updateAlertRuleMutation = (options?: Partial<Options<UpdateAlertRul
 /**
  * Evaluate Alert Rule
  *
- * What the rule reads now, and what a tick would make of it. Changes nothing.
+ * What the rule reads now, and the states that a tick would give. Changes nothing.
  */
 export const evaluateAlertRuleMutation = (options?: Partial<Options<EvaluateAlertRuleData>>): UseMutationOptions<EvaluateAlertRuleResponse, EvaluateAlertRuleError, Options<EvaluateAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<EvaluateAlertRuleResponse, EvaluateAlertRuleError, Options<EvaluateAlertRuleData>> = {
@@ -540,7 +540,7 @@ export const getAlertSilencesInfiniteOptions = (options?: Options<GetAlertSilenc
 /**
  * Create Alert Silence
  *
- * Silence alerts that meet all matchers. Their state goes on; nobody is told.
+ * Silence alerts that meet all matchers. Their state goes on; nobody is notified.
  */
 export const createAlertSilenceMutation = (options?: Partial<Options<CreateAlertSilenceData>>): UseMutationOptions<CreateAlertSilenceResponse, CreateAlertSilenceError, Options<CreateAlertSilenceData>> => {
     const mutationOptions: UseMutationOptions<CreateAlertSilenceResponse, CreateAlertSilenceError, Options<CreateAlertSilenceData>> = {
