@@ -35,7 +35,7 @@ with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as co
     for tick in range(1, 101):
         stamp = state_store.head(connection)
         with connection.transaction():
-            if state_store.begin_tick(connection, tick=tick, runner=runner, steady_since=0.0,
+            if state_store.begin_tick(connection, tick=tick, runner=runner, stable_since=0.0,
                                       rules_stamp=stamp and stamp.rules_stamp):
                 print(tick)
 """
