@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         description="Where browsers reach Pulseboard. Origins other than this are refused; "
-        "left out, the request's own host is taken.",
+        "left out, the request's own host is used.",
     )
     static_dir: Path | None = Field(
         default=None, description="The built SPA, served by the development server."
@@ -51,12 +51,12 @@ class Settings(BaseSettings):
         default=4, ge=1, le=100, description="Connections one process may open."
     )
     database_connect_timeout: float = Field(default=3.0, gt=0, description="Wait for a connection.")
-    redis_timeout: float = Field(default=0.5, gt=0, description="Wait for an answer of the cache.")
+    redis_timeout: float = Field(default=0.5, gt=0, description="Wait for a response of the cache.")
     breaker_failures: int = Field(
         default=5, ge=1, description="Database failures in a row that open the circuit breaker."
     )
     breaker_reset: int = Field(
-        default=10, ge=1, description="How long the breaker stays open before one try."
+        default=10, ge=1, description="How long the breaker stays open before one trial call."
     )
 
     # Ingest
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     )
     ingest_max_points: int = Field(default=10_000, ge=1, description="Points in one request.")
     ingest_max_tags: int = Field(default=30, ge=0, le=64, description="Tags on one point.")
-    ingest_max_errors: int = Field(default=100, ge=1, description="Refusals named in an answer.")
+    ingest_max_errors: int = Field(default=100, ge=1, description="Rejected points in a response.")
     ingest_max_age: int = Field(
         default=6 * 86_400,
         ge=60,
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         "`otel.scope.version`.",
     )
     series_map_size: int = Field(
-        default=200_000, ge=100, description="Series ids that one process remembers."
+        default=200_000, ge=100, description="Series ids that one process caches."
     )
     series_recognised_bytes: int = Field(
         default=48 * 1024 * 1024,
@@ -102,7 +102,9 @@ class Settings(BaseSettings):
         default=100_000, ge=1, description="Series that one metric may have."
     )
     series_max_per_key: int = Field(
-        default=1_000_000, ge=1, description="Series that one API key may have made or sent last."
+        default=1_000_000,
+        ge=1,
+        description="Series that one API key may have created or sent last.",
     )
     series_max_new_per_minute: int = Field(
         default=50_000, ge=1, description="Series that one API key may add in a minute."
@@ -125,7 +127,8 @@ class Settings(BaseSettings):
 
     # While the database is away
     spill_dir: Path | None = Field(
-        default=None, description="Directory that takes accepted samples the database can't take."
+        default=None,
+        description="Directory for accepted samples that the database can't store at the moment.",
     )
     spill_bucket: str | None = Field(
         default=None, description="The same as an S3 bucket; it goes before the directory."
@@ -136,7 +139,7 @@ class Settings(BaseSettings):
     spill_pause: float = Field(
         default=2.0,
         gt=0,
-        description="After a failure, time between two tries of ingest to reach the database.",
+        description="After a failure, time between two attempts of ingest to reach the database.",
     )
     spill_write_timeout: float = Field(
         default=8.0, gt=0, description="Time the database has for a batch before it is spilled."
@@ -167,19 +170,19 @@ class Settings(BaseSettings):
 
     # Queries
     query_max_range: int = Field(default=400 * 86_400, ge=60, description="Longest range.")
-    query_max_series: int = Field(default=1_000, ge=1, description="Series in one answer.")
+    query_max_series: int = Field(default=1_000, ge=1, description="Series in one result.")
     query_max_points: int = Field(
-        default=500_000, ge=100, description="Values in one answer: series times buckets."
+        default=500_000, ge=100, description="Values in one result: series times buckets."
     )
     query_max_response_bytes: int = Field(
         default=4_000_000,
         ge=10_000,
-        description="Answer as sent; a Lambda can return 6 MB, base64 included.",
+        description="Response as sent; a Lambda can return 6 MB, base64 included.",
     )
     query_max_samples: int = Field(
         default=5_000_000,
         ge=1000,
-        description="Samples, and values in between, that one expression may take into memory.",
+        description="Samples, and values in between, that one expression may hold in memory.",
     )
     query_batch_max: int = Field(default=300, ge=1, le=1000, description="Queries in one batch.")
     query_batch_timeout: float = Field(
@@ -192,7 +195,7 @@ class Settings(BaseSettings):
     query_cache_historical: int = Field(
         default=300,
         ge=1,
-        description="Life of cached closed points; samples later than the grace show within it.",
+        description="Life of cached settled points; samples beyond the allowed lateness show within it.",
     )
     query_grace_raw: float = Field(
         default=70.0,
@@ -238,7 +241,7 @@ class Settings(BaseSettings):
     alert_forget_after: int = Field(
         default=86_400,
         ge=60,
-        description="A series without data for this long is forgotten; if it fires, it resolves.",
+        description="A series without data for this long is dropped; if it fires, it resolves.",
     )
     alert_catch_up: int = Field(
         default=30, ge=1, description="Missed ticks (10 s each) that are evaluated afterwards."
@@ -256,7 +259,7 @@ class Settings(BaseSettings):
         default=60,
         ge=0,
         le=86_400,
-        description="Shortest time between two notices of a rule, where the rule doesn't say.",
+        description="Shortest time between two notifications of a rule, where the rule doesn't say.",
     )
     alert_claim_limit: int = Field(
         default=50, ge=1, le=500, description="Notifications handed to `notify` at once."
@@ -271,13 +274,13 @@ class Settings(BaseSettings):
         default=90, ge=5, description="An unacknowledged notification is sent again after this."
     )
     alert_max_attempts: int = Field(
-        default=10, ge=1, description="Tries before a notification is given up as a dead letter."
+        default=10, ge=1, description="Attempts before a notification becomes a dead letter."
     )
     alert_first_retry: float = Field(
-        default=10.0, gt=0, description="Wait after the first failed try; doubled each time."
+        default=10.0, gt=0, description="Wait after the first failed attempt; doubled each time."
     )
     alert_longest_retry: float = Field(
-        default=3600.0, gt=0, description="Longest wait between two tries."
+        default=3600.0, gt=0, description="Longest wait between two attempts."
     )
     alert_send_timeout: float = Field(
         default=8.0, gt=0, description="Time a receiver has for a notification, in all."
@@ -310,7 +313,7 @@ class Settings(BaseSettings):
     key_memory: float = Field(
         default=5.0,
         ge=0,
-        description="How long a process believes an API key that it has looked up: a revoked key "
+        description="How long a process caches an API key that it has looked up: a revoked key "
         "works that long at most.",
     )
     session_lifetime: int = Field(
@@ -322,7 +325,7 @@ class Settings(BaseSettings):
     login_window: int = Field(default=300, ge=1, description="Window of the sign-in limit.")
     edge_secret: SecretStr | None = Field(
         default=None,
-        description="What CloudFront shows the API (`x-pulseboard-edge`): with it, and only then, "
+        description="What CloudFront sends to the API (`x-pulseboard-edge`): with it, and only then, "
         "the caller's address is taken from `x-pulseboard-viewer`.",
     )
     cookie_secure: bool = Field(
