@@ -195,7 +195,8 @@ class Settings(BaseSettings):
     query_cache_historical: int = Field(
         default=300,
         ge=1,
-        description="Life of cached settled points; samples beyond the allowed lateness show within it.",
+        description="Life of cached settled points; samples beyond the allowed lateness show "
+        "within it.",
     )
     query_grace_raw: float = Field(
         default=70.0,
@@ -259,7 +260,8 @@ class Settings(BaseSettings):
         default=60,
         ge=0,
         le=86_400,
-        description="Shortest time between two notifications of a rule, where the rule doesn't say.",
+        description="Shortest time between two notifications of a rule, where the rule doesn't "
+        "say.",
     )
     alert_claim_limit: int = Field(
         default=50, ge=1, le=500, description="Notifications handed to `notify` at once."
@@ -325,8 +327,8 @@ class Settings(BaseSettings):
     login_window: int = Field(default=300, ge=1, description="Window of the sign-in limit.")
     edge_secret: SecretStr | None = Field(
         default=None,
-        description="What CloudFront sends to the API (`x-pulseboard-edge`): with it, and only then, "
-        "the caller's address is taken from `x-pulseboard-viewer`.",
+        description="What CloudFront sends to the API (`x-pulseboard-edge`): with it, and "
+        "only then, the caller's address is taken from `x-pulseboard-viewer`.",
     )
     cookie_secure: bool = Field(
         default=True, description="Send the session cookie over HTTPS (and to localhost) only."
