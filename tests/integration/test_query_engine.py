@@ -355,3 +355,44 @@ def test_a_single_time_shows_the_newest_samples_of_series_that_are_not_stale(
     assert newest(now - 2 * MINUTE) == {"a": [1.0], "b": [1.0], "c": [1.0]}
     # One is stale; another one was stale and came back.
     assert newest(now) == {"b": [1.0], "c": [2.0]}
+
+
+def drop_cached() -> None:
+    for key in list(cache.client().scan_iter("cache:query:*")):
+        cache.client().delete(key)
+
+
+@pytest.mark.parametrize("tier", ["raw", "1min", "1hour"])
+def test_a_single_point_equals_that_point_among_others(
+    admin: TestClient, database_url: str, now: int, tier: str
+) -> None:
+    """A refresh often reads one point, at a time that is no multiple of the windows."""
+    hour = now // HOUR * HOUR
+    send(
+        admin,
+        *(
+            ("cpu", {"host": host}, hour - n * 5 * MINUTE - 7 * SECOND, float(n * n % 17))
+            for n in range(60)
+            for host in "ab"
+        ),
+    )
+    refresh(database_url)
+    step = {"raw": 7 * SECOND, "1min": MINUTE, "1hour": HOUR}[tier]
+    last = (hour - 13 * MINUTE) // step * step
+    options = {"tier": tier, "step": f"{step // SECOND}s"}
+    for text in (
+        *(f"{each}_over_time(cpu[1h])" for each in ("max", "min", "sum", "avg", "count", "last")),
+        *(f"{each}(cpu[61m])" for each in ("rate", "increase", "delta", "stddev_over_time")),
+        *(f"max_over_time(cpu[{window}])" for window in ("50m", "61500ms", "1500ms", "91m")),
+        *(f"sum_over_time(cpu[1h] offset {offset})" for offset in ("7m", "500ms", "61s")),
+        *("rate(cpu[61500ms])", "irate(cpu[700500ms])", "quantile_over_time(0.9, cpu[1h])"),
+        *("cpu + 0", "cpu offset 500ms + 0", "cpu offset 7m", "sum(max_over_time(cpu[1h]))"),
+    ):
+        many = query_points(admin, text, last - 3 * step, last, **options)
+        drop_cached()
+        one = query_points(admin, text, last - SECOND, last, **options)
+        assert one["data"]["timestamps"] == [last], text
+        at_last = {key: values[-1:] for key, values in lines(many).items()}
+        found = lines(one)
+        for key in at_last.keys() | found.keys():
+            assert close(found.get(key, [None]), at_last.get(key, [None])), text

@@ -156,12 +156,13 @@ def _fetch(
         return StoredResult([], 0)
     length = read.window if read.window is not None else lookback_delta
     time_range = SampleRange(start=times.first - read.offset - length, end=times.last - read.offset)
-    grid = _grid(times.step if times.count > 1 else 0, length, read.offset)
-    # Buckets lie on whole multiples of their width.
-    if grid and time_range.end % grid:
-        grid = 0
+    # Buckets lie on whole multiples of their width; the last one ends with the last window.
+    grid = _grid(times.step if times.count > 1 else 0, length, time_range.end)
     name = ("read", tier, read, time_range, grid)
-    return reader.once(name, lambda: _read(reader, tier, read, series, time_range, grid))
+    return reader.once(
+        name,
+        lambda: _read(reader, tier, read, series, time_range, grid, single=times.count == 1),
+    )
 
 
 def _grid(*lengths: float) -> int:
@@ -178,7 +179,10 @@ def _read(
     series: Sequence[Series],
     time_range: SampleRange,
     grid: int,
+    *,
+    single: bool,
 ) -> StoredResult:
+    """`single`: the range is one window."""
     connection = reader.connection
     stale_markers = StaleMarkers()
     if read.window is None:
@@ -188,7 +192,7 @@ def _read(
     length = time_range.end - time_range.start
     interval = RESOLUTIONS[tier] if tier is not Tier.RAW else USUAL_INTERVAL
     samples = len(series) * length / interval
-    if read.needs is Need.LAST and grid == length and tier is Tier.RAW:
+    if read.needs is Need.LAST and single and tier is Tier.RAW:
         return sql_samples.newest_samples(
             connection, series=series, time_range=time_range, stale_markers=stale_markers
         )
