@@ -143,20 +143,57 @@ export function clockText(seconds: number, increment: number, zone: Zone = 'brow
   return increment < 60 ? `${clock}:${two(time.getSeconds())}` : clock
 }
 
-/** The value axis: never flat, with room above and below, from zero when that costs little. */
+/** The largest end of an axis: the distance between two of them is still a number. */
+const LARGEST = 2 ** 1022
+/** The least height of an axis, of its value: below it the ticks' sums no longer change. */
+const LEAST_RATIO = 1e-12
+/** The least height of an axis at all, above the smallest distance of ticks. */
+const LEAST_SPAN = 1e-28
+/** Beyond these powers of ten a logarithmic axis has no ticks. */
+const LOG_LOW = 1e-9
+const LOG_HIGH = 1e30
+
+const bounded = (value: number | null | undefined, otherwise: number) =>
+  value === null || value === undefined || Number.isNaN(value)
+    ? otherwise
+    : Math.min(LARGEST, Math.max(-LARGEST, value))
+
+/**
+ * The value axis: never flat, with room above and below, from zero when that costs little. Its
+ * height is large enough for ticks to differ, whatever the values are: else drawing never ends.
+ */
 export function valueRange(
   low: number | null,
   high: number | null,
   style: Pick<ChartStyle, 'min' | 'max' | 'log' | 'kind'>,
 ): [number, number] {
-  if (style.log) return [Math.max(low ?? 0.1, 1e-9), Math.max(high ?? 1, 1e-8)]
-  const least = low ?? 0
-  const most = high ?? 1
+  if (style.log) return logRange(low, high)
+  const least = bounded(low, 0)
+  const most = bounded(high, 1)
   const span = most - least || Math.abs(most) || 1
   const fromZero = style.kind !== 'line' || (least >= 0 && least <= span * 1.5)
-  const bottom = style.min ?? (fromZero ? Math.min(0, least) : least - span * 0.1)
-  const top = style.max ?? most + span * 0.1
-  return top > bottom ? [bottom, top] : [bottom, bottom + 1]
+  const bottom = bounded(style.min, fromZero ? Math.min(0, least) : least - span * 0.1)
+  const top = bounded(style.max, most + span * 0.1)
+  if (top <= bottom && bottom !== most) return apart(bottom, bottom + 1)
+  return apart(bottom, top)
+}
+
+/** The two ends, moved apart where they are too close for ticks. */
+function apart(bottom: number, top: number): [number, number] {
+  const low = bounded(bottom, 0)
+  const high = bounded(top, 1)
+  const least = Math.max(LEAST_SPAN, LEAST_RATIO * Math.max(Math.abs(low), Math.abs(high)))
+  if (high - low >= least) return [low, high]
+  const middle = low / 2 + high / 2
+  return [middle - least, middle + least]
+}
+
+function logRange(low: number | null, high: number | null): [number, number] {
+  const within = (value: number) => Math.min(LOG_HIGH, Math.max(LOG_LOW, value))
+  const bottom = within(bounded(low, 0.1))
+  const top = within(bounded(high, 1))
+  // Less than a tenth of a decade has no tick.
+  return top / bottom > 1.25 ? [bottom, top] : [bottom / 2, top * 2]
 }
 
 function fillOf(kind: ChartStyle['kind'], color: string): string {
