@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 
 async def post(app: FastAPI, path: str, body: dict[str, Any], *, key: str) -> tuple[float, Any]:
-    """Seconds from the bytes of the request to those of its answer, and the answer read.
+    """Seconds from the bytes of the request to those of its response, and the decoded response.
 
     Raises AssertionError for another status than 200.
     """
@@ -46,9 +46,9 @@ async def post(app: FastAPI, path: str, body: dict[str, Any], *, key: str) -> tu
     }
     began = time.perf_counter()
     await app(scope, receive, send)
-    taken = time.perf_counter() - began
-    answer = bytes(parts)
-    answer = gzip.decompress(answer) if answer.startswith(b"\x1f\x8b") else answer
+    elapsed = time.perf_counter() - began
+    response = bytes(parts)
+    response = gzip.decompress(response) if response.startswith(b"\x1f\x8b") else response
     if status != 200:
-        raise AssertionError(f"{status}: {answer[:300]!r}")
-    return taken, from_json(answer)
+        raise AssertionError(f"{status}: {response[:300]!r}")
+    return elapsed, from_json(response)

@@ -1,7 +1,7 @@
-"""Cold starts: each function from the start of its process until it asks for its first event.
+"""Cold starts: each function from the start of its process until it requests its first event.
 
 Under Amazon's own runtime client, with nothing on its path but what Lambda has: the runtime's
-packages, the two layers, and the function's code. Functions with HTTP then answer their sample
+packages, the two layers, and the function's code. Functions with HTTP then handle their sample
 event, so that what is merely put off until a first request does not look like a gain.
 """
 
@@ -81,8 +81,8 @@ def _interpreter(version: str) -> str:
 
 
 class _Times(NamedTuple):
-    """Milliseconds until it asked for its first event, of work until then, and of work until it
-    had answered a request, of those that answer any."""
+    """Milliseconds until it requested its first event, of work until then, and of work until it
+    had responded to a request, of those that serve any."""
 
     waited: float
     worked: float
@@ -99,7 +99,7 @@ def _measure(
         event = invoke.event(name, key=key)
         if "rawPath" not in event:
             return _Times(waited, worked, None)
-        answer = function.invoke(event)
-        if answer["statusCode"] >= 400:
-            raise RuntimeError(f"{name} answered {answer}")
+        response = function.invoke(event)
+        if response["statusCode"] >= 400:
+            raise RuntimeError(f"{name} returned {response}")
         return _Times(waited, worked, function.cpu_seconds() * 1000)

@@ -1,4 +1,4 @@
-"""What a cold start carries: how long each handler takes to import, how large the layers are."""
+"""What a cold start loads: how long each handler takes to import, how large the layers are."""
 
 import subprocess
 import sys

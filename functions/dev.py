@@ -127,7 +127,7 @@ def openapi() -> dict[str, Any]:
 
 
 def _name_functions(app: FastAPI, document: dict[str, Any]) -> None:
-    """Note on each operation which Lambda function answers it: deployments route by this."""
+    """Note on each operation which Lambda function serves it: deployments route by this."""
     unpublished = []
     for route in api_routes(app.routes):
         # functions.<name>.routes, or a module beside it

@@ -1,4 +1,4 @@
-"""The app of every function that answers HTTP requests, and of the local server."""
+"""The app of every function that serves HTTP requests, and of the local server."""
 
 from collections.abc import Sequence
 

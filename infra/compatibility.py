@@ -1,11 +1,11 @@
-"""Whether the API of this work tree still answers clients of the released one.
+"""Whether the API of this work tree still serves clients of the released one.
 
     python -m infra.compatibility            compare, 1 when something breaks
-    python -m infra.compatibility --release  take today's document as the released one
+    python -m infra.compatibility --release  copy the current document as the released one
 
 Broken is: a path, an operation, its name, a field or a status that went; an input that is newly
-required; a type that changed; an enum or a bound of an input that narrowed; a field of an answer
-that is no longer always there. New answers, fields and optional inputs are fine.
+required; a type that changed; an enum or a bound of an input that narrowed; a field of a response
+that is no longer always there. New responses, fields and optional inputs are fine.
 """
 
 import argparse
@@ -59,22 +59,22 @@ class _Comparison:
         for kind, content in (before or {}).get("content", {}).items():
             now = (after or {}).get("content", {}).get(kind)
             if now is None:
-                yield f"{name}: bodies of {kind} are no longer taken"
+                yield f"{name}: bodies of {kind} are no longer accepted"
             else:
                 yield from self._schema(
                     f"{name} body", content.get("schema", {}), now.get("schema", {}), True
                 )
-        for status, answer in old.get("responses", {}).items():
+        for status, response in old.get("responses", {}).items():
             if not status.startswith("2"):
                 continue
             then = new.get("responses", {}).get(status)
             if then is None:
-                yield f"{name}: the answer {status} is gone"
+                yield f"{name}: the response {status} is gone"
                 continue
-            for kind, content in answer.get("content", {}).items():
+            for kind, content in response.get("content", {}).items():
                 now = then.get("content", {}).get(kind)
                 if now is None:
-                    yield f"{name}: {status} no longer answers {kind}"
+                    yield f"{name}: {status} no longer returns {kind}"
                 else:
                     yield from self._schema(
                         f"{name} {status}", content.get("schema", {}), now.get("schema", {}), False
@@ -126,9 +126,9 @@ class _Comparison:
             return
         if "enum" in new:
             for value in [v for v in old.get("enum", []) if v not in new["enum"]]:
-                yield f"{place}: the value {value!r} is no longer taken"
+                yield f"{place}: the value {value!r} is no longer accepted"
             if "enum" not in old:
-                yield f"{place}: only {', '.join(map(str, new['enum']))} are taken now"
+                yield f"{place}: only {', '.join(map(str, new['enum']))} are accepted now"
         for key in _UPPER:
             if key in new and new[key] < old.get(key, float("inf")):
                 yield f"{place}: {key} went down to {new[key]}"
@@ -149,7 +149,7 @@ class _Comparison:
                 yield f"{place}.{name}: newly required"
         else:
             for name in sorted((was - now) & set(after)):
-                yield f"{place}.{name}: no longer always in the answer"
+                yield f"{place}.{name}: no longer always in the response"
 
     def _variants(self, place: str, old: Document, new: Document, sent: bool) -> Iterator[str]:
         for word in ("anyOf", "oneOf"):
@@ -158,7 +158,7 @@ class _Comparison:
                 if _key(variant) in after:
                     yield from self._schema(place, variant, after[_key(variant)], sent)
                 elif sent and after:
-                    yield f"{place}: {_key(variant)} is no longer taken"
+                    yield f"{place}: {_key(variant)} is no longer accepted"
 
 
 def _resolve(document: Document, schema: Document) -> Document:
@@ -171,7 +171,7 @@ def _resolve(document: Document, schema: Document) -> Document:
 
 
 def _types(document: Document, schema: Document) -> set[str]:
-    """Every JSON type that the schema takes; empty when it takes any."""
+    """Every JSON type that the schema accepts; empty when it accepts any."""
     schema = _resolve(document, schema)
     if "type" in schema:
         kind = schema["type"]
@@ -201,7 +201,7 @@ def main() -> int:
         print(
             f"\n{len(found)} change(s) break clients of the released API. Keep the old shape beside"
             " the new one, or serve the new one under a new version of the path. Before a first"
-            " release, `make openapi-release` takes today's document as the released one."
+            " release, `make openapi-release` copies the current document as the released one."
         )
         return 1
     print("Clients of the released API go on working.")

@@ -14,7 +14,7 @@ Database = Literal["ec2", "external"]
 Api = Literal["http", "rest"]
 
 DATABASE_CLIENTS = 200
-"""Connections that pgBouncer takes. What all functions can open at once stays below it."""
+"""Connections that pgBouncer accepts; more than all functions can open at once."""
 
 POOL_SIZE = 2
 """Connections one Lambda process opens at most: it serves one request at a time."""
@@ -52,7 +52,7 @@ class Config:
     local: bool = False
     """The emulator of `make local`: its limits are worked around, see docs/deploy.md."""
     local_port: int = 4566
-    """Where that emulator answers."""
+    """The address of that emulator."""
     cdn: bool = True
     """CloudFront; without it `public_url` names what stands in its place (LocalStack)."""
     public_url: str = ""

@@ -1,8 +1,8 @@
-"""What Pulseboard costs a month, by service, and what others take for the same.
+"""What Pulseboard costs a month, by service, and what other vendors charge for the same.
 
     make cost HOSTS=100 INTERVAL=10 DASHBOARDS=5 SERIES=50
 
-Prices: infra/prices.py. What a request takes: the constants below, each with where it is from.
+Prices: infra/prices.py. The cost of a request: the constants below, each with where it is from.
 """
 
 import argparse
@@ -248,7 +248,7 @@ def main() -> None:
         parser.error(str(error))
     print(
         f"{load.hosts} hosts × {load.series} series every {load.interval} s"
-        f" ({load.rows_per_second:,.0f} samples/s, {load.stored_gb:,.1f} GB kept),"
+        f" ({load.rows_per_second:,.0f} samples/s, {load.stored_gb:,.1f} GB stored),"
         f" {load.dashboards} boards open all day; {p.REGION}, prices of {p.AS_OF}\n"
     )
     for line in monthly(load):

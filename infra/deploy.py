@@ -30,7 +30,7 @@ DIST = ROOT / "frontend" / "dist"
 RESERVED = 95
 """Sum of the functions' reserved concurrency; a test holds the template to it."""
 UNRESERVED = 100
-"""What AWS keeps for functions without a reservation."""
+"""What AWS reserves for functions without a reservation."""
 KEPT_VERSIONS = 2
 """Versions of a function that stay: the live one, and the one before for a rollback."""
 FIRST_STACKS = ("Network", "Data")
@@ -150,25 +150,25 @@ def call_migrate(
     sleep: Callable[[float], None] = time.sleep,
     say: Say = print,
 ) -> dict[str, Any]:
-    """Invoke `migrate` until the database answers; its answer.
+    """Invoke `migrate` until the database responds; returns its result.
 
     Raises DeployError at once when a migration failed, and after `patience` seconds without a
     database. Nothing of the new version serves by then.
     """
     name, waited = f"pulseboard-{stage}-migrate", 0.0
     while True:
-        answer = session.client("lambda").invoke(
+        response = session.client("lambda").invoke(
             FunctionName=name, Payload=json.dumps(event).encode()
         )
-        body = json.loads(answer["Payload"].read() or b"{}")
-        if not answer.get("FunctionError"):
+        body = json.loads(response["Payload"].read() or b"{}")
+        if not response.get("FunctionError"):
             return dict(body)
         reason = f"{body.get('errorType', '')}: {body.get('errorMessage', body)}"
         if body.get("errorType") == "MigrationError":
             raise DeployError(f"{reason}\nThe old code goes on serving.")
         if waited >= patience:
             raise DeployError(
-                f"The database did not answer for {patience / 60:.0f} minutes ({reason}). "
+                f"The database did not respond for {patience / 60:.0f} minutes ({reason}). "
                 "docs/runbooks.md, maintain-silent, says where to look."
             )
         if not waited:
@@ -204,7 +204,7 @@ def prune_versions(session: Any, *, stage: str) -> list[str]:
 
 
 def publish(session: Any, *, stage: str) -> spa.Uploaded:
-    """Upload the SPA and have CloudFront ask for it again."""
+    """Upload the SPA and have CloudFront fetch it again."""
     found = outputs(session, stage=stage, stack="Frontend")
     uploaded = spa.upload(session.client("s3"), bucket=found["Bucket"], directory=DIST)
     if "DistributionId" in found:
@@ -219,16 +219,16 @@ def publish(session: Any, *, stage: str) -> spa.Uploaded:
 
 
 def check_health(url: str, *, tries: int = 20, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Ask the deployed API and the SPA whether they are there. Raises DeployError."""
+    """Check that the deployed API and the SPA respond. Raises DeployError."""
     for path in ("/api/v1/health", "/"):
         for attempt in range(tries):
             try:
-                with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:
-                    answer.read()
+                with urllib.request.urlopen(f"{url}{path}", timeout=10) as response:
+                    response.read()
                 break
             except (urllib.error.URLError, TimeoutError) as error:
                 if attempt == tries - 1:
-                    raise DeployError(f"{url}{path} does not answer: {error}") from error
+                    raise DeployError(f"{url}{path} does not respond: {error}") from error
                 sleep(6)
 
 
@@ -241,7 +241,7 @@ def deploy(
     if not found.reserve:
         say(
             f"· this account runs {found.concurrency} functions at once, too few to reserve any: "
-            "pgBouncer alone caps the connections. Ask for 1,000 under Service Quotas."
+            "pgBouncer alone caps the connections. Request 1,000 under Service Quotas."
         )
     if not found.bootstrapped:
         say("· bootstrapping the CDK in this account and region")
@@ -261,8 +261,8 @@ def deploy(
     url = outputs(session, stage=stage, stack="Frontend")["Url"]
     check_health(url)
     # Last, since the link in it lives for ten minutes.
-    answer = call_migrate(session, stage=stage, event={"admin": admin}) if admin else {}
-    first = answer.get("first")
+    result = call_migrate(session, stage=stage, event={"admin": admin}) if admin else {}
+    first = result.get("first")
     say(f"\nPulseboard is at {url}")
     if first:
         say(
@@ -292,7 +292,7 @@ def rollback(session: Any, *, stage: str, context: Sequence[str], say: Say = pri
 def rotate_secret(session: Any, *, stage: str, say: Say = print) -> None:
     """A new password for the database, and proof that it works. Raises DeployError.
 
-    The instance takes it up within a minute, functions with their next connection after that;
+    The instance applies it within a minute, functions with their next connection after that;
     connections that are open stay. New ones may be refused for up to two minutes: agents wait.
     """
     client = session.client("secretsmanager")
@@ -309,7 +309,7 @@ def rotate_secret(session: Any, *, stage: str, say: Say = print) -> None:
         raise DeployError(
             f"{name}: {error}. With -c database=external the secret is yours to change."
         ) from error
-    say("· new password stored; waiting until a new connection takes it")
+    say("· new password stored; waiting until a new connection accepts it")
     call_migrate(session, stage=stage, event={}, patience=5 * 60, say=lambda _: None)
     say("The database has its new password.")
 
@@ -418,7 +418,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "command", choices=["deploy", "rollback", "destroy", "diff", "rotate-secret"]
     )
     parser.add_argument("--stage", default="production")
-    parser.add_argument("--admin", help="e-mail of the first admin")
+    parser.add_argument("--admin", help="email of the first admin")
     parser.add_argument("--context", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--data", choices=["keep", "delete"], default="keep")
     parser.add_argument("--confirm", help="the stage's name again, for destroy")
@@ -437,7 +437,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rotate_secret(session, stage=stage)
         elif options.confirm != stage:
             raise DeployError(
-                f"This takes {stage} down. Say so: make destroy STAGE={stage} CONFIRM={stage}"
+                f"This deletes the stage {stage}. To confirm: "
+                f"make destroy STAGE={stage} CONFIRM={stage}"
             )
         else:
             destroy(session, stage=stage, context=options.context, delete=options.data == "delete")

@@ -1,4 +1,4 @@
-"""Which modules a Lambda function's code takes in, read from the sources without running them."""
+"""Which modules a Lambda function imports, read from the sources without running them."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which function answers which route: the one table of the HTTP API and of its REST variant.
+"""Which function serves which route: the one table of the HTTP API and of its REST variant.
 
 It is read from the committed API document, where `functions/dev.py` notes each operation's
 function; a test holds it against the application's own routes.

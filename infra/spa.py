@@ -81,7 +81,7 @@ def _objects(s3: Any, bucket: str) -> list[dict[str, Any]]:
 
 
 def _delete(s3: Any, bucket: str, keys: list[str]) -> None:
-    # S3 takes a thousand at once.
+    # S3 accepts a thousand at once.
     for start in range(0, len(keys), 1000):
         part = [{"Key": key} for key in keys[start : start + 1000]]
         s3.delete_objects(Bucket=bucket, Delete={"Objects": part, "Quiet": True})

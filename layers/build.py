@@ -1,6 +1,6 @@
 """Builds the two Lambda layers without Docker: third-party packages, and our own.
 
-Wheels are taken for the target platform from the lock file, so the build machine's own platform
+Wheels are chosen for the target platform from the lock file, so the build machine's own platform
 does not matter. Where a Python of the target's version is at hand, the modules' bytecode goes
 along: compiling them is more than half of a cold start. The archives are the same to the byte for
 the same lock file, sources and Python: fixed times, fixed order, no paths of this machine.
@@ -73,7 +73,7 @@ def build(*, python: str, platform: str, out: Path, uv: str, bundled: bool = Fal
         ]
     total = sum(layer.unzipped for layer in layers)
     if total > LIMIT_BYTES:
-        raise ValueError(f"the layers weigh {total} bytes unzipped, Lambda takes {LIMIT_BYTES}")
+        raise ValueError(f"the layers weigh {total} bytes unzipped, Lambda accepts {LIMIT_BYTES}")
     return layers
 
 

@@ -224,19 +224,19 @@ def admin(stack: None) -> Iterator[TestClient]:
         )
     with TestClient(api(), base_url="http://testserver") as signed_in:
         token = login_tokens.create(user_id=made.id)
-        answer = signed_in.post("/api/v1/auth/token", json={"token": token})
-        assert answer.status_code == 200, answer.text
+        response = signed_in.post("/api/v1/auth/token", json={"token": token})
+        assert response.status_code == 200, response.text
         yield signed_in
 
 
 @pytest.fixture
 def ingest_key(admin: TestClient) -> str:
     """The secret of an API key with every scope."""
-    answer = admin.post(
+    response = admin.post(
         "/api/v1/api-keys", json={"name": "tests", "scopes": ["ingest", "read", "write"]}
     )
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["data"]["key"])
+    assert response.status_code == 201, response.text
+    return str(response.json()["data"]["key"])
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def _test_payload(requested_by: str) -> NotificationPayload:
                 status="firing",
                 tags={},
                 value=1,
-                reason=f"{requested_by} asked for a test",
+                reason=f"{requested_by} requested a test",
                 started=datetime.now(UTC).timestamp(),
             )
         ],

@@ -77,7 +77,7 @@ def _start_session(request: Request, response: Response, user_id: UUID, generati
 def _ending_sessions(user_id: UUID) -> Iterator[None]:
     """End a person's sessions after a change of them.
 
-    The cache is asked first, so that nothing is changed while sessions would live on.
+    The cache is checked first, so that nothing is changed while sessions would live on.
     """
     sessions.generation(user_id)
     yield
@@ -86,7 +86,7 @@ def _ending_sessions(user_id: UUID) -> Iterator[None]:
 
 @router.get("/health")
 def get_health() -> ApiResponse[Health]:
-    """Alive. Open to anyone; asks neither database nor cache."""
+    """Alive. Open to anyone; reads neither database nor cache."""
     return ApiResponse(data=Health(version=__version__))
 
 
@@ -137,7 +137,7 @@ def login(body: Login, request: Request, response: Response) -> ApiResponse[User
         body.password.get_secret_value(), known.password_hash if known else None
     )
     if known is None or not matches or known.disabled:
-        raise Unauthorized("The e-mail or the password is wrong.")
+        raise Unauthorized("Wrong email or password.")
     rate_limits.clear(name="login", subject=subject)
     return ApiResponse(data=_start_session(request, response, known.id, generation))
 
@@ -210,7 +210,7 @@ def get_users(caller: Admin, page: Page = 1, page_size: PageSize = 50) -> ApiRes
 
 @router.post("/users", status_code=201)
 def create_user(caller: Admin, body: CreateUser) -> ApiResponse[User]:
-    """Add a person. 409 when the e-mail is taken."""
+    """Add a user. 409 when the email is in use."""
     password_hash = passwords.hash_password(body.password.get_secret_value())
     with database.connection() as connection:
         created = users_store.create_user(

@@ -116,7 +116,7 @@ def create_dashboard(caller: Writer, body: CreateDashboard) -> ApiResponse[Dashb
 
 @router.post("/import", status_code=201)
 def import_dashboard(caller: Writer, body: ImportDashboard) -> ApiResponse[ImportedDashboard]:
-    """Make a dashboard from a file, with a report of all that was not taken as it was."""
+    """Create a dashboard from a file, with a report of what was changed or dropped."""
     document, report = dashboard_document.parse(body.document)
     wanted = dashboard_document.to_create(document, name=body.name)
     with database.connection() as connection:
@@ -245,7 +245,7 @@ def restore_dashboard_version(
 def add_panel(
     caller: Writer, dashboard_id: UUID, body: CreatePanel, version: Expected = None
 ) -> ApiResponse[SavedPanel]:
-    """Add a panel; where its place is taken, it stands below all others."""
+    """Add a panel; when its position is occupied, it goes below all others."""
     with _changing(caller, dashboard_id) as connection:
         saved, panel_id = changes_store.add_panel(
             connection,
@@ -282,7 +282,7 @@ def update_panel(
 def delete_panel(
     caller: Writer, dashboard_id: UUID, panel_id: UUID, version: Expected = None
 ) -> ApiResponse[Dashboard]:
-    """Remove a panel; answers the dashboard without it."""
+    """Remove a panel and return the dashboard without it."""
     with _changing(caller, dashboard_id) as connection:
         saved = changes_store.delete_panel(
             connection,

@@ -112,7 +112,7 @@ router.include_router(submissions)
 @router.post("/support/flare/{case}")
 def refuse_flare() -> Response:
     """Flares are for Datadog's support."""
-    raise NotFound("Flares go to Datadog's support; Pulseboard takes none.")
+    raise NotFound("Flares go to Datadog's support; Pulseboard does not accept them.")
 
 
 def _store_series(caller: AgentWriter, request: Request, body: bytes) -> Batch:

@@ -102,8 +102,7 @@ def answer_preparation(caller: AgentWriter, request: Request, body: RawBody) -> 
         if pattern.match(statement):
             return JSONResponse({"results": [result]})
     raise InvalidRequest(
-        "InfluxQL is not answered here, but for CREATE DATABASE: ask by POST /api/v1/query, in "
-        "expressions as PromQL's."
+        "InfluxQL is not supported, except CREATE DATABASE. Query with PromQL: POST /api/v1/query."
     )
 
 

@@ -84,7 +84,7 @@ def refuse_what_is_no_metric(request: Request) -> Response:
     """Refuse with the reason, also without a key: a Collector logs it."""
     signal = request.url.path.rpartition("/")[2]
     raise NotFound(
-        f"Pulseboard takes metrics (at /v1/metrics), no {signal}: name this exporter in the "
+        f"Pulseboard accepts metrics (at /v1/metrics), not {signal}: name this exporter in the "
         "pipelines of metrics alone."
     )
 

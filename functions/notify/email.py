@@ -1,4 +1,4 @@
-"""Sends e-mail by SES, or by an SNS topic where SES is not set up.
+"""Sends email by SES, or by an SNS topic where SES is not set up.
 
 boto3 is part of Lambda's own runtime and is imported on the first mail.
 """
@@ -21,7 +21,7 @@ def send(claim: Outgoing, *, configured: Settings) -> SendResult:
             id=claim.id,
             ok=False,
             permanent=True,
-            error="no e-mail is set up: set PULSEBOARD_ALERT_EMAIL_FROM (SES)"
+            error="no email is set up: set PULSEBOARD_ALERT_EMAIL_FROM (SES)"
             " or PULSEBOARD_ALERT_EMAIL_TOPIC (SNS)",
         )
     try:
@@ -55,7 +55,7 @@ def _by_ses(client: Any, claim: Outgoing, configured: Settings) -> None:
 def _by_sns(client: Any, claim: Outgoing, configured: Settings) -> None:
     client("sns").publish(
         TopicArn=configured.alert_email_topic,
-        # SNS takes a subject of 100 printable ASCII characters.
+        # SNS accepts a subject of 100 printable ASCII characters.
         Subject=claim.subject.encode("ascii", "replace").decode()[:100],
         Message=claim.body,
     )

@@ -136,7 +136,7 @@ def _cut(raw: socket.socket) -> None:
 
 def _describe(error: Exception, timeout: float) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer within {timeout:g} s"
+        return f"no response within {timeout:g} s"
     if isinstance(error, socket.gaierror):
         return "the host is not known"
     return f"{type(error).__name__}: {error}"[:300]

@@ -201,7 +201,7 @@ class PythonFunction(Construct):
             self.allow(role, [shared.database_secret_arn], "secretsmanager:GetSecretValue")
         accept(
             role,
-            "X-Ray's and the VPC attachment's actions take no resource.",
+            "X-Ray's and the VPC attachment's actions support no resource.",
             "AwsSolutions-IAM5[Resource::*]",
         )
         return role

@@ -1,4 +1,4 @@
-"""Where accepted samples wait while the database can't take them, and who writes them then.
+"""Where accepted samples wait while the database can't store them, and what writes them later.
 
 ingest ─▶ bucket waiting/ ─▶ queue ─▶ drain ─▶ database
                  └──── every minute ────┘ └─▶ bucket dead/
@@ -149,7 +149,7 @@ class Spill(Construct):
                 maximum_concurrency=2
             ),
         )
-        # Making it asks whether the role may read the queue.
+        # Creating it checks whether the role may read the queue.
         source.node.add_dependency(drain.role)
         return drain
 

@@ -26,7 +26,7 @@ def _interrupt(number: int, frame: object) -> None:
 def main() -> int:
     """Run the local stack; the exit code is 0 after Ctrl-C and 1 when a part can't start."""
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT / ".local", help="where data is kept")
+    parser.add_argument("--data", type=Path, default=ROOT / ".local", help="the folder for data")
     arguments = parser.parse_args()
     interruptible()
     os.umask(0o077)

@@ -47,9 +47,9 @@ def _drain() -> None:
 
 
 def _tick(senders: ThreadPoolExecutor) -> None:
-    answer = evaluate.handler({}, None)
-    if answer["claims"]:
-        senders.submit(_deliver, answer)
+    result = evaluate.handler({}, None)
+    if result["claims"]:
+        senders.submit(_deliver, result)
 
 
 def _deliver(claimed: dict[str, Any]) -> None:

@@ -28,8 +28,8 @@ STAGE = "local"
 ADMIN = "admin@localhost"
 UP = "Pulseboard is deployed"
 """What is printed, at the beginning of a line, once it is up."""
-ANSWER_SECONDS = 180
-"""How long a first answer may take: it is a cold start, and the machine may be busy."""
+RESPONSE_SECONDS = 180
+"""How long a first response may take: it is a cold start, and the machine may be busy."""
 SECRET = f"pulseboard/{STAGE}/database"
 
 
@@ -98,7 +98,7 @@ class Deployed:
         aws = emulator.emulator_child(
             port=self.ports.emulator, scratch=self.data, log=self.parts.log("emulator")
         )
-        self.parts.keep(aws, restart=False)
+        self.parts.supervise(aws, restart=False)
         self.parts.start_data(
             database_port=None if self.given_database else self.ports.database,
             redis_port=None if self.given_redis else self.ports.redis,
@@ -115,8 +115,8 @@ class Deployed:
             [sys.executable, "-m", "infra.local.edge", "--port", str(port), *places],
             self.parts.log("edge"),
         )
-        self.parts.keep(edge)
-        edge.wait_until(lambda: not services.port_is_free(port), ANSWER_SECONDS)
+        self.parts.supervise(edge)
+        edge.wait_until(lambda: not services.port_is_free(port), RESPONSE_SECONDS)
 
     def stop(self) -> None:
         """End all that was started, and delete what only it could use."""
@@ -181,41 +181,41 @@ class Deployed:
 
     @property
     def api_url(self) -> str:
-        """Where API Gateway answers, for agents."""
+        """The address of API Gateway, for agents."""
         api = deploy.outputs(self.session, stage=self.stage, stack="Api")["ApiId"]
         api_stage = "live" if "api=rest" in self.context else "$default"
         return f"{emulator.endpoint(self.ports.emulator)}/_aws/execute-api/{api}/{api_stage}"
 
     @property
     def url(self) -> str:
-        """Where CloudFront answers, for browsers."""
+        """The address of CloudFront, for browsers."""
         return deploy.outputs(self.session, stage=self.stage, stack="Frontend")["Url"]
 
     def get(self, path: str) -> int:
         """The status of a page by CloudFront. Not every resolver knows `*.localhost`."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", self.edge_port or self.ports.emulator, timeout=ANSWER_SECONDS
+            "127.0.0.1", self.edge_port or self.ports.emulator, timeout=RESPONSE_SECONDS
         )
         try:
             connection.request("GET", path, headers={"Host": urlsplit(self.url).netloc})
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
+            response = connection.getresponse()
+            response.read()
+            return response.status
         finally:
             connection.close()
 
     def _wait_for(self, path: str) -> None:
         """Until a page is there. Raises ServiceError."""
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = time.monotonic() + RESPONSE_SECONDS
         while True:
             try:
-                answer = f"answers {(status := self.get(path))}"
+                outcome = f"responds with {(status := self.get(path))}"
             except OSError as error:
-                status, answer = 0, f"does not answer ({error})"
+                status, outcome = 0, f"does not respond ({error})"
             if status == 200:
                 return
             if time.monotonic() > deadline:
-                raise ServiceError(f"{self.url}{path} {answer}: {self.data}/logs")
+                raise ServiceError(f"{self.url}{path} {outcome}: {self.data}/logs")
             time.sleep(0.5)
 
     def _admin(self) -> state.StackState:
@@ -264,5 +264,5 @@ class Deployed:
 
 def _node() -> str:
     """Node.js itself: what is on the path may be a version manager's, which looks into HOME."""
-    asked = ["node", "--print", "process.execPath"]
-    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    command = ["node", "--print", "process.execPath"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

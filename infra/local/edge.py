@@ -35,19 +35,19 @@ class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Edge
 
-    def _forward(self) -> None:
+    def _serve(self) -> None:
         path = self.path.partition("?")[0]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if any(fnmatch(path, pattern) for pattern in API_PATHS):
-            self._answer(self.server.api, self.path, body)
+            self._forward(self.server.api, self.path, body)
             return
         # As the distribution's function does: a path without a dot is a page of the SPA.
         page = path if "." in path.rpartition("/")[2] else "/index.html"
-        self._answer(self.server.site, page, b"", SPA_HEADERS)
+        self._forward(self.server.site, page, b"", SPA_HEADERS)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _forward  # noqa: N815 - its names
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - its names
 
-    def _answer(
+    def _forward(
         self, origin: SplitResult, path: str, body: bytes, extra: dict[str, str] | None = None
     ) -> None:
         connection = http.client.HTTPConnection(
@@ -61,15 +61,15 @@ class _Request(BaseHTTPRequestHandler):
             }
             headers["x-forwarded-host"] = self.headers.get("Host", "")
             connection.request(self.command, origin.path + path, body or None, headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            response = connection.getresponse()
+            content = response.read()
         except OSError:
-            self.send_error(502, "the emulator does not answer")
+            self.send_error(502, "the emulator does not respond")
             return
         finally:
             connection.close()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
+        self.send_response(response.status)
+        for name, value in response.getheaders():
             if name.lower() not in _OF_ONE_HOP:
                 self.send_header(name, value)
         for name, value in (extra or {}).items():

@@ -1,6 +1,6 @@
 """The emulator of AWS that `make local` deploys into: PyPI `ministack`, without Docker.
 
-It answers AWS's own protocols on one port and runs each Lambda function as a process of its own
+It serves AWS's own protocols on one port and runs each Lambda function as a process of its own
 Python, with the layers first on the path. All that it writes stays in the folder it is given.
 """
 
@@ -98,13 +98,13 @@ def emulator_child(*, port: int, scratch: Path, log: Path) -> Child:
 
 
 def wait_for_emulator(child: Child, port: int, timeout: float = 120.0) -> None:
-    """Until it answers. Raises ServiceError."""
+    """Wait until it responds. Raises ServiceError."""
 
-    def answers() -> bool:
+    def responds() -> bool:
         try:
             with urllib.request.urlopen(f"{endpoint(port)}/_localstack/health", timeout=2):
                 return True
         except (urllib.error.URLError, OSError):
             return False
 
-    child.wait_until(answers, timeout)
+    child.wait_until(responds, timeout)

@@ -35,7 +35,7 @@ def event(name: str, *, key: str) -> Any:
 
 
 def invoke(name: str, *, environment: Mapping[str, str], key: str) -> Any:
-    """What the function answers to its event. Raises FunctionError."""
+    """What the function returns for its event. Raises FunctionError."""
     path = [ROOT / "shared" / "src"]
     with runtime_api.running(name, path=path, environment=environment) as function:
         return function.invoke(event(name, key=key))
@@ -60,11 +60,11 @@ def main() -> int:
         "PULSEBOARD_SPILL_DIR": str(ROOT / ".local" / "spill"),
     }
     try:
-        answer = invoke(name, environment=environment, key=known.api_key)
+        result = invoke(name, environment=environment, key=known.api_key)
     except FunctionError as error:
         print(f"{name} failed: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(answer, indent=2))
+    print(json.dumps(result, indent=2))
     return 0
 
 

@@ -48,7 +48,7 @@ class DeployedToLocalStack(Deployed):
         self._compose("down")
 
     def wanted_ports(self) -> list[tuple[str, int, str]]:
-        """Docker says itself which of its ports is taken."""
+        """Docker says itself which of its ports is in use."""
         return []
 
     def _compose(self, *arguments: str) -> None:

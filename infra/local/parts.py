@@ -1,4 +1,4 @@
-"""The child processes of a local stack: kept running, and stopped in reverse order."""
+"""The child processes of a local stack: supervised, and stopped in reverse order."""
 
 import sys
 import time
@@ -11,12 +11,12 @@ from infra.local import services
 from infra.local.services import Child, ServiceError
 
 LONGEST_BACKOFF = 30.0
-STEADY = 60.0
+STABLE_SECONDS = 60.0
 """A part that ran this long, in seconds, is restarted at once the next time."""
 
 
 @dataclass
-class _Kept:
+class _Supervised:
     child: Child
     restart: bool = True
     failures: int = 0
@@ -30,16 +30,16 @@ class Parts:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.began = time.monotonic()
-        self._kept: list[_Kept] = []
+        self._supervised: list[_Supervised] = []
 
     def log(self, name: str) -> Path:
         """Where a part's output goes."""
         return self.data / "logs" / f"{name}.log"
 
-    def keep(self, child: Child, *, restart: bool = True) -> None:
+    def supervise(self, child: Child, *, restart: bool = True) -> None:
         """Start it, and again whenever it ends; without `restart`, all ends with it."""
         child.start()
-        self._kept.append(_Kept(child, restart))
+        self._supervised.append(_Supervised(child, restart))
 
     def start_data(self, *, database_port: int | None, redis_port: int | None) -> None:
         """Start the embedded database and cache, the ones that have a port, and wait for them."""
@@ -48,12 +48,12 @@ class Parts:
             database = services.timescaledb_child(
                 port=database_port, data=self.data / "timescaledb", log=self.log("timescaledb")
             )
-            self.keep(database)
+            self.supervise(database)
         if redis_port:
             cache = services.valkey_child(
                 port=redis_port, data=self.data / "valkey", log=self.log("valkey")
             )
-            self.keep(cache)
+            self.supervise(cache)
         if cache and redis_port:
             with self.step("Valkey, embedded"):
                 services.wait_for_valkey(cache, redis_port)
@@ -68,7 +68,7 @@ class Parts:
         # A queue of this stack's own: an agent refuses to share one, and what waits in it is
         # meant for this stack's database.
         options += ["--queue-dir", str(self.data / "agent")]
-        self.keep(
+        self.supervise(
             Child("agent", [*command, *options], self.log("agent"), {"PULSEBOARD_API_KEY": key})
         )
 
@@ -77,45 +77,45 @@ class Parts:
         started again has ended.
         """
         while True:
-            for kept in self._kept:
-                self._look_after(kept, time.monotonic())
+            for each in self._supervised:
+                self._check(each, time.monotonic())
             time.sleep(0.5)
 
     def stop(self) -> None:
         """End all of them, the last one first."""
-        for kept in reversed(self._kept):
-            kept.child.stop()
+        for each in reversed(self._supervised):
+            each.child.stop()
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Say what is done, and then how long it took."""
+        """Print the step, and then how long it took."""
         start = time.monotonic()
         print(f"  {what} …", end="", flush=True)
         yield
         print(f" {time.monotonic() - start:.1f} s", flush=True)
 
-    def _look_after(self, kept: _Kept, now: float) -> None:
-        if kept.child.running:
+    def _check(self, each: _Supervised, now: float) -> None:
+        if each.child.running:
             return
-        if not kept.restart:
+        if not each.restart:
             raise ServiceError(
-                f"{kept.child.name} ended ({kept.child.exit_code}): {kept.child.log}"
+                f"{each.child.name} ended ({each.child.exit_code}): {each.child.log}"
             )
-        if kept.restart_at is None:
-            kept.failures = 0 if now - kept.started > STEADY else kept.failures + 1
-            delay = min(LONGEST_BACKOFF, 2.0 ** (kept.failures - 1)) if kept.failures else 0.0
-            kept.restart_at = now + delay
-            print(f"  {kept.child.name} ended; again in {delay:.0f} s ({kept.child.log})")
-        elif now >= kept.restart_at:
-            kept.child.start()
-            kept.started, kept.restart_at = now, None
+        if each.restart_at is None:
+            each.failures = 0 if now - each.started > STABLE_SECONDS else each.failures + 1
+            delay = min(LONGEST_BACKOFF, 2.0 ** (each.failures - 1)) if each.failures else 0.0
+            each.restart_at = now + delay
+            print(f"  {each.child.name} ended; again in {delay:.0f} s ({each.child.log})")
+        elif now >= each.restart_at:
+            each.child.start()
+            each.started, each.restart_at = now, None
 
 
 def check_ports(wanted: list[tuple[str, int, str]], *, command: str) -> None:
-    """Raises ServiceError for the first (what, port, variable) that is taken."""
+    """Raises ServiceError for the first (what, port, variable) that is in use."""
     for what, port, variable in wanted:
         if not services.port_is_free(port):
             raise ServiceError(
-                f"Port {port}, for {what}, is taken (is another `{command}` running?). "
+                f"Port {port}, for {what}, is in use (is another `{command}` running?). "
                 f"Choose another: {command} {variable}={port + 1}"
             )

@@ -1,7 +1,7 @@
 """Lambda's Runtime API for one instance of a function, and the function under Amazon's own client.
 
-`awslambdaric` is what runs Python on Lambda: it imports the handler, then asks this server for
-events over HTTP and posts what the handler answers.
+`awslambdaric` is what runs Python on Lambda: it imports the handler, then polls this server for
+events over HTTP and posts what the handler returns.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
@@ -44,17 +44,17 @@ class RuntimeInstance:
         self._api = api
 
     def wait(self, timeout: float = 30.0) -> float:
-        """Seconds from the start of the process until it asked for its first event.
+        """Seconds from the start of the process until it requested its first event.
 
         Raises FunctionError when it could not initialise.
         """
         deadline = time.monotonic() + timeout
-        while not self._api.asked.wait(0.01):
+        while not self._api.requested.wait(0.01):
             if self._api.init_error is not None:
                 raise FunctionError(self._api.init_error)
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise FunctionError(f"{self.name} did not initialise: {self._process.poll()}")
-        return self._api.asked_at - self._api.began
+        return self._api.requested_at - self._api.began
 
     def cpu_seconds(self) -> float:
         """What the process has worked so far, by the operating system's count."""
@@ -67,13 +67,13 @@ class RuntimeInstance:
         return self._api.restores
 
     def invoke(self, event: Any, timeout: float = 60.0) -> Any:
-        """What the handler answers. Raises FunctionError for what it raises."""
+        """What the handler returns. Raises FunctionError for what it raises."""
         self.wait()
         self._api.events.put(event)
         try:
-            ok, body = self._api.answers.get(timeout=timeout)
+            ok, body = self._api.results.get(timeout=timeout)
         except queue.Empty:
-            raise FunctionError(f"{self.name} did not answer in {timeout:.0f} s") from None
+            raise FunctionError(f"{self.name} did not return in {timeout:.0f} s") from None
         if not ok:
             raise FunctionError(body)
         return json.loads(body) if body else None
@@ -86,14 +86,14 @@ class _Api(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.function = name
         self.events: queue.Queue[Any] = queue.Queue()
-        self.answers: queue.Queue[tuple[bool, str]] = queue.Queue()
-        self.asked = threading.Event()
-        self.began = self.asked_at = 0.0
+        self.results: queue.Queue[tuple[bool, str]] = queue.Queue()
+        self.requested = threading.Event()
+        self.began = self.requested_at = 0.0
         self.init_error: str | None = None
         self.restores = 0
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a function that is ended leaves its question for an event open."""
+        """Say nothing: a function that is ended leaves its request for an event pending."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -103,13 +103,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == f"{_VERSION}/restore/next":
             self.server.restores += 1
-            self._answer(200)
+            self._respond(200)
             return
-        if not self.server.asked.is_set():
-            self.server.asked_at = time.perf_counter()
-            self.server.asked.set()
+        if not self.server.requested.is_set():
+            self.server.requested_at = time.perf_counter()
+            self.server.requested.set()
         event = self.server.events.get()
-        self._answer(
+        self._respond(
             200,
             json.dumps(event).encode(),
             {
@@ -125,10 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == f"{_VERSION}/init/error":
             self.server.init_error = body
         elif self.path.startswith(f"{_VERSION}/invocation/"):
-            self.server.answers.put((self.path.endswith("/response"), body))
-        self._answer(202)
+            self.server.results.put((self.path.endswith("/response"), body))
+        self._respond(202)
 
-    def _answer(self, status: int, body: bytes = b"", headers: Mapping[str, str] = {}) -> None:
+    def _respond(self, status: int, body: bytes = b"", headers: Mapping[str, str] = {}) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)

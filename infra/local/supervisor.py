@@ -78,7 +78,7 @@ class Supervisor:
             self._start_application()
         if known.password and not known.api_key:
             known.api_key = self._make_key(known)
-        self.parts.keep(
+        self.parts.supervise(
             Child(
                 "beats",
                 [sys.executable, "-m", "infra.local.beats"],
@@ -118,13 +118,13 @@ class Supervisor:
         options = ["--host", "127.0.0.1", "--port", str(self.port)]
         quiet = ["--no-access-log", "--timeout-graceful-shutdown", "2"]
         child = Child("application", [*command, *options, *quiet], self.parts.log("application"))
-        self.parts.keep(child)
+        self.parts.supervise(child)
         child.wait_until(self._healthy, 90)
 
     def _healthy(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            answer = httpx.get(f"http://127.0.0.1:{self.port}/api/v1/health", trust_env=False)
-            return answer.status_code == 200
+            response = httpx.get(f"http://127.0.0.1:{self.port}/api/v1/health", trust_env=False)
+            return response.status_code == 200
         return False
 
     def _make_key(self, known: state.StackState) -> str:
@@ -132,8 +132,8 @@ class Supervisor:
         with httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", trust_env=False) as http:
             http.post("/auth/login", json=login).raise_for_status()
             wanted = {"name": "This machine's agent", "scopes": ["ingest", "read"]}
-            answer = http.post("/api-keys", json=wanted).raise_for_status()
-        return str(answer.json()["data"]["key"])
+            response = http.post("/api-keys", json=wanted).raise_for_status()
+        return str(response.json()["data"]["key"])
 
     def _greet(self, known: state.StackState) -> None:
         lines = [f"Pulseboard is up after {time.monotonic() - self.parts.began:.0f} s: {self.url}"]

@@ -6,7 +6,7 @@
  *   node infra/local/timescaledb.mjs --port 54329 --data DIR
  *       [--host 127.0.0.1] [--idle-transaction-ms 60000] [--exit-with-parent]
  *
- * When it takes connections it prints one line of JSON on stdout; everything for people goes to
+ * When it accepts connections it prints one line of JSON on stdout; everything for people goes to
  * stderr. Exit codes stand below.
  */
 import { parseArgs } from 'node:util';

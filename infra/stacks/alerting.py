@@ -93,7 +93,7 @@ class AlertingStack(cdk.Stack):
         )
         accept(
             self.machine.role,
-            "X-Ray and the delivery of logs take no resource.",
+            "X-Ray and the delivery of logs support no resource.",
             "AwsSolutions-IAM5[Resource::*]",
             *(
                 f"AwsSolutions-IAM5[Resource::<{self._logical_id(called)}.Arn>:*]"

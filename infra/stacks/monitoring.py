@@ -14,7 +14,7 @@ NAMESPACE = "Pulseboard"
 """Of the metrics that the functions write into their logs."""
 DISK_PERCENT = 75
 SPILL_AGE = 900
-"""Seconds that accepted samples may wait for the database before somebody is told."""
+"""Seconds that accepted samples may wait for the database before the alarm notifies."""
 _MINUTE = cdk.Duration.minutes(1)
 _FIVE_MINUTES = cdk.Duration.minutes(5)
 

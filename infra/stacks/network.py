@@ -1,4 +1,4 @@
-"""VPC, security groups and endpoints. There is no NAT gateway unless the context asks for one:
+"""VPC, security groups and endpoints. There is no NAT gateway unless the context requests one:
 a Lambda in here reaches the database, the cache, S3 and Secrets Manager, and nothing else.
 """
 

@@ -1,7 +1,7 @@
-"""The roles that GitHub Actions takes on by OpenID Connect: no key is stored anywhere.
+"""The roles that GitHub Actions assumes by OpenID Connect: no key is stored anywhere.
 
 One role for each environment that deploys, which only a job of that environment of that one
-repository can take on, and one that pull requests use to compute a diff and that can change
+repository can assume, and one that pull requests use to compute a diff and that can change
 nothing. The CDK's own roles, which bootstrapping makes, do the deploying.
 """
 
@@ -123,7 +123,7 @@ class PipelineStack(cdk.Stack):
         bucket = f"{own}:s3:::pulseboard-{stage}-frontend-spa*"
         accept(
             role,
-            "Names carry the stage, then what CloudFormation appends; two calls take no resource.",
+            "Names carry the stage and CloudFormation's suffix; two calls support no resource.",
             *(
                 f"AwsSolutions-IAM5[Resource::{resource}]"
                 for resource in (

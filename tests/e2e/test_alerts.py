@@ -58,10 +58,10 @@ def test_a_threshold_crossing_notifies_its_receiver_once(
     # The duration, two ticks, and the time to see it beside other tests.
     assert time.time() - began < 10 + 2 * 10 + 10
     assert event["tags"] == {"queue": "mail"}
-    wait("the notice", lambda: received)
+    wait("the notification", lambda: received)
     (ended,) = wait("resolving", lambda: events(5, "resolved"))
     assert ended["id"] == event["id"]
-    wait("the resolved notice", lambda: len(received) == 2)
+    wait("the resolved notification", lambda: len(received) == 2)
     time.sleep(11)
     assert [body["status"] for _, body in received] == ["firing", "resolved"]
     assert len({key for key, _ in received}) == 2

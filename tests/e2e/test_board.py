@@ -58,7 +58,7 @@ def test_a_wrong_password_is_reported_and_the_right_one_returns(
     page.get_by_label("Email").fill(stack["email"])
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_have_text("The e-mail or the password is wrong.")
+    expect(page.get_by_role("alert")).to_have_text("Wrong email or password.")
     page.get_by_label("Password").fill(stack["password"])
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Status", level=1)).to_be_visible()

@@ -120,7 +120,7 @@ def test_the_schedule_evaluates_and_notifies_a_receiver(
         return [event for event in found["data"] if event["ruleId"] == rule["id"]]
 
     wait("firing", firing, 120)
-    wait("the notice", lambda: received, 120)
+    wait("the notification", lambda: received, 120)
     body = received[0][1]
     assert body["status"] == "firing"
     assert body["alerts"][0]["generatorURL"].endswith(f"/alerts/{rule['id']}")

@@ -1,4 +1,4 @@
-"""The pipeline's roles: who can take them on, and what they may do."""
+"""The pipeline's roles: who can assume them, and what they may do."""
 
 import json
 from pathlib import Path

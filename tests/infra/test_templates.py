@@ -162,7 +162,7 @@ def test_no_log_holds_an_address_with_its_query(production: Assembly, rest: Asse
     assert {behavior["PathPattern"] for behavior in to_api} == set(API_PATHS)
     for behavior in [config["DefaultCacheBehavior"], *to_api]:
         assert "RealtimeLogConfigArn" not in behavior
-    # CloudFront's policy that keeps nothing: an answer would be kept under its address.
+    # CloudFront's policy without caching: a response would be cached under its URL.
     assert {b["CachePolicyId"] for b in to_api} == {"4135ea2d-6df8-44a3-9df3-4b5a84be39ad"}
     for assembly in (production, rest):
         for kind in (

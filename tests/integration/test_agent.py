@@ -30,7 +30,7 @@ KEY = "pb_very_secret_key"
 
 
 class Server(ThreadingHTTPServer):
-    """Answers `plan` in turn (status, headers, body), then 200; keeps what it accepted."""
+    """Responds with `plan` in turn (status, headers, body), then 200; records what it accepted."""
 
     plan: list[tuple[int, dict[str, str], dict[str, Any]]]
     accepted: list[dict[str, Any]]

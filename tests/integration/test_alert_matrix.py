@@ -70,8 +70,8 @@ class World:
                 "threshold": 90,
                 **fields,
             }
-            answer = self.http.post(f"{API}/rules", json=body)
-            assert answer.status_code == 201, answer.text
+            response = self.http.post(f"{API}/rules", json=body)
+            assert response.status_code == 201, response.text
 
     def send(self, met: bool, *, ago: float = 1.0, **tags: str) -> None:
         """A sample of each metric that meets its rule's condition, or does not."""
@@ -83,8 +83,8 @@ class World:
             {"name": name, "tags": tags, "timestamp": stamp, "value": value}
             for name, value in values.items()
         ]
-        answer = self.http.post("/api/v1/metrics", json=points)
-        assert answer.json()["data"]["rejected"] == 0, answer.text
+        response = self.http.post("/api/v1/metrics", json=points)
+        assert response.json()["data"]["rejected"] == 0, response.text
 
     def tick(self, count: int = 1) -> Report:
         for _ in range(count):
@@ -100,8 +100,8 @@ class World:
             report = tick.run(now=self.now)
         return report
 
-    def told(self, **tags: str) -> dict[str, list[str]]:
-        """By condition what happened, oldest first: of all series, or of one."""
+    def transitions(self, **tags: str) -> dict[str, list[str]]:
+        """By condition the changes of state, oldest first: of all series, or of one."""
         found = self.http.get(f"{API}/events", params={"pageSize": 1000}).json()["data"]
         outcome: dict[str, list[str]] = {name: [] for name in CONDITIONS}
         for event in reversed(found):
@@ -135,17 +135,17 @@ def hook(url: str = "http://127.0.0.1:9/alerts") -> dict[str, Any]:
 def test_flapping_below_the_duration_fires_never(world: World) -> None:
     world.watch(duration="20s", notification=hook())
     world.beat(*[True, True, False] * 5)
-    assert world.told() == each([])
+    assert world.transitions() == each([])
     world.beat(True, True, True)
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
 
 
 def test_flapping_of_what_keeps_firing_fires_once(world: World) -> None:
     world.watch(keepFiringFor="20s", notification=hook())
     world.beat(*[True, False, False] * 4)
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
     world.beat(False)
-    assert world.told() == each(RESOLVED)
+    assert world.transitions() == each(RESOLVED)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ def test_no_data_means_what_the_policy_says(
     world.send(False, host="b")
     tick.run(now=world.now)
     world.tick(4)
-    assert world.told(host="a") == each(firing)
-    assert world.told(host="b") == each(healthy)
+    assert world.transitions(host="a") == each(firing)
+    assert world.transitions(host="b") == each(healthy)
 
 
 @pytest.mark.parametrize(("policy", "gone"), [("keep_state", FIRING), ("ok", RESOLVED)])
@@ -175,9 +175,9 @@ def test_one_series_of_many_is_gone(world: World, policy: str, gone: list[str]) 
         world.send(True, host="stays")
         world.send(False, host="well")
         tick.run(now=world.now)
-    assert world.told(host="gone") == each(gone)
-    assert world.told(host="stays") == each(FIRING)
-    assert world.told(host="well") == each([])
+    assert world.transitions(host="gone") == each(gone)
+    assert world.transitions(host="stays") == each(FIRING)
+    assert world.transitions(host="well") == each([])
 
 
 def test_data_that_comes_late_is_waited_for(world: World) -> None:
@@ -187,9 +187,9 @@ def test_data_that_comes_late_is_waited_for(world: World) -> None:
         world.now += TICK
         world.send(met, ago=25, host="a")
         tick.run(now=world.now)
-        assert world.told() == each(expected)
+        assert world.transitions() == each(expected)
     world.tick()
-    assert world.told() == each(RESOLVED)
+    assert world.transitions() == each(RESOLVED)
 
 
 def test_a_late_sample_undoes_nothing_that_a_newer_one_says(world: World) -> None:
@@ -198,7 +198,7 @@ def test_a_late_sample_undoes_nothing_that_a_newer_one_says(world: World) -> Non
     for ago in (5, 15, 25):
         world.send(False, ago=ago, host="a")
         world.beat(True)
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
 
 
 def test_samples_out_of_order_are_read_in_order(world: World) -> None:
@@ -207,12 +207,12 @@ def test_samples_out_of_order_are_read_in_order(world: World) -> None:
     for met, ago in ((True, 1), (False, 7), (True, 4), (False, 9)):
         world.send(met, ago=ago, host="a")
     tick.run(now=world.now)
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
     world.now += TICK
     for met, ago in ((False, 2), (True, 8), (True, 5)):
         world.send(met, ago=ago, host="a")
     tick.run(now=world.now)
-    assert world.told() == each(RESOLVED)
+    assert world.transitions() == each(RESOLVED)
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("keep_state", FIRING), ("ok", RESOLVED)])
@@ -224,7 +224,7 @@ def test_not_a_number_is_no_data(world: World, policy: str, expected: list[str])
         world.write({"flag": flag}, 1.0, {"host": "a"})
         world.send(True, host="a")
         tick.run(now=world.now)
-    assert world.told() == each(expected)
+    assert world.transitions() == each(expected)
 
 
 def test_nan_among_the_samples_is_no_data(world: World, database_url: str) -> None:
@@ -238,7 +238,7 @@ def test_nan_among_the_samples_is_no_data(world: World, database_url: str) -> No
             (world.now - 1,),
         )
     tick.run(now=world.now)
-    assert world.told() == each(RESOLVED)
+    assert world.transitions() == each(RESOLVED)
 
 
 def test_a_tick_that_comes_twice_changes_nothing(world: World) -> None:
@@ -250,12 +250,12 @@ def test_a_tick_that_comes_twice_changes_nothing(world: World) -> None:
         # Without the lease in the cache the database's guard decides.
         cache.client().delete(f"alerts:tick:{int(again // TICK)}")
         assert tick.run(now=again).evaluated == []
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
     assert world.sent() == each(FIRING)
 
 
 def other(database_url: str, redis_url: str, *moments: float) -> subprocess.Popen[str]:
-    """Another process that ticks at these moments once it is told to."""
+    """Another process that ticks at these timestamps once it is started."""
     process = subprocess.Popen(
         [sys.executable, "-c", _TICKS, *map(str, moments)],
         stdin=subprocess.PIPE,
@@ -292,7 +292,7 @@ def test_two_processes_tick_at_once_and_each_fires_once(world: World, database_u
             go(one)
         assert second.wait(60) == 0
         assert process.wait(60) == 0
-    assert world.told() == each(["resolved", "resolved"])
+    assert world.transitions() == each(["resolved", "resolved"])
 
 
 def test_killed_between_transaction_and_send_loses_nothing(
@@ -308,7 +308,7 @@ def test_killed_between_transaction_and_send_loses_nothing(
         claimed = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
     assert len(claimed) == len(CONDITIONS)
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
     tick.reset()
     assert world.beat(True).claims == []
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
@@ -333,13 +333,13 @@ def test_a_flushed_cache_neither_fires_again_nor_resolves(world: World, redis_ur
         assert tick.run(now=world.now).evaluated
     login = {"email": "admin@example.com", "password": "correct horse battery"}
     assert world.http.post("/api/v1/auth/login", json=login).status_code == 200
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
     assert world.sent() == each(FIRING)
     world.beat(False)
-    assert world.told() == each(RESOLVED)
+    assert world.transitions() == each(RESOLVED)
 
 
-def answers_again(seconds: float = 30) -> None:
+def database_responds_again(seconds: float = 30) -> None:
     """Wait until the pool connects: a try that began in the outage ends first."""
     deadline = time.monotonic() + seconds
     while True:
@@ -364,24 +364,24 @@ def test_the_database_away_for_a_minute_raises_and_resolves_nothing(
         world.send(True, host="a")
         world.send(False, host="b")
         tick.run(now=world.now)
-    assert world.told() == each(FIRING)
+    assert world.transitions() == each(FIRING)
     proxy.down()
     for _ in range(6):
         world.now += TICK
         with pytest.raises(Unavailable):
             tick.run(now=world.now)
     proxy.heal()
-    answers_again()
+    database_responds_again()
     # What agents kept comes only later: the windows of the ticks that were missed are empty.
     world.now += TICK
     assert len(tick.run(now=world.now).evaluated) == 7
-    assert world.told(host="a") == each(FIRING)
-    assert world.told(host="b") == each([])
+    assert world.transitions(host="a") == each(FIRING)
+    assert world.transitions(host="b") == each([])
     for _ in range(3):
         world.now += TICK
         world.send(False, host="a")
         world.send(False, host="b")
         tick.run(now=world.now)
-    assert world.told(host="a") == each(RESOLVED)
-    assert world.told(host="b") == each([])
+    assert world.transitions(host="a") == each(RESOLVED)
+    assert world.transitions(host="b") == each([])
     assert world.sent() == each(["firing", "resolved"])

@@ -177,10 +177,10 @@ def test_two_processes_tick_on_a_server_of_many_and_each_condition_fires_once(
             "select rule_name, array_agg(status order by triggered_at) from alert_events group by 1"
         ).fetchall()
         assert dict(events) == {key: ["resolved", "resolved", "firing"] for key in met}
-        told = connection.execute(
+        notified = connection.execute(
             "select count(*), count(distinct idempotency_key) from alert_outbox"
         ).fetchone()
-        assert told == (5 * len(met), 5 * len(met))
+        assert notified == (5 * len(met), 5 * len(met))
 
 
 @pytest.mark.race

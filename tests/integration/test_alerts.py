@@ -42,8 +42,8 @@ class Clock:
             "timestamp": int((self.now - ago) * 1000),
             "value": value,
         }
-        answer = self.http.post("/api/v1/metrics", json=point)
-        assert answer.json()["data"]["rejected"] == 0, answer.text
+        response = self.http.post("/api/v1/metrics", json=point)
+        assert response.json()["data"]["rejected"] == 0, response.text
 
     def tick(self, count: int = 1) -> Report:
         for _ in range(count):
@@ -52,7 +52,7 @@ class Clock:
         return report
 
     def beat(self, value: float, count: int = 1, **tags: str) -> Report:
-        """A sample, then a tick: as often as told."""
+        """A sample, then a tick, `count` times."""
         for _ in range(count):
             self.now += TICK
             self.send(value, ago=1.0, name="cpu", **tags)
@@ -69,7 +69,7 @@ def clock(admin: TestClient) -> Clock:
 def _private_receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    # What is told is told at the tick that finds it; the waits have tests of their own.
+    # Notifications go out at the tick that finds the change; group waits have their own tests.
     monkeypatch.setenv("PULSEBOARD_ALERT_GROUP_WAIT", "0")
     settings.cache_clear()
     yield
@@ -78,9 +78,9 @@ def _private_receivers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def make(http: TestClient, **fields: Any) -> dict[str, Any]:
     body = {"name": "high", "query": "cpu", "condition": "gt", "threshold": 90, **fields}
-    answer = http.post(f"{API}/rules", json=body)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()["data"]
+    response = http.post(f"{API}/rules", json=body)
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()["data"]
     return made
 
 
@@ -89,9 +89,9 @@ def hook(url: str = "http://127.0.0.1:9/alerts") -> dict[str, Any]:
 
 
 def read(http: TestClient, path: str, **query: Any) -> Any:
-    answer = http.get(f"{API}{path}", params=query)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
+    response = http.get(f"{API}{path}", params=query)
+    assert response.status_code == 200, response.text
+    return response.json()["data"]
 
 
 def history(http: TestClient) -> list[tuple[str, str]]:
@@ -312,8 +312,8 @@ def test_a_deleted_series_is_left_out_at_the_next_tick(admin: TestClient, clock:
     clock.beat(5, 8, host="a")
     clock.beat(95, host="a")
     assert history(admin) == [("firing", "a")]
-    answer = admin.delete("/api/v1/usage/series", params={"selector": "cpu", "expect": 1})
-    assert answer.status_code == 200
+    response = admin.delete("/api/v1/usage/series", params={"selector": "cpu", "expect": 1})
+    assert response.status_code == 200
     clock.tick()
     assert read(admin, f"/rules/{rule['id']}")["status"] == "resolved"
 
@@ -394,15 +394,15 @@ def test_what_fires_resolves_when_its_rule_is_disabled_changed_or_deleted(
         "the rule's query was changed",
         "the rule was disabled",
     ]
-    told = [(one["firing"], one["resolved"]) for one in read(admin, "/deliveries")]
-    assert told == [(0, 1), (1, 0)] * 3
+    sent = [(one["firing"], one["resolved"]) for one in read(admin, "/deliveries")]
+    assert sent == [(0, 1), (1, 0)] * 3
 
 
 def test_evaluate_now_tells_and_changes_nothing(admin: TestClient) -> None:
     rule = make(admin)
     Clock(admin, time.time()).send(95, ago=12, host="a")
-    answer = admin.post(f"{API}/rules/{rule['id']}/evaluate").json()["data"]
-    assert [(one["status"], one["value"]) for one in answer["instances"]] == [("firing", 95)]
+    response = admin.post(f"{API}/rules/{rule['id']}/evaluate").json()["data"]
+    assert [(one["status"], one["value"]) for one in response["instances"]] == [("firing", 95)]
     assert read(admin, f"/rules/{rule['id']}")["status"] == "inactive"
     assert history(admin) == []
 
@@ -483,10 +483,10 @@ def test_expressions_fire_live_as_they_do_in_a_backtest(
     assert [one["at"] for one in preview["changes"]] == [event["triggeredAt"], event["resolvedAt"]]
 
 
-def deliver(report: Report, answer: dict[str, Any] | None = None) -> None:
-    """What Step Functions does with a tick's answer: notify, then acknowledge."""
+def deliver(report: Report, response: dict[str, Any] | None = None) -> None:
+    """What Step Functions does with a tick's result: notify, then acknowledge."""
     claims = [claim.model_dump(mode="json", by_alias=True) for claim in report.claims]
-    evaluate.handler(answer or notify.handler({"claims": claims}, None), None)
+    evaluate.handler(response or notify.handler({"claims": claims}, None), None)
 
 
 def test_silences_hold_notifications_back_until_they_end(admin: TestClient, clock: Clock) -> None:

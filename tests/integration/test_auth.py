@@ -22,15 +22,15 @@ PASSWORD = "correct horse battery"
 
 
 def sign_in(client: TestClient, email: str, password: str = PASSWORD) -> int:
-    answer = client.post("/api/v1/auth/login", json={"email": email, "password": password})
-    return answer.status_code
+    response = client.post("/api/v1/auth/login", json={"email": email, "password": password})
+    return response.status_code
 
 
 def new_user(admin: TestClient, role: str, email: str = "somebody@example.com") -> dict[str, Any]:
     body = {"email": email, "password": PASSWORD, "role": role}
-    answer = admin.post("/api/v1/users", json=body)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()["data"]
+    response = admin.post("/api/v1/users", json=body)
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()["data"]
     return made
 
 
@@ -40,17 +40,17 @@ def browser() -> TestClient:
 
 def test_health_is_open_and_all_else_is_not(client: TestClient) -> None:
     assert client.get("/api/v1/health").json()["data"]["status"] == "ok"
-    answer = client.get("/api/v1/auth/me")
-    assert answer.status_code == 401
-    assert answer.json()["code"] == "UNAUTHORIZED"
-    assert answer.headers["x-request-id"] == answer.json()["requestId"]
+    response = client.get("/api/v1/auth/me")
+    assert response.status_code == 401
+    assert response.json()["code"] == "UNAUTHORIZED"
+    assert response.headers["x-request-id"] == response.json()["requestId"]
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(admin: TestClient) -> None:
-    answer = admin.post(
+    response = admin.post(
         "/api/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD}
     )
-    cookie = answer.headers["set-cookie"].lower()
+    cookie = response.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert admin.get("/api/v1/auth/me").json()["data"]["role"] == "admin"
@@ -61,10 +61,10 @@ def test_the_session_cookie_is_for_https_unless_told_otherwise(
 ) -> None:
     monkeypatch.delenv("PULSEBOARD_COOKIE_SECURE")
     settings.cache_clear()
-    answer = admin.post(
+    response = admin.post(
         "/api/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD}
     )
-    assert "; secure" in answer.headers["set-cookie"].lower()
+    assert "; secure" in response.headers["set-cookie"].lower()
 
 
 def test_signing_in_again_ends_the_old_session(admin: TestClient) -> None:
@@ -78,23 +78,23 @@ def test_signing_in_again_ends_the_old_session(admin: TestClient) -> None:
 def test_wrong_passwords_are_limited_and_say_nothing(admin: TestClient) -> None:
     with browser() as guesser:
         for _ in range(settings().login_attempts):
-            answer = guesser.post(
+            response = guesser.post(
                 "/api/v1/auth/login", json={"email": "admin@example.com", "password": "guess-guess"}
             )
-            assert answer.status_code == 401
-            assert "guess" not in answer.text
-        answer = guesser.post(
+            assert response.status_code == 401
+            assert "guess" not in response.text
+        response = guesser.post(
             "/api/v1/auth/login", json={"email": "admin@example.com", "password": PASSWORD}
         )
-        assert answer.status_code == 429
-        assert int(answer.headers["retry-after"]) > 0
+        assert response.status_code == 429
+        assert int(response.headers["retry-after"]) > 0
 
 
 def test_a_validation_error_never_echoes_the_password(client: TestClient) -> None:
-    answer = client.post("/api/v1/auth/login", json={"email": 5, "password": ["hunter2-hunter2"]})
-    assert answer.status_code == 400
-    assert "hunter2" not in answer.text
-    assert {detail["field"] for detail in answer.json()["details"]} == {"email", "password"}
+    response = client.post("/api/v1/auth/login", json={"email": 5, "password": ["hunter2-hunter2"]})
+    assert response.status_code == 400
+    assert "hunter2" not in response.text
+    assert {detail["field"] for detail in response.json()["details"]} == {"email", "password"}
 
 
 def test_signing_out_ends_the_session(admin: TestClient) -> None:
@@ -151,8 +151,8 @@ def test_a_change_of_a_person_ends_their_sessions(
     made = new_user(admin, "editor")
     with browser() as other:
         assert sign_in(other, "somebody@example.com") == 200
-        answer = admin.patch(f"/api/v1/users/{made['id']}", json=change)
-        assert answer.status_code == 200
+        response = admin.patch(f"/api/v1/users/{made['id']}", json=change)
+        assert response.status_code == 200
         assert other.get("/api/v1/auth/me").status_code == 401
         expected = 401 if change.get("disabled") else 200
         assert sign_in(other, "somebody@example.com") == expected
@@ -161,9 +161,9 @@ def test_a_change_of_a_person_ends_their_sessions(
 def test_the_last_admin_stays(admin: TestClient) -> None:
     me = admin.get("/api/v1/auth/me").json()["data"]["id"]
     for change in ({"disabled": True}, {"role": "editor"}):
-        answer = admin.patch(f"/api/v1/users/{me}", json=change)
-        assert answer.status_code == 409
-        assert answer.json()["code"] == "CONFLICT"
+        response = admin.patch(f"/api/v1/users/{me}", json=change)
+        assert response.status_code == 409
+        assert response.json()["code"] == "CONFLICT"
     assert admin.get("/api/v1/auth/me").json()["data"]["role"] == "admin"
 
 
@@ -228,16 +228,16 @@ def test_without_a_database_it_says_so_and_when_to_try_again(
     monkeypatch.setenv("PULSEBOARD_DATABASE_CONNECT_TIMEOUT", "0.3")
     settings.cache_clear()
     database.close()
-    answer = client.get("/api/v1/dashboards", headers={"Authorization": "Bearer pb_x"})
-    assert answer.status_code == 503
-    assert answer.json()["code"] == "UNAVAILABLE"
-    assert int(answer.headers["retry-after"]) > 0
+    response = client.get("/api/v1/dashboards", headers={"Authorization": "Bearer pb_x"})
+    assert response.status_code == 503
+    assert response.json()["code"] == "UNAVAILABLE"
+    assert int(response.headers["retry-after"]) > 0
 
 
 def test_unknown_routes_and_methods_answer_in_the_same_shape(client: TestClient) -> None:
-    for answer in (client.get("/api/v1/nothing"), client.put("/api/v1/health")):
-        assert answer.status_code in (404, 405)
-        assert set(answer.json()) == {"error", "code", "requestId"}
+    for response in (client.get("/api/v1/nothing"), client.put("/api/v1/health")):
+        assert response.status_code in (404, 405)
+        assert set(response.json()) == {"error", "code", "requestId"}
 
 
 def test_guesses_at_once_do_not_pass_the_limit_together(admin: TestClient) -> None:
@@ -252,9 +252,9 @@ def test_guesses_at_once_do_not_pass_the_limit_together(admin: TestClient) -> No
             return guesser.post("/api/v1/auth/login", json=body).status_code
 
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(guess, range(limit + 10)))
-    assert answers.count(429) >= 10
-    assert answers.count(401) <= limit
+            responses = list(pool.map(guess, range(limit + 10)))
+    assert responses.count(429) >= 10
+    assert responses.count(401) <= limit
 
 
 def test_somebody_disabled_while_signing_in_gets_no_session(
@@ -265,8 +265,8 @@ def test_somebody_disabled_while_signing_in_gets_no_session(
 
     def slow(password: str, password_hash: str | None) -> bool:
         matches = real(password, password_hash)
-        answer = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
-        assert answer.status_code == 200
+        response = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
+        assert response.status_code == 200
         return matches
 
     with browser() as other:
@@ -285,8 +285,8 @@ def test_a_key_does_not_outlive_a_demotion(admin: TestClient, client: TestClient
     bearer = {"Authorization": f"Bearer {key}"}
     point = {"name": "a", "value": 1}
     assert client.post("/api/v1/metrics", json=point, headers=bearer).status_code == 200
-    answer = admin.patch(f"/api/v1/users/{made['id']}", json={"role": "viewer"})
-    assert answer.status_code == 200
+    response = admin.patch(f"/api/v1/users/{made['id']}", json={"role": "viewer"})
+    assert response.status_code == 200
     assert client.post("/api/v1/metrics", json=point, headers=bearer).status_code == 403
     assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
 
@@ -298,9 +298,9 @@ def test_without_the_cache_it_says_so_and_keys_go_on(
     settings.cache_clear()
     cache.close()
     assert sign_in(client, "admin@example.com") == 503
-    answer = admin.get("/api/v1/auth/me")
-    assert answer.status_code == 503
-    assert int(answer.headers["retry-after"]) > 0
+    response = admin.get("/api/v1/auth/me")
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0
     bearer = {"Authorization": f"Bearer {ingest_key}"}
     assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
     parts = client.get("/api/v1/status", headers=bearer).json()["data"]["components"]
@@ -319,8 +319,8 @@ def test_nobody_is_changed_while_their_sessions_cannot_be_ended(
             else 0
         ),
     )
-    answer = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
-    assert answer.status_code == 503
+    response = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
+    assert response.status_code == 503
     people = {person["id"]: person for person in admin.get("/api/v1/users").json()["data"]}
     assert people[made["id"]]["disabled"] is False
 
@@ -335,9 +335,9 @@ def test_nobody_is_changed_while_their_sessions_cannot_be_ended(
 def test_what_the_database_cannot_hold_is_refused(
     admin: TestClient, path: str, query: dict[str, Any]
 ) -> None:
-    answer = admin.get(path, params=query)
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["code"] == "VALIDATION_ERROR"
+    response = admin.get(path, params=query)
+    assert response.status_code == 400, response.text
+    assert response.json()["code"] == "VALIDATION_ERROR"
 
 
 def test_a_name_with_nul_is_refused(admin: TestClient) -> None:
@@ -346,15 +346,15 @@ def test_a_name_with_nul_is_refused(admin: TestClient) -> None:
 
 def test_broken_json_is_named_with_its_place_and_never_repeated(client: TestClient) -> None:
     body = b'{"email": "a@b.c", "password": "hunter2hunter2'
-    answer = client.post(
+    response = client.post(
         "/api/v1/auth/login", content=body, headers={"content-type": "application/json"}
     )
-    assert answer.status_code == 400
-    (detail,) = answer.json()["details"]
+    assert response.status_code == 400
+    (detail,) = response.json()["details"]
     assert detail["field"] == "body"
     assert detail["position"] == body.index(b'"hunter2')
     assert "not JSON" in detail["message"]
-    assert "hunter2" not in answer.text
+    assert "hunter2" not in response.text
 
 
 def test_an_error_of_ours_tells_nothing_but_its_id(
@@ -368,10 +368,10 @@ def test_an_error_of_ours_tells_nothing_but_its_id(
         api(), base_url="http://testserver", raise_server_exceptions=False
     ) as unprepared:
         unprepared.cookies.update(dict(admin.cookies))
-        answer = unprepared.get("/api/v1/status")
-    assert answer.status_code == 500
-    assert set(answer.json()) == {"error", "code", "requestId"}
-    assert "hunter2" not in answer.text
+        response = unprepared.get("/api/v1/status")
+    assert response.status_code == 500
+    assert set(response.json()) == {"error", "code", "requestId"}
+    assert "hunter2" not in response.text
 
 
 @pytest.mark.race

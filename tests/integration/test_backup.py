@@ -1,4 +1,4 @@
-"""A populated database into a file, and the file into a new database that answers the same."""
+"""Back up a populated database and restore it into a new one with the same contents."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -61,9 +61,9 @@ def populate(url: str, admin: TestClient, ingest_key: str) -> None:
         for host in ("a", "b")
         for n in range(1, 30)
     ]
-    answer = admin.post("/api/v1/metrics", json=points)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["data"]["rejected"] == 0
+    response = admin.post("/api/v1/metrics", json=points)
+    assert response.status_code == 200, response.text
+    assert response.json()["data"]["rejected"] == 0
     board = {"name": "Kept", "panels": []}
     assert admin.post("/api/v1/dashboards", json=board).status_code == 201
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
@@ -90,10 +90,10 @@ def test_a_restored_database_answers_as_the_first_one(
     before = rows(database_url)
     assert len(before["metrics_1hour"]) > 100
     file = tmp_path / "pulseboard.backup"
-    told = CliRunner().invoke(app, ["backup", str(file), "--database-url", database_url])
-    assert told.exit_code == 0, told.output
-    told = CliRunner().invoke(app, ["restore", str(file), "--database-url", other])
-    assert told.exit_code == 0, told.output
+    result = CliRunner().invoke(app, ["backup", str(file), "--database-url", database_url])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(app, ["restore", str(file), "--database-url", other])
+    assert result.exit_code == 0, result.output
     after = rows(other)
     for part, found in before.items():
         assert after[part] == found, part

@@ -103,11 +103,11 @@ def test_query_results_equal_what_collectd_measured(ingest_key: str, tmp_path: P
                              source if source != "value" else ""]  # fmt: skip
                     name = "_".join(part for part in parts if part)
                     measured[name, instance, of, moment] = float(value)
-    answered = {
+    returned = {
         (name, tags.pop("plugin_instance", ""), tags.pop("type_instance", ""), moment): value
         for name, tags, value, moment in stored()
     }
     log = (tmp_path / "log").read_text()
     assert "load_shortterm" in {name for name, *_ in measured}, log
-    assert set(answered) == set(measured), log
-    assert answered == pytest.approx(measured, rel=1e-9, abs=1e-6), log
+    assert set(returned) == set(measured), log
+    assert returned == pytest.approx(measured, rel=1e-9, abs=1e-6), log

@@ -59,7 +59,7 @@ def test_a_panel_of_another_dashboard_is_not_taken(admin: TestClient) -> None:
     other = admin.post(ROOT, json={"name": "Other"}).json()["data"]
     admin.put(f"{ROOT}/{other['id']}", json={"version": 1, "panels": [theirs]})
     made = admin.post(ROOT, json={"name": "Board"}).json()["data"]
-    answer = admin.put(f"{ROOT}/{made['id']}", json={"version": 1, "panels": [theirs]})
-    assert answer.status_code == 400
-    assert "fresh" in answer.json()["error"]
+    response = admin.put(f"{ROOT}/{made['id']}", json={"version": 1, "panels": [theirs]})
+    assert response.status_code == 400
+    assert "fresh" in response.json()["error"]
     assert titles(admin.get(f"{ROOT}/{other['id']}").json()["data"]) == ["theirs"]

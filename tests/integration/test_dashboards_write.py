@@ -29,16 +29,16 @@ def panel(title: str, x: int = 0, y: int = 0, w: int = 6, h: int = 4) -> dict[st
 
 
 def make(client: TestClient, **fields: Any) -> dict[str, Any]:
-    answer = client.post(ROOT, json={"name": "Board", **fields})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()["data"]
+    response = client.post(ROOT, json={"name": "Board", **fields})
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()["data"]
     return made
 
 
 def read(client: TestClient, made: dict[str, Any]) -> dict[str, Any]:
-    answer = client.get(f"{ROOT}/{made['id']}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["data"]
+    response = client.get(f"{ROOT}/{made['id']}")
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()["data"]
     return found
 
 
@@ -70,10 +70,10 @@ def test_a_board_from_its_making_to_its_end(admin: TestClient) -> None:
 def test_anothers_change_in_between_is_a_conflict_that_changes_nothing(admin: TestClient) -> None:
     board = make(admin)
     assert admin.put(f"{ROOT}/{board['id']}", json={"version": 1, "name": "A"}).status_code == 200
-    answer = admin.put(f"{ROOT}/{board['id']}", json={"version": 1, "name": "B"})
-    assert answer.status_code == 409
-    assert answer.json()["code"] == "CONFLICT"
-    assert "version 2" in answer.json()["details"][0]["message"]
+    response = admin.put(f"{ROOT}/{board['id']}", json={"version": 1, "name": "B"})
+    assert response.status_code == 409
+    assert response.json()["code"] == "CONFLICT"
+    assert "version 2" in response.json()["details"][0]["message"]
     assert read(admin, board)["name"] == "A"
 
 
@@ -173,9 +173,9 @@ def test_an_export_is_the_same_for_the_same_board_and_comes_back_equal(admin: Te
     first = admin.get(f"{ROOT}/{board['id']}/export").json()["data"]
     assert [p["title"] for p in first["panels"]] == ["A", "B"]
     assert board["id"] not in json.dumps(first)
-    answer = admin.post(f"{ROOT}/import", json={"document": first})
-    assert answer.status_code == 201, answer.text
-    again = admin.get(f"{ROOT}/{answer.json()['data']['dashboard']['id']}/export").json()["data"]
+    response = admin.post(f"{ROOT}/import", json={"document": first})
+    assert response.status_code == 201, response.text
+    again = admin.get(f"{ROOT}/{response.json()['data']['dashboard']['id']}/export").json()["data"]
     assert again == first
     for document, field in (
         ({"format": "pulseboard/dashboard/1", "name": "x", "panels": [{}]}, "document.panels.0"),

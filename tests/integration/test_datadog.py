@@ -98,7 +98,7 @@ def test_json_whatever_the_headers(agent: TestClient, headers: dict[str, str]) -
             "select type, description from metric_definitions"
         ).fetchall()
     assert kind == "gauge"
-    assert "take no rate" in text
+    assert "do not use rate()" in text
 
 
 def test_a_partly_bad_body_stores_the_valid_points(agent: TestClient) -> None:

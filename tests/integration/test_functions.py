@@ -37,9 +37,9 @@ def receiver() -> Iterator[tuple[str, Received]]:
 def test_an_http_function_answers_its_event(
     name: str, environment: dict[str, str], ingest_key: str
 ) -> None:
-    answer = invoke.invoke(name, environment=environment, key=ingest_key)
-    assert answer["statusCode"] in (200, 202), answer
-    assert json.loads(answer["body"])["data"] is not None
+    response = invoke.invoke(name, environment=environment, key=ingest_key)
+    assert response["statusCode"] in (200, 202), response
+    assert json.loads(response["body"])["data"] is not None
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_notify_sends_what_its_event_claims(
     for claim in event["claims"]:
         claim["url"] = url
     with runtime_api.running("notify", environment=environment) as function:
-        answer = function.invoke(event)
-    assert [result["ok"] for result in answer["results"]] == [True]
+        response = function.invoke(event)
+    assert [result["ok"] for result in response["results"]] == [True]
     assert len(received) == 1
 
 
@@ -76,7 +76,7 @@ def test_every_function_has_an_event() -> None:
     assert set(invoke.functions()) == written
 
 
-def test_a_failure_of_a_function_is_told(environment: dict[str, str]) -> None:
+def test_a_failure_of_a_function_is_reported(environment: dict[str, str]) -> None:
     nowhere = {**environment, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     with pytest.raises(FunctionError, match="Unavailable"):
         invoke.invoke("maintain", environment=nowhere, key="")
@@ -86,9 +86,9 @@ def test_a_function_comes_back_from_its_snapshot(
     environment: dict[str, str], ingest_key: str
 ) -> None:
     with runtime_api.running("query", environment=environment, snap_start=True) as function:
-        answer = function.invoke(invoke.event("query", key=ingest_key))
+        response = function.invoke(invoke.event("query", key=ingest_key))
         assert function.restores == 1
-    assert answer["statusCode"] == 200
+    assert response["statusCode"] == 200
 
 
 def test_connections_open_again_after_a_restore(stack: None) -> None:

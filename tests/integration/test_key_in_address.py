@@ -1,4 +1,4 @@
-"""The one question that may show its key in the address, asked as API Gateway passes it on."""
+"""The one route that accepts a key in the URL, called as API Gateway calls it."""
 
 import asyncio
 import json
@@ -24,24 +24,24 @@ def _handled(event: dict[str, Any]) -> dict[str, Any]:
         return dict(handler(event, None))  # type: ignore[arg-type]
 
 
-def ask(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int, Any]:
-    """What the function that is deployed answers: status and body."""
+def call(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    """The response of the deployed function: status and body."""
     event = invoke.event("ingest", key="")
     event.update(rawPath=PATH, rawQueryString=query, headers=headers or {}, body=None)
     event["requestContext"]["http"].update(method="GET", path=PATH)
     # In a thread of its own: Playwright's loop runs in this one once a test has used a browser.
     with ThreadPoolExecutor(1) as alone:
-        answer = alone.submit(_handled, event).result()
-    return answer["statusCode"], json.loads(answer["body"])
+        response = alone.submit(_handled, event).result()
+    return response["statusCode"], json.loads(response["body"])
 
 
 @pytest.fixture
 def keys(admin: TestClient, ingest_key: str) -> dict[str, str]:
-    """A key of each fate, by what the answer must be."""
+    """A key of each fate, by what the response must be."""
 
     def make(*scopes: str) -> dict[str, Any]:
-        answer = admin.post("/api/v1/api-keys", json={"name": "k", "scopes": list(scopes)})
-        return dict(answer.json()["data"])
+        response = admin.post("/api/v1/api-keys", json={"name": "k", "scopes": list(scopes)})
+        return dict(response.json()["data"])
 
     gone = make("ingest")
     assert admin.delete(f"/api/v1/api-keys/{gone['id']}").is_success
@@ -56,14 +56,14 @@ def keys(admin: TestClient, ingest_key: str) -> dict[str, str]:
 
 def test_the_address_tells_no_more_than_the_header(keys: dict[str, str]) -> None:
     for fate, key in keys.items():
-        by_header = ask(headers={"dd-api-key": key})
-        assert ask(query=f"api_key={key}") == by_header, fate
+        by_header = call(headers={"dd-api-key": key})
+        assert call(query=f"api_key={key}") == by_header, fate
         assert by_header[0] == (200 if fate == "good" else 403), fate
-    # Of two keys the header's is asked about, as everywhere.
+    # Of two keys the one in the header counts, as everywhere.
     wrong, good = keys["unknown"], keys["good"]
-    assert ask(query=f"api_key={wrong}", headers={"dd-api-key": good})[0] == 200
-    assert ask(query=f"api_key={good}", headers={"dd-api-key": wrong})[0] == 403
-    assert ask(query="api_key=") == ask()
+    assert call(query=f"api_key={wrong}", headers={"dd-api-key": good})[0] == 200
+    assert call(query=f"api_key={good}", headers={"dd-api-key": wrong})[0] == 403
+    assert call(query="api_key=") == call()
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_an_answer_leaves_no_key_in_any_log(
     caplog.set_level("DEBUG")
     capfd.readouterr()
     for key in keys.values():
-        ask(query=f"api_key={key}")
+        call(query=f"api_key={key}")
     said = "".join(capfd.readouterr()) + caplog.text
     assert PATH in said
     assert [fate for fate, key in keys.items() if key in said] == []
@@ -95,7 +95,7 @@ def test_a_failure_leaves_no_key_in_any_log(
 ) -> None:
     caplog.set_level("DEBUG")
     key = "pb_0123456789abcdef0123456789abcdef"
-    assert ask(query=f"api_key={key}")[0] == 500
+    assert call(query=f"api_key={key}")[0] == 500
     said = "".join(capfd.readouterr()) + caplog.text
     assert "unhandled error" in said
     assert key not in said
@@ -110,7 +110,7 @@ def test_an_outage_leaves_no_key_in_any_log(
     caplog.set_level("DEBUG")
     lose_database(monkeypatch)
     key = "pb_0123456789abcdef0123456789abcdef"
-    assert ask(query=f"api_key={key}")[0] == 503
+    assert call(query=f"api_key={key}")[0] == 503
     said = "".join(capfd.readouterr()) + caplog.text
     assert PATH in said
     assert key not in said

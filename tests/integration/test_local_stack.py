@@ -118,7 +118,7 @@ def test_a_part_that_dies_comes_back_and_a_killed_stack_leaves_nothing(tmp_path:
         parts["uvicorn"].kill()
         url = f"http://127.0.0.1:{ports['PORT']}/api/v1/health"
         deadline = time.monotonic() + 30
-        while not _answers(url):
+        while not _is_up(url):
             assert time.monotonic() < deadline, "the application did not come back"
             time.sleep(0.2)
         children = psutil.Process(process.pid).children(recursive=True)
@@ -176,7 +176,7 @@ def _part(process: psutil.Process) -> str:
     return next((name for name in names if name in command), command)
 
 
-def _answers(url: str) -> bool:
+def _is_up(url: str) -> bool:
     try:
         return httpx.get(url, trust_env=False).status_code == 200
     except httpx.HTTPError:

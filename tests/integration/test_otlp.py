@@ -112,7 +112,7 @@ def test_a_collector_may_compress_otherwise(agent: TestClient, pack: Any) -> Non
 def test_traces_and_logs_are_404_with_a_reason(agent: TestClient, signal: str) -> None:
     response = agent.post(f"/v1/{signal}", content=b"anything")
     assert (response.status_code, _status(response.content)[0]) == (404, 5)
-    assert f"takes metrics (at /v1/metrics), no {signal}" in _status(response.content)[1]
+    assert f"accepts metrics (at /v1/metrics), not {signal}" in _status(response.content)[1]
     response = agent.post(f"/v1/{signal}", content=b"{}", headers=JSON)
     assert (response.status_code, response.json()["code"]) == (404, 5)
 

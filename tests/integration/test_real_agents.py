@@ -50,13 +50,13 @@ def server(ingest_key: str, tmp_path: Path) -> Iterator[httpx.Client]:
     child.start()
     with client:
         try:
-            child.wait_until(lambda: _answers(client, "/api/v1/health"), 60)
+            child.wait_until(lambda: _is_up(client, "/api/v1/health"), 60)
             yield client
         finally:
             child.stop()
 
 
-def _answers(client: httpx.Client, path: str) -> bool:
+def _is_up(client: httpx.Client, path: str) -> bool:
     try:
         return client.get(path).status_code == 200
     except httpx.TransportError:
@@ -177,7 +177,7 @@ def prometheus(server: httpx.Client, tmp_path: Path) -> Iterator[tuple[httpx.Cli
             httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20)
         )
         _run(stack, command, tmp_path / "prometheus.log")
-        _wait(lambda: _answers(client, "/-/ready"), "a Prometheus that is ready")
+        _wait(lambda: _is_up(client, "/-/ready"), "a Prometheus that is ready")
         yield client, target
 
 
@@ -249,7 +249,7 @@ def test_query_results_equal_those_of_prometheus(
     assert _figure(client, "prometheus_remote_storage_samples_failed_total") == 0
     assert _figure(client, "prometheus_remote_storage_samples_dropped_total") == 0
     wrong, compared = {}, 0
-    # Every metric there is, as it is, and then what people ask.
+    # Every metric there is, as it is, and then what people query.
     for query in [*(f"{name} * 1" for name in _names(client)), *QUERIES]:
         begin = start + FILLED if "[10s]" in query else start
         mine = ours(server, query, begin, end, 2)

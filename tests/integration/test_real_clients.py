@@ -1,4 +1,4 @@
-"""InfluxDB's and Datadog's own clients push for a while; what is answered is what they sent.
+"""InfluxDB's and Datadog's own clients push for a while; queries return what they sent.
 
 They push for three seconds, or for `CLIENT_SECONDS`.
 """
@@ -39,7 +39,7 @@ def rounds() -> Iterator[int]:
         time.sleep(0.02)
 
 
-def answered(url: str, key: str, sent: Sent) -> Sent:
+def queried(url: str, key: str, sent: Sent) -> Sent:
     """The same from Pulseboard, a bucket of a second for each value."""
     found: Sent = {}
     for name in {name for name, _ in sent}:
@@ -79,7 +79,7 @@ def test_influxdb_client(server: str, ingest_key: str, way: str) -> None:
                     writer.write(bucket="any", record=point, write_precision="s")
                     sent.setdefault(("cpu_busy", host), {})[second] = busy
                     sent.setdefault(("cpu_up", host), {})[second] = up
-    assert answered(server, ingest_key, sent) == sent
+    assert queried(server, ingest_key, sent) == sent
 
 
 def test_datadog_client(server: str, ingest_key: str) -> None:
@@ -103,4 +103,4 @@ def test_datadog_client(server: str, ingest_key: str) -> None:
     )
     for statistic, value in (("count", 3.0), ("sum", 9.0), ("max", 6.0), ("avg", 3.0)):
         sent[f"shop.wait.{statistic}", "web-1"] = {second: value}
-    assert answered(server, ingest_key, sent) == sent
+    assert queried(server, ingest_key, sent) == sent

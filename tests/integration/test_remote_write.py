@@ -128,7 +128,7 @@ def test_too_much_is_413(agent: TestClient) -> None:
 
 
 def test_vmagent_falls_back_to_prometheus_protocol(agent: TestClient) -> None:
-    """It asks for its own protocol, and sends snappy after 415 for zstd."""
+    """It tries its own protocol first, and sends snappy after 415 for zstd."""
     assert agent.get(f"{URL}?get_vm_proto_version=1").status_code == 405
     response = agent.post(URL, content=b"", headers={"Content-Encoding": "zstd"})
     assert response.status_code == 415

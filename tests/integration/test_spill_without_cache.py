@@ -1,4 +1,4 @@
-"""Spilling to a bucket whose depth is told by way of the cache, and the cache gone as well."""
+"""Spilling to a bucket whose depth is shared through the cache, while the cache is down as well."""
 
 import time
 from collections.abc import Iterator

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def telling(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Figures are kept, for longer than a test takes."""
+def collecting(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Telemetry is collected, with an interval longer than a test."""
     monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "3600")
     settings.cache_clear()
     telemetry.reset()
@@ -31,7 +31,7 @@ def telling(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     telemetry.reset()
 
 
-def told() -> dict[str, float]:
+def stored() -> dict[str, float]:
     with database.connection() as connection:
         rows = connection.execute(
             """
@@ -53,18 +53,18 @@ def work(caller: TestClient, key: str) -> None:
         headers={"Authorization": f"Bearer {key}"},
     )
     assert response.status_code == 200, response.text
-    question = {"query": "cpu", "start": now - 7_200_000, "end": now - 3_600_000}
+    query = {"query": "cpu", "start": now - 7_200_000, "end": now - 3_600_000}
     for _ in range(2):
-        assert caller.post("/api/v1/query", json=question).status_code == 200
+        assert caller.post("/api/v1/query", json=query).status_code == 200
 
 
 def test_counts_are_stored_as_metrics(
-    admin: TestClient, ingest_key: str, telling: None, monkeypatch: pytest.MonkeyPatch
+    admin: TestClient, ingest_key: str, collecting: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work(admin, ingest_key)
-    assert told() == {}
+    assert stored() == {}
     write_values({})
-    found = told()
+    found = stored()
     assert found['pulseboard_samples_accepted{"protocol": "json"}'] == 3
     assert found['pulseboard_samples_refused{"protocol": "json"}'] == 1
     assert 60 <= found["pulseboard_ingest_lag_seconds{}"] < 120
@@ -73,12 +73,12 @@ def test_counts_are_stored_as_metrics(
     assert found['pulseboard_query_seconds_bucket{"le": "+Inf"}'] == 2
     assert found['pulseboard_requests{"status": "2xx", "function": "ingest"}'] == 1
     assert found['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
-    # Nothing has happened since: nothing is told again.
+    # Nothing has happened since: nothing is stored again.
     assert telemetry.drain(force=True) is None
 
 
 def test_each_protocol_is_counted_as_itself(
-    admin: TestClient, ingest_key: str, telling: None
+    admin: TestClient, ingest_key: str, collecting: None
 ) -> None:
     now = int(time.time())
     value_list = {"host": "h", "plugin": "load", "type": "load", "time": now, "values": [1],
@@ -95,7 +95,7 @@ def test_each_protocol_is_counted_as_itself(
     for path, body in pushes.values():
         assert admin.post(path, content=body, headers=headers).is_success, path
     write_values({})
-    accepted = {name: value for name, value in told().items() if "samples_accepted" in name}
+    accepted = {name: value for name, value in stored().items() if "samples_accepted" in name}
     assert accepted == {
         f'pulseboard_samples_accepted{{"protocol": "{name}"}}': 5 if name == "datadog" else 1
         for name in pushes
@@ -103,18 +103,18 @@ def test_each_protocol_is_counted_as_itself(
 
 
 def test_the_request_that_finds_them_due_writes_them(
-    admin: TestClient, ingest_key: str, telling: None, monkeypatch: pytest.MonkeyPatch
+    admin: TestClient, ingest_key: str, collecting: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work(admin, ingest_key)
     monkeypatch.setattr(telemetry, "_drained_at", float("-inf"))
     assert admin.get("/api/v1/health").status_code == 200
-    assert told()['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
+    assert stored()['pulseboard_requests{"status": "2xx", "function": "query"}'] == 2
 
 
 def test_cloudwatch_gets_totals_and_single_times(
     admin: TestClient,
     ingest_key: str,
-    telling: None,
+    collecting: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

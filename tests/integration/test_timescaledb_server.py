@@ -319,9 +319,9 @@ def test_unnamed_statement_survives_others(server: Server, connection: Connectio
         _until_ready(raw)
         assert _value(connection, "select %s::text", "theirs") == "theirs"
         raw.sendall(_message(b"B", bytes(8)) + _message(b"E", bytes(5)) + _message(b"S"))
-        answer = _until_ready(raw)
-        assert b"mine" in answer
-        assert not answer.startswith(b"1")  # no ParseComplete that was not asked for
+        response = _until_ready(raw)
+        assert b"mine" in response
+        assert not response.startswith(b"1")  # no ParseComplete that was not requested
 
 
 def test_settings_go_with_the_last_who_changed_them(server: Server, connection: Connection) -> None:
@@ -338,18 +338,18 @@ def test_settings_go_with_the_last_who_changed_them(server: Server, connection: 
 
 def test_notify_reaches_those_who_listen(server: Server, connection: Connection) -> None:
     with server.connect() as first, server.connect() as second, server.connect() as deaf:
-        first.execute('listen "Told"')
-        second.execute('listen "Told"')
+        first.execute('listen "Mixed"')
+        second.execute('listen "Mixed"')
         deaf.execute("listen something_else")
-        connection.execute("select pg_notify('Told', 'one')")
+        connection.execute("select pg_notify('Mixed', 'one')")
         first.execute("unlisten *")
-        connection.execute("notify \"Told\", 'two'")
+        connection.execute("notify \"Mixed\", 'two'")
         sender = connection.info.backend_pid
         heard = [(n.payload, n.pid) for n in second.notifies(timeout=2, stop_after=2)]
         assert heard == [("one", sender), ("two", sender)]
         assert [n.payload for n in first.notifies(timeout=0.1)] == ["one"]
         assert not list(deaf.notifies(timeout=0.1))
-        second.execute("notify \"Told\", 'to myself'")
+        second.execute("notify \"Mixed\", 'to myself'")
         assert [n.payload for n in second.notifies(timeout=2, stop_after=1)] == ["to myself"]
 
 
@@ -456,7 +456,7 @@ def test_copy_by_the_extended_protocol(server: Server, connection: Connection) -
             seen += raw.recv(4096)
         raw.sendall(_message(b"d", b"1\tone\n2\ttwo\n") + _message(b"c") + _message(b"S"))
         assert b"COPY 2" in _until_ready(raw)
-        # A batch that fails before its COPY takes no data: the Sync in it is answered.
+        # A batch that fails before its COPY takes no data: the Sync in it gets its response.
         raw.sendall(_message(b"P", b"\0copy items from stdin nonsense\0\0\0") + bind_and_execute)
         assert b"42601" in _until_ready(raw)
     assert _value(connection, "select count(*) from items") == 2
@@ -705,9 +705,9 @@ def _start_up(raw: socket.socket) -> None:
 
 
 def _until_ready(raw: socket.socket) -> bytes:
-    answer = b""
-    while answer[-6:-1] != b"Z\0\0\0\x05":
+    response = b""
+    while response[-6:-1] != b"Z\0\0\0\x05":
         received = raw.recv(65_536)
-        assert received, answer
-        answer += received
-    return answer
+        assert received, response
+        response += received
+    return response

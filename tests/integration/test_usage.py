@@ -164,9 +164,9 @@ def test_deleted_series_are_gone_and_stay_gone(admin: TestClient, agent: TestCli
     roll_up()
     selector = 'http{path="/buy"}'
     dry = admin.delete("/api/v1/usage/series", params={"selector": selector, "dryRun": True})
-    told = dry.json()["data"]
-    assert (told["seriesCount"], told["metricDeleted"], told["dryRun"]) == (2, False, True)
-    assert [each["path"] for each in told["examples"]] == ["/buy", "/buy"]
+    result = dry.json()["data"]
+    assert (result["seriesCount"], result["metricDeleted"], result["dryRun"]) == (2, False, True)
+    assert [each["path"] for each in result["examples"]] == ["/buy", "/buy"]
     params: dict[str, Any] = {"selector": selector, "expect": 1}
     assert admin.delete("/api/v1/usage/series", params=params).status_code == 409
     assert len(rows("select from metric_series")) == 4

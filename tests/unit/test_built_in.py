@@ -1,4 +1,4 @@
-"""The dashboards that come with it: readable, tidy, and asking nothing that can't be answered."""
+"""The built-in dashboards: readable, tidy, and with supported queries only."""
 
 import itertools
 

@@ -83,8 +83,8 @@ import json, sys
 import functions.auth.handler
 event = json.loads(open({str(ROOT / "events" / "auth.json")!r}).read())
 context = type("Context", (), {{"aws_request_id": "1"}})()
-answer = functions.auth.handler.handler(event, context)
-assert answer["statusCode"] == 200, answer
+response = functions.auth.handler.handler(event, context)
+assert response["statusCode"] == 200, response
 """
 
 

@@ -94,7 +94,7 @@ def test_counts_and_rates_say_what_they_are() -> None:
     hits = wire.metadata["hits"]
     assert (hits.type, hits.unit) == (MetricType.GAUGE, "request")
     assert "of each interval of 10 s" in hits.text
-    assert "take no rate" in hits.text
+    assert "do not use rate()" in hits.text
     assert "a second, over each interval of 15 s" in wire.metadata["speed"].text
     assert "other" not in wire.metadata
 
@@ -107,7 +107,7 @@ def test_distributions_become_five_metrics() -> None:
     for _ in range(2):
         batch = decode_sketches(body, now=NOW, limits=LIMITS, series_memo=WARM)
         assert samples(batch) == expected
-        assert "take no rate" in batch.metadata["took.count"].text
+        assert "do not use rate()" in batch.metadata["took.count"].text
     one = {"metric": "took", "host": "web-1", "tags": ["env:p"], "points": [[S, [4, 1, 2, 3]]]}
     assert samples(from_json({"series": [one]})) == expected
     mixed = {**one, "points": [[S, [1]], [S, []], [S, ["x"]], [S, [float("nan")]], [S, 3]]}

@@ -1,4 +1,4 @@
-"""What all decoders have in common: bytes become a batch within bounds, or an error one is told."""
+"""What all decoders have in common: bytes become a batch within limits, or an error."""
 
 import re
 from contextlib import suppress

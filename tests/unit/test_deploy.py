@@ -1,4 +1,4 @@
-"""The steps of a deploy against moto's AWS: what each asks for, and what it says when it fails."""
+"""The steps of a deploy against moto's AWS: their requests, and their messages on failure."""
 
 import io
 import json
@@ -26,10 +26,10 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 class Lambda:
-    """`migrate`, answering one after the other."""
+    """`migrate`, returning one result after the other."""
 
-    def __init__(self, *answers: dict[str, Any]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *results: dict[str, Any]) -> None:
+        self.results = list(results)
         self.events: list[dict[str, Any]] = []
         self.region_name = "eu-central-1"
 
@@ -40,9 +40,9 @@ class Lambda:
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
         assert FunctionName == "pulseboard-staging-migrate"
         self.events.append(json.loads(Payload))
-        answer = self.answers.pop(0)
-        failed = {"FunctionError": "Unhandled"} if "errorType" in answer else {}
-        return {"Payload": io.BytesIO(json.dumps(answer).encode()), **failed}
+        response = self.results.pop(0)
+        failed = {"FunctionError": "Unhandled"} if "errorType" in response else {}
+        return {"Payload": io.BytesIO(json.dumps(response).encode()), **failed}
 
 
 @pytest.mark.parametrize(("concurrency", "reserve"), [(10, False), (1000, True)])
@@ -76,13 +76,13 @@ def test_the_cdk_is_asked_for_these_stacks_only() -> None:
     assert chosen == {"stage=staging", "reserve=false", "alarmEmail=a@b.c"}
 
 
-def test_migrate_is_called_until_the_database_answers() -> None:
+def test_migrate_is_called_until_the_database_responds() -> None:
     away = {"errorType": "OperationalError", "errorMessage": "no route"}
     function, waits = Lambda(away, away, {"applied": ["0001"]}), list[float]()
-    answer = deploy.call_migrate(
+    response = deploy.call_migrate(
         function, stage="staging", event={"admin": "a@b.c"}, sleep=waits.append, say=lambda _: None
     )
-    assert answer == {"applied": ["0001"]}
+    assert response == {"applied": ["0001"]}
     assert function.events == [{"admin": "a@b.c"}] * 3
     assert len(waits) == 2
 
@@ -248,7 +248,7 @@ def test_destroying_needs_the_stages_name(session: Any, capsys: pytest.CaptureFi
 
 
 class Stacks:
-    """CloudFormation, whose answer is always this error."""
+    """CloudFormation, whose response is always this error."""
 
     region_name = "eu-central-1"
 

@@ -113,7 +113,7 @@ def test_panels_stay_neighbours_and_rows_leave_no_gap() -> None:
     assert not any(
         layout.overlap(one, other) for i, one in enumerate(standing) for other in standing[:i]
     )
-    assert "dropped row Top: rows are not kept; their panels are" in notes
+    assert "dropped row Top: rows are not imported; their panels are" in notes
 
 
 def test_what_can_not_be_taken_is_named() -> None:
@@ -140,16 +140,16 @@ def test_what_can_not_be_taken_is_named() -> None:
     assert not [note for note in notes if "annotation Own" in note]
 
 
-def test_a_query_beyond_the_language_is_kept_and_named() -> None:
-    asked = [
+def test_a_query_beyond_the_language_is_variables_and_named() -> None:
+    targets = [
         {"refId": "A", "expr": 'rate($metric{job=~"$job"}[$__rate_interval])'},
         {"refId": "B", "expr": "holt_winters(up[1h], 0.5, 0.5)"},
     ]
-    found, notes = read(panel(targets=asked))
+    found, notes = read(panel(targets=targets))
     assert found.panels[0].queries is not None
     assert len(found.panels[0].queries) == 2
     (named,) = [note for note in notes if note.startswith("changed")]
-    assert "query B is kept, but can't be answered" in named
+    assert "query B is imported, but not supported" in named
 
 
 def test_variables() -> None:
@@ -177,22 +177,29 @@ def test_variables() -> None:
         {"type": "adhoc", "name": "filters"},
     ]
     found, notes = read(templating={"list": listed})
-    kept = {one.name: one for one in found.settings.variables}
-    assert list(kept) == ["job", "node", "env", "every", "team"]
-    assert (kept["job"].type, kept["job"].metric, kept["job"].tag) == (
+    variables = {one.name: one for one in found.settings.variables}
+    assert list(variables) == ["job", "node", "env", "every", "team"]
+    assert (variables["job"].type, variables["job"].metric, variables["job"].tag) == (
         VariableType.TAG,
         "up",
         "job",
     )
-    assert (kept["job"].multi, kept["job"].include_all, kept["job"].default) == (True, True, [])
-    assert kept["node"].default == ["web-1"]
-    assert kept["env"].values == ["prod", "test,ing"]
-    assert (kept["every"].type, kept["every"].values) == (VariableType.INTERVAL, ["1m", "10m"])
-    assert kept["team"].values == ["core"]
+    assert (variables["job"].multi, variables["job"].include_all, variables["job"].default) == (
+        True,
+        True,
+        [],
+    )
+    assert variables["node"].default == ["web-1"]
+    assert variables["env"].values == ["prod", "test,ing"]
+    assert (variables["every"].type, variables["every"].values) == (
+        VariableType.INTERVAL,
+        ["1m", "10m"],
+    )
+    assert variables["team"].values == ["core"]
     for expected in (
         "dropped variable ds: it chose a data source: there is one",
         'changed variable node: values of all up, not only of up{job="$job"}',
-        "changed variable node: its filter /web.*/ is not kept",
+        "changed variable node: its filter /web.*/ is not imported",
         "dropped variable anything: its values come from query_result(up)",
         'dropped variable filters: variables of type "adhoc" are unknown',
     ):

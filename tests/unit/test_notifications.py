@@ -1,4 +1,4 @@
-"""Notices and the requests they become; where notifications may go; e-mail by SES and SNS."""
+"""Notifications and the requests they become; where notifications may go; email by SES and SNS."""
 
 import hashlib
 import hmac
@@ -134,9 +134,9 @@ def test_slack_pagerduty_and_mail() -> None:
     assert trigger["links"] == [{"href": "https://wiki.example.com/cpu", "text": "Runbook"}]
     assert "Runbook: https://wiki" in text["attachments"][0]["text"]
     evil = RULE.name + "\r\nBcc: x@example.com"
-    notice = payload_of(RULE, [FIRING]).model_copy(update={"rule_name": evil})
+    notification = payload_of(RULE, [FIRING]).model_copy(update={"rule_name": evil})
     mail = render(
-        notice,
+        notification,
         EmailChannel(to=["a@example.com"]),
         outbox_id="1",
         key="k",
@@ -190,12 +190,12 @@ def test_silences_match_all_of_their_labels() -> None:
 
 def test_templates_say_no_data() -> None:
     alert = FIRING.model_copy(update={"value": None})
-    notice = NotificationPayload(
+    notification = NotificationPayload(
         rule_id="x", rule_name="r", severity=AlertSeverity.INFO, threshold=1, alerts=[alert]
     )
-    assert fill("{{value}} {{rule}} {{severity}}", notice, alert) == "no data r info"
+    assert fill("{{value}} {{rule}} {{severity}}", notification, alert) == "no data r info"
     as_prometheus = "{{ $labels.host }}: {{ $value }} {{$labels.nobody}}"
-    assert fill(as_prometheus, notice, FIRING) == "web-1: 95.5 {{$labels.nobody}}"
+    assert fill(as_prometheus, notification, FIRING) == "web-1: 95.5 {{$labels.nobody}}"
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def claim(url: str) -> Outgoing:
     return Outgoing(id="1", kind="http", idempotency_key="key-1", url=url, body="{}")
 
 
-def test_what_becomes_of_each_answer(receiver: str) -> None:
+def test_what_becomes_of_each_response(receiver: str) -> None:
     def sent(path: str, **more: Any) -> tuple[bool, bool]:
         done = http.send(claim(receiver + path), timeout=2, allow_private=True, **more)
         return done.ok, done.permanent
@@ -336,10 +336,10 @@ def test_the_handler_answers_for_each_claim(receiver: str, monkeypatch: pytest.M
     claims = [
         claim(receiver).model_dump(mode="json", by_alias=True) | {"id": str(n)} for n in (1, 2)
     ]
-    answer = handler({"claims": claims}, None)
+    outcome = handler({"claims": claims}, None)
     settings.cache_clear()
-    assert answer["action"] == "acknowledge"
-    assert [(one["id"], one["ok"]) for one in answer["results"]] == [("1", True), ("2", True)]
+    assert outcome["action"] == "acknowledge"
+    assert [(one["id"], one["ok"]) for one in outcome["results"]] == [("1", True), ("2", True)]
     assert handler({}, None)["results"] == []
 
 

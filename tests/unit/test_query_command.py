@@ -1,4 +1,4 @@
-"""`pulseboard query`: what is asked, and how answers and refusals are shown."""
+"""`pulseboard query`: what is sent, and how responses and errors are shown."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from pulseboard.agent import query_command
 from pulseboard.contracts.errors import ApiError
 from pulseboard.contracts.queries import QueryResult
 
-ANSWER = {
+RESPONSE = {
     "data": {
         "timestamps": [1_700_000_000_000, 1_700_000_060_000],
         "series": [{"name": "cpu", "tags": {"host": "[a]"}, "values": [1.5, None]}],
@@ -35,8 +35,8 @@ def put(status: int, body: object, seen: list[httpx.Request]) -> QueryResult:
 
 def test_a_query_covers_the_requested_time_and_its_result_is_parsed() -> None:
     seen: list[httpx.Request] = []
-    answer = put(200, ANSWER, seen)
-    assert answer.data.series[0].values == [1.5, None]
+    response = put(200, RESPONSE, seen)
+    assert response.data.series[0].values == [1.5, None]
     assert json.loads(seen[0].content) == {
         "query": "rate(cpu)",
         "start": "2026-01-31T11:00:00+00:00",
@@ -64,7 +64,7 @@ def test_something_else_than_pulseboard_is_named() -> None:
 
 
 def test_csv_has_a_column_a_series_and_empty_gaps() -> None:
-    assert query_command.as_csv(QueryResult.model_validate(ANSWER)).splitlines() == [
+    assert query_command.as_csv(QueryResult.model_validate(RESPONSE)).splitlines() == [
         'time,"cpu{host=""[a]""}"',
         "2023-11-14T22:13:20Z,1.5",
         "2023-11-14T22:14:20Z,",
@@ -73,7 +73,7 @@ def test_csv_has_a_column_a_series_and_empty_gaps() -> None:
 
 def test_the_table_shows_tags_as_they_are_and_what_it_cost() -> None:
     out = io.StringIO()
-    query_command.show(Console(file=out, width=120), QueryResult.model_validate(ANSWER))
+    query_command.show(Console(file=out, width=120), QueryResult.model_validate(RESPONSE))
     assert 'cpu{host="[a]"}' in out.getvalue()
     assert "metrics_raw, every 10s, 1,234 rows" in out.getvalue()
 
@@ -94,7 +94,7 @@ def test_a_refusal_of_several_lines_points_into_its_line() -> None:
 
 def test_a_name_that_all_lines_share_stands_once() -> None:
     out = io.StringIO()
-    many = json.loads(json.dumps(ANSWER))
+    many = json.loads(json.dumps(RESPONSE))
     many["data"]["series"].append({"name": "cpu", "tags": {"host": "b"}, "values": [1, 2]})
     query_command.show(Console(file=out, width=120, height=40), QueryResult.model_validate(many))
     assert out.getvalue().count("cpu") == 1
@@ -103,7 +103,7 @@ def test_a_name_that_all_lines_share_stands_once() -> None:
 
 def test_piped_output_has_no_colours_and_keeps_to_the_width() -> None:
     out = io.StringIO()
-    query_command.show(Console(file=out, width=50, height=40), QueryResult.model_validate(ANSWER))
+    query_command.show(Console(file=out, width=50, height=40), QueryResult.model_validate(RESPONSE))
     assert "\x1b" not in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= 50
 

@@ -22,7 +22,7 @@ EVENT = Path(__file__).parents[2] / "events" / "drain.json"
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[spill_bucket.SpillBucket]:
-    """An empty bucket that this process spills to; there is no cache to ask for its depth."""
+    """An empty bucket that this process spills to; there is no cache that holds its depth."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -88,13 +88,13 @@ def test_events_name_their_batches_and_only_trouble_is_sent_again(
     assert handler.handler(_event(*names), None) == {"batchItemFailures": []}
     assert [batch.values for batch in written] == [[1.0]]
     assert (bucket.waiting(), bucket.dead()) == ([], 1)
-    monkeypatch.setattr(spill_bucket.SpillBucket, "read", _no_answer)
+    monkeypatch.setattr(spill_bucket.SpillBucket, "read", _no_response)
     assert handler.handler(_event(names[0]), None) == {
         "batchItemFailures": [{"itemIdentifier": "0"}]
     }
 
 
-def _no_answer(bucket: spill_bucket.SpillBucket, name: str) -> bytes | None:
+def _no_response(bucket: spill_bucket.SpillBucket, name: str) -> bytes | None:
     raise ConnectionError(name)
 
 

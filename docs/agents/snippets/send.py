@@ -7,14 +7,14 @@ KEY = "pb_YOUR_KEY"
 
 
 def send(*points):
-    """Send samples; one that the server can't take now raises HTTPError 503: send it again."""
+    """Send samples; raises HTTPError 503 when the server can't store them now: send again."""
     request = urllib.request.Request(
         URL,
         data=json.dumps(points).encode(),
         headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)["data"]
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)["data"]
 
 
 now = int(time.time() * 1000)

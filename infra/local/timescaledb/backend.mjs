@@ -3,11 +3,11 @@
  * The database itself: PostgreSQL with TimescaleDB in WebAssembly, driven by protocol bytes.
  *
  * It is one PostgreSQL backend, and a call runs to its end on this thread. PGlite's own
- * `execProtocolRaw` is not used: it parses every message of every answer into an object and keeps
+ * `execProtocolRaw` is not used: it parses every message of every response into an object and keeps
  * the objects for good when only the raw calls are made, which is slow and a leak in a server. We
  * put our own read and write functions in place of its, as it does itself at start.
  *
- * Nothing has to be flushed between a call and its answer: the file system is the host's, each
+ * Nothing has to be flushed between a call and its response: the file system is the host's, each
  * write of the WAL is a write(2), and the kernel keeps it when this process is killed. (Power loss
  * is another matter: fsync does not reach the disk.)
  */
@@ -36,13 +36,13 @@ const SESSION_DEFAULTS = [
 
 /** What the backend reads when it wants copy data that was not gathered beforehand. */
 const NO_COPY_DATA = copyFail(
-  'the embedded server takes COPY … FROM STDIN only as a statement of its own',
+  'the embedded server accepts COPY … FROM STDIN only as a statement of its own',
 );
 
 /**
  * The parts of the Emscripten module that PGlite's own types leave out.
  * @typedef {object} WasmModule
- * @property {Uint8Array} HEAPU8 replaced when the memory grows: never keep it
+ * @property {Uint8Array} HEAPU8 replaced when the memory grows: never store it
  * @property {(callback: (pointer: number, length: number) => number, signature: string) => number
  *   } addFunction
  * @property {(read: number, write: number) => void} _set_read_write_cbs
@@ -113,7 +113,7 @@ export class Backend {
   }
 
   /**
-   * Runs protocol messages and returns all that the backend answers. One call takes any number of
+   * Runs protocol messages and returns all that the backend sends back. One call takes any number of
    * messages, but a Query or Sync only as the last: the build survives one error a call, and a
    * Sync is what makes a second one possible.
    * @param {Buffer[]} input whole messages, in as many buffers as they come

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * LISTEN and NOTIFY for many clients on one backend: the backend listens to what any of them
- * wants, and each notification goes to those who asked for it.
+ * wants, and each notification goes to those that listen.
  */
 import { Server, messagesIn, readCString } from './wire.mjs';
 
@@ -45,19 +45,19 @@ export class Channels {
    */
   deliver(sender, output) {
     if (this.#listeners.size === 0) return output; // the backend listens to nothing
-    const kept = [];
+    const remaining = [];
     for (const each of messagesIn(output)) {
       if (each[0] !== Server.NOTIFICATION) {
-        kept.push(each);
+        remaining.push(each);
         continue;
       }
       each.writeInt32BE(sender.id, 5);
       const channel = readCString(each, 9).bytes.toString();
       for (const listener of this.#listeners.get(channel) ?? []) {
-        if (listener === sender) kept.push(each);
+        if (listener === sender) remaining.push(each);
         else listener.send(each);
       }
     }
-    return Buffer.concat(kept);
+    return Buffer.concat(remaining);
   }
 }

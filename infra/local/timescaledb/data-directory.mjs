@@ -2,7 +2,7 @@
 /**
  * The data directory: one live process at a time, and no half-made database.
  *
- *   DIR/server.lock    who uses it: process id and what tells it from a later process of that id
+ *   DIR/server.lock    who uses it: process id and what distinguishes it from a later process with that id
  *   DIR/initialising   there while the database is being created for the first time
  *   DIR/pgdata/        PostgreSQL's own files
  *
@@ -44,7 +44,7 @@ export class DataDirectory {
   }
 
   /**
-   * Takes the lock or says who has it. A lock whose owner is gone (kill -9, power loss) is taken
+   * Acquires the lock or reports who holds it. A lock whose owner is gone (kill -9, power loss) is taken
    * over.
    * @throws {DirectoryInUse}
    */
@@ -155,7 +155,7 @@ function isAlive({ pid, started }) {
 }
 
 /**
- * What tells a process from a later one with the same id: the boot it belongs to and its start in
+ * What distinguishes a process from a later one with the same id: the boot it belongs to and its start in
  * clock ticks since then. Null where there is no /proc.
  * @param {number} pid
  * @returns {string | null}

@@ -4,7 +4,7 @@
  * nothing behind.
  *
  * The watch runs on a thread of its own: a long statement keeps the main thread from noticing
- * anything. It asks for an orderly end first and, where that takes too long, kills. Killing loses
+ * anything. It requests an orderly shutdown first and, where that takes too long, kills. Killing loses
  * no acknowledged row.
  */
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';

@@ -23,8 +23,8 @@ import { IDLE, SYNC, Server, closeStatement, messagesIn, withoutTypes } from './
  * Messages given to the backend in one call.
  * @typedef {object} Step
  * @property {Buffer[]} input
- * @property {number[]} [hide] types of answers the client did not ask for
- * @property {Buffer} [answerFirst] an answer that stands for what was replaced
+ * @property {number[]} [hide] message types that the client did not request
+ * @property {Buffer} [responseFirst] the response in place of what was replaced
  */
 
 /**
@@ -103,11 +103,11 @@ export class Scheduler {
   }
 
   #run() {
-    if (this.#running) return; // a unit's answer can end a session, which submits a unit
+    if (this.#running) return; // a unit's response can end a session, which submits a unit
     this.#running = true;
     const start = performance.now();
     try {
-      for (let next = this.#take(); next; next = this.#take()) {
+      for (let next = this.#next(); next; next = this.#next()) {
         this.#runUnit(next.session, next.unit);
         if (performance.now() - start > YIELD_AFTER_MS && this.#queue.size > 0) {
           setImmediate(() => this.#run()); // let timers, signals and other sockets have a word
@@ -120,7 +120,7 @@ export class Scheduler {
   }
 
   /** @returns {{ session: Session, unit: Unit } | null} */
-  #take() {
+  #next() {
     if (this.#stopped) return null;
     for (const session of this.#owner ? [this.#owner] : this.#queue) {
       const unit = session.units.shift();
@@ -156,33 +156,33 @@ export class Scheduler {
   #execute(session, unit) {
     /** @type {Buffer} */
     let last = NOTHING;
-    const answers = [];
+    const responses = [];
     for (const step of [...this.#unnamedFor(session, unit), ...unit.steps]) {
       last =
         step.input.length === 0
           ? NOTHING
           : this.#channels.deliver(session, this.#backend.execute(step.input));
-      if (step.answerFirst) answers.push(step.answerFirst);
-      answers.push(step.hide ? withoutTypes(last, step.hide) : last);
+      if (step.responseFirst) responses.push(step.responseFirst);
+      responses.push(step.hide ? withoutTypes(last, step.hide) : last);
     }
     if (unit.setsUnnamed) this.#unnamedOf = session;
     for (const traits of unit.traits) this.#note(session, traits);
 
-    if (unit.ends === 'copy') return this.#startCopy(session, answers);
-    session.send(answers.length === 1 ? answers[0] : Buffer.concat(answers));
+    if (unit.ends === 'copy') return this.#startCopy(session, responses);
+    session.send(responses.length === 1 ? responses[0] : Buffer.concat(responses));
     return unit.ends === 'ready' ? endStatus(last) : HELD;
   }
 
   /**
    * @param {Session} session
-   * @param {Buffer[]} answers to what came before the copy in its batch
+   * @param {Buffer[]} responses to what came before the copy in its batch
    */
-  #startCopy(session, answers) {
-    const wasIdle = this.#owner !== session && answers.length === 0;
-    const failed = answers.some((answer) =>
-      [...messagesIn(answer)].some((each) => each[0] === Server.ERROR),
+  #startCopy(session, responses) {
+    const wasIdle = this.#owner !== session && responses.length === 0;
+    const failed = responses.some((response) =>
+      [...messagesIn(response)].some((each) => each[0] === Server.ERROR),
     );
-    session.send(Buffer.concat(answers));
+    session.send(Buffer.concat(responses));
     session.startCopy({ accepted: !failed });
     // The data of a plain COPY is gathered without keeping the backend from others.
     return wasIdle ? IDLE : HELD;
@@ -275,10 +275,10 @@ export class Scheduler {
 }
 
 /**
- * The transaction's status as ReadyForQuery has it, which ends the answer.
- * @param {Buffer} answer
+ * The transaction's status as ReadyForQuery has it, which ends the response.
+ * @param {Buffer} response
  */
-function endStatus(answer) {
-  const isReady = answer.length >= 6 && answer[answer.length - 6] === Server.READY;
-  return isReady ? answer[answer.length - 1] : HELD;
+function endStatus(response) {
+  const isReady = response.length >= 6 && response[response.length - 6] === Server.READY;
+  return isReady ? response[response.length - 1] : HELD;
 }

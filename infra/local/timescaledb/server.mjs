@@ -2,7 +2,7 @@
 /**
  * The server around the database: the listening socket, the start and the orderly end.
  *
- * The port is taken first, so that a wrong one is told in milliseconds and not after the seconds a
+ * The port is bound first, so that a wrong one is reported in milliseconds and not after the seconds a
  * database needs to start; who connects meanwhile hears that it is starting, as from PostgreSQL.
  */
 import { once } from 'node:events';

@@ -117,7 +117,7 @@ export class Session {
   /** @param {Buffer} bytes */
   send(bytes) {
     if (bytes.length === 0 || !this.#socket.writable) return;
-    // Answers that a slow client leaves unread must not pile up: stop reading its requests.
+    // Responses that a slow client leaves unread must not pile up: stop reading its requests.
     if (!this.#socket.write(bytes)) this.#socket.pause();
   }
 
@@ -210,22 +210,22 @@ export class Session {
       if (EXPECTED_PARAMETERS.has(name) || name.startsWith('_pq_.')) continue;
       this.#context.logOnce(`start-up setting ignored (settings are shared): ${name}=${value}`);
     }
-    const answers = [message(Server.AUTHENTICATION, int32(0))]; // trust: loopback only
+    const responses = [message(Server.AUTHENTICATION, int32(0))]; // trust: loopback only
     if (minorVersion > 0 || unknown.length > 0) {
       const newest = int32(SUPPORTED_MAJOR_VERSION << 16);
       const names = unknown.map(cString);
-      answers.unshift(
+      responses.unshift(
         message(Server.NEGOTIATE_VERSION, newest, int32(names.length), ...names),
       );
     }
-    answers.push(
+    responses.push(
       ...Object.entries(reported).map(([name, value]) => parameterStatus(name, value)),
       message(Server.BACKEND_KEY, int32(this.id), int32(0)),
       readyForQuery(IDLE),
     );
     this.#state = 'open';
     scheduler.join(this);
-    this.send(Buffer.concat(answers));
+    this.send(Buffer.concat(responses));
   }
 
   // --- messages → units ---------------------------------------------------------------------
@@ -249,7 +249,7 @@ export class Session {
         this.#input.push(next);
         return this.#finish('ready');
       case Client.FLUSH:
-        // Answers are never kept back, so a Flush is but the end of a unit. With nothing in front
+        // Responses are never held back, so a Flush is but the end of a unit. With nothing in front
         // of it (psycopg sends one behind its last Sync) there is nothing to hold the backend for.
         return this.#isDraftEmpty() ? undefined : this.#finish('hold');
       case Client.COPY_DATA:
@@ -275,7 +275,7 @@ export class Session {
     const dropped = this.#deallocated(traits.deallocates);
     if (dropped) {
       const tag = traits.deallocates === '*' ? 'DEALLOCATE ALL' : 'DEALLOCATE';
-      this.#dropStatements(dropped, { answerFirst: commandComplete(tag) });
+      this.#dropStatements(dropped, { responseFirst: commandComplete(tag) });
       this.#input.push(SYNC);
       return this.#finish('ready');
     }
@@ -386,7 +386,7 @@ export class Session {
         this.#copy = null;
         this.#state = 'open';
         // The backend gets statement and data in one piece: it has no way to wait for more. It
-        // answers with a CopyInResponse of its own; the client has had ours.
+        // responds with a CopyInResponse of its own; the client has had ours.
         this.#step({ hide: [Server.COPY_IN] }, [copy.head, ...copy.data, next]);
         this.#finish(copy.isExtended ? 'hold' : 'ready');
         return;
@@ -428,11 +428,11 @@ export class Session {
 
   /**
    * @param {string[]} names
-   * @param {{ answerFirst?: Buffer }} [options]
+   * @param {{ responseFirst?: Buffer }} [options]
    */
-  #dropStatements(names, { answerFirst } = {}) {
+  #dropStatements(names, { responseFirst } = {}) {
     const closes = names.map(closeStatement);
-    this.#step({ hide: [Server.CLOSE_COMPLETE], answerFirst }, closes);
+    this.#step({ hide: [Server.CLOSE_COMPLETE], responseFirst }, closes);
     for (const name of names) this.statements.delete(name);
   }
 

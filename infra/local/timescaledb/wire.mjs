@@ -157,8 +157,8 @@ export function* messagesIn(buffer) {
  * @param {number[]} types
  */
 export function withoutTypes(buffer, types) {
-  const kept = [...messagesIn(buffer)].filter((each) => !types.includes(each[0]));
-  return Buffer.concat(kept);
+  const remaining = [...messagesIn(buffer)].filter((each) => !types.includes(each[0]));
+  return Buffer.concat(remaining);
 }
 
 /**

@@ -319,7 +319,7 @@ export const createDashboard = <ThrowOnError extends boolean = false>(options: O
 /**
  * Import Dashboard
  *
- * Make a dashboard from a file, with a report of all that was not taken as it was.
+ * Create a dashboard from a file, with a report of what was changed or dropped.
  */
 export const importDashboard = <ThrowOnError extends boolean = false>(options: Options<ImportDashboardData, ThrowOnError>) => (options.client ?? client).post<ImportDashboardResponses, ImportDashboardErrors, ThrowOnError>({
     url: '/api/v1/dashboards/import',
@@ -398,7 +398,7 @@ export const setFavourite = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Add Panel
  *
- * Add a panel; where its place is taken, it stands below all others.
+ * Add a panel; when its position is occupied, it goes below all others.
  */
 export const addPanel = <ThrowOnError extends boolean = false>(options: Options<AddPanelData, ThrowOnError>) => (options.client ?? client).post<AddPanelResponses, AddPanelErrors, ThrowOnError>({
     url: '/api/v1/dashboards/{dashboard_id}/panels',
@@ -412,7 +412,7 @@ export const addPanel = <ThrowOnError extends boolean = false>(options: Options<
 /**
  * Delete Panel
  *
- * Remove a panel; answers the dashboard without it.
+ * Remove a panel and return the dashboard without it.
  */
 export const deletePanel = <ThrowOnError extends boolean = false>(options: Options<DeletePanelData, ThrowOnError>) => (options.client ?? client).delete<DeletePanelResponses, DeletePanelErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}', ...options });
 
@@ -475,7 +475,7 @@ export const noteVisit = <ThrowOnError extends boolean = false>(options: Options
 /**
  * Get Health
  *
- * Alive. Open to anyone; asks neither database nor cache.
+ * Alive. Open to anyone; reads neither database nor cache.
  */
 export const getHealth = <ThrowOnError extends boolean = false>(options?: Options<GetHealthData, ThrowOnError>) => (options?.client ?? client).get<GetHealthResponses, GetHealthErrors, ThrowOnError>({ url: '/api/v1/health', ...options });
 
@@ -606,7 +606,7 @@ export const getUsers = <ThrowOnError extends boolean = false>(options?: Options
 /**
  * Create User
  *
- * Add a person. 409 when the e-mail is taken.
+ * Add a user. 409 when the email is in use.
  */
 export const createUser = <ThrowOnError extends boolean = false>(options: Options<CreateUserData, ThrowOnError>) => (options.client ?? client).post<CreateUserResponses, CreateUserErrors, ThrowOnError>({
     url: '/api/v1/users',

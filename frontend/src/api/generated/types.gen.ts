@@ -41,7 +41,7 @@ export type AlertChange = {
 /**
  * AlertChannel
  *
- * A receiver as it is kept; its secrets are hidden.
+ * A stored channel; its secrets are hidden.
  */
 export type AlertChannel = {
     /**
@@ -296,7 +296,7 @@ export type AlertPreview = {
 /**
  * AlertRule
  *
- * A rule as it is kept, with the state of its series.
+ * A stored rule with the state of its series.
  */
 export type AlertRule = {
     condition: AlertCondition;
@@ -529,7 +529,7 @@ export type AlertSeverity = 'info' | 'warning' | 'critical';
 /**
  * AlertSilence
  *
- * A silence as it is kept.
+ * A stored silence.
  */
 export type AlertSilence = {
     /**
@@ -612,7 +612,7 @@ export type Amounts = {
 /**
  * ApiError
  *
- * The body of every answer that is not a success.
+ * The body of every response that is not a success.
  */
 export type ApiError = {
     code: ErrorCode;
@@ -1122,7 +1122,7 @@ export type CopyPanel = {
 /**
  * CreateAlertChannel
  *
- * A receiver to keep under a name that rules then use.
+ * A new notification channel: a receiver with a name that rules refer to.
  */
 export type CreateAlertChannel = {
     /**
@@ -1474,7 +1474,7 @@ export type DashboardSettings = {
     /**
      * Refresh
      *
-     * How often the board asks again; null: never by itself.
+     * How often the dashboard refreshes; null: never by itself.
      */
     refresh: string | null;
     /**
@@ -1502,7 +1502,7 @@ export type DashboardSettingsInput = {
     /**
      * Refresh
      *
-     * How often the board asks again; null: never by itself.
+     * How often the dashboard refreshes; null: never by itself.
      */
     refresh?: string | null;
     /**
@@ -1738,7 +1738,7 @@ export type HttpValidationError = {
 /**
  * Health
  *
- * Alive, nothing more: asks neither database nor cache.
+ * Alive, nothing more: reads neither database nor cache.
  */
 export type Health = {
     /**
@@ -1800,7 +1800,7 @@ export type ImportNote = {
 /**
  * ImportedDashboard
  *
- * A dashboard that was made from a file, and what was not taken as it was.
+ * A dashboard that was created from a file, and a report of the import.
  */
 export type ImportedDashboard = {
     dashboard: Dashboard;
@@ -2010,7 +2010,7 @@ export type MetricBatch = {
 /**
  * MetricDetail
  *
- * One metric and what its series are told apart by.
+ * One metric and the tags that distinguish its series.
  */
 export type MetricDetail = {
     /**
@@ -2143,7 +2143,7 @@ export type NoDataPolicy = 'keep_state' | 'ok' | 'alert';
 /**
  * Notification
  *
- * Who is told, and when: what happens within a rule is told together.
+ * Who is notified, and when. The alerts of a rule are grouped into one notification.
  */
 export type Notification = {
     /**
@@ -2163,7 +2163,7 @@ export type Notification = {
     /**
      * Groupinterval
      *
-     * The shortest time between two notices, but for the one that all has resolved. Left out: what is set for all.
+     * The shortest time between two notifications, except the one that all have resolved. Left out: the default of the installation.
      */
     groupInterval: string | null;
     /**
@@ -2181,7 +2181,7 @@ export type Notification = {
 /**
  * Notification
  *
- * Who is told, and when: what happens within a rule is told together.
+ * Who is notified, and when. The alerts of a rule are grouped into one notification.
  */
 export type NotificationInput = {
     /**
@@ -2201,7 +2201,7 @@ export type NotificationInput = {
     /**
      * Groupinterval
      *
-     * The shortest time between two notices, but for the one that all has resolved. Left out: what is set for all.
+     * The shortest time between two notifications, except the one that all have resolved. Left out: the default of the installation.
      */
     groupInterval?: string | null;
     /**
@@ -2245,7 +2245,7 @@ export type PagerDutyChannel = {
     /**
      * Routingkey
      *
-     * Never shown: answers hold **********, which sent back changes nothing.
+     * Never shown: responses hold **********; sent back, it changes nothing.
      */
     routingKey: string;
     /**
@@ -2263,7 +2263,7 @@ export type PagerDutyChannelInput = {
     /**
      * Routingkey
      *
-     * Never shown: answers hold **********, which sent back changes nothing.
+     * Never shown: responses hold **********; sent back, it changes nothing.
      */
     routingKey: string;
     /**
@@ -2275,7 +2275,7 @@ export type PagerDutyChannelInput = {
 /**
  * Panel
  *
- * A panel as it is kept.
+ * A stored panel.
  */
 export type Panel = {
     /**
@@ -3090,7 +3090,7 @@ export type SlackChannel = {
     /**
      * Url
      *
-     * Never shown: answers hold **********, which sent back changes nothing.
+     * Never shown: responses hold **********; sent back, it changes nothing.
      */
     url: string;
 };
@@ -3108,7 +3108,7 @@ export type SlackChannelInput = {
     /**
      * Url
      *
-     * Never shown: answers hold **********, which sent back changes nothing.
+     * Never shown: responses hold **********; sent back, it changes nothing.
      */
     url: string;
 };
@@ -3191,7 +3191,7 @@ export type TagInfo = {
     /**
      * Truncated
      *
-     * True when there are more values than were asked for.
+     * True when there are more values than were requested.
      */
     truncated: boolean;
     /**
@@ -3312,7 +3312,7 @@ export type TokenLogin = {
 /**
  * UpdateAlertChannel
  *
- * Changes to a kept receiver; what is left out stays.
+ * Changes to a channel; fields that are left out stay as they are.
  */
 export type UpdateAlertChannel = {
     /**
@@ -3401,7 +3401,7 @@ export type UpdateAlertRule = {
  *
  * Changes to a dashboard; what is left out stays.
  *
- * `version` is the one that was read: another's change in between answers 409.
+ * `version` is the one that was read: a change by someone else in between returns 409.
  */
 export type UpdateDashboard = {
     /**
@@ -3859,7 +3859,7 @@ export type GetAlertChannelsErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -3900,7 +3900,7 @@ export type CreateAlertChannelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -3952,7 +3952,7 @@ export type TestAlertReceiverErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -3998,7 +3998,7 @@ export type DeleteAlertChannelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4044,7 +4044,7 @@ export type UpdateAlertChannelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4090,7 +4090,7 @@ export type TestAlertChannelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4144,7 +4144,7 @@ export type GetAlertDeliveriesErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4190,7 +4190,7 @@ export type GetAlertDeliveryErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4236,7 +4236,7 @@ export type ResendAlertDeliveryErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4304,7 +4304,7 @@ export type GetAlertHistoryErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4345,7 +4345,7 @@ export type PreviewAlertRuleErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4405,7 +4405,7 @@ export type GetAlertRulesErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4446,7 +4446,7 @@ export type CreateAlertRuleErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4492,7 +4492,7 @@ export type DeleteAlertRuleErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4538,7 +4538,7 @@ export type GetAlertRuleErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4584,7 +4584,7 @@ export type UpdateAlertRuleErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4630,7 +4630,7 @@ export type EvaluateAlertRuleErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4686,7 +4686,7 @@ export type GetAlertSilencesErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4727,7 +4727,7 @@ export type CreateAlertSilenceErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4773,7 +4773,7 @@ export type EndAlertSilenceErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4825,7 +4825,7 @@ export type GetApiKeysErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4866,7 +4866,7 @@ export type CreateApiKeyErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4912,7 +4912,7 @@ export type RevokeApiKeyErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4953,7 +4953,7 @@ export type LoginErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -4990,7 +4990,7 @@ export type LogoutErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5027,7 +5027,7 @@ export type GetMeErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5068,7 +5068,7 @@ export type ChangePasswordErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5109,7 +5109,7 @@ export type LoginWithTokenErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5168,7 +5168,7 @@ export type GetDashboardsErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5209,7 +5209,7 @@ export type CreateDashboardErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5250,7 +5250,7 @@ export type ImportDashboardErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5296,7 +5296,7 @@ export type DeleteDashboardErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5342,7 +5342,7 @@ export type GetDashboardErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5388,7 +5388,7 @@ export type UpdateDashboardErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5434,7 +5434,7 @@ export type DuplicateDashboardErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5480,7 +5480,7 @@ export type ExportDashboardErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5526,7 +5526,7 @@ export type SetFavouriteErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5579,7 +5579,7 @@ export type AddPanelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5636,7 +5636,7 @@ export type DeletePanelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5693,7 +5693,7 @@ export type UpdatePanelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5743,7 +5743,7 @@ export type CopyPanelErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5789,7 +5789,7 @@ export type GetDashboardVersionsErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5846,7 +5846,7 @@ export type RestoreDashboardVersionErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5896,7 +5896,7 @@ export type GetDashboardVersionErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5942,7 +5942,7 @@ export type NoteVisitErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -5979,7 +5979,7 @@ export type GetHealthErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6033,7 +6033,7 @@ export type ListMetricsErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6070,7 +6070,7 @@ export type IngestMetricsErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6123,7 +6123,7 @@ export type GetMetricTagsErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6164,7 +6164,7 @@ export type ExecuteQueryErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6205,7 +6205,7 @@ export type ExecuteQueryBatchErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6242,7 +6242,7 @@ export type GetStatusErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6279,7 +6279,7 @@ export type GetUsageErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6325,7 +6325,7 @@ export type GetKeyReceivedErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6380,7 +6380,7 @@ export type GetUsageByMetricErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6426,7 +6426,7 @@ export type GetMetricUsageErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6486,7 +6486,7 @@ export type DeleteSeriesErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6543,7 +6543,7 @@ export type GetSeriesUsageErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6580,7 +6580,7 @@ export type GetUsageByTagErrors = {
      */
     403: ApiError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6632,7 +6632,7 @@ export type GetUsersErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6673,7 +6673,7 @@ export type CreateUserErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };
@@ -6719,7 +6719,7 @@ export type UpdateUserErrors = {
      */
     422: HttpValidationError;
     /**
-     * A part that is needed does not answer; see Retry-After.
+     * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
 };

@@ -348,7 +348,7 @@ export const zErrorDetail = z.object({
 /**
  * ApiError
  *
- * The body of every answer that is not a success.
+ * The body of every response that is not a success.
  */
 export const zApiError = z.object({
     code: zErrorCode,
@@ -360,7 +360,7 @@ export const zApiError = z.object({
 /**
  * Health
  *
- * Alive, nothing more: asks neither database nor cache.
+ * Alive, nothing more: reads neither database nor cache.
  */
 export const zHealth = z.object({
     status: z.literal('ok').default('ok'),
@@ -1067,7 +1067,7 @@ export const zSilenceMatcher = z.object({
 /**
  * AlertSilence
  *
- * A silence as it is kept.
+ * A stored silence.
  */
 export const zAlertSilence = z.object({
     active: z.boolean(),
@@ -1232,7 +1232,7 @@ export const zApiResponseListTagUsage = z.object({
 /**
  * MetricDetail
  *
- * One metric and what its series are told apart by.
+ * One metric and the tags that distinguish its series.
  */
 export const zMetricDetail = z.object({
     tags: z.array(zTagUsage),
@@ -1474,7 +1474,7 @@ export const zCreatePanel = z.object({
 /**
  * Panel
  *
- * A panel as it is kept.
+ * A stored panel.
  */
 export const zPanel = z.object({
     createdAt: z.iso.datetime(),
@@ -1696,7 +1696,7 @@ export const zApiResponseDashboardDocument = z.object({
 /**
  * ImportedDashboard
  *
- * A dashboard that was made from a file, and what was not taken as it was.
+ * A dashboard that was created from a file, and a report of the import.
  */
 export const zImportedDashboard = z.object({
     dashboard: zDashboard,
@@ -1758,7 +1758,7 @@ export const zCreateDashboard = z.object({
  *
  * Changes to a dashboard; what is left out stays.
  *
- * `version` is the one that was read: another's change in between answers 409.
+ * `version` is the one that was read: a change by someone else in between returns 409.
  */
 export const zUpdateDashboard = z.object({
     description: z.string().max(2000).nullish(),
@@ -1784,7 +1784,7 @@ export const zWebhookChannel = z.object({
 /**
  * AlertChannel
  *
- * A receiver as it is kept; its secrets are hidden.
+ * A stored channel; its secrets are hidden.
  */
 export const zAlertChannel = z.object({
     createdAt: z.iso.datetime(),
@@ -1827,7 +1827,7 @@ export const zApiResponseListAlertChannel = z.object({
 /**
  * Notification
  *
- * Who is told, and when: what happens within a rule is told together.
+ * Who is notified, and when. The alerts of a rule are grouped into one notification.
  */
 export const zNotification = z.object({
     channels: z.array(z.union([
@@ -1855,7 +1855,7 @@ export const zNotification = z.object({
 /**
  * AlertRule
  *
- * A rule as it is kept, with the state of its series.
+ * A stored rule with the state of its series.
  */
 export const zAlertRule = z.object({
     condition: zAlertCondition,
@@ -1959,7 +1959,7 @@ export const zWebhookChannelInput = z.object({
 /**
  * CreateAlertChannel
  *
- * A receiver to keep under a name that rules then use.
+ * A new notification channel: a receiver with a name that rules refer to.
  */
 export const zCreateAlertChannel = z.object({
     name: z.string().min(1).max(200),
@@ -1982,7 +1982,7 @@ export const zCreateAlertChannel = z.object({
 /**
  * Notification
  *
- * Who is told, and when: what happens within a rule is told together.
+ * Who is notified, and when. The alerts of a rule are grouped into one notification.
  */
 export const zNotificationInput = z.object({
     channels: z.array(z.union([
@@ -2045,7 +2045,7 @@ export const zPreviewAlertRule = z.object({
 /**
  * UpdateAlertChannel
  *
- * Changes to a kept receiver; what is left out stays.
+ * Changes to a channel; fields that are left out stay as they are.
  */
 export const zUpdateAlertChannel = z.object({
     name: z.string().min(1).max(200).nullish(),

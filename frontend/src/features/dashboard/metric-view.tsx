@@ -36,7 +36,7 @@ const PLAIN: Panel['options'] = {
   unit: null,
 }
 
-/** One metric: its series over time, and the tags that tell them apart. */
+/** One metric: its series over time, and the tags that distinguish them. */
 export function MetricView({ name, search, onSearch }: Props) {
   const found = useQuery(listMetricsOptions({ query: { prefix: name, pageSize: 20 } }))
   const tags = useQuery(getMetricTagsOptions({ path: { name } }))

@@ -16,7 +16,7 @@ import type { Zone } from '@/lib/zone'
 
 export type BoardData = { start: number; end: number; responses: Map<string, BatchAnswer> }
 
-/** As many queries as the API takes in one request. */
+/** As many queries as the API accepts in one request. */
 const BATCH = 100
 const MAX_POINTS = 500
 

@@ -144,6 +144,6 @@ def delete_channel(connection: psycopg.Connection[Any], *, channel_id: UUID) -> 
         found = get_channel(connection, channel_id=channel_id)
         if found.used_by:
             raise Conflict(
-                f"{found.used_by} alert rules notify this channel: take it out of them first."
+                f"{found.used_by} alert rules notify this channel: remove it from them first."
             )
         connection.execute("delete from alert_channels where id = %s", (channel_id,))

@@ -237,7 +237,7 @@ def read_history(rule: RuleSnapshot, ticks: backtest.Floats) -> list[History]:
                 return _selector_history(connection, rule, series, ticks) if series else []
         except psycopg.errors.QueryCanceled as error:
             raise InvalidRequest(
-                "Reading the samples took too long: take a shorter range or narrow the query."
+                "Reading the samples took too long: choose a shorter range or narrow the query."
             ) from error
 
 

@@ -77,7 +77,7 @@ class RuleIndex:
     ) -> Iterator[RuleSnapshot]:
         """Each rule that a value of its read breaches; all rules of a read that has failed (None).
 
-        `values_of` takes an example; its values hold no NaN.
+        `values_of` gets an example; its values hold no NaN.
         """
         for shared_read in self._reads.values():
             values = values_of(shared_read.example)

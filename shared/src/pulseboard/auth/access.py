@@ -1,4 +1,4 @@
-"""Access control: a route takes one of these aliases as its first parameter.
+"""Access control: a route has one of these aliases as its first parameter.
 
     SignedIn     a person, by session cookie
     Editor       a person who is an editor or admin, by session cookie

@@ -24,7 +24,7 @@ def hash_password(password: str) -> str:
 def verify(password: str, password_hash: str | None) -> bool:
     """Whether the password is the one that was hashed.
 
-    None takes as long as a wrong password, so that timing does not tell who has an account.
+    None takes as long as a wrong password, so that timing does not reveal who has an account.
     """
     try:
         matches = _hasher().verify(password_hash or _nobody(), password)

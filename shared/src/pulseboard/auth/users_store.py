@@ -28,7 +28,7 @@ class Credentials:
 def create_user(
     connection: psycopg.Connection[Any], *, email: str, password_hash: str, role: Role
 ) -> User:
-    """Add a person. Raises Conflict when the e-mail is taken."""
+    """Add a user. Raises Conflict when the email is in use."""
     with connection.cursor(row_factory=class_row(User)) as cursor:
         cursor.execute(
             f"""
@@ -40,7 +40,7 @@ def create_user(
         )
         user = cursor.fetchone()
     if user is None:
-        raise Conflict(f"There is already somebody with the e-mail {email}.")
+        raise Conflict(f"There is already a user with the email {email}.")
     return user
 
 
@@ -76,7 +76,7 @@ def list_users(
 def find_credentials(
     connection: psycopg.Connection[Any], *, email: str | None = None, user_id: UUID | None = None
 ) -> Credentials | None:
-    """By e-mail (served by users_email) or id (primary key)."""
+    """By email (served by users_email) or id (primary key)."""
     with connection.cursor(row_factory=class_row(Credentials)) as cursor:
         cursor.execute(
             """

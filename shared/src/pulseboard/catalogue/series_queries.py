@@ -135,7 +135,7 @@ def find_many(
 ) -> list[list[Series]]:
     """The series of each selector (metric name, matchers): at most three statements in all.
 
-    One statement, served by metric_series_pkey, tells whether series were created or deleted;
+    One statement, served by metric_series_pkey, detects whether series were created or deleted;
     otherwise the cached results are returned. The selectors' own statement is served by the unique
     index on the name, then by (metric_id, tags_hash) or GIN(tags).
     """

@@ -132,7 +132,7 @@ class AlertInstance(Contract):
 
 
 class AlertRule(AlertRuleFields):
-    """A rule as it is kept, with the state of its series."""
+    """A stored rule with the state of its series."""
 
     id: UUID
     owner_id: UUID | None = None
@@ -241,7 +241,7 @@ class CreateAlertSilence(Contract):
 
 
 class AlertSilence(Contract):
-    """A silence as it is kept."""
+    """A stored silence."""
 
     id: UUID
     matchers: list[SilenceMatcher]

@@ -1,7 +1,7 @@
 """Where notifications go, and what became of them.
 
 Secrets (signing keys, routing keys, Slack's addresses, which are secrets themselves) are written
-and never read back: an answer holds `HIDDEN` in their place, and `HIDDEN` sent back means "as it
+and never read back: a response holds `HIDDEN` instead, and `HIDDEN` sent back means "as it
 is".
 """
 
@@ -25,7 +25,7 @@ from pulseboard.contracts.base import Contract, Interval, PositiveInterval, UtcT
 from pulseboard.contracts.vocabulary import Title
 
 HIDDEN = "**********"
-"""Stands for a secret in answers."""
+"""Stands for a secret in responses."""
 
 REVEAL = {"reveal": True}
 """Serialisation context under which secrets are written out: for the database alone."""
@@ -63,7 +63,7 @@ Secret = Annotated[
             "format": "password",
             "minLength": 1,
             "maxLength": 500,
-            "description": f"Never shown: answers hold {HIDDEN}, which sent back changes nothing.",
+            "description": f"Never shown: responses hold {HIDDEN}; sent back, it changes nothing.",
         }
     ),
 ]
@@ -118,7 +118,7 @@ Channel = Annotated[
 
 
 class Notification(Contract):
-    """Who is told, and when: what happens within a rule is told together."""
+    """Who is notified, and when. The alerts of a rule are grouped into one notification."""
 
     channels: list[Channel] = Field(default_factory=list, max_length=20)
     group_wait: Interval | None = Field(
@@ -127,28 +127,28 @@ class Notification(Contract):
     )
     group_interval: Interval | None = Field(
         default=None,
-        description="The shortest time between two notices, but for the one that all has resolved."
-        " Left out: what is set for all.",
+        description="The shortest time between two notifications, except the one that all have "
+        "resolved. Left out: the default of the installation.",
     )
     repeat_interval: PositiveInterval = "4h"
 
 
 class CreateAlertChannel(Contract):
-    """A receiver to keep under a name that rules then use."""
+    """A new notification channel: a receiver with a name that rules refer to."""
 
     name: Title
     receiver: Receiver
 
 
 class UpdateAlertChannel(Contract):
-    """Changes to a kept receiver; what is left out stays."""
+    """Changes to a channel; fields that are left out stay as they are."""
 
     name: Title | None = None
     receiver: Receiver | None = None
 
 
 class AlertChannel(Contract):
-    """A receiver as it is kept; its secrets are hidden."""
+    """A stored channel; its secrets are hidden."""
 
     id: UUID
     name: Title

@@ -164,7 +164,7 @@ class PanelQuery(Contract):
 
 
 class Panel(Contract):
-    """A panel as it is kept."""
+    """A stored panel."""
 
     id: UUID
     dashboard_id: UUID
@@ -188,7 +188,7 @@ class CreatePanel(Contract):
     position: Position
 
     @model_validator(mode="after")
-    def _one_way_to_ask(self) -> Self:
+    def _one_kind_of_query(self) -> Self:
         if (self.query is None) == (self.queries is None):
             raise ValueError("give either query or queries")
         return self
@@ -217,7 +217,7 @@ class UpdatePanel(Contract):
     position: Position | None = None
 
     @model_validator(mode="after")
-    def _one_way_to_ask(self) -> Self:
+    def _one_kind_of_query(self) -> Self:
         if self.query is not None and self.queries is not None:
             raise ValueError("give either query or queries")
         return self
@@ -271,7 +271,7 @@ class DashboardSettings(Contract):
         default="1h", description="What is shown at first: an interval that ends now."
     )
     refresh: PositiveInterval | None = Field(
-        default="10s", description="How often the board asks again; null: never by itself."
+        default="10s", description="How often the dashboard refreshes; null: never by itself."
     )
     timezone: Literal["browser", "utc"] = "browser"
 
@@ -322,7 +322,7 @@ class CreateDashboard(Contract):
 class UpdateDashboard(Contract):
     """Changes to a dashboard; what is left out stays.
 
-    `version` is the one that was read: another's change in between answers 409.
+    `version` is the one that was read: a change by someone else in between returns 409.
     """
 
     version: int = Field(ge=1)
@@ -415,7 +415,7 @@ class ImportNote(Contract):
 
 
 class ImportedDashboard(Contract):
-    """A dashboard that was made from a file, and what was not taken as it was."""
+    """A dashboard that was created from a file, and a report of the import."""
 
     dashboard: Dashboard
     report: list[ImportNote]

@@ -34,7 +34,7 @@ class ErrorDetail(Contract):
 
 
 class ApiError(Contract):
-    """The body of every answer that is not a success."""
+    """The body of every response that is not a success."""
 
     error: str = Field(description="A sentence for people.")
     code: ErrorCode

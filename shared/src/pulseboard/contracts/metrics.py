@@ -31,5 +31,5 @@ class TagInfo(Contract):
     series_count: int = Field(ge=0)
     values: list[TagValueInfo]
     truncated: bool = Field(
-        default=False, description="True when there are more values than were asked for."
+        default=False, description="True when there are more values than were requested."
     )

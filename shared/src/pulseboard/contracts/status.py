@@ -9,7 +9,7 @@ from pulseboard.contracts.spill import SpillStatus
 
 
 class Health(Contract):
-    """Alive, nothing more: asks neither database nor cache."""
+    """Alive, nothing more: reads neither database nor cache."""
 
     status: Literal["ok"] = "ok"
     version: str

@@ -106,7 +106,7 @@ class TagUsage(Contract):
 
 
 class MetricDetail(Contract):
-    """One metric and what its series are told apart by."""
+    """One metric and the tags that distinguish its series."""
 
     usage: MetricUsage
     tags: list[TagUsage]

@@ -39,7 +39,7 @@ TagValue = Annotated[str, StringConstraints(max_length=MAX_TAG_VALUE), AfterVali
 Tags = Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 QueryText = Annotated[str, StringConstraints(min_length=1, max_length=5000)]
-"""A query as it is kept: on a panel, in a rule."""
+"""A stored query: of a panel or a rule."""
 
 
 class MetricType(StrEnum):

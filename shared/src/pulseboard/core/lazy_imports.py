@@ -23,7 +23,7 @@ LOADED_AT_FIRST_USE = frozenset(
         "opentelemetry.propagate",
     }
 )
-"""Modules that others import as a whole, without taking a name out of them."""
+"""Modules that others import as a whole, without importing a name from them."""
 
 BUILT_AT_FIRST_USE = "fastapi.openapi.models"
 """The models of an OpenAPI document: FastAPI needs them to write one, which no function does."""
@@ -71,7 +71,7 @@ def _no_building() -> Iterator[None]:
 
     rebuild = BaseModel.__dict__["model_rebuild"]
     BaseModel.model_config["defer_build"] = True
-    # The module asks for it where models name each other; a first use resolves names as well.
+    # Pydantic needs it where models name each other; a first use resolves names as well.
     BaseModel.model_rebuild = classmethod(lambda cls: None)  # type: ignore[assignment]
     try:
         yield

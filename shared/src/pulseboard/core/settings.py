@@ -211,18 +211,18 @@ class Settings(BaseSettings):
     retention_raw: int = Field(
         default=7 * 86_400,
         ge=3600,
-        description="How long raw samples are kept, a day or longer. Each migration applies it to "
+        description="Retention of raw samples, a day or longer. Each migration applies it to "
         "the database's policies.",
     )
     retention_minute: int = Field(
         default=30 * 86_400,
         ge=3600,
-        description="How long minutes are kept; no shorter than raw samples.",
+        description="Retention of the minute tier; no shorter than raw samples.",
     )
     retention_hour: int = Field(
         default=365 * 86_400,
         ge=3600,
-        description="How long hours are kept; no shorter than minutes.",
+        description="Retention of the hour tier; no shorter than the minutes.",
     )
 
     # Dashboards
@@ -270,7 +270,7 @@ class Settings(BaseSettings):
         default=150_000,
         ge=20_000,
         le=240_000,
-        description="Size of what is handed to `notify` at once; Step Functions takes 256 KiB.",
+        description="Size of what is handed to `notify` at once; Step Functions accepts 256 KiB.",
     )
     alert_claim_lease: int = Field(
         default=90, ge=5, description="An unacknowledged notification is sent again after this."
@@ -292,10 +292,11 @@ class Settings(BaseSettings):
         description="Send notifications to private, loopback and link-local addresses too.",
     )
     alert_email_from: str | None = Field(
-        default=None, description="Sender of e-mail by SES; it must be verified there."
+        default=None, description="Sender of email by SES; it must be verified there."
     )
     alert_email_topic: str | None = Field(
-        default=None, description="ARN of an SNS topic that takes e-mail where SES is not set up."
+        default=None,
+        description="ARN of an SNS topic that receives emails where SES is not set up.",
     )
     alert_pagerduty_url: str = Field(
         default="https://events.pagerduty.com/v2/enqueue",
@@ -328,7 +329,7 @@ class Settings(BaseSettings):
     edge_secret: SecretStr | None = Field(
         default=None,
         description="What CloudFront sends to the API (`x-pulseboard-edge`): with it, and "
-        "only then, the caller's address is taken from `x-pulseboard-viewer`.",
+        "only then, the caller's address is read from `x-pulseboard-viewer`.",
     )
     cookie_secure: bool = Field(
         default=True, description="Send the session cookie over HTTPS (and to localhost) only."

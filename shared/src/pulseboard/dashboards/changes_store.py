@@ -176,7 +176,7 @@ def _write_panels(
             ],
         )
         if panels and cursor.rowcount != len(panels):
-            raise InvalidRequest("A new panel's id is taken. Give each new panel a fresh one.")
+            raise InvalidRequest("A new panel's id is in use. Give each new panel a fresh one.")
 
 
 def add_panel(
@@ -305,7 +305,7 @@ def get_version(
         (dashboard_id, version),
     ).fetchone()
     if row is None:
-        raise NotFound(f"Version {version} of this dashboard is not kept.")
+        raise NotFound(f"Version {version} of this dashboard is no longer stored.")
     return Dashboard.model_validate(row[0])
 
 

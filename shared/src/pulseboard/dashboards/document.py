@@ -53,7 +53,7 @@ def to_create(document: DashboardDocument, *, name: str | None = None) -> Create
 
 
 def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]]:
-    """A file read, and what was not taken as it was.
+    """A parsed file, and the report of what changed or was dropped.
 
     Raises InvalidRequest that names each wrong place, as `document.…`.
     """

@@ -158,13 +158,13 @@ def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]
                 acquired.last_used = time.time()
     except pybreaker.CircuitBreakerError as error:
         raise Unavailable(
-            "The database is not answering; it is tried again shortly.",
+            "The database is not responding; it is tried again shortly.",
             retry_after=settings().breaker_reset,
         ) from error
     except (psycopg.OperationalError, PoolTimeout) as error:
         if not is_outage(error):
             raise
-        raise Unavailable("The database is not answering. Try again in a moment.") from error
+        raise Unavailable("The database is not responding. Try again in a moment.") from error
 
 
 def _count_in_use(change: int) -> None:
@@ -174,7 +174,7 @@ def _count_in_use(change: int) -> None:
 
 
 def retry_gate() -> RetryGate:
-    """Tells callers with a fallback whether to try the database."""
+    """Whether callers with a fallback should try the database."""
     global _retry_gate
     with _lock:
         if _retry_gate is None:
@@ -191,7 +191,7 @@ def fail_fast_connection() -> Iterator[psycopg.Connection[Any]]:
     """
     configured, gate = settings(), retry_gate()
     if not gate.allows(time.monotonic()):
-        raise Unavailable("The database did not answer a moment ago. Try again shortly.")
+        raise Unavailable("The database did not respond recently. Try again shortly.")
     try:
         with (
             connection(wait=configured.spill_wait) as acquired,

@@ -3,7 +3,7 @@
 `pulseboard.db.migrate` calls it with each migration, so a changed setting takes effect with the
 next deploy or start. A policy is altered only where it differs.
 
-A refresh must not look back further than its source is kept: it would recompute buckets from
+A refresh must not look back further than its source's retention: it would recompute buckets from
 samples that are gone, and so erase them. Its look-back (`start_offset`) therefore follows the
 retention of its source, with 1/14 of it as a margin, up to the defaults of the schema.
 """
@@ -27,14 +27,14 @@ class RetentionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RetentionPlan:
-    """How long each table is kept, and how far its rollup's refresh looks back into it."""
+    """The retention of each table, and how far its rollup's refresh looks back into it."""
 
     retention: dict[str, timedelta]
     lookback: dict[str, timedelta]
 
 
 def plan(configured: Settings) -> RetentionPlan:
-    """The policies that the settings ask for.
+    """The policies that the settings define.
 
     Raises RetentionError when a rollup would end before its source, or when an accepted sample
     may be older than the refresh looks back: it would be missing from the rollups.
@@ -56,7 +56,7 @@ def plan(configured: Settings) -> RetentionPlan:
             f"PULSEBOARD_SPILL_MAX_AGE), but rollups look back {lookback} with "
             f"PULSEBOARD_RETENTION_RAW at {raw}: lower PULSEBOARD_INGEST_MAX_AGE to "
             f"{int((lookback - timedelta(seconds=configured.spill_max_age)).total_seconds())} "
-            "or less, or keep raw samples longer"
+            "or less, or raise the retention of raw samples"
         )
     return RetentionPlan(
         retention={"metrics_raw": raw, "metrics_1min": minute, "metrics_1hour": hour},

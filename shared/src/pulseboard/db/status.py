@@ -17,7 +17,7 @@ def check_cache() -> ComponentStatus:
     try:
         cache.client().get("status")
     except (redis.RedisError, RedisClusterException):
-        return ComponentStatus(name="cache", ok=False, message="The cache is not answering.")
+        return ComponentStatus(name="cache", ok=False, message="The cache is not responding.")
     return ComponentStatus(name="cache", ok=True, latency_ms=_milliseconds_since(began))
 
 

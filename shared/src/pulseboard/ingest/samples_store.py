@@ -108,7 +108,7 @@ class _Rows(NamedTuple):
 
 
 def write(batch: Batch, *, key_id: UUID | None = None) -> None:
-    """Store the samples, all or none; the same (series, time) again takes the new value.
+    """Store the samples, all or none; the same (series, time) again gets the new value.
 
     Series beyond a limit are removed from `batch` and become its issues. When this returns, the
     samples are committed. A lost connection or a deadlock is retried once, which is safe since a

@@ -80,16 +80,16 @@ def put(
     """
     target = backend()
     if target is None:
-        raise Unavailable("The database is not answering. Try again in a moment.")
+        raise Unavailable("The database is not responding. Try again in a moment.")
     data = spill_file.encode(SpilledBatch(batch, key_id, arrived, horizon))
     _capacity().reserve(target, len(data))
     try:
         target.put(spill_file.file_name(data, arrived=arrived), data)
     except Exception as error:
         # botocore's errors can't be named without importing it. Whatever the error is, the sender
-        # must keep its samples.
+        # must buffer its samples.
         logger().error("batch not spilled", exc_info=error)
-        raise Unavailable("Neither database nor spill take samples. Try again.") from error
+        raise Unavailable("Neither database nor spill can store samples. Try again.") from error
 
 
 def measure(target: SpillBackend) -> SpillStatus:
@@ -163,7 +163,7 @@ class _Capacity:
         if reason is not None:
             logger().warning("spill is full", extra={"reason": reason, "backend": repr(target)})
             raise Unavailable(
-                "The database is not answering and the spill is full. Keep the samples and try "
+                "The database is not responding and the spill is full. Keep the samples and try "
                 "again.",
                 retry_after=_FULL_RETRY,
             )

@@ -157,7 +157,7 @@ def _parse(payload: memoryview) -> SpilledBatch:
     samples, markers = int(header["samples"]), int(header["ends"])
     if len(payload) - offset != 20 * samples + 12 * markers:
         raise ValueError(
-            f"{samples} samples and {markers} stale markers take another number of bytes"
+            f"{samples} samples and {markers} stale markers need another number of bytes"
         )
     keys = [SeriesKey(name, tags.encode()) for name, tags in header["series"]]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanPart:
-    """Points of a plan as read: lines by `line_key`, and how many rows of the tier they took.
+    """Points of a plan as read: lines by `line_key`, and how many rows of the tier were read.
 
-    `found` tells whether the catalogue has any of the series, with values or without.
+    `found`: whether the catalogue has any of the series, with values or without.
     """
 
     lines: dict[str, "array[float]"]

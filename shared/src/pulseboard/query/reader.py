@@ -37,7 +37,7 @@ class PlanReader:
     speculative reads."""
 
     def announce(self, plans: Iterable[tuple[Plan, range]]) -> None:
-        """Tell in advance what will be read, so that plans that share rows read them together."""
+        """Announce the plans that will be read, so that plans that share rows are read together."""
         for plan, span in plans:
             if isinstance(plan.shape, Bucketed):
                 source = (plan.shape.source, plan.tier, plan.step, span)

@@ -172,7 +172,7 @@ def read_samples(
 class NewestSamples:
     """The newest sample of each series, in columns; times in PostgreSQL's binary format.
 
-    `any_stale` tells whether any series at all has a stale marker in the range.
+    `any_stale`: whether any series at all has a stale marker in the range.
     """
 
     ids: Sequence[int] = ()

@@ -43,7 +43,7 @@ def create_app(
                 400: "The request makes no sense; `details` say where.",
                 401: "Nobody is signed in, or the key is unknown.",
                 403: "The caller may not do this.",
-                503: "A part that is needed does not answer; see Retry-After.",
+                503: "The database or the cache does not respond; see Retry-After.",
             }.items()
         },
     )

@@ -10,7 +10,7 @@ from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.core.settings import settings
 
 _GZIP_MAGIC = b"\x1f\x8b"
-# What is left of it when a gateway took the body for text.
+# What is left of it when a gateway decoded the body as text.
 _GZIP_AS_TEXT = "\x1f\ufffd".encode()
 _GZIP_WINDOW = 31
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -51,7 +51,7 @@ def inflate(body: bytes, *, limit: int) -> bytes:
         return _inflate_zlib(body, limit, _GZIP_WINDOW, "gzip")
     if body.startswith(_GZIP_AS_TEXT):
         raise InvalidRequest(
-            "The gzip body was taken for text on its way here: send it as Content-Type: "
+            "The gzip body was decoded as text on its way here: send it as Content-Type: "
             "application/octet-stream, or without compression."
         )
     if len(body) > limit:

@@ -84,7 +84,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(redis.RedisError)
     def _no_cache(request: Request, error: Exception) -> JSONResponse:
         logger().warning("cache unavailable", exc_info=error)
-        return _known(request, Unavailable("The cache is not answering. Try again in a moment."))
+        return _known(request, Unavailable("The cache is not responding. Try again in a moment."))
 
     @app.exception_handler(psycopg.DataError)
     def _unstorable(request: Request, error: psycopg.DataError) -> JSONResponse:
@@ -93,7 +93,7 @@ def install(app: FastAPI) -> None:
         return _known(
             request,
             InvalidRequest(
-                "A value of this request can't be kept or looked up: "
+                "A value of this request can't be stored or looked up: "
                 "a text with a NUL character, or a number that is too large."
             ),
         )

@@ -28,7 +28,7 @@ def before_snapshot() -> None:
 def after_restore() -> None:
     """Reseed the random numbers and drop the secret, which all copies would otherwise share.
 
-    Connections open by themselves at first use. `secrets`, `uuid4` and TLS take theirs from the
+    Connections open by themselves at first use. `secrets`, `uuid4` and TLS get theirs from the
     kernel, which is not part of the snapshot.
     """
     random.seed()

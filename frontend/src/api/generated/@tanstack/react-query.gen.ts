@@ -829,7 +829,7 @@ export const createDashboardMutation = (options?: Partial<Options<CreateDashboar
 /**
  * Import Dashboard
  *
- * Make a dashboard from a file, with a report of all that was not taken as it was.
+ * Create a dashboard from a file, with a report of what was changed or dropped.
  */
 export const importDashboardMutation = (options?: Partial<Options<ImportDashboardData>>): UseMutationOptions<ImportDashboardResponse, ImportDashboardError, Options<ImportDashboardData>> => {
     const mutationOptions: UseMutationOptions<ImportDashboardResponse, ImportDashboardError, Options<ImportDashboardData>> = {
@@ -966,7 +966,7 @@ export const setFavouriteMutation = (options?: Partial<Options<SetFavouriteData>
 /**
  * Add Panel
  *
- * Add a panel; where its place is taken, it stands below all others.
+ * Add a panel; when its position is occupied, it goes below all others.
  */
 export const addPanelMutation = (options?: Partial<Options<AddPanelData>>): UseMutationOptions<AddPanelResponse, AddPanelError, Options<AddPanelData>> => {
     const mutationOptions: UseMutationOptions<AddPanelResponse, AddPanelError, Options<AddPanelData>> = {
@@ -985,7 +985,7 @@ export const addPanelMutation = (options?: Partial<Options<AddPanelData>>): UseM
 /**
  * Delete Panel
  *
- * Remove a panel; answers the dashboard without it.
+ * Remove a panel and return the dashboard without it.
  */
 export const deletePanelMutation = (options?: Partial<Options<DeletePanelData>>): UseMutationOptions<DeletePanelResponse, DeletePanelError, Options<DeletePanelData>> => {
     const mutationOptions: UseMutationOptions<DeletePanelResponse, DeletePanelError, Options<DeletePanelData>> = {
@@ -1122,7 +1122,7 @@ export const getHealthQueryKey = (options?: Options<GetHealthData>) => createQue
 /**
  * Get Health
  *
- * Alive. Open to anyone; asks neither database nor cache.
+ * Alive. Open to anyone; reads neither database nor cache.
  */
 export const getHealthOptions = (options?: Options<GetHealthData>) => queryOptions<GetHealthResponse, GetHealthError, GetHealthResponse, ReturnType<typeof getHealthQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1537,7 +1537,7 @@ export const getUsersInfiniteOptions = (options?: Options<GetUsersData>) => infi
 /**
  * Create User
  *
- * Add a person. 409 when the e-mail is taken.
+ * Add a user. 409 when the email is in use.
  */
 export const createUserMutation = (options?: Partial<Options<CreateUserData>>): UseMutationOptions<CreateUserResponse, CreateUserError, Options<CreateUserData>> => {
     const mutationOptions: UseMutationOptions<CreateUserResponse, CreateUserError, Options<CreateUserData>> = {

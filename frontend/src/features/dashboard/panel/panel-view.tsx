@@ -43,7 +43,7 @@ export function PanelView({
   onReset,
 }: Props) {
   // A refresh is deferred, panel by panel, until nothing more urgent is pending; what the user
-  // asked for is shown at once.
+  // requested is shown at once.
   const deferred = useDeferredValue(newest)
   const data = isRefresh(deferred, newest) ? deferred : newest
   const box = useRef<HTMLElement>(null)

@@ -33,7 +33,7 @@ type Props = {
   options: PanelOptions
   /** The content of a line's first cell. */
   name: (line: StyledLine) => ReactNode
-  /** Whether values take the colours of thresholds and mappings. */
+  /** Whether values have the colours of thresholds and mappings. */
   colored?: boolean
   className?: string
 }

@@ -86,7 +86,7 @@ def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]
 
 
 def _unwrapped(document: dict[str, Any]) -> dict[str, Any]:
-    # The API answers `{dashboard, meta}`; files carry the board itself.
+    # The API returns `{dashboard, meta}`; files carry the board itself.
     inner = document.get("dashboard")
     return inner if isinstance(inner, dict) else document
 
@@ -122,7 +122,7 @@ def _placed(board: dict[str, Any], *, report: ImportReport) -> Iterator[_Placed]
     for source in objects(board.get("panels")):
         if source.get("type") == "row":
             title = text(source.get("title"))
-            report.dropped(f"row {title or '?'}", "rows are not kept; their panels are")
+            report.dropped(f"row {title or '?'}", "rows are not imported; their panels are")
             if text(source.get("repeat")):
                 report.dropped(f"row {title or '?'}", f"its repeat by {text(source['repeat'])}")
             for inner in objects(source.get("panels")):
@@ -140,7 +140,7 @@ def _of_rows(rows: list[dict[str, Any]], *, report: ImportReport) -> Iterator[_P
     for row in rows:
         title = text(row.get("title"))
         if title:
-            report.dropped(f"row {title}", "rows are not kept; their panels are")
+            report.dropped(f"row {title}", "rows are not imported; their panels are")
         height = max(2.0, (_pixels(row.get("height")) or 250) / 38)
         left = 0.0
         for source in objects(row.get("panels")):

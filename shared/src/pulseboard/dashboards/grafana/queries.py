@@ -27,7 +27,7 @@ def variables(expression: str) -> str:
 
 
 def unanswerable(expression: str) -> str | None:
-    """Why an expression can't be answered here, or None. Variables stand for any value."""
+    """Why an expression is not supported, or None. Variables stand for any value."""
     filled = _DURATION_VARIABLE.sub("5m", expression)
     refusals: list[str] = []
     # A variable may stand for a name or a number, as in topk($count, …).
@@ -42,7 +42,7 @@ def unanswerable(expression: str) -> str | None:
 
 
 def queries(panel: dict[str, Any], *, location: str, report: ImportReport) -> list[PanelQuery]:
-    """The panel's Prometheus queries; what asks another kind of source is reported."""
+    """The panel's Prometheus queries; targets of another kind of data source are reported."""
     found: list[PanelQuery] = []
     for index, target in enumerate(objects(panel.get("targets"))):
         name = text(target.get("refId")) or str(index + 1)
@@ -59,11 +59,11 @@ def queries(panel: dict[str, Any], *, location: str, report: ImportReport) -> li
         if target.get("format") == "heatmap":
             report.changed(location, f"query {name} drew a heatmap: its buckets are lines")
         if (number(target.get("intervalFactor")) or 1) > 1 or text(target.get("interval")):
-            report.changed(location, f"query {name}: its own resolution is not kept")
+            report.changed(location, f"query {name}: its own resolution is not imported")
         problem = unanswerable(expression)
         if problem:
             report.changed(
-                location, f"query {name} is kept, but can't be answered: {problem}"[:400]
+                location, f"query {name} is imported, but not supported: {problem}"[:400]
             )
         alias = text(target.get("legendFormat"))
         found.append(

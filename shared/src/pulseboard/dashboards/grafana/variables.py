@@ -22,7 +22,7 @@ _ALL = ("$__all", "All")
 
 
 def variables(source: Any, *, report: ImportReport) -> list[Variable]:
-    """The variables of `templating.list` that can be kept."""
+    """The variables of `templating.list` that can be imported."""
     found = []
     for entry in objects(source):
         name = text(entry.get("name"))
@@ -79,7 +79,7 @@ def _by_query(
     if not re.fullmatch(r"\{\s*\}|", selector.removeprefix(metric[0]).strip()):
         report.changed(location, f"values of all {metric[0]}, not only of {selector}"[:300])
     if text(entry.get("regex")) not in _NO_FILTER and not _QUERY_RESULT.match(query_text):
-        report.changed(location, f"its filter {text(entry['regex'])} is not kept"[:300])
+        report.changed(location, f"its filter {text(entry['regex'])} is not imported"[:300])
     report.imported(location, f"values of {tag} in {metric[0]}")
     return Variable(type=VariableType.TAG, metric=metric[0][:200], tag=tag, **common)
 
@@ -89,7 +89,7 @@ def _source(query_text: str, regex: str) -> tuple[str, str]:
     plain = _LABEL_VALUES.match(query_text)
     if plain:
         return plain["tag"], text(plain["metric"])
-    # The other way to write it: all series as text, of which a regex takes one label.
+    # The other way to write it: all series as text, of which a regex extracts one label.
     result, label = _QUERY_RESULT.match(query_text), _CAPTURED_LABEL.search(regex)
     names = _SELECTOR.findall(result["inner"]) if result else []
     return (label[1], names[-1]) if label and names else ("", "")

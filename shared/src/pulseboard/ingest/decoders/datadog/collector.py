@@ -115,7 +115,7 @@ class SeriesCollector:
         every = f" of {interval} s" if interval > 0 else ""
         text = {
             "count": f"A count of each interval{every}, as Datadog's agents send it: add it up, "
-            "and take no rate of it.",
+            "and do not use rate().",
             "rate": f"A count a second, over each interval{every}.",
         }.get(kind, "")
         if kind or unit:
