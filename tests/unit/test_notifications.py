@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import math
 import socket
 import threading
 import time
@@ -29,7 +30,8 @@ from pulseboard.alerts.notifications import (
     render,
     silenced,
 )
-from pulseboard.alerts.state_machine import Condition, RuleSnapshot
+from pulseboard.alerts.state_machine import Condition, RuleSnapshot, format_value
+from pulseboard.alerts.state_store import json_text
 from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, SilenceMatcher
 from pulseboard.contracts.channels import (
     HIDDEN,
@@ -361,3 +363,18 @@ def test_mail_goes_by_ses_or_by_a_topic(monkeypatch: pytest.MonkeyPatch) -> None
         assert email.send(MAIL, configured=ses).ok
         topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
         assert email.send(MAIL, configured=Settings(alert_email_topic=topic)).ok
+
+
+def test_infinite_values_pass_the_database_as_texts() -> None:
+    alert = NotifiedAlert(
+        status="firing", tags={}, value=-math.inf, reason="-Inf < 5", started=1_700_000_000
+    )
+    stored = json_text(alert.model_dump(mode="json"))
+    assert json.loads(stored, parse_constant=pytest.fail)["value"] == "-Infinity"
+    assert NotifiedAlert.model_validate_json(stored) == alert
+    assert [format_value(value) for value in (math.inf, -math.inf, 0.1 + 0.2, None)] == [
+        "+Inf",
+        "-Inf",
+        "0.3",
+        "no data",
+    ]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pulseboard.alerts.state_machine import RuleSnapshot
+from pulseboard.alerts.state_machine import RuleSnapshot, format_value
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import canonical_tags
 from pulseboard.contracts.alerts import AlertSeverity, SilenceMatcher
@@ -155,7 +155,7 @@ def fill(template: str, payload: NotificationPayload, alert: NotifiedAlert) -> s
     `{{host}}` and `{{value}}`, or as Prometheus has them, `{{ $labels.host }}` and `{{ $value }}`.
     """
     known = {
-        "value": "no data" if alert.value is None else f"{alert.value:.6g}",
+        "value": format_value(alert.value),
         "threshold": f"{payload.threshold:.6g}",
         "rule": payload.rule_name,
         "reason": alert.reason,
@@ -247,7 +247,7 @@ def _webhook(frame: _Frame, receiver: WebhookChannel) -> Outgoing:
             "summary": fill(payload.message, payload, alert)
             or f"{payload.rule_name}: {alert.reason}",
             "reason": alert.reason,
-            "value": "" if alert.value is None else f"{alert.value:.6g}",
+            "value": "" if alert.value is None else format_value(alert.value),
             "threshold": f"{payload.threshold:.6g}",
         }
         if payload.runbook_url:

@@ -15,6 +15,7 @@ the data, which does not start `duration` anew.
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isinf
 from typing import Any
 from uuid import UUID
 
@@ -153,6 +154,13 @@ def window_of(duration: float, window: float | None) -> float:
     return window if window is not None else max(duration, MIN_WINDOW)
 
 
+def format_value(value: float | None) -> str:
+    """A value as people read it: six digits, and Prometheus' words for infinities."""
+    if value is None:
+        return "no data"
+    return f"{value:+.6g}".title() if isinf(value) else f"{value:.6g}"
+
+
 def tick_at(time: float) -> int:
     """The number of the newest tick at a time (seconds since 1970)."""
     return int(time // TICK)
@@ -262,11 +270,11 @@ def _cleared(
 
 
 def _crossed(condition: Condition, value: float | None) -> str:
-    return f"{value:.6g} {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
+    return f"{format_value(value)} {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
 
 
 def _receded(condition: Condition, value: float | None) -> str:
-    return f"{value:.6g} is not {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
+    return f"{format_value(value)} is not {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
 
 
 def _absent(condition: Condition, value: float | None) -> str:

@@ -265,8 +265,8 @@ def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -
                 [queued.rule_id for queued in changes.queued],
                 [queued.key for queued in changes.queued],
                 [queued.group for queued in changes.queued],
-                [to_json(queued.channel).decode() for queued in changes.queued],
-                [to_json(queued.payload).decode() for queued in changes.queued],
+                [json_text(queued.channel) for queued in changes.queued],
+                [json_text(queued.payload) for queued in changes.queued],
             ),
         )
     if changes.notified:
@@ -325,7 +325,7 @@ def _put_states(
             tick,
             [change.rule_id for change, _ in pairs],
             [change.series for change, _ in pairs],
-            [to_json(record.tags).decode() for _, record in pairs],
+            [json_text(record.tags) for _, record in pairs],
             [record.instance.status.value for _, record in pairs],
             [record.instance.value for _, record in pairs],
             [record.instance.reason for _, record in pairs],
@@ -362,7 +362,7 @@ def _put_started(connection: psycopg.Connection[Any], started: Sequence[Started]
             [one.rule.name for one in started],
             [one.rule.severity.value for one in started],
             [one.series for one in started],
-            [to_json(one.record.tags).decode() for one in started],
+            [json_text(one.record.tags) for one in started],
             [one.record.instance.value for one in started],
             [one.record.instance.reason for one in started],
             [one.record.instance.since for one in started],
@@ -388,4 +388,9 @@ def prune(connection: psycopg.Connection[Any]) -> None:
 
 def as_jsonb(value: Any) -> Jsonb:
     """A value for a jsonb column."""
-    return Jsonb(value, dumps=to_json)
+    return Jsonb(value, dumps=json_text)
+
+
+def json_text(value: Any) -> str:
+    """JSON that PostgreSQL takes: it has no infinities, so that these are texts ("Infinity")."""
+    return to_json(value, inf_nan_mode="strings").decode()
