@@ -2,10 +2,11 @@
 
 A batch is deleted after its samples are committed. A drain that stops in between writes them
 again, which changes nothing. A batch that can't be read, or that the database refuses for good, is
-set aside with the reason; the other batches of its transaction are then written one by one.
+set aside with the reason; the other batches of its transaction are then written one by one. So is a
+batch that fails again and again while others are written, whatever the error.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -13,7 +14,9 @@ import psycopg
 
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger
+from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
+from pulseboard.db import database
 from pulseboard.ingest import samples_store
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill import SpillBackend
@@ -25,6 +28,16 @@ from pulseboard.ingest.spill_file import (
     decode,
     encode,
 )
+
+MOST_FAILURES = 3
+"""Drains in which a batch may fail while others are written, before it is set aside."""
+MOST_IN_A_ROW = 3
+"""Failed batches after which a drain that has written none stops."""
+# A full disk, a standby: no fault of the batch, even where smaller ones are still written.
+_SERVER_WIDE = frozenset({"53100", "25006"})
+
+_failures: dict[str, int] = {}
+on_reset(_failures.clear)
 
 
 @dataclass(slots=True)
@@ -48,22 +61,74 @@ class _Read:
 
 
 def drain(backend: SpillBackend, names: Iterable[str]) -> Outcome:
-    """Write these batches; stops when the database is unavailable.
+    """Write these batches; stops when the database takes none.
 
-    The newest go first, since dashboards and alerts need them most. A stored value is not replaced
-    by one that arrived before it, so that the value that arrived last wins in any order.
+    The newest go first, since dashboards and alerts need them most; those that failed before go
+    last. A stored value is not replaced by one that arrived before it, so that the value that
+    arrived last wins in any order.
     """
     outcome = Outcome()
-    for group in _groups(backend, sorted(names, key=_arrival, reverse=True), outcome):
-        try:
-            _write(backend, group, outcome)
-        except Unavailable as error:
-            logger().warning(
-                "drain stopped: the database is unavailable", extra={"why": error.message}
-            )
-            outcome.away = True
+    failures: dict[str, tuple[_Read, Unavailable]] = {}
+    in_order = sorted(names, key=lambda name: (name in _failures, -_arrival(name)))
+    for group in _groups(backend, in_order, outcome):
+        for part in _parts(group):
+            try:
+                _write(backend, part, outcome)
+                continue
+            except Unavailable as error:
+                logger().warning("batches not drained", extra={"why": _sentence(error)})
+                failed = error
+            if len(part) == 1:
+                failures[part[0].name] = (part[0], failed)
+            elif samples_store.can_write():
+                # One of them may be what the database does not take: each by itself.
+                for read in part:
+                    try:
+                        _write(backend, [read], outcome)
+                    except Unavailable as error:
+                        failures[read.name] = (read, error)
+                        if _none_is_taken(outcome, failures):
+                            break
+            else:
+                outcome.away = True
+            if outcome.away or _none_is_taken(outcome, failures):
+                outcome.away = True
+                break
+        if outcome.away:
             break
+    _judge(backend, failures, outcome)
     return outcome
+
+
+def _parts(group: list[_Read]) -> list[list[_Read]]:
+    """Batches that failed before are written by themselves."""
+    suspects = [[read] for read in group if read.name in _failures]
+    others = [read for read in group if read.name not in _failures]
+    return [*([others] if others else []), *suspects]
+
+
+def _none_is_taken(outcome: Outcome, failures: Mapping[str, object]) -> bool:
+    return not outcome.batches and len(failures) >= MOST_IN_A_ROW
+
+
+def _judge(
+    backend: SpillBackend, failures: Mapping[str, tuple[_Read, Unavailable]], outcome: Outcome
+) -> None:
+    """Set aside what failed several times while others were written; it is not an outage then."""
+    if not failures or outcome.away:
+        return
+    if not outcome.batches and not samples_store.can_write():
+        outcome.away = True
+        return
+    for name, (read, error) in failures.items():
+        cause = error.__cause__
+        code = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+        _failures[name] = _failures.get(name, 0) + 1
+        if code in _SERVER_WIDE or (not outcome.batches and database.is_lacking(cause)):
+            outcome.away = True
+        elif _failures[name] >= MOST_FAILURES:
+            reason = f"It failed {_failures.pop(name)} times while others were written: "
+            _set_aside(backend, name, read.data, reason + _sentence(error), outcome)
 
 
 def _arrival(name: str) -> int:
@@ -201,10 +266,13 @@ def _remove(backend: SpillBackend, name: str, outcome: Outcome) -> None:
         logger().error("drained batch not removed", extra={"batch": name}, exc_info=error)
         outcome.failed.append(name)
         return
+    _failures.pop(name, None)
     outcome.batches += 1
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, Unavailable) and error.__cause__ is not None:
+        error = error.__cause__
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         return f"{error.sqlstate}: {error.diag.message_primary}"
     return f"{type(error).__name__}: {error}"

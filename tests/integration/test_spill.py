@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 
 from functions.dev import api
 from functions.drain import handler as drain
+from functions.drain import work
 from infra.local import services
 from pulseboard.auth import api_key_cache
 from pulseboard.auth.access import Principal
@@ -514,3 +515,115 @@ def _accept(batch: Batch) -> None:
 def test_the_event_of_s3_names_a_batch_that_may_be_gone(spill_dir: Path) -> None:
     event = json.loads((ROOT / "events" / "drain.json").read_text(encoding="utf-8"))
     assert drain.handler(event, None) == {"batchItemFailures": []}
+
+
+def _columnstore(series: int, samples: int, *, start: int) -> None:
+    """So many samples of each series of `load`, in the columnstore."""
+    with database.connection() as connection:
+        connection.execute(
+            """
+            insert into metrics_raw (time, series_id, value)
+            select to_timestamp(%s / 1000.0::float8) + g * interval '1 second', s.id, 1
+            from (
+              select s.id from metric_series s join metric_definitions d on d.id = s.metric_id
+              where d.name = 'load' order by s.id limit %s
+            ) s, generate_series(1, %s) g
+            """,
+            (start, series, samples),
+        )
+        for (chunk,) in connection.execute("select show_chunks('metrics_raw')::text").fetchall():
+            connection.execute("call convert_to_columnstore(%s::regclass, true)", (chunk,))
+
+
+def test_a_replay_into_the_columnstore_is_stored_whatever_it_decompresses(
+    agent: TestClient, spill_dir: Path
+) -> None:
+    """100,000 samples is what TimescaleDB decompresses for a statement unless told otherwise."""
+    start = (now() - 30 * 3_600_000) // 14_400_000 * 14_400_000
+    body = [
+        {"name": "load", "value": 1, "tags": {"id": str(n)}, "timestamp": start} for n in range(110)
+    ]
+    assert agent.post(URL, json=body).json()["data"]["accepted"] == 110
+    _columnstore(110, 1000, start=start)
+    assert stored() == (110_110, 110_110)
+    again = [point | {"value": 2, "timestamp": start + 500_000} for point in body]
+    assert agent.post(URL, json=again).json()["data"]["accepted"] == 110
+    assert not waiting(spill_dir)
+    assert stored() == (110_110, 110_110)
+    assert value_at(start + 500_000) == 2
+    # And what was spilled before the chunk went to the columnstore.
+    _columnstore(0, 0, start=start)
+    where = spill.backend()
+    assert where is not None
+    keys = [SeriesKey.of("load", {"id": str(n)}) for n in range(110)]
+    batch = Batch(series=keys, times=[start + 600_000] * 110, values=[3.0] * 110)
+    data = encode(SpilledBatch(batch, None, now()))
+    where.put(file_name(data, arrived=now()), data)
+    assert drained()["dead"] == 0
+    assert database.breaker().current_state == "closed"
+
+
+def _failing(name: str, code: str) -> str:
+    """SQL: storing a series of `name` raises the SQLSTATE."""
+    return f"""
+        create or replace function fail_on_purpose() returns trigger language plpgsql as $$
+        begin
+          if exists (
+            select from metric_series s join metric_definitions d on d.id = s.metric_id
+            where s.id = new.series_id and d.name = '{name}'
+          ) then raise exception 'on purpose' using errcode = '{code}'; end if;
+          return new;
+        end $$;
+        create trigger fail_on_purpose before insert on metrics_raw
+          for each row execute function fail_on_purpose()
+    """
+
+
+@pytest.mark.parametrize("code", ["53400", "55P03", "53200", "54000", "XX000"])
+def test_a_batch_that_fails_while_others_succeed_is_set_aside(
+    agent: TestClient, spill_dir: Path, code: str
+) -> None:
+    where, start = spill.backend(), now()
+    assert where is not None
+    bad = _spilled(start=start + 100, value=1, key=SeriesKey.of("bad", {}))
+    others = [_spilled(start=start - n, value=n) for n in range(3)]
+    for name, data in [bad, *others]:
+        where.put(name, data)
+    with database.connection() as connection:
+        connection.execute(_failing("bad", code).encode())
+    try:
+        drain.handler({}, None)
+        # The newest goes first and fails; the others are stored all the same.
+        assert stored() == (3, 3)
+        for n in range(work.MOST_FAILURES):
+            where.put(*_spilled(start=start - 10 - n, value=n))
+            drain.handler({}, None)
+        assert stored() == (3 + work.MOST_FAILURES, 3 + work.MOST_FAILURES)
+        assert not waiting(spill_dir)
+        [kept] = dead(spill_dir)
+        assert code in kept.with_name(f"{kept.name}.reason.txt").read_text()
+        assert database.breaker().current_state == "closed"
+    finally:
+        with database.connection() as connection:
+            connection.execute("drop trigger if exists fail_on_purpose on metrics_raw")
+
+
+def test_a_database_that_refuses_every_batch_sets_none_aside(
+    agent: TestClient, spill_dir: Path
+) -> None:
+    """A full disk or a standby is no fault of a batch."""
+    where, start = spill.backend(), now()
+    assert where is not None
+    for n in range(5):
+        where.put(*_spilled(start=start - n, value=n))
+    with database.connection() as connection:
+        connection.execute(_failing("load", "53100").encode())
+    try:
+        for _ in range(work.MOST_FAILURES + 1):
+            assert drain.handler({}, None)["away"]
+        assert len(waiting(spill_dir)) == 5
+    finally:
+        with database.connection() as connection:
+            connection.execute("drop trigger fail_on_purpose on metrics_raw")
+    drained()
+    assert stored() == (5, 5)

@@ -24,6 +24,18 @@ from pulseboard.db import database_url
 from pulseboard.db.circuit_breaker import SharedBreakerState
 from pulseboard.db.connection_deadlines import cut_after
 
+# https://www.postgresql.org/docs/current/errcodes-appendix.html, one by one: a class also holds
+# errors of single statements, such as 53400 (a limit of the configuration) or 58P01 (no such file).
+_OUTAGE = frozenset(
+    {
+        *("08000", "08001", "08003", "08004", "08006", "08007", "08P01"),  # the connection
+        "53300",  # too many connections
+        *("57P01", "57P02", "57P03", "57P05"),  # shut down, crashed, starting, closed when idle
+    }
+)
+_LACKING = frozenset({"53000", "53100", "53200", "58000", "58030"})
+"""Resources, disk space, memory; errors of the operating system and of its disks."""
+
 CHECK_AFTER_IDLE = 5.0
 """Seconds of idling after which a connection is always checked before use."""
 
@@ -110,16 +122,29 @@ def breaker() -> pybreaker.CircuitBreaker:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database is unreachable or overloaded, as opposed to a bad request.
+    """Whether the database can't be reached, as opposed to a statement that it refuses.
 
-    By SQLSTATE: connection exceptions, insufficient resources, shutdown; none at all when the
-    server never responded. https://www.postgresql.org/docs/current/errcodes-appendix.html
+    A connection that breaks without an SQLSTATE is one: the server never responded.
     """
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, psycopg.OperationalError):
         return False
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "53", "57P", "58"))
+    return error.sqlstate is None or error.sqlstate in _OUTAGE
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the same statement may succeed later: an outage, or something that the server lacks.
+
+    What it lacks for one statement it may have for others, so that only an outage counts for the
+    circuit breaker.
+    """
+    return is_outage(error) or is_lacking(error)
+
+
+def is_lacking(error: BaseException | None) -> bool:
+    """Whether the server lacks something that a statement needs, such as disk space."""
+    return isinstance(error, psycopg.Error) and error.sqlstate in _LACKING
 
 
 def _is_busy(error: BaseException | None) -> bool:
@@ -162,7 +187,7 @@ def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]
             retry_after=settings().breaker_reset,
         ) from error
     except (psycopg.OperationalError, PoolTimeout) as error:
-        if not is_outage(error):
+        if not is_unavailable(error):
             raise
         raise Unavailable("The database is not responding. Try again in a moment.") from error
 

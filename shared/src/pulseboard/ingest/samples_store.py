@@ -46,7 +46,13 @@ _TRANSIENT = frozenset({"25006", "25P03", "40001", "40P01", "55P03", "57014"})
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a signature, flags and
 # the length of an extension; each row with its count of columns, each value with its length; an
 # end. A timestamptz is in microseconds since 2000.
-_BEGIN = "select ingest_begin(), pg_snapshot_xmin(pg_current_snapshot())::xid::text"
+#
+# A replay into the columnstore decompresses what it may conflict with. The limit of 100,000 samples
+# for a statement is lifted for this transaction: the size of a batch is bounded by us.
+_BEGIN = """
+select ingest_begin(), pg_snapshot_xmin(pg_current_snapshot())::xid::text,
+  set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)
+"""
 COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = b"\xff\xff"
@@ -97,6 +103,19 @@ def write_late(batch: Batch, *, key_id: UUID | None, horizon: TransactionHorizon
             if error.sqlstate not in _TRANSIENT:
                 raise
             raise Unavailable("The database is overloaded. Try again in a moment.") from error
+
+
+def can_write() -> bool:
+    """Whether the database takes samples now: writes one of no series, and takes it back."""
+    try:
+        with database.connection() as connection, connection.transaction(force_rollback=True):
+            connection.execute(_BEGIN)
+            connection.execute(
+                "insert into metrics_raw (time, series_id, value) values (now(), 0, 0)"
+            )
+    except (Unavailable, psycopg.Error):
+        return False
+    return True
 
 
 class _Rows(NamedTuple):

@@ -114,9 +114,14 @@ def purge(connection: psycopg.Connection[Any], *, seconds: float) -> int:
             # From finest to coarsest: no rollup is refilled from samples not yet deleted. Served by
             # metrics_raw_series_time, the columnstore's segments and the (series_id, bucket)
             # indexes.
-            connection.execute(
-                sql.SQL("delete from {} where series_id = any(%s)").format(table), (ids,)
-            )
+            with connection.transaction():
+                # However many samples of theirs are in the columnstore.
+                connection.execute(
+                    "set local timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
+                )
+                connection.execute(
+                    sql.SQL("delete from {} where series_id = any(%s)").format(table), (ids,)
+                )
         connection.execute("delete from deleted_series where series_id = any(%s)", (ids,))
         done += len(ids)
     return done
