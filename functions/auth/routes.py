@@ -50,6 +50,19 @@ Page = Annotated[int, Query(ge=1, description="Pages count from 1.")]
 PageSize = Annotated[int, Query(ge=1, le=1000, alias="pageSize")]
 
 
+def _set_cookie(response: Response, token: str) -> None:
+    """Give the browser its token for the whole lifetime of a session, from now on."""
+    response.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=settings().session_lifetime,
+        path="/",
+        httponly=True,
+        secure=settings().cookie_secure,
+        samesite="lax",
+    )
+
+
 def _start_session(request: Request, response: Response, user_id: UUID, generation: int) -> User:
     """A new session and its cookie; the browser's old session ends, so no token is ever reused."""
     old = request.cookies.get(SESSION_COOKIE)
@@ -61,15 +74,7 @@ def _start_session(request: Request, response: Response, user_id: UUID, generati
         sessions.Session(user_id=user.id, role=user.role, email=user.email),
         generation=generation,
     )
-    response.set_cookie(
-        SESSION_COOKIE,
-        token,
-        max_age=settings().session_lifetime,
-        path="/",
-        httponly=True,
-        secure=settings().cookie_secure,
-        samesite="lax",
-    )
+    _set_cookie(response, token)
     return user
 
 
@@ -167,8 +172,14 @@ def logout(caller: SignedIn, request: Request, response: Response) -> None:
 
 
 @router.get("/auth/me")
-def get_me(caller: SignedIn) -> ApiResponse[User]:
-    """Who is signed in."""
+def get_me(caller: SignedIn, request: Request, response: Response) -> ApiResponse[User]:
+    """Who is signed in.
+
+    Renews the cookie: a session ends some days after its last use, not after its start.
+    """
+    token = request.cookies.get(SESSION_COOKIE)
+    if token:
+        _set_cookie(response, token)
     with database.connection() as connection:
         return ApiResponse(data=users_store.get_user(connection, user_id=caller.user_id))
 

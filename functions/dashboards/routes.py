@@ -108,7 +108,7 @@ def get_dashboards(
 
 @router.post("", status_code=201)
 def create_dashboard(caller: Writer, body: CreateDashboard) -> ApiResponse[Dashboard]:
-    """Make a dashboard, with or without panels."""
+    """Make a dashboard, with or without panels; one that covers another is placed below."""
     with database.connection() as connection:
         created = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=body)
     return _own(created)
@@ -265,7 +265,7 @@ def update_panel(
     body: UpdatePanel,
     version: Expected = None,
 ) -> ApiResponse[SavedPanel]:
-    """Change what is given of a panel."""
+    """Change what is given of a panel; where its place is taken, it stands below all others."""
     with _changing(caller, dashboard_id) as connection:
         saved = changes_store.update_panel(
             connection,

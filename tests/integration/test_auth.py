@@ -56,6 +56,14 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(admin: Te
     assert admin.get("/api/v1/auth/me").json()["data"]["role"] == "admin"
 
 
+def test_a_session_in_use_keeps_its_cookie(admin: TestClient) -> None:
+    answer = admin.get("/api/v1/auth/me")
+    cookie = answer.headers["set-cookie"]
+    assert admin.cookies["pulseboard_session"] in cookie
+    assert "Max-Age=604800" in cookie
+    assert "HttpOnly" in cookie
+
+
 def test_the_session_cookie_is_for_https_unless_told_otherwise(
     admin: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,6 +264,8 @@ export const logout = <ThrowOnError extends boolean = false>(options?: Options<L
  * Get Me
  *
  * Who is signed in.
+ *
+ * Renews the cookie: a session ends some days after its last use, not after its start.
  */
 export const getMe = <ThrowOnError extends boolean = false>(options?: Options<GetMeData, ThrowOnError>) => (options?.client ?? client).get<GetMeResponses, GetMeErrors, ThrowOnError>({ url: '/api/v1/auth/me', ...options });
 
@@ -305,7 +307,7 @@ export const getDashboards = <ThrowOnError extends boolean = false>(options?: Op
 /**
  * Create Dashboard
  *
- * Make a dashboard, with or without panels.
+ * Make a dashboard, with or without panels; one that covers another is placed below.
  */
 export const createDashboard = <ThrowOnError extends boolean = false>(options: Options<CreateDashboardData, ThrowOnError>) => (options.client ?? client).post<CreateDashboardResponses, CreateDashboardErrors, ThrowOnError>({
     url: '/api/v1/dashboards',
@@ -419,7 +421,7 @@ export const deletePanel = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * Update Panel
  *
- * Change what is given of a panel.
+ * Change what is given of a panel; where its place is taken, it stands below all others.
  */
 export const updatePanel = <ThrowOnError extends boolean = false>(options: Options<UpdatePanelData, ThrowOnError>) => (options.client ?? client).put<UpdatePanelResponses, UpdatePanelErrors, ThrowOnError>({
     url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}',

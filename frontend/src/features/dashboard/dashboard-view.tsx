@@ -14,7 +14,7 @@ import { BoardPanels } from './board-panels'
 import { type BoardSearch, variableKey } from './board-search'
 import { BoardToolbar } from './board-toolbar'
 import { BoardMenu } from './edit-mode/board-menu'
-import { EditBar } from './edit-mode/edit-bar'
+import { ConflictBar, EditBar } from './edit-mode/edit-bar'
 import { PanelMenu } from './edit-mode/panel-menu'
 import { useDraft, useDraftPanels } from './edit-mode/use-draft'
 import { FavouriteButton } from './favourite-button'
@@ -141,6 +141,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
     </Card>
   ) : (
     <ZoneContext value={zone}>
+      {draft && <ConflictBar editing={draft} />}
       {panels ? (
         <BoardPanels
           panels={panels}

@@ -83,8 +83,8 @@ def update(
     """
     given = {name for name in body.model_fields_set if getattr(body, name) is not None}
     change = {
-        frozenset({"version", "layout"}): "layout changed",
-        frozenset({"version", "panels"}): "panels changed",
+        frozenset({"version", "layout"}): store.LAYOUT_CHANGED,
+        frozenset({"version", "panels"}): store.PANELS_CHANGED,
     }.get(frozenset(given), "settings changed")
     with _changing(
         connection,
@@ -217,8 +217,12 @@ def update_panel(
     body: UpdatePanel,
     expected: int | None = None,
 ) -> Dashboard:
-    """Change what is given of a panel. Raises NotFound."""
+    """Change what is given of a panel. Raises NotFound.
+
+    Where the given position is occupied, the panel stands below all others.
+    """
     queries = body.all_queries()
+    place = body.position
     with _changing(
         connection,
         dashboard_id=dashboard_id,
@@ -226,6 +230,10 @@ def update_panel(
         expected=expected,
         change="panel changed",
     ) as edit:
+        if place is not None:
+            board = store.get_dashboard(connection, dashboard_id=dashboard_id)
+            others = [panel.position for panel in board.panels if panel.id != panel_id]
+            place = layouts.below(others, place)
         changed = connection.execute(
             """
             update panels set
@@ -242,7 +250,7 @@ def update_panel(
                 body.type,
                 Jsonb([query.model_dump(mode="json") for query in queries]) if queries else None,
                 Jsonb(body.options.model_dump(mode="json")) if body.options else None,
-                Jsonb(body.position.model_dump(mode="json")) if body.position else None,
+                Jsonb(place.model_dump(mode="json")) if place else None,
                 panel_id,
                 dashboard_id,
             ),

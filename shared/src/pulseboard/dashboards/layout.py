@@ -54,6 +54,14 @@ def below(occupied: Sequence[Position], wanted: Position) -> Position:
     return wanted.model_copy(update={"y": bottom})
 
 
+def apart(wanted: Sequence[Position]) -> list[Position]:
+    """The places in their order; one that an earlier one covers stands below all before it."""
+    placed: list[Position] = []
+    for place in wanted:
+        placed.append(below(placed, place))
+    return placed
+
+
 def under(occupied: Sequence[Position], wanted: Position) -> Position:
     """`wanted` right under those of `occupied` that share its columns; at the top without any."""
     bottoms = [

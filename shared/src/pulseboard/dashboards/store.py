@@ -18,6 +18,12 @@ from pulseboard.contracts.dashboards import (
 )
 from pulseboard.core.exceptions import NotFound
 from pulseboard.core.settings import settings
+from pulseboard.dashboards import layout as layouts
+
+LAYOUT_CHANGED = "layout changed"
+PANELS_CHANGED = "panels changed"
+# Saved by an editor at each pause, so many times in a minute.
+GROUPED_CHANGES = (LAYOUT_CHANGED, PANELS_CHANGED)
 
 
 def create_dashboard(
@@ -40,8 +46,13 @@ def create_dashboard(
             ),
         ).fetchone()
         assert row is not None, "an insert without a conflict clause returns its row"
-        for panel in body.panels:
-            insert_panel(connection, dashboard_id=row[0], panel=panel)
+        places = layouts.apart([panel.position for panel in body.panels])
+        for panel, place in zip(body.panels, places, strict=True):
+            insert_panel(
+                connection,
+                dashboard_id=row[0],
+                panel=panel.model_copy(update={"position": place}),
+            )
         return save_version(connection, dashboard_id=row[0], author_id=owner_id, change="created")
 
 
@@ -72,9 +83,23 @@ def save_version(
 ) -> Dashboard:
     """Add the dashboard's state to its history, and drop the oldest beyond a limit.
 
-    Served by the history's primary key.
+    What one person moves and edits within a minute is one entry: the last state of that minute.
+    Both deletions are served by the history's primary key.
     """
     board = get_dashboard(connection, dashboard_id=dashboard_id)
+    if change in GROUPED_CHANGES:
+        connection.execute(
+            """
+            delete from dashboard_versions
+            where dashboard_id = %s
+              and version = (
+                select max(version) from dashboard_versions where dashboard_id = %s
+              )
+              and author_id = %s and change = any(%s)
+              and date_trunc('minute', created_at) = date_trunc('minute', now())
+            """,
+            (board.id, board.id, author_id, list(GROUPED_CHANGES)),
+        )
     connection.execute(
         """
         insert into dashboard_versions (dashboard_id, version, document, author_id, change)
@@ -83,8 +108,14 @@ def save_version(
         (board.id, board.version, Jsonb(board.model_dump(mode="json")), author_id, change),
     )
     connection.execute(
-        "delete from dashboard_versions where dashboard_id = %s and version <= %s",
-        (board.id, board.version - settings().dashboard_versions),
+        """
+        delete from dashboard_versions
+        where dashboard_id = %s and version <= (
+          select version from dashboard_versions where dashboard_id = %s
+          order by version desc offset %s limit 1
+        )
+        """,
+        (board.id, board.id, settings().dashboard_versions),
     )
     return board
 

@@ -706,6 +706,8 @@ export const getMeQueryKey = (options?: Options<GetMeData>) => createQueryKey('g
  * Get Me
  *
  * Who is signed in.
+ *
+ * Renews the cookie: a session ends some days after its last use, not after its start.
  */
 export const getMeOptions = (options?: Options<GetMeData>) => queryOptions<GetMeResponse, GetMeError, GetMeResponse, ReturnType<typeof getMeQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -810,7 +812,7 @@ export const getDashboardsInfiniteOptions = (options?: Options<GetDashboardsData
 /**
  * Create Dashboard
  *
- * Make a dashboard, with or without panels.
+ * Make a dashboard, with or without panels; one that covers another is placed below.
  */
 export const createDashboardMutation = (options?: Partial<Options<CreateDashboardData>>): UseMutationOptions<CreateDashboardResponse, CreateDashboardError, Options<CreateDashboardData>> => {
     const mutationOptions: UseMutationOptions<CreateDashboardResponse, CreateDashboardError, Options<CreateDashboardData>> = {
@@ -1004,7 +1006,7 @@ export const deletePanelMutation = (options?: Partial<Options<DeletePanelData>>)
 /**
  * Update Panel
  *
- * Change what is given of a panel.
+ * Change what is given of a panel; where its place is taken, it stands below all others.
  */
 export const updatePanelMutation = (options?: Partial<Options<UpdatePanelData>>): UseMutationOptions<UpdatePanelResponse, UpdatePanelError, Options<UpdatePanelData>> => {
     const mutationOptions: UseMutationOptions<UpdatePanelResponse, UpdatePanelError, Options<UpdatePanelData>> = {

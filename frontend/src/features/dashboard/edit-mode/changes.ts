@@ -1,4 +1,5 @@
 import type { Dashboard, Panel, UpdateDashboard } from '@/api/generated/types.gen'
+import type { Draft } from './draft'
 import { compacted } from './layout'
 
 const contentKey = ({ title, type, queries, options }: Panel) =>
@@ -65,4 +66,19 @@ export function rebasePanels(base: Panel[], mine: Panel[], theirs: Panel[]): Pan
       (!before.has(panel.id) || contentKey(panel) !== contentKey(before.get(panel.id) ?? panel)),
   )
   return compacted([...merged, ...added])
+}
+
+/**
+ * The draft on top of a newer version, its undo history too: a step back takes our change back,
+ * never one of theirs.
+ */
+export function rebaseDraft(draft: Draft, board: Dashboard): Draft {
+  const rebased = (panels: Panel[]) => rebasePanels(draft.base.panels, panels, board.panels)
+  return {
+    base: board,
+    panels: rebased(draft.panels),
+    past: draft.past.map(rebased),
+    future: draft.future.map(rebased),
+    state: 'changed',
+  }
 }

@@ -2,7 +2,8 @@ import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { difference } from './changes'
 
-export type SaveState = 'saved' | 'changed' | 'saving' | 'conflict'
+/** `waiting`: for the network. */
+export type SaveState = 'saved' | 'changed' | 'saving' | 'waiting' | 'conflict'
 
 export type Draft = {
   /** The dashboard as saved on the server. */

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { Check, CloudOff, CloudUpload, Plus, Redo2, Undo2 } from 'lucide-react'
-import { useEffect } from 'react'
+import { useEffect, useState } from 'react'
 import { useStore } from 'zustand'
 import type { Dashboard } from '@/api/generated/types.gen'
 import { Button } from '@/components/ui/controls'
@@ -11,6 +11,7 @@ const STATES: Record<SaveState, [typeof Check, string]> = {
   saved: [Check, 'All changes saved'],
   changed: [CloudUpload, 'Unsaved changes'],
   saving: [CloudUpload, 'Saving…'],
+  waiting: [CloudOff, 'Offline: not saved yet'],
   conflict: [CloudOff, 'Not saved'],
 }
 
@@ -37,6 +38,14 @@ export function EditBar({ board, editing, onDone }: Props) {
     document.addEventListener('keydown', onKey)
     return () => document.removeEventListener('keydown', onKey)
   }, [store])
+  const [leaving, setLeaving] = useState(false)
+  // What can't be saved stays on the screen, with its reason.
+  const done = async () => {
+    setLeaving(true)
+    const outcome = await editing.saver.flush()
+    setLeaving(false)
+    if (outcome === 'saved' || outcome === 'nothing') onDone()
+  }
   const [Icon, text] = STATES[state]
   return (
     <>
@@ -81,14 +90,8 @@ export function EditBar({ board, editing, onDone }: Props) {
           <Icon size={15} aria-hidden="true" />
           <span className="max-sm:sr-only">{text}</span>
         </span>
-        <Button
-          variant="primary"
-          onClick={() => {
-            void editing.saver.flush()
-            onDone()
-          }}
-        >
-          Done
+        <Button variant="primary" disabled={leaving} onClick={() => void done()}>
+          {leaving ? 'Saving…' : 'Done'}
         </Button>
       </div>
       <ConflictBar editing={editing} />

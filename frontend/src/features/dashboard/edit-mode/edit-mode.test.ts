@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Dashboard, Panel, PanelOptions, UpdateDashboard } from '@/api/generated/types.gen'
 import { difference, rebasePanels, updateOf } from './changes'
 import { adopt, change, createDraft, redo, undo } from './draft'
+import { keepBackup, restoreBackup } from './draft-backup'
 import { compacted, freePosition, move, resize } from './layout'
 import { createSaver, QUIET_MS } from './saver'
 
@@ -114,7 +115,11 @@ test('a newer version is adopted only without unsaved changes', () => {
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-function saver(put: (body: UpdateDashboard) => Promise<Dashboard>, latest = board(7, [a, b])) {
+function saver(
+  put: (body: UpdateDashboard) => Promise<Dashboard>,
+  latest = board(7, [a, b]),
+  online = () => true,
+) {
   const store = createDraft(board(1, [a, b]))
   const onFailure = vi.fn()
   const calls = vi.fn(put)
@@ -123,6 +128,7 @@ function saver(put: (body: UpdateDashboard) => Promise<Dashboard>, latest = boar
     latest: async () => latest,
     onSaved: () => {},
     onFailure,
+    online,
   })
   return { store, created, calls, onFailure }
 }
@@ -187,4 +193,126 @@ test('reload replaces the draft with the version of the server', async () => {
   await vi.advanceTimersByTimeAsync(QUIET_MS)
   await created.reload()
   expect(store.getState()).toMatchObject({ state: 'saved', panels: [a, b], base: { version: 7 } })
+})
+
+const slow = (conflicts: { count: number }) => {
+  let version = 1
+  return async (body: UpdateDashboard) => {
+    await new Promise((done) => setTimeout(done, 1000))
+    if (body.version !== version) {
+      conflicts.count += 1
+      throw conflict
+    }
+    version += 1
+    return board(version, (body.panels ?? []) as Panel[])
+  }
+}
+
+test('all who wait for a slow save get the newest state saved, by one request at a time', async () => {
+  const conflicts = { count: 0 }
+  const { store, created, calls } = saver(slow(conflicts))
+  store.setState((draft) => change(draft, [a]))
+  const waiting = [created.flush()]
+  await vi.advanceTimersByTimeAsync(100)
+  store.setState((draft) => change(draft, [a, c]))
+  waiting.push(created.flush(), created.flush())
+  await vi.advanceTimersByTimeAsync(100)
+  store.setState((draft) => change(draft, [c]))
+  waiting.push(created.flush())
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(await Promise.all(waiting)).toEqual(['saved', 'saved', 'saved', 'saved'])
+  expect(conflicts.count).toBe(0)
+  expect(calls).toHaveBeenCalledTimes(2)
+  expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 3 } })
+  expect(store.getState().panels.map(({ id }) => id)).toEqual(['c'])
+})
+
+test('after Overwrite, Undo takes back our change and leaves theirs', async () => {
+  const theirs = panel('theirs', 0, 20)
+  const { store, created } = saver(
+    (body) =>
+      body.version === 1
+        ? Promise.reject(conflict)
+        : Promise.resolve(board(body.version + 1, (body.panels ?? []) as Panel[])),
+    board(7, [a, b, theirs]),
+  )
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS)
+  await created.overwrite()
+  expect(store.getState().panels.map(({ id }) => id)).toEqual(['a', 'theirs'])
+  store.setState(undo)
+  const ids = store.getState().panels.map(({ id }) => id)
+  expect(ids.sort()).toEqual(['a', 'b', 'theirs'])
+})
+
+test('without a network a change waits, and is saved once there is one', async () => {
+  let online = false
+  const { store, created, calls } = saver(
+    async (body) => board(2, body.panels as Panel[]),
+    undefined,
+    () => online,
+  )
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS)
+  expect(store.getState()).toMatchObject({ state: 'waiting', panels: [a] })
+  expect(calls).not.toHaveBeenCalled()
+  expect(created.atRisk()).toBe(true)
+  online = true
+  expect(await created.flush()).toBe('saved')
+  expect(store.getState().state).toBe('saved')
+  expect(store.getState().panels.map(({ id }) => id)).toEqual(['a'])
+})
+
+test('a page that is left sends what it can, and asks about what it cannot', async () => {
+  const large = { ...c, title: 'x'.repeat(70_000) }
+  const { store, created, calls } = saver(async (body) => board(2, body.panels as Panel[]))
+  store.setState((draft) => change(draft, [a]))
+  expect(created.atRisk()).toBe(false)
+  expect(created.leave()).toBe(true)
+  expect(calls).toHaveBeenCalledTimes(1)
+  await vi.advanceTimersByTimeAsync(0)
+  store.setState((draft) => change(draft, [a, large]))
+  expect(created.atRisk()).toBe(true)
+  expect(created.leave()).toBe(true)
+  expect(calls).toHaveBeenCalledTimes(1)
+})
+
+test('a page that is left during a save sends no second request beside it', async () => {
+  const conflicts = { count: 0 }
+  const { store, created, calls } = saver(slow(conflicts))
+  store.setState((draft) => change(draft, [a]))
+  void created.flush()
+  store.setState((draft) => change(draft, [a, c]))
+  expect(created.leave()).toBe(true)
+  await vi.advanceTimersByTimeAsync(900)
+  expect(calls).toHaveBeenCalledTimes(1)
+})
+
+test('what was not saved is taken up again when the dashboard is opened', () => {
+  const before = createDraft(board(3, [a, b]))
+  before.setState((draft) => change(draft, [a, c]))
+  expect(keepBackup(before.getState())).toBe(true)
+  const next = createDraft(board(3, [a, b]))
+  expect(restoreBackup(next, board(3, [a, b]))).toBe(true)
+  expect(next.getState()).toMatchObject({ panels: [a, c], state: 'changed' })
+  expect(restoreBackup(next, board(3, [a, b]))).toBe(false)
+})
+
+test('what was not saved is a conflict if someone has changed the dashboard since', () => {
+  const before = createDraft(board(3, [a, b]))
+  before.setState((draft) => change(draft, [a]))
+  keepBackup(before.getState())
+  const theirs = board(4, [{ ...a, title: 'theirs' }, b])
+  const next = createDraft(theirs)
+  expect(restoreBackup(next, theirs)).toBe(true)
+  expect(next.getState()).toMatchObject({ state: 'conflict', panels: [a] })
+})
+
+test('what did reach the server in the end is not restored', () => {
+  const before = createDraft(board(3, [a, b]))
+  before.setState((draft) => change(draft, [a]))
+  keepBackup(before.getState())
+  const done = createDraft(board(4, [a]))
+  expect(restoreBackup(done, board(4, [a]))).toBe(false)
+  expect(done.getState().state).toBe('saved')
 })

@@ -1,27 +1,39 @@
 import type { Dashboard, UpdateDashboard } from '@/api/generated/types.gen'
 import { isApiError } from '@/lib/errors'
-import { rebasePanels, updateOf } from './changes'
+import { rebaseDraft, updateOf } from './changes'
 import { type DraftStore, rolledBack, saved } from './draft'
 
 export const QUIET_MS = 500
 
-/** The result of a save; `nothing` when there was nothing to save. */
-export type Outcome = 'saved' | 'conflict' | 'failed' | 'nothing'
+/** The result of a save; `nothing` when there was nothing to save, `waiting` without a network. */
+export type Outcome = 'saved' | 'conflict' | 'failed' | 'nothing' | 'waiting'
 
 export type SaverClient = {
   put: (body: UpdateDashboard, leaving: boolean) => Promise<Dashboard>
   latest: () => Promise<Dashboard>
   onSaved: (board: Dashboard) => void
   onFailure: (error: unknown) => void
+  onConflict?: () => void
+  /** Whether the browser has a network: without one a save waits for it. */
+  online?: () => boolean
 }
 
+/** The most bytes that a browser sends for a page that is closed. */
+const KEPT_ALIVE = 60_000
+
+const sizeOf = (body: UpdateDashboard) => new TextEncoder().encode(JSON.stringify(body)).length
+
 /**
- * Saves a draft once it has not changed for a while, one request at a time. A version conflict keeps the draft
- * and stops saving until `reload` or `overwrite`; any other failure rolls back.
+ * Saves a draft once it has not changed for a while. One request runs at a time, and whoever waits
+ * for a save waits until the newest state is saved. A version conflict keeps the draft and stops
+ * saving until `reload` or `overwrite`; without a network the draft waits; any other failure rolls
+ * back.
  */
 export function createSaver(store: DraftStore, client: SaverClient) {
   let timer: ReturnType<typeof setTimeout> | undefined
   let running: Promise<Outcome> | undefined
+  let again = false
+  const online = client.online ?? (() => true)
 
   const stop = store.subscribe((draft, before) => {
     if (draft.panels !== before.panels && draft.state === 'changed') schedule()
@@ -29,21 +41,37 @@ export function createSaver(store: DraftStore, client: SaverClient) {
 
   function schedule() {
     clearTimeout(timer)
-    timer = setTimeout(() => void save(false), QUIET_MS)
+    timer = setTimeout(() => void save(), QUIET_MS)
   }
 
-  async function save(leaving: boolean): Promise<Outcome> {
+  function save(): Promise<Outcome> {
     clearTimeout(timer)
-    if (running && !leaving) await running
-    const { base, panels, state } = store.getState()
-    if (state === 'conflict') return 'conflict'
-    const body = updateOf(base, panels)
-    if (!body) return 'nothing'
-    store.setState({ state: 'saving' })
-    running = send(body, panels, leaving)
-    const outcome = await running
-    running = undefined
-    if (store.getState().state === 'changed') schedule()
+    again = true
+    running ??= work().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  async function work(): Promise<Outcome> {
+    let outcome: Outcome = 'nothing'
+    while (again) {
+      again = false
+      const { base, panels, state } = store.getState()
+      if (state === 'conflict') return 'conflict'
+      const body = updateOf(base, panels)
+      if (!body) {
+        if (state !== 'saved') store.setState({ state: 'saved' })
+        continue
+      }
+      if (!online()) {
+        store.setState({ state: 'waiting' })
+        return 'waiting'
+      }
+      store.setState({ state: 'saving' })
+      outcome = await send(body, panels, false)
+      if (outcome !== 'saved') return outcome
+    }
     return outcome
   }
 
@@ -60,7 +88,12 @@ export function createSaver(store: DraftStore, client: SaverClient) {
     } catch (error) {
       if (isApiError(error) && error.code === 'CONFLICT') {
         store.setState({ state: 'conflict' })
+        client.onConflict?.()
         return 'conflict'
+      }
+      if (leaving || !online()) {
+        store.setState({ state: 'waiting' })
+        return 'waiting'
       }
       store.setState(rolledBack)
       client.onFailure(error)
@@ -68,26 +101,50 @@ export function createSaver(store: DraftStore, client: SaverClient) {
     }
   }
 
+  /** What is not saved and is not being saved either. */
+  function pending(): UpdateDashboard | undefined {
+    const { base, panels } = store.getState()
+    return updateOf(base, panels)
+  }
+
   return {
-    /** Saves pending changes now. `leaving`: the page may be closed before the response. */
-    flush: (leaving = false) => save(leaving),
+    /** Saves pending changes now. It ends when the newest state is saved, or can't be. */
+    flush: save,
+    /** The page is left: what can still be sent, is. Answers whether something stays unsaved. */
+    leave(): boolean {
+      const body = pending()
+      if (!body) return false
+      const { panels, state } = store.getState()
+      // A second request beside the running one would be refused as out of date.
+      const send_ = !running && state !== 'conflict' && online() && sizeOf(body) <= KEPT_ALIVE
+      if (!send_) return true
+      clearTimeout(timer)
+      store.setState({ state: 'saving' })
+      running = send(body, panels, true).finally(() => {
+        running = undefined
+      })
+      return true
+    },
     /** Replaces the draft with the server's version. */
     async reload() {
       const board = await client.latest()
       store.setState({ base: board, panels: board.panels, past: [], future: [], state: 'saved' })
       client.onSaved(board)
     },
+    /** The version that the server has now. */
+    latestVersion: async () => (await client.latest()).version,
     /** Applies our changes to the server's version and saves. */
     async overwrite() {
       const board = await client.latest()
-      store.setState((draft) => {
-        const panels = rebasePanels(draft.base.panels, draft.panels, board.panels)
-        return { ...draft, base: board, panels, state: 'changed' }
-      })
-      return await save(false)
+      store.setState((draft) => rebaseDraft(draft, board))
+      return await save()
     },
-    /** Whether changes would be lost if the page were closed now. */
-    atRisk: () => running !== undefined || store.getState().state === 'conflict',
+    /** Whether changes would be lost, or only kept in this browser, if the page were closed now. */
+    atRisk: () => {
+      if (running || store.getState().state === 'conflict') return true
+      const body = pending()
+      return body !== undefined && (!online() || sizeOf(body) > KEPT_ALIVE)
+    },
     stop() {
       clearTimeout(timer)
       stop()

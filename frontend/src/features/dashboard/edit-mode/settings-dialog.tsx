@@ -46,10 +46,7 @@ export default function SettingsDialog({ board, editing, onClose }: Props) {
       toast.success('Settings saved')
     },
   })
-  const latestVersion = async () => {
-    await editing?.saver.reload()
-    return editing?.store.getState().base.version ?? board.version
-  }
+  const latestVersion = async () => (await editing?.saver.latestVersion()) ?? board.version
   const submit = (event: FormEvent) => {
     event.preventDefault()
     const checked = zUpdateDashboard.safeParse({

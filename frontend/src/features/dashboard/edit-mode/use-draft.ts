@@ -10,6 +10,7 @@ import { getDashboard, updateDashboard } from '@/api/generated/sdk.gen'
 import type { Dashboard } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
 import { adopt, createDraft, type DraftStore, redo } from './draft'
+import { dropBackup, keepBackup, restoreBackup } from './draft-backup'
 import { createSaver, type Saver } from './saver'
 
 export type Editing = { store: DraftStore; saver: Saver }
@@ -35,13 +36,26 @@ function open(cache: QueryClient, board: Dashboard): Editing {
       return data.data
     },
     latest: async () => (await getDashboard({ path, throwOnError: true })).data.data,
-    onSaved: (saved) => putInCache(cache, saved),
+    online: () => navigator.onLine,
+    onSaved: (saved) => {
+      dropBackup(saved.id)
+      putInCache(cache, saved)
+    },
+    onConflict: () => {
+      if (!window.location.pathname.includes(board.id))
+        toast.error(`Your changes of ${board.name} are not saved.`, {
+          description: 'Someone else has changed it. Open it to decide.',
+          duration: Number.POSITIVE_INFINITY,
+        })
+    },
     onFailure: (error) =>
       toast.error(`Not saved: ${messageOf(error)}`, {
         description: 'Your last change was undone.',
+        duration: Number.POSITIVE_INFINITY,
         action: { label: 'Try again', onClick: () => store.setState(redo) },
       }),
   })
+  if (restoreBackup(store, board)) toast.info(`Your unsaved changes of ${board.name} are back.`)
   const created = { store, saver }
   known.set(board.id, created)
   return created
@@ -65,16 +79,26 @@ export function useDraft(board: Dashboard | undefined): Editing | undefined {
   }, [editing, board])
   useEffect(() => {
     if (!editing) return
-    const hide = () => void editing.saver.flush(true)
+    const { saver, store } = editing
+    const hide = () => {
+      if (saver.leave()) keepBackup(store.getState())
+    }
+    const shown = () => void saver.flush()
     const unload = (event: BeforeUnloadEvent) => {
-      if (editing.saver.atRisk()) event.preventDefault()
+      if (!saver.atRisk()) return
+      void saver.flush()
+      event.preventDefault()
     }
     window.addEventListener('pagehide', hide)
+    window.addEventListener('pageshow', shown)
+    window.addEventListener('online', shown)
     window.addEventListener('beforeunload', unload)
     return () => {
       window.removeEventListener('pagehide', hide)
+      window.removeEventListener('pageshow', shown)
+      window.removeEventListener('online', shown)
       window.removeEventListener('beforeunload', unload)
-      void editing.saver.flush()
+      void saver.flush()
     }
   }, [editing])
   return editing
