@@ -1,14 +1,15 @@
 """What this process has cached of the series catalogue: one cache for ingest, queries and alerts.
 
 All of it belongs to one generation of the catalogue. The database changes the generation when
-series are deleted or restored (`series_generation`), and never gives an id to another series
-within one. When another generation is seen, the whole cache is replaced: that is the only
-invalidation. A thread that still holds the old cache fills it to no effect.
+series are deleted, and when it is restored or started again (`catalogue_generation()`). Within one
+generation it never gives an id to another series. When another generation is seen, the whole cache
+is replaced: that is the only invalidation. A thread that still holds the old cache fills it to no
+effect.
 """
 
 from collections.abc import Sequence
 from threading import Lock
-from time import monotonic
+from time import time
 from uuid import UUID
 
 from pulseboard.catalogue.selector import Matcher
@@ -31,7 +32,7 @@ class SeriesCache:
     """Ids, names and tags of series, and the results of selectors, of one generation.
 
     `epoch` counts the caches of this process. `touched` holds, by API key, the series whose
-    `last_seen` was written since `touched_since` (monotonic seconds).
+    `last_seen` was written since `touched_since` (seconds since 1970).
     """
 
     def __init__(self, generation: UUID | None, epoch: int) -> None:
@@ -40,7 +41,7 @@ class SeriesCache:
         self.lock = Lock()
         self.ids = RecentIds(settings().series_map_size)
         self.touched: dict[UUID | None, set[int]] = {}
-        self.touched_since = monotonic()
+        self.touched_since = time()
         self.series: dict[int, Series] = {}
         self.metric_ids: dict[str, int] = {}
         """Ids of metrics by name. Another metric gets the name only in another generation."""
@@ -49,7 +50,7 @@ class SeriesCache:
         self._selections: dict[Selection, tuple[bytes, list[Series]]] = {}
         self._selected = 0
         self._newest_id = -1
-        self._confirmed_until = 0.0
+        self._confirmed_at = 0.0
         self._confirmed: set[Selection] = set()
 
     def __repr__(self) -> str:
@@ -87,9 +88,12 @@ class SeriesCache:
         `CONFIRMED_SECONDS` have passed. `newest_id` is the highest series id there is.
         """
         with self.lock:
-            if newest_id != self._newest_id or monotonic() > self._confirmed_until:
+            # Not the monotonic clock: a frozen Lambda's stands still.
+            if newest_id != self._newest_id or not 0 <= time() - self._confirmed_at < (
+                CONFIRMED_SECONDS
+            ):
                 self._newest_id = newest_id
-                self._confirmed_until = monotonic() + CONFIRMED_SECONDS
+                self._confirmed_at = time()
                 self._confirmed = set()
             return [
                 each

@@ -76,7 +76,7 @@ class Lookup:
         tagged = "and s.tags @> %(tags)s" if equal else ""
         return pg_arrays.cursor(self._connection).execute(
             f"""
-            select (select generation from series_generation), {known}::int8,
+            select catalogue_generation(), {known}::int8,
               array(
                 select s.id from metric_series s
                 where s.metric_id {which} {tagged}
@@ -142,7 +142,7 @@ def find_many(
     selections: list[Selection] = [(name, matchers, limit) for name, matchers in selectors]
     row = connection.execute(
         """
-        select (select generation from series_generation),
+        select catalogue_generation(),
           (select coalesce(max(id), 0) from metric_series)
         """
     ).fetchone()

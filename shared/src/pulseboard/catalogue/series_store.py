@@ -8,7 +8,7 @@ that is gone or has become another series.
 """
 
 from collections.abc import Mapping, Sequence
-from time import monotonic
+from time import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,11 +16,11 @@ import psycopg
 from psycopg.errors import ForeignKeyViolation
 
 from pulseboard.catalogue import cardinality_queries, series_cache
+from pulseboard.catalogue.last_seen import TOUCH_SECONDS
 from pulseboard.catalogue.series_cache import SeriesCache
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import Unavailable
 
-TOUCH_SECONDS = 300
 _ATTEMPTS = 5
 
 
@@ -40,8 +40,8 @@ def _cache_of_now(connection: psycopg.Connection[Any]) -> tuple[UUID, SeriesCach
     if cache.generation is not None:
         return cache.generation, cache
     # One row.
-    row = connection.execute("select generation from series_generation").fetchone()
-    if row is None:
+    row = connection.execute("select catalogue_generation()").fetchone()
+    if row is None or row[0] is None:
         raise Unavailable("The catalogue of series is being restored. Try again in a moment.")
     return row[0], series_cache.of(row[0])
 
@@ -158,39 +158,54 @@ def _create(
     return {bytes(key): series_id for key, series_id in rows}
 
 
-def touch(
-    connection: psycopg.Connection[Any], *, ids: Sequence[int], key_id: UUID | None = None
-) -> None:
-    """Write that these series were seen now, sent by this key: each at most once in five minutes,
-    and at once when another key sent it before.
-
-    Rows that another process is updating are skipped, so that none waits.
-    """
+def due_to_touch(*, ids: Sequence[int], key_id: UUID | None) -> list[int]:
+    """Those of these series whose `last_seen` this process has not written lately."""
     cache = series_cache.current()
     with cache.lock:
+        # Not the monotonic clock: a frozen Lambda's stands still.
         if (
-            monotonic() - cache.touched_since >= TOUCH_SECONDS
+            not 0 <= time() - cache.touched_since < TOUCH_SECONDS
             or sum(map(len, cache.touched.values())) > 1_000_000
         ):
             cache.touched.clear()
-            cache.touched_since = monotonic()
-        touched = cache.touched.setdefault(key_id, set())
-        due = set() if touched.issuperset(ids) else set(ids) - touched
-        touched.update(due)
-    if due:
-        # Served by metric_series_pkey.
-        connection.execute(
-            """
-            update metric_series set last_seen = now(), key_id = coalesce(%(key)s, key_id)
-            where id in (
-              select id from metric_series
-              where id = any(%(ids)s) and (
-                last_seen < now() - make_interval(secs => %(seconds)s)
-                or key_id is distinct from coalesce(%(key)s, key_id)
-              )
-              order by id
-              for update skip locked
-            )
-            """,
-            {"key": key_id, "ids": sorted(due), "seconds": TOUCH_SECONDS * 0.8},
+            cache.touched_since = time()
+        touched = cache.touched.get(key_id, set())
+        return [] if touched.issuperset(ids) else sorted(set(ids) - touched)
+
+
+def note_touched(*, ids: Sequence[int], key_id: UUID | None) -> None:
+    """Note that `touch` is committed for these series."""
+    cache = series_cache.current()
+    with cache.lock:
+        cache.touched.setdefault(key_id, set()).update(ids)
+
+
+def touch(connection: psycopg.Connection[Any], *, ids: Sequence[int], key_id: UUID | None) -> None:
+    """Write that these series were seen now, sent by this key.
+
+    In the transaction of their samples: queries find the series of a range by when they were last
+    seen. Rows that another process is updating are skipped, so that none waits. `last_seen_day`
+    changes once a day, not for all series in the same minute.
+    """
+    # Served by metric_series_pkey.
+    connection.execute(
+        """
+        update metric_series set
+          last_seen = now(),
+          last_seen_day = case
+            when last_seen_day < now() - interval '1 day' + (id %% 240) * interval '1 minute'
+            then now() else last_seen_day
+          end,
+          key_id = coalesce(%(key)s, key_id)
+        where id in (
+          select id from metric_series
+          where id = any(%(ids)s) and (
+            last_seen < now() - make_interval(secs => %(seconds)s)
+            or key_id is distinct from coalesce(%(key)s, key_id)
+          )
+          order by id
+          for update skip locked
         )
+        """,
+        {"key": key_id, "ids": list(ids), "seconds": TOUCH_SECONDS * 0.8},
+    )

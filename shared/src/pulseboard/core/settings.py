@@ -99,12 +99,18 @@ class Settings(BaseSettings):
         "that sends them again and again.",
     )
     series_max_per_metric: int = Field(
-        default=100_000, ge=1, description="Series that one metric may have."
+        default=100_000, ge=1, description="Active series that one metric may have."
     )
     series_max_per_key: int = Field(
         default=1_000_000,
         ge=1,
-        description="Series that one API key may have created or sent last.",
+        description="Active series that one API key may have sent last.",
+    )
+    series_active: int = Field(
+        default=86_400,
+        ge=600,
+        description="How long after its last sample a series is active: it counts in the two "
+        "limits above and on the usage page.",
     )
     series_max_new_per_minute: int = Field(
         default=50_000, ge=1, description="Series that one API key may add in a minute."

@@ -107,6 +107,8 @@ def restore(url: str, file: Path) -> Written:
             for name in [name for name in relational if name in rows]:
                 _load(connection, archive, name, name, manifest["columns"][name])
                 _advance(connection, name)
+            # No process has cached ids under it.
+            connection.execute("update series_generation set generation = gen_random_uuid()")
             _load(connection, archive, RAW, RAW, manifest["columns"][RAW])
             for tier in TIERS:
                 target = _materialized(connection, tier)

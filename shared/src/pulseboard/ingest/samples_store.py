@@ -50,7 +50,7 @@ _TRANSIENT = frozenset({"25006", "25P03", "40001", "40P01", "55P03", "57014"})
 # A replay into the columnstore decompresses what it may conflict with. The limit of 100,000 samples
 # for a statement is lifted for this transaction: the size of a batch is bounded by us.
 _BEGIN = """
-select ingest_begin(), pg_snapshot_xmin(pg_current_snapshot())::xid::text,
+select begin_ingest(), pg_snapshot_xmin(pg_current_snapshot())::xid::text,
   set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)
 """
 COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
@@ -168,13 +168,15 @@ def _write(
             batch.drop(resolved.refused, errors=settings().ingest_max_errors)
             found = _with_ids(batch, resolved)
         if found is not None:
-            current = _store(connection, found, late)
+            due = series_store.due_to_touch(ids=found.ids, key_id=key_id)
+            current = _store(connection, found, late, due, key_id)
             if current == found.resolved.generation:
+                series_store.note_touched(ids=due, key_id=key_id)
                 break
             series_cache.of(current)
     else:
         raise Unavailable("Series are being deleted while they are written. Try again.")
-    _update_catalogue(connection, batch, found, key_id)
+    _update_catalogue(connection, batch)
 
 
 class _Resolved(NamedTuple):
@@ -211,13 +213,20 @@ def cached_ids(
 
 
 def _store(
-    connection: psycopg.Connection[Any], found: _Resolved, late: TransactionHorizon | None
+    connection: psycopg.Connection[Any],
+    found: _Resolved,
+    late: TransactionHorizon | None,
+    due: Sequence[int],
+    key_id: UUID | None,
 ) -> UUID | None:
-    """Write all, or nothing when series were deleted since. Returns the current generation."""
+    """Write all, or nothing when series were deleted since. Returns the current generation.
+
+    The `due` series are touched in the same transaction.
+    """
     try:
-        return _in_transaction(connection, found, copy=True)
+        return _in_transaction(connection, found, due, key_id, copy=True)
     except UniqueViolation:
-        return _in_transaction(connection, found, copy=False, late=late)
+        return _in_transaction(connection, found, due, key_id, copy=False, late=late)
 
 
 def _rows(batch: Batch, ids: NDArray[np.int64]) -> _Rows:
@@ -236,6 +245,8 @@ def _select(rows: _Rows, index: NDArray[Any]) -> _Rows:
 def _in_transaction(
     connection: psycopg.Connection[Any],
     found: _Resolved,
+    due: Sequence[int],
+    key_id: UUID | None,
     *,
     copy: bool,
     late: TransactionHorizon | None = None,
@@ -266,6 +277,8 @@ def _in_transaction(
             )
         if found.stale_markers:
             _write_stale_markers(connection, found.stale_markers)
+        if due:
+            series_store.touch(connection, ids=due, key_id=key_id)
     _horizon = current_horizon
     return current
 
@@ -320,16 +333,10 @@ def _write_stale_markers(connection: psycopg.Connection[Any], found: set[tuple[i
     )
 
 
-def _update_catalogue(
-    connection: psycopg.Connection[Any],
-    batch: Batch,
-    found: _Resolved,
-    key_id: UUID | None,
-) -> None:
+def _update_catalogue(connection: psycopg.Connection[Any], batch: Batch) -> None:
     late_marks_store.record(batch, now=time())
     try:
-        series_store.touch(connection, ids=found.ids, key_id=key_id)
         metadata_store.put(connection, found=batch.metadata)
     except psycopg.Error as error:
-        # The samples are committed: a late `last_seen` is no reason for the sender to retry.
-        logger().warning("catalogue not updated", exc_info=error)
+        # The samples are committed: missing metadata is no reason for the sender to retry.
+        logger().warning("metadata not written", exc_info=error)

@@ -1,0 +1,134 @@
+"""How long the catalogue knows a series: restores, last seen, expiry, and limits on active ones."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from pulseboard.catalogue import last_seen, series_cache, series_store
+from pulseboard.catalogue.series_key import SeriesKey
+from pulseboard.db import database
+from pulseboard.ingest import samples_store
+from pulseboard.ingest.batch import Batch
+
+pytestmark = pytest.mark.integration
+
+
+def batch(*keys: SeriesKey, value: float = 1.0, ago: float = 0) -> Batch:
+    at = round((time.time() - ago) * 1000)
+    return Batch(series=list(keys), times=[at] * len(keys), values=[value] * len(keys))
+
+
+def stored() -> list[tuple[str, dict[str, str], float]]:
+    """Metric, tags and value of each sample, as a query reads them."""
+    with database.connection() as connection:
+        return connection.execute(
+            """
+            select d.name, s.tags, r.value from metrics_raw r
+            join metric_series s on s.id = r.series_id
+            join metric_definitions d on d.id = s.metric_id
+            order by r.time
+            """
+        ).fetchall()
+
+
+_CATALOGUE = ("metric_definitions", "metric_series", "series_generation")
+
+
+def _dump(connection: psycopg.Connection[Any]) -> dict[str, list[bytes]]:
+    found = {}
+    for table in _CATALOGUE:
+        with connection.cursor().copy(f"copy {table} to stdout".encode()) as copy:
+            found[table] = [bytes(part) for part in copy]
+    return found
+
+
+def _restore_data(connection: psycopg.Connection[Any], dump: dict[str, list[bytes]]) -> None:
+    """As `pg_restore --data-only --disable-triggers` does: no trigger sees it."""
+    with connection.transaction():
+        connection.execute("set local session_replication_role = replica")
+        for table in reversed(_CATALOGUE):
+            connection.execute(f"delete from {table}".encode())
+        for table in _CATALOGUE:
+            with connection.cursor().copy(f"copy {table} from stdin".encode()) as copy:
+                for part in dump[table]:
+                    copy.write(part)
+        for table in _CATALOGUE[:2]:
+            connection.execute(
+                f"select setval(pg_get_serial_sequence('{table}', 'id'), max(id)) from {table}"
+                .encode()
+            )  # fmt: skip
+
+
+def test_after_a_restore_samples_stay_in_their_series(stack: None) -> None:
+    """A warm process has cached ids that the restored database gives to other series."""
+    first, later = SeriesKey.of("cpu", {"host": "a"}), SeriesKey.of("load", {"host": "b"})
+    samples_store.write(batch(first))
+    with database.connection() as connection:
+        dump = _dump(connection)
+    samples_store.write(batch(later))
+    with database.connection() as connection:
+        _restore_data(connection, dump)
+        connection.execute("delete from metrics_raw")
+    warm = series_cache.current()
+    series_cache.reset()
+    samples_store.write(batch(SeriesKey.of("disk", {"host": "c"}), value=2.0))
+    # Back in the warm process.
+    series_cache._cache = warm
+    samples_store.write(batch(SeriesKey.of("load", {"host": "b"}), value=3.0))
+    assert stored() == [("disk", {"host": "c"}, 2.0), ("load", {"host": "b"}, 3.0)]
+
+
+def _row(key: SeriesKey) -> tuple[datetime, datetime]:
+    with database.connection() as connection:
+        row = connection.execute(
+            "select last_seen, last_seen_day from metric_series where tags_hash = %s",
+            (key.identity,),
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _age(keys: Sequence[SeriesKey], days: float) -> None:
+    with database.connection() as connection:
+        connection.execute(
+            "update metric_series set last_seen = now() - %(age)s, last_seen_day = now() - %(age)s"
+            " where tags_hash = any(%(keys)s)",
+            {"age": timedelta(days=days), "keys": [key.identity for key in keys]},
+        )
+
+
+def test_a_series_that_is_seen_again_is_found_by_when(stack: None) -> None:
+    key = SeriesKey.of("cpu", {"host": "a"})
+    samples_store.write(batch(key))
+    _age([key], 3)
+    series_cache.reset()
+    samples_store.write(batch(key, ago=-1))
+    seen, day = _row(key)
+    assert datetime.now(UTC) - seen < timedelta(minutes=1)
+    assert timedelta(0) <= seen - day <= timedelta(days=1)
+    with database.connection() as connection:
+        found = connection.execute(
+            f"select s.id from metric_series s where {last_seen.SEEN_SINCE}",
+            {"seen_since": last_seen.for_samples_since(time.time() - 60)},
+        ).fetchall()
+        assert len(found) == 1
+
+
+def test_a_process_that_was_frozen_writes_when_series_were_seen(
+    stack: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a Lambda is frozen its monotonic clock stands still."""
+    key = SeriesKey.of("cpu", {"host": "a"})
+    samples_store.write(batch(key))
+    _age([key], 0.5)
+    held = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: held)
+    wall = time.time() + 3600
+    monkeypatch.setattr(series_store, "time", lambda: wall)
+    samples_store.write(batch(key, ago=-1))
+    seen, _ = _row(key)
+    assert datetime.now(UTC) - seen < timedelta(minutes=1)
