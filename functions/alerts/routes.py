@@ -301,6 +301,19 @@ def _check(fields: AlertRuleFields) -> None:
         text = getattr(fields, name)
         if text is not None and interval_seconds(text) > raw // 2:
             message = f"{name} is longer than {format_interval(raw // 2)}."
-            raise InvalidRequest(
-                message, details=[ErrorDetail(field=name, message=message, hint="shorten it")]
-            )
+            raise _refused(name, message, hint="shorten it")
+    if fields.window is not None and interval_seconds(fields.window) < TICK:
+        message = f"window is shorter than {TICK}s, the time between two evaluations."
+        raise _refused("window", message, hint=f"write {TICK}s or more, or leave it out")
+    lookback = alert_inputs.lookback_of(fields.query)
+    lookback += interval_seconds(fields.window or "0s") + interval_seconds(fields.evaluation_delay)
+    if lookback > raw:
+        message = (
+            f"The query's ranges and offsets reach {format_interval(lookback)} back; raw samples"
+            f" are kept for {format_interval(raw)}."
+        )
+        raise _refused("query", message, hint="shorten its range, its offset or the window")
+
+
+def _refused(field: str, message: str, *, hint: str) -> InvalidRequest:
+    return InvalidRequest(message, details=[ErrorDetail(field=field, message=message, hint=hint)])

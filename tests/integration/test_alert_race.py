@@ -1,15 +1,19 @@
 """Ticks and claims in several processes at once."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
+from uuid import uuid4
 
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
 from pulseboard.alerts import state_store
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.settings import settings
 
 _TICKS = """
 import sys, json
@@ -206,3 +210,47 @@ def test_each_notification_is_claimed_by_one_process(plain_database: str) -> Non
         )
     first, second = both(_CLAIMS, plain_database)
     assert len(first + second) == len(set(first + second)) == 500
+
+
+@pytest.mark.race
+def test_a_client_that_vanishes_does_not_hold_the_ticks(
+    plain_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its transaction is ended by the server, and a tick waits for it only so long."""
+    monkeypatch.setenv("PULSEBOARD_ALERT_LOCK_TIMEOUT", "1")
+    settings.cache_clear()
+    with (
+        psycopg.connect(plain_database, autocommit=True) as waiting,
+        psycopg.connect(plain_database, autocommit=True) as vanished,
+    ):
+        vanished.execute("begin")
+        state_store.rules_changed(vanished)
+        # It says nothing more. Another waits, at most as long as that, and then has the lock.
+        with contextlib.suppress(Unavailable), waiting.transaction():
+            state_store.rules_changed(waiting)
+        with waiting.transaction():
+            state_store.rules_changed(waiting)
+        with pytest.raises(psycopg.Error):
+            vanished.execute("select 1")
+    settings.cache_clear()
+
+
+@pytest.mark.race
+def test_a_tick_waits_for_a_lock_only_so_long(
+    plain_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_ALERT_LOCK_TIMEOUT", "0.2")
+    settings.cache_clear()
+    with (
+        psycopg.connect(plain_database, autocommit=True) as busy,
+        psycopg.connect(plain_database, autocommit=True) as waiting,
+        busy.transaction(),
+    ):
+        # Not one of ours, and not idle for long: nobody ends it.
+        busy.execute("insert into alert_ticks (single) values (true) on conflict do nothing")
+        busy.execute("select from alert_ticks for update")
+        with pytest.raises(Unavailable), waiting.transaction():
+            state_store.begin_tick(
+                waiting, tick=10**9, runner=uuid4(), stable_since=0.0, rules_stamp=None
+            )
+    settings.cache_clear()

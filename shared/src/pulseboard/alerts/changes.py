@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,17 @@ from pulseboard.contracts.alerts import AlertStatus
 
 Current = dict[str, tuple[float | None, bool, float | None]]
 """By series: current value, whether it fires, first triggered (seconds since 1970)."""
+
+_LONGEST_KEY = 500
+"""Bytes of a series' tags that serve as its key themselves: an index takes 2,704."""
+
+
+def series_key(tags_key: str) -> str:
+    """The key of a series among the states of its rule: its canonical tags, or their hash."""
+    if len(tags_key) * 4 <= _LONGEST_KEY:
+        return tags_key
+    encoded = tags_key.encode()
+    return tags_key if len(encoded) <= _LONGEST_KEY else f"sha256:{sha256(encoded).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 import psycopg
 
 from pulseboard.alerts import backtest, expression_inputs, input_queries
+from pulseboard.alerts.changes import series_key
 from pulseboard.alerts.expression_inputs import ExpressionSeries, ResolvedExpression
 from pulseboard.alerts.state_machine import RuleSnapshot
 from pulseboard.catalogue import selector as selectors
@@ -22,11 +23,13 @@ from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.alerts import Reducer
 from pulseboard.contracts.vocabulary import Tier
-from pulseboard.core.exceptions import InvalidRequest, PulseboardError
+from pulseboard.core.exceptions import InvalidRequest, PulseboardError, Unavailable
+from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import promql, sql_samples
+from pulseboard.query.promql.ast import LOOKBACK_DELTA
 from pulseboard.query.reader import PlanReader
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers
 
@@ -63,14 +66,18 @@ class TickInputs:
         evaluated = self.expressions.get(_key(rule))
         if evaluated is not None:
             return [
-                (one.key, one.tags, expression_inputs.reduce(one.values, rule.reducer))
+                (series_key(one.key), one.tags, expression_inputs.reduce(one.values, rule.reducer))
                 for one in _unless_error(evaluated)
             ]
         series = _unless_error(self.series[rule.query])
         windows = _unless_error(self.windows.get((rule.condition.window, rule.delay), {}))
         column = input_queries.COLUMNS[rule.reducer]
         return [
-            (each.tags_key, each.tags, row[column] if (row := windows.get(each.id)) else None)
+            (
+                series_key(each.tags_key),
+                each.tags,
+                row[column] if (row := windows.get(each.id)) else None,
+            )
             for each in series
         ]
 
@@ -103,6 +110,7 @@ def read(
     # Expressions with equal selectors over equal ranges share what is read.
     reader = PlanReader(connection, deadline=inf)
     ids: dict[tuple[float, float], set[int]] = {}
+    examples: dict[tuple[float, float], RuleSnapshot] = {}
     for rule in rules:
         expression = expressions.get(rule.query)
         if expression is not None:
@@ -113,37 +121,54 @@ def read(
         if not isinstance(found, PulseboardError):
             of_window = ids.setdefault((rule.condition.window, rule.delay), set())
             of_window.update([each.id for each in found])
+            examples.setdefault((rule.condition.window, rule.delay), rule)
     for (window, delay), wanted in ids.items():
-        end = at - delay
-        inputs.windows[window, delay] = _read_window(connection, sorted(wanted), end - window, end)
+        inputs.windows[window, delay] = _read_window(
+            connection, sorted(wanted), examples[window, delay], at - delay
+        )
     return inputs
 
 
 def _evaluate(
     reader: PlanReader, rule: RuleSnapshot, expression: ResolvedExpression, at: float
 ) -> list[ExpressionSeries] | PulseboardError:
-    times = expression_inputs.times_of(at - rule.delay, rule.condition.window, rule.reducer)
     try:
+        times = expression_inputs.times_of(at - rule.delay, rule.condition.window, rule.reducer)
         with reader.connection.transaction():
             set_statement_timeout(reader.connection, seconds=settings().query_timeout)
             return expression_inputs.evaluate(reader, expression, times)
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the expression's samples took too long: narrow it.")
-    except InvalidRequest as error:
+    except Exception as error:  # noqa: BLE001 - one rule must never stop the others
+        return _of_the_rule(error, rule)
+
+
+def _of_the_rule(error: Exception, rule: RuleSnapshot) -> PulseboardError:
+    """What failed as the error of the rules that read it. Raises an outage: that is nobody's."""
+    if database.is_outage(error) or isinstance(error, Unavailable):
+        raise error
+    if isinstance(error, PulseboardError):
         return error
+    logger().warning("an alert rule can't be read", extra={"rule": str(rule.id)}, exc_info=error)
+    return InvalidRequest(
+        f"The query can't be read ({type(error).__name__}): check its ranges, offsets and window."
+    )
 
 
 def _read_window(
-    connection: psycopg.Connection[Any], ids: list[int], start: float, end: float
+    connection: psycopg.Connection[Any], ids: list[int], example: RuleSnapshot, end: float
 ) -> dict[int, input_queries.Window] | PulseboardError:
     if not ids:
         return {}
     try:
+        start = end - example.condition.window
         with connection.transaction():
             set_statement_timeout(connection, seconds=settings().query_timeout)
             return input_queries.read_windows(connection, series_ids=ids, start=start, end=end)
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the window took too long: shorten it or narrow the query.")
+    except Exception as error:  # noqa: BLE001 - the window's rules must never stop the others
+        return _of_the_rule(error, example)
 
 
 def _resolve(
@@ -191,6 +216,25 @@ def _resolve(
 def check_query(text: str) -> None:
     """Raise InvalidRequest, with the position, for a text that no rule could read."""
     _unless_error(_parsed(text))
+
+
+def lookback_of(text: str) -> float:
+    """Seconds between a tick and the oldest, or the newest, sample that a query reads at it.
+
+    Raises InvalidRequest for a text that can't be read.
+    """
+    meaning = _parsed(text)
+    if isinstance(meaning, InvalidRequest):
+        raise meaning.with_traceback(None)
+    if isinstance(meaning, selectors.Selector):
+        return 0.0
+    return max(
+        (
+            max(abs(one.offset), one.offset + (one.window or LOOKBACK_DELTA))
+            for one in promql.selectors(meaning)
+        ),
+        default=0.0,
+    )
 
 
 @lru_cache(maxsize=_PARSED)

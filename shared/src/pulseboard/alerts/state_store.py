@@ -4,7 +4,8 @@
 changed since it read them, writes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from pulseboard.contracts.alerts import (
     Reducer,
 )
 from pulseboard.contracts.base import interval_seconds
+from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.settings import settings
 
 
@@ -50,13 +52,36 @@ def rules_changed(connection: psycopg.Connection[Any]) -> None:
     """Lock out ticks until the transaction ends, and have the next one read the rules again.
 
     The first statement of every transaction that changes rules: ticks lock in the same order.
+    Raises Unavailable when another transaction holds the lock for `alert_lock_timeout`.
     """
+    with _bounded_lock(connection):
+        connection.execute(
+            """
+            insert into alert_ticks (single) values (true)
+            on conflict (single) do update set rules_stamp = gen_random_uuid()
+            """
+        )
+
+
+@contextmanager
+def _bounded_lock(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Bound the wait for the lock of `alert_ticks`, and how long this transaction may hold it
+    without a statement: a client that vanishes must not hold all ticks.
+
+    https://www.postgresql.org/docs/current/runtime-config-client.html
+    """
+    wait = f"{settings().alert_lock_timeout * 1000:.0f}"
     connection.execute(
-        """
-        insert into alert_ticks (single) values (true)
-        on conflict (single) do update set rules_stamp = gen_random_uuid()
-        """
+        "select set_config('lock_timeout', %s, true),"
+        " set_config('idle_in_transaction_session_timeout', %s, true)",
+        (wait, wait),
     )
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise Unavailable(
+            "Another change of alert rules is not finished. Try again in a moment."
+        ) from error
 
 
 def begin_tick(
@@ -70,19 +95,22 @@ def begin_tick(
     """Claim a tick, within the transaction that writes it.
 
     False when another run wrote it, or rules have changed since `rules_stamp` was read: then
-    nothing may be written.
+    nothing may be written. Raises Unavailable when another transaction holds the lock for
+    `alert_lock_timeout`.
     """
-    row = connection.execute(
-        """
-        insert into alert_ticks as t (single, tick, runner, steady_since)
-        values (true, %(tick)s, %(runner)s, to_timestamp(%(stable_since)s))
-        on conflict (single) do update
-        set tick = excluded.tick, runner = excluded.runner, steady_since = excluded.steady_since
-        where t.tick < excluded.tick and t.rules_stamp is not distinct from %(stamp)s
-        returning 1
-        """,
-        {"tick": tick, "runner": runner, "stable_since": stable_since, "stamp": rules_stamp},
-    ).fetchone()
+    with _bounded_lock(connection):
+        row = connection.execute(
+            """
+            insert into alert_ticks as t (single, tick, runner, steady_since)
+            values (true, %(tick)s, %(runner)s, to_timestamp(%(stable_since)s))
+            on conflict (single) do update
+            set tick = excluded.tick, runner = excluded.runner,
+              steady_since = excluded.steady_since
+            where t.tick < excluded.tick and t.rules_stamp is not distinct from %(stamp)s
+            returning 1
+            """,
+            {"tick": tick, "runner": runner, "stable_since": stable_since, "stamp": rules_stamp},
+        ).fetchone()
     return row is not None
 
 

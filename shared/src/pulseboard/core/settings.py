@@ -256,6 +256,12 @@ class Settings(BaseSettings):
     alert_tick_budget: float = Field(
         default=8.0, gt=0, description="Time after which catching up is left to the next tick."
     )
+    alert_lock_timeout: float = Field(
+        default=4.0,
+        gt=0,
+        description="Time that a tick, or a change of a rule, waits for another; one that stands"
+        " still for as long is ended by the database.",
+    )
     alert_group_wait: int = Field(
         default=10,
         ge=0,
