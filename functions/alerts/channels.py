@@ -10,7 +10,6 @@ from functions.alerts.routes import Page, PageSize
 from pulseboard.alerts import channels_store, outbox_store, silences_store
 from pulseboard.alerts.notifications import NotificationPayload, NotifiedAlert
 from pulseboard.auth.access import Reader, Writer
-from pulseboard.catalogue.selector import check_pattern
 from pulseboard.contracts.alerts import AlertSeverity, AlertSilence, CreateAlertSilence
 from pulseboard.contracts.channels import (
     REVEAL,
@@ -24,6 +23,7 @@ from pulseboard.contracts.channels import (
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.patterns import check_pattern
 from pulseboard.db import database
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])

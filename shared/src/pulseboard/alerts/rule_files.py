@@ -29,11 +29,11 @@ _CONDITIONS = {
     "!=": AlertCondition.NE,
 }
 _TOKENS = re.compile(
-    r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)|(?P<open>[({\[])|(?P<close>[)}\]])"""
+    r"""(?P<text>"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|`[^`]*+(?:`|\Z))|(?P<open>[({\[])|(?P<close>[)}\]])"""
     r"""|(?P<comparison>>=|<=|==|!=|>|<)|(?P<word>\b(?:and|or|unless|bool)\b)|(?P<other>.)""",
     re.DOTALL | re.VERBOSE,
 )
-_NUMBER = re.compile(r"\(?\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*\)?")
+_NUMBER = re.compile(r"\(?\s*+([-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?)\s*+\)?")
 _SEVERITIES = {
     "critical": AlertSeverity.CRITICAL,
     "page": AlertSeverity.CRITICAL,
@@ -43,7 +43,7 @@ _SEVERITIES = {
     "info": AlertSeverity.INFO,
     "none": AlertSeverity.INFO,
 }
-_TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_TEMPLATE = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*+)\}\}", re.DOTALL)
 
 
 @dataclass

@@ -5,7 +5,7 @@
 
 Operators and their meaning are those of Prometheus selectors
 (https://prometheus.io/docs/prometheus/latest/querying/basics/): a missing tag equals the empty
-text, and regular expressions match the whole value.
+text, and regular expressions (RE2's) match the whole value.
 """
 
 import re
@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.patterns import check_pattern, matches
 
 Operator = Literal["=", "!=", "=~", "!~"]
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:.]*")
@@ -22,9 +23,6 @@ _OPERATOR = re.compile(r"=~|!~|!=|=")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'')
 _SPACE = re.compile(r"\s*")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
-_PLAIN = re.compile(r"(?:\\[^a-zA-Z0-9]|[^\\^$.*+?()[\]{}])+")
-"""Of a pattern: text that stands for itself, and the bars between alternatives."""
-_MOST_OPERATORS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Matcher:
         actual = tags.get(self.key, "")
         if self.operator in ("=", "!="):
             return (actual == self.value) == (self.operator == "=")
-        return bool(re.fullmatch(self.value, actual)) == (self.operator == "=~")
+        return matches(self.value, actual) == (self.operator == "=~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +62,6 @@ def _quote(text: str) -> str:
 def parse(text: str) -> Selector:
     """Read a query text. Raises InvalidRequest with the position of what is wrong."""
     return _Reader(text).selector()
-
-
-def check_pattern(pattern: str) -> str | None:
-    """What is wrong with a regular expression of a matcher, or None."""
-    # However many hosts somebody chose: an alternation of plain texts costs next to nothing.
-    shape = _PLAIN.sub("x", pattern)
-    if len(shape.replace("x", "")) > _MOST_OPERATORS:
-        return f"the pattern has more than {_MOST_OPERATORS} operators; texts and | don't count"
-    # Nested repetition can take exponential time in a backtracking matcher.
-    if re.search(r"[*+}]\)?[*+{]|\([^)]*[*+][^)]*\)[*+{]", shape):
-        return "the pattern repeats a repetition; write it without (…*)*"
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"the pattern is not valid: {error.msg}"
-    return None
 
 
 class _Reader:

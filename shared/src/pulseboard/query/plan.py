@@ -23,7 +23,8 @@ from pulseboard.query.expression import Expression, parse_expression
 
 ROUNDING = 10
 """Seconds: queries whose times differ by less share a plan."""
-_SELECTOR_LIKE = re.compile(r"\s*[\w:.]*\s*(\{[^}]*)?\}?\s*")
+# Possessive, since each part may take the blanks of the others: backtracking was cubic.
+_SELECTOR_LIKE = re.compile(r"\s*+[\w:.]*+\s*+(?:\{[^}]*+)?+\}?+\s*+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pulseboard.query.promql import parse
 
 MOST_QUERIES = 26
 MOST_CHARACTERS = 5_000
-_OLD_VARIABLE = re.compile(r"\[\[(\w+)(?::[^\]]*)?\]\]")
+_OLD_VARIABLE = re.compile(r"\[\[(\w++)(?::[^\[\]]*+)?\]\]")
 _FORMATTED = re.compile(r"\$\{(\w+):(\w+)\}")
 _DURATION_VARIABLE = re.compile(r"\$\{?__\w+\}?")
 _VARIABLE = re.compile(r"\$\{\w+(?::\w+)?\}|\$\w+")

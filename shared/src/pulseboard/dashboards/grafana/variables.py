@@ -10,13 +10,11 @@ from pulseboard.dashboards.grafana.report import ImportReport
 
 MOST_VALUES = 500
 _NAME = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]{0,49}$")
-_LABEL_VALUES = re.compile(
-    r"^label_values\(\s*(?:(?P<metric>.+?)\s*,\s*)?(?P<tag>[a-zA-Z_][a-zA-Z0-9_]*)\s*\)$", re.DOTALL
-)
+_TAG = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _METRIC = re.compile(r"^[a-zA-Z_:][a-zA-Z0-9_:.]*")
 _QUERY_RESULT = re.compile(r"^query_result\((?P<inner>.+)\)$", re.DOTALL)
-_CAPTURED_LABEL = re.compile(r"""(\w+)=\\?"\(""")
-_SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*(?:\{[^}]*\})?)\s*(?=[)\[]|$)")
+_CAPTURED_LABEL = re.compile(r"""(?<!\w)(\w++)=\\?"\(""")
+_SELECTOR = re.compile(r"(?<![\w:])([a-zA-Z_:][\w:]*+(?:\{[^{}]*+\})?+)\s*+(?=[)\[]|$)")
 _NO_FILTER = ("", ".*", "(.*)", "/.*/", "/(.*)/", "/^(.*)$/")
 _ALL = ("$__all", "All")
 
@@ -86,9 +84,11 @@ def _by_query(
 
 def _source(query_text: str, regex: str) -> tuple[str, str]:
     """The tag, and the selector of the metric, whose values a variable lists; empty if unknown."""
-    plain = _LABEL_VALUES.match(query_text)
-    if plain:
-        return plain["tag"], text(plain["metric"])
+    called = query_text.strip()
+    if called.startswith("label_values(") and called.endswith(")"):
+        metric, _, tag = called[len("label_values(") : -1].rpartition(",")
+        if _TAG.fullmatch(tag.strip()):
+            return tag.strip(), metric.strip()
     # The other way to write it: all series as text, of which a regex extracts one label.
     result, label = _QUERY_RESULT.match(query_text), _CAPTURED_LABEL.search(regex)
     names = _SELECTOR.findall(result["inner"]) if result else []

@@ -10,7 +10,7 @@ from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import BatchLimits
 
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 def check_structure(body: bytes, limits: BatchLimits) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from pulseboard.core.patterns import compiled
 from pulseboard.query.promql import vector_matching
 from pulseboard.query.promql.aggregation import aggregate
 from pulseboard.query.promql.array_types import Bools, Floats
@@ -232,10 +234,10 @@ def _label_replace(vector: Vector, texts: list[str], position: int) -> Vector:
         raise evaluation_error(
             position, f"{target!r} is not a tag key", "use letters, digits and _"
         )
-    compiled = re.compile(pattern)
+    replacing = compiled(pattern)
     labels = []
     for each in vector.labels:
-        matched = compiled.fullmatch(each.get(source, ""))
+        matched = replacing.fullmatch(each.get(source, ""))
         replaced = dict(each)
         if matched:
             replaced.pop(target, None)
@@ -245,7 +247,7 @@ def _label_replace(vector: Vector, texts: list[str], position: int) -> Vector:
     return distinct(Vector(labels, vector.values, vector.present), position)
 
 
-def _expanded(template: str, matched: re.Match[str]) -> str:
+def _expanded(template: str, matched: Any) -> str:
     """Replace `$1`, `${1}` and `${name}` by what the group matched; an unknown group is empty."""
 
     def group(reference: re.Match[str]) -> str:

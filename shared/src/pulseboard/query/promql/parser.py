@@ -3,7 +3,8 @@ added here."""
 
 import promql_parser as grammar
 
-from pulseboard.catalogue.selector import Matcher, Operator, check_pattern
+from pulseboard.catalogue.selector import Matcher, Operator
+from pulseboard.core.patterns import check_pattern
 from pulseboard.query.promql import functions
 from pulseboard.query.promql.ast import (
     NAME,

@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
-from pulseboard.catalogue.selector import check_pattern
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.patterns import check_pattern
 from pulseboard.query.promql import functions
 
-_DURATION = r"(?:\d+(?:ms|[smhdwy]))+(?![A-Za-z0-9_])"
+_DURATION = r"(?:\d++(?:ms|[smhdwy]))++(?![A-Za-z0-9_])"
 _TOKEN = re.compile(
     rf"""(?P<space>\s+|\#[^\n]*)
     |(?P<duration>{_DURATION})
-    |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<number>0[xX][0-9a-fA-F]+|(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?)
     |(?P<name>[a-zA-Z_][a-zA-Z0-9_:]*(?:\.[a-zA-Z0-9_:]+)*)
     |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)
     |(?P<symbol>=~|!~|==|!=|>=|<=|[-+*/%^<>=(){{}}\[\],@:])""",
