@@ -69,7 +69,8 @@ def reduce_windows(
     bounds[0::2], bounds[1::2] = low, high
     # The last bound may be the length; reduceat wants an element there.
     padded = np.append(values, 0.0)
-    reduced = _REDUCE[reducer].reduceat(padded, bounds)[0::2]
+    with np.errstate(all="ignore"):
+        reduced = _REDUCE[reducer].reduceat(padded, bounds)[0::2]
     result[filled] = reduced / (high - low) if reducer is Reducer.AVG else reduced
     return result
 

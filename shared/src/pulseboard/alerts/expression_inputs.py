@@ -65,7 +65,8 @@ def reduce(values: backtest.Floats, reducer: Reducer) -> float | None:
         Reducer.MAX: np.max,
         Reducer.SUM: np.sum,
     }
-    return float(functions[reducer](present))
+    with np.errstate(all="ignore"):
+        return float(functions[reducer](present))
 
 
 def evaluate(

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from pulseboard.contracts.alerts import Reducer
+from pulseboard.db import float_sums
 
 COLUMNS: dict[Reducer, int] = {
     Reducer.LAST: 0,
@@ -16,6 +17,8 @@ COLUMNS: dict[Reducer, int] = {
     Reducer.SUM: 4,
 }
 """The column of each reducer in a `Window`."""
+
+_TOTAL = float_sums.total("value")
 
 Window = tuple[float, float, float, float, float]
 """The samples of a window, reduced in every way."""
@@ -30,12 +33,13 @@ def read_windows(
     """
     with connection.cursor(binary=True) as cursor:
         rows = cursor.execute(
-            b"""
-            select series_id, last(value, time), avg(value), min(value), max(value), sum(value)
+            f"""
+            select series_id, last(value, time), {float_sums.mean(_TOTAL, "count(value)")},
+              min(value), max(value), {_TOTAL}
             from metrics_raw
             where series_id = any(%s) and time > %s and time <= %s
             group by series_id
-            """,
+            """.encode(),
             (
                 list(series_ids),
                 datetime.fromtimestamp(start, UTC),

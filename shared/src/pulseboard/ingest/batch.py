@@ -24,7 +24,7 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class Batch:
-    """The decoded content of a request body. Times are milliseconds since 1970, values finite.
+    """The decoded content of a request body. Times are milliseconds since 1970, values are no NaNs.
 
     `positions` gives, for each sample, the index of its item in the body; it is empty when both
     indices are equal. `stale_markers` holds series with the times at which they ended. `metadata`

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from pulseboard.contracts.vocabulary import Aggregation, Tier
-from pulseboard.db import pg_arrays
+from pulseboard.db import float_sums, pg_arrays
 from pulseboard.query.tiers import RESOLUTIONS, TABLES
 
 FEW_SERIES = 300
@@ -28,10 +28,12 @@ class SqlAggregation:
 
 
 AGGREGATIONS: dict[Aggregation, SqlAggregation] = {
-    Aggregation.AVG: SqlAggregation("s / n", "sum(s) / sum(n)"),
+    Aggregation.AVG: SqlAggregation(
+        float_sums.mean("s", "n"), float_sums.mean(float_sums.total("s"), "sum(n)")
+    ),
     Aggregation.MIN: SqlAggregation("lo", "min(lo)"),
     Aggregation.MAX: SqlAggregation("hi", "max(hi)"),
-    Aggregation.SUM: SqlAggregation("s", "sum(s)"),
+    Aggregation.SUM: SqlAggregation("s", float_sums.total("s")),
     Aggregation.COUNT: SqlAggregation("n", "sum(n)"),
     Aggregation.LAST: SqlAggregation("v", "last(v, t)"),
 }
@@ -39,7 +41,7 @@ AGGREGATIONS: dict[Aggregation, SqlAggregation] = {
 # The statistics of a series in a bucket: s sum, n number of samples, lo minimum, hi maximum,
 # v newest value, t its time.
 _FROM_RAW = {
-    "s": "sum(value)",
+    "s": float_sums.total("value"),
     "n": "count(*)::float8",
     "lo": "min(value)",
     "hi": "max(value)",
@@ -47,7 +49,7 @@ _FROM_RAW = {
     "t": "max(time)",
 }
 _FROM_ROLLUP = {
-    "s": "sum(sum_value)",
+    "s": float_sums.total("sum_value"),
     "n": "sum(sample_count)::float8",
     "lo": "min(min_value)",
     "hi": "max(max_value)",
@@ -70,7 +72,11 @@ def over_groups(statistic: Aggregation, operator: str) -> SqlAggregation:
     """`operator` (sum, avg, min, max, count) over each series' own `statistic`, as in PromQL."""
     single = AGGREGATIONS[statistic].single
     ungrouped = {"count": "1::float8"}.get(operator, single)
-    return SqlAggregation(ungrouped, f"{operator}({single})")
+    across = {
+        "sum": float_sums.total(single),
+        "avg": float_sums.mean(float_sums.total(single), f"count({single})"),
+    }.get(operator, f"{operator}({single})")
+    return SqlAggregation(ungrouped, across)
 
 
 def series_condition(count: int, tier: Tier) -> str:

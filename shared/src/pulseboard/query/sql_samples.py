@@ -14,7 +14,7 @@ import psycopg
 
 from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.vocabulary import Tier
-from pulseboard.db import pg_arrays
+from pulseboard.db import float_sums, pg_arrays
 from pulseboard.query.promql.array_types import Floats
 from pulseboard.query.promql.ast import Need
 from pulseboard.query.promql.series import Buckets, SeriesSamples, StoredSeries
@@ -27,8 +27,8 @@ _ELEMENT["t"] = np.dtype([("length", ">i4"), ("value", ">i8")])
 _RAW: dict[Need, dict[str, str]] = {
     Need.LAST: {"last_time": "max(time)", "last": "last(value, time)"},
     Need.COUNT: {"count": "count(*)::float8"},
-    Need.SUM: {"sum": "sum(value)"},
-    Need.AVG: {"sum": "sum(value)", "count": "count(*)::float8"},
+    Need.SUM: {"sum": float_sums.total("value")},
+    Need.AVG: {"sum": float_sums.total("value"), "count": "count(*)::float8"},
     Need.MIN: {"min": "min(value)"},
     Need.MAX: {"max": "max(value)"},
     Need.COUNTER: {
@@ -37,15 +37,15 @@ _RAW: dict[Need, dict[str, str]] = {
         "first": "first(value, time)",
         "last_time": "max(time)",
         "last": "last(value, time)",
-        "increase_by_resets": "coalesce(sum(before) filter (where value < before), 0)",
+        "increase_by_resets": f"coalesce({float_sums.total('before', where='value < before')}, 0)",
     },
 }
 # The newest value of a rollup's bucket counts as a sample at the bucket's end.
 _ROLLUP: dict[Need, dict[str, str]] = {
     Need.LAST: {"last_time": "max(bucket) + %(width)s", "last": "last(last_value, bucket)"},
     Need.COUNT: {"count": "sum(sample_count)::float8"},
-    Need.SUM: {"sum": "sum(sum_value)"},
-    Need.AVG: {"sum": "sum(sum_value)", "count": "sum(sample_count)::float8"},
+    Need.SUM: {"sum": float_sums.total("sum_value")},
+    Need.AVG: {"sum": float_sums.total("sum_value"), "count": "sum(sample_count)::float8"},
     Need.MIN: {"min": "min(min_value)"},
     Need.MAX: {"max": "max(max_value)"},
 }

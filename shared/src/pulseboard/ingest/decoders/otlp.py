@@ -5,7 +5,6 @@ with JSON's names, and share one parser. A number data point in protocol buffers
 are in the series memo is decoded without a tree.
 """
 
-from math import isfinite
 from struct import Struct
 from typing import Any
 
@@ -116,7 +115,7 @@ class _MetricParser:
         except (IndexError, _OtherOrder):
             return False
         key = self._series_memo.young.get(context + raw[rest:])
-        if key is None or not isfinite(value) or time not in self._window:
+        if key is None or value != value or time not in self._window:
             return False
         self._add_sample(key, time, value)
         return True

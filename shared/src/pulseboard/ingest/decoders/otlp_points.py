@@ -109,11 +109,7 @@ def parts_of(point: Tree, kind: str) -> list[PointSample]:
         nan = float("nan")
         suffixes = ("",) if KINDS[kind] is schema.NUMBER else ("_count", "_sum")
         return [(suffix, {}, nan) for suffix in suffixes]
-    parts = _PARTS[kind](point)
-    for suffix, _, value in parts:
-        if value in (float("inf"), float("-inf")):
-            raise RefusedPoint(f"is {value}{f' in {suffix}' if suffix else ''}")
-    return parts
+    return _PARTS[kind](point)
 
 
 def metadata_of(

@@ -94,7 +94,7 @@ def decode(
         raise InvalidRequest(
             f"The body is not a WriteRequest of remote write 1.0: {error}."
         ) from None
-    _separate_stale_markers(parser.batch, limits)
+    _separate_stale_markers(parser.batch)
     return parser.batch
 
 
@@ -296,19 +296,16 @@ def _shown(key: SeriesKey | _Refusal) -> str:
     return f"{key.name}{key.tags.decode()}"[:_SHOWN]
 
 
-def _separate_stale_markers(batch: Batch, limits: BatchLimits) -> None:
-    """Turn NaNs into stale markers and refuse infinities."""
+def _separate_stale_markers(batch: Batch) -> None:
+    """Turn NaNs into stale markers."""
     if isfinite(sum(batch.values)):
         return
-    finite = []
+    numbers = []
     for position, value in enumerate(batch.values):
-        if isfinite(value):
-            finite.append(position)
-        elif value != value:
-            batch.stale_markers.append((batch.series[position], batch.times[position]))
+        if value == value:
+            numbers.append(position)
         else:
-            why = f"{_shown(batch.series[position])} is {value}; only finite values are stored"
-            batch.refuse(limits, position, [("value", why)])
-    batch.series = [batch.series[position] for position in finite]
-    batch.times = [batch.times[position] for position in finite]
-    batch.values = [batch.values[position] for position in finite]
+            batch.stale_markers.append((batch.series[position], batch.times[position]))
+    batch.series = [batch.series[position] for position in numbers]
+    batch.times = [batch.times[position] for position in numbers]
+    batch.values = [batch.values[position] for position in numbers]
