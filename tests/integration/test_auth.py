@@ -10,7 +10,7 @@ import redis
 from fastapi.testclient import TestClient
 
 from functions.dev import api
-from pulseboard.auth import login_tokens, passwords, users_store
+from pulseboard.auth import api_keys_store, login_tokens, passwords, users_store
 from pulseboard.contracts.vocabulary import Role
 from pulseboard.core.exceptions import Conflict
 from pulseboard.core.settings import settings
@@ -407,3 +407,18 @@ def test_two_admins_cannot_demote_each_other(plain_database: str) -> None:
             assert sorted(pool.map(demote, [user.id for user in both])) == [False, True]
             with psycopg.connect(plain_database, autocommit=True) as connection:
                 connection.execute("update users set role = 'admin'")
+
+
+def test_a_read_only_database_still_knows_its_keys(admin: TestClient, ingest_key: str) -> None:
+    """As after a failover: only when a key was last used is not written."""
+    with database.connection() as connection:
+        with connection.transaction():
+            connection.execute("set transaction read only")
+            found = api_keys_store.find_by_secret(connection, secret=ingest_key)
+            assert found is not None
+        row = connection.execute("select last_used_at from api_keys").fetchone()
+        assert row == (None,)
+        assert api_keys_store.find_by_secret(connection, secret=ingest_key) == found
+        row = connection.execute("select last_used_at from api_keys").fetchone()
+        assert row is not None
+        assert row[0] is not None

@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from pulseboard.catalogue import last_seen, series_cache, series_store
-from pulseboard.catalogue.series_key import SeriesKey
+from pulseboard.catalogue import last_seen, series_cache
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
+from pulseboard.contracts.vocabulary import MetricType
+from pulseboard.core import freshness
 from pulseboard.db import database
 from pulseboard.ingest import samples_store
 from pulseboard.ingest.batch import Batch
@@ -128,7 +130,25 @@ def test_a_process_that_was_frozen_writes_when_series_were_seen(
     held = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: held)
     wall = time.time() + 3600
-    monkeypatch.setattr(series_store, "time", lambda: wall)
+    monkeypatch.setattr(freshness, "time", lambda: wall)
     samples_store.write(batch(key, ago=-1))
     seen, _ = _row(key)
     assert datetime.now(UTC) - seen < timedelta(minutes=1)
+
+
+def test_metadata_of_a_metric_that_another_process_deleted_is_written_again(stack: None) -> None:
+    key = SeriesKey.of("cpu", {"host": "a"})
+    described = {"cpu": MetricMetadata(MetricType.GAUGE, "percent", "Busy.")}
+
+    def send(ago: float) -> None:
+        sent = batch(key, ago=ago)
+        sent.metadata = described
+        samples_store.write(sent)
+
+    send(2)
+    with database.connection() as connection:
+        connection.execute("delete from metric_definitions")
+    send(1)
+    with database.connection() as connection:
+        row = connection.execute("select type, unit, description from metric_definitions")
+        assert row.fetchall() == [("gauge", "percent", "Busy.")]

@@ -1,6 +1,10 @@
 """The agent's arithmetic and its queue."""
 
 import gzip
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -90,6 +94,43 @@ def test_corrupt_file_is_set_aside(tmp_path: Path) -> None:
     assert batch is not None
     assert gzip.decompress(batch.body) == b"good"
     assert len(list(tmp_path.glob("*.corrupt"))) == 1
+
+
+@contextmanager
+def limited(kind: int, most: int) -> Iterator[None]:
+    """A limit of the operating system on this process."""
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
+def test_a_queue_that_cant_be_read_for_a_while_keeps_its_batches(tmp_path: Path) -> None:
+    """Out of descriptors, say: the error is not about the content."""
+    queue = Queue(tmp_path, max_bytes=10_000)
+    for number in range(3):
+        queue.put(str(number).encode())
+    free = os.open(tmp_path, os.O_RDONLY)
+    os.close(free)
+    with limited(resource.RLIMIT_NOFILE, free), pytest.raises(OSError, match="open files"):
+        queue.oldest()
+    batch = queue.oldest()
+    queue.close()
+    assert batch is not None
+    assert gzip.decompress(batch.body) == b"0"
+    assert len(queue) == 3
+    assert not list(tmp_path.glob("*.corrupt"))
+
+
+def test_a_put_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    queue = Queue(tmp_path, max_bytes=10_000)
+    for _ in range(3):
+        with limited(resource.RLIMIT_FSIZE, 4), pytest.raises(OSError, match="large"):
+            queue.put(b"more than fits")
+    queue.close()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_two_agents_may_not_share_a_queue(tmp_path: Path) -> None:

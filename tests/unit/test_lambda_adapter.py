@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pulseboard.auth import api_key_cache
-from pulseboard.catalogue import metadata_store, series_cache, series_key
+from pulseboard.catalogue import series_cache
 from pulseboard.core.settings import settings
 from pulseboard.db import cache, database, database_url
 from pulseboard.web import lambda_adapter
@@ -20,12 +20,10 @@ def test_before_a_snapshot_nothing_is_open_or_remembered() -> None:
     settings.cache_clear()
     database_url._cached = (0.0, "old")
     api_key_cache._cached[b"hash"] = None  # type: ignore[assignment]
-    metadata_store._written["cpu"] = series_key.MetricMetadata()
     series = series_cache.current()
     lambda_adapter.before_snapshot()
     assert vars(database_url)["_cached"] is None
     assert not api_key_cache._cached
-    assert not metadata_store._written
     assert series_cache.current() is not series
     assert database._pool is None
     assert cache._client is None

@@ -80,11 +80,15 @@ class Queue:
             path = self.directory / f"{self._last:015d}-{next(self._numbers):08d}.json.gz"
             temporary = path.with_suffix(".tmp")
             self._make_room(len(body))
-            with temporary.open("wb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(path)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(body)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.rename(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
             self._files[path] = len(body)
             directory = os.open(self.directory, os.O_RDONLY)
             try:
@@ -93,17 +97,24 @@ class Queue:
                 os.close(directory)
 
     def oldest(self) -> QueuedBatch | None:
-        """The batch to send next; a file that can't be read is set aside as `.corrupt`."""
+        """The batch to send next; a file whose content is damaged is set aside as `.corrupt`.
+
+        Raises OSError when a file can't be read now: that says nothing about its content.
+        """
         with self._lock:
             for path in list(self._files):
                 try:
                     body = path.read_bytes()
-                    gzip.decompress(body)
-                except (OSError, EOFError, zlib.error):
+                except FileNotFoundError:
                     self._files.pop(path)
-                    if path.exists():
-                        path.rename(path.with_suffix(".corrupt"))
-                    log.error("set aside a queue file that can't be read: %s", path.name)
+                    log.error("a queue file is gone: %s", path.name)
+                    continue
+                try:
+                    gzip.decompress(body)
+                except (gzip.BadGzipFile, EOFError, zlib.error):
+                    path.rename(path.with_suffix(".corrupt"))
+                    self._files.pop(path)
+                    log.error("set aside a damaged queue file: %s", path.name)
                     continue
                 return QueuedBatch(path=path, body=body)
         return None

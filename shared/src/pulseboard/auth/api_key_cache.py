@@ -16,6 +16,7 @@ from redis.exceptions import RedisClusterException
 
 from pulseboard.auth.api_keys_store import ActiveKey, hash_secret
 from pulseboard.contracts.vocabulary import Role, Scope
+from pulseboard.core.freshness import is_fresh
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.db import cache
@@ -27,7 +28,7 @@ _NEVER = -float("inf")
 
 @dataclass(frozen=True, slots=True)
 class _CacheEntry:
-    """Times are monotonic: of the last lookup, and of the last write to Redis."""
+    """Times are seconds since 1970: of the last lookup, and of the last write to Redis."""
 
     key: ActiveKey
     validated_at: float
@@ -48,11 +49,11 @@ def reset() -> None:
 
 def put(secret: str, key: ActiveKey) -> None:
     """Cache a key that the database has just returned."""
-    hashed, now, expiry = hash_secret(secret), time.monotonic(), settings().key_remembered
+    hashed, now, expiry = hash_secret(secret), time.time(), settings().key_remembered
     with _lock:
         before = _cached.get(hashed)
         written_at = before.written_at if before and before.key == key else _NEVER
-        write = now - written_at > expiry / 4
+        write = not is_fresh(written_at, expiry / 4)
         if len(_cached) >= _MAX_ENTRIES and before is None:
             _cached.clear()
         _cached[hashed] = _CacheEntry(key, now, now if write else written_at)
@@ -70,7 +71,7 @@ def get_fresh(secret: str) -> ActiveKey | None:
     """
     with _lock:
         entry = _cached.get(hash_secret(secret))
-    if entry is None or time.monotonic() - entry.validated_at >= settings().key_memory:
+    if entry is None or not is_fresh(entry.validated_at, settings().key_memory):
         return None
     return entry.key
 
@@ -80,7 +81,7 @@ def get_last_known(secret: str) -> ActiveKey | None:
     hashed, expiry = hash_secret(secret), settings().key_remembered
     with _lock:
         entry = _cached.get(hashed)
-    if entry and time.monotonic() - entry.validated_at <= expiry:
+    if entry and is_fresh(entry.validated_at, expiry):
         return entry.key
     try:
         text = (

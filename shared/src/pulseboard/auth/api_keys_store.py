@@ -67,25 +67,30 @@ def create_key(
 def find_by_secret(connection: psycopg.Connection[Any], *, secret: str) -> ActiveKey | None:
     """The key with this secret, if it is neither revoked nor its owner disabled.
 
-    `last_used_at` is written at most once a minute. Served by the unique index on key_hash.
+    `last_used_at` is written at most once a minute, and not at all where the database is read-only
+    or the row is locked: a key is no less valid then. Served by the unique index on key_hash.
     """
     row = connection.execute(
         """
-        with found as (
-          select k.id, k.scopes, k.owner_id, u.role, u.email, k.last_used_at
-          from api_keys k join users u on u.id = k.owner_id
-          where k.key_hash = %s and k.revoked_at is null and not u.disabled
-        ), used as (
-          update api_keys set last_used_at = now() from found
-          where api_keys.id = found.id
-            and (found.last_used_at is null or found.last_used_at < now() - interval '1 minute')
-        )
-        select id, scopes, owner_id, role, email from found
+        select k.id, k.scopes, k.owner_id, u.role, u.email,
+          (k.last_used_at is null or k.last_used_at < now() - interval '1 minute')
+            and current_setting('transaction_read_only') = 'off'
+        from api_keys k join users u on u.id = k.owner_id
+        where k.key_hash = %s and k.revoked_at is null and not u.disabled
         """,
         (hash_secret(secret),),
     ).fetchone()
     if row is None:
         return None
+    if row[5]:
+        # Served by api_keys_pkey.
+        connection.execute(
+            """
+            update api_keys set last_used_at = now()
+            where id = (select id from api_keys where id = %s for update skip locked)
+            """,
+            (row[0],),
+        )
     return ActiveKey(
         id=row[0],
         scopes=tuple(Scope(scope) for scope in row[1]),

@@ -1,32 +1,24 @@
 """Metadata of metrics as their senders give it: type, unit and text, in `metric_definitions`."""
 
 from collections.abc import Mapping
-from threading import Lock
 from typing import Any
 
 import psycopg
 
+from pulseboard.catalogue import series_cache
 from pulseboard.catalogue.series_key import MetricMetadata
-from pulseboard.core.process_state import on_reset
 
 _MOST_CACHED = 50_000
-_lock = Lock()
-_written: dict[str, MetricMetadata] = {}
-
-
-@on_reset
-def reset() -> None:
-    """Drop the metadata known to be written."""
-    with _lock:
-        _written.clear()
 
 
 def put(connection: psycopg.Connection[Any], *, found: Mapping[str, MetricMetadata]) -> None:
     """Write the metadata that this process has not written; a field left empty stays as it is."""
     if not found:
         return
-    with _lock:
-        due = {name: each for name, each in found.items() if _written.get(name) != each}
+    # Of this generation: a metric that was deleted, by any process, has lost its metadata.
+    cache = series_cache.current()
+    with cache.lock:
+        due = {name: each for name, each in found.items() if cache.metadata.get(name) != each}
     if not due:
         return
     names = sorted(due)
@@ -56,7 +48,7 @@ def put(connection: psycopg.Connection[Any], *, found: Mapping[str, MetricMetada
     rows = connection.execute(
         "select name from metric_definitions where name = any(%s)", (names,)
     ).fetchall()
-    with _lock:
-        if len(_written) + len(due) > _MOST_CACHED:
-            _written.clear()
-        _written.update({name: due[name] for (name,) in rows})
+    with cache.lock:
+        if len(cache.metadata) + len(due) > _MOST_CACHED:
+            cache.metadata.clear()
+        cache.metadata.update({name: due[name] for (name,) in rows})

@@ -13,7 +13,8 @@ from time import time
 from uuid import UUID
 
 from pulseboard.catalogue.selector import Matcher
-from pulseboard.catalogue.series_key import RecentIds, Series
+from pulseboard.catalogue.series_key import MetricMetadata, RecentIds, Series
+from pulseboard.core.freshness import is_fresh
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 
@@ -43,6 +44,8 @@ class SeriesCache:
         self.touched: dict[UUID | None, set[int]] = {}
         self.touched_since = time()
         self.series: dict[int, Series] = {}
+        self.metadata: dict[str, MetricMetadata] = {}
+        """Metadata of metrics that is known to be stored."""
         self.metric_ids: dict[str, int] = {}
         """Ids of metrics by name. Another metric gets the name only in another generation."""
         self.metric_names: tuple[int, list[tuple[int, str]]] = (0, [])
@@ -88,10 +91,8 @@ class SeriesCache:
         `CONFIRMED_SECONDS` have passed. `newest_id` is the highest series id there is.
         """
         with self.lock:
-            # Not the monotonic clock: a frozen Lambda's stands still.
-            if newest_id != self._newest_id or not 0 <= time() - self._confirmed_at < (
-                CONFIRMED_SECONDS
-            ):
+            fresh = is_fresh(self._confirmed_at, CONFIRMED_SECONDS)
+            if newest_id != self._newest_id or not fresh:
                 self._newest_id = newest_id
                 self._confirmed_at = time()
                 self._confirmed = set()

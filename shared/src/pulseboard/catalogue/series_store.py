@@ -20,6 +20,7 @@ from pulseboard.catalogue.last_seen import TOUCH_SECONDS
 from pulseboard.catalogue.series_cache import SeriesCache
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.freshness import is_fresh
 
 _ATTEMPTS = 5
 
@@ -162,9 +163,8 @@ def due_to_touch(*, ids: Sequence[int], key_id: UUID | None) -> list[int]:
     """Those of these series whose `last_seen` this process has not written lately."""
     cache = series_cache.current()
     with cache.lock:
-        # Not the monotonic clock: a frozen Lambda's stands still.
         if (
-            not 0 <= time() - cache.touched_since < TOUCH_SECONDS
+            not is_fresh(cache.touched_since, TOUCH_SECONDS)
             or sum(map(len, cache.touched.values())) > 1_000_000
         ):
             cache.touched.clear()

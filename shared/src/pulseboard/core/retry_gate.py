@@ -7,7 +7,8 @@ class RetryGate:
     """Open until a failure; then closed, except for one caller every `pause` seconds.
 
     Unlike a circuit breaker it closes at the first failure: it is for callers with a fallback,
-    for whom a failed attempt costs more than a skipped one. Times are seconds of any clock.
+    for whom a failed attempt costs more than a skipped one. Times are seconds
+    since 1970; a clock that was set back opens it.
     """
 
     def __init__(self, pause: float) -> None:
@@ -23,7 +24,7 @@ class RetryGate:
         with self._lock:
             if self._retry_at is None:
                 return True
-            if now < self._retry_at:
+            if self._retry_at - self._pause <= now < self._retry_at:
                 return False
             self._retry_at = now + self._pause
             return True

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from threading import Lock
 
+from pulseboard.core.freshness import is_fresh
 from pulseboard.core.process_state import on_reset, on_restore
 from pulseboard.core.settings import settings
 
@@ -33,7 +34,7 @@ _lock = Lock()
 _counts: dict[Key, float] = defaultdict(float)
 _maxima: dict[Key, float] = {}
 _times: dict[str, list[float]] = defaultdict(list)
-_drained_at = time.monotonic()
+_drained_at = time.time()
 
 
 def _key(name: str, tags: Mapping[str, str]) -> Key:
@@ -91,10 +92,9 @@ def drain(*, force: bool = False) -> TelemetryBatch | None:
     global _drained_at
     interval = settings().own_metrics_interval
     with _lock:
-        now = time.monotonic()
-        if not interval or not (force or now - _drained_at >= interval):
+        if not interval or not (force or not is_fresh(_drained_at, interval)):
             return None
-        _drained_at = now
+        _drained_at = time.time()
         if not (_counts or _maxima):
             return None
         batch = TelemetryBatch({**_counts, **_maxima}, dict(_times))

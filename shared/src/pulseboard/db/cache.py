@@ -9,6 +9,7 @@ import time
 
 import redis
 
+from pulseboard.core.freshness import is_fresh
 from pulseboard.core.observability import logger
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
@@ -43,7 +44,7 @@ def backing_off() -> bool:
 
     Callers with a fallback check this first: each command to a dead cache costs a timeout.
     """
-    return time.time() < _skip_until
+    return is_fresh(_skip_until - BACKOFF, BACKOFF)
 
 
 def back_off(error: Exception) -> None:

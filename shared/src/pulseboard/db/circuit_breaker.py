@@ -16,6 +16,7 @@ import pybreaker
 import redis
 from redis.exceptions import RedisClusterException
 
+from pulseboard.core.freshness import is_fresh
 from pulseboard.db import cache
 
 READ_INTERVAL = 1.0
@@ -43,8 +44,7 @@ class SharedBreakerState(pybreaker.CircuitBreakerStorage):
         self._read_at = 0.0
 
     def _read(self) -> _State:
-        # Not the monotonic clock: a frozen Lambda's may stand still.
-        if 0 <= time.time() - self._read_at < READ_INTERVAL or cache.backing_off():
+        if is_fresh(self._read_at, READ_INTERVAL) or cache.backing_off():
             return self._state
         try:
             found = cast(dict[bytes, bytes], cache.client().hgetall(self._key))

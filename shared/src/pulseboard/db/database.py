@@ -215,7 +215,7 @@ def fail_fast_connection() -> Iterator[psycopg.Connection[Any]]:
     a stalled disk, a peer that is gone. Raises Unavailable.
     """
     configured, gate = settings(), retry_gate()
-    if not gate.allows(time.monotonic()):
+    if not gate.allows(time.time()):
         raise Unavailable("The database did not respond recently. Try again shortly.")
     try:
         with (
@@ -225,7 +225,7 @@ def fail_fast_connection() -> Iterator[psycopg.Connection[Any]]:
             yield acquired
     except Unavailable as error:
         if not _is_busy(error.__cause__):
-            gate.failed(time.monotonic())
+            gate.failed(time.time())
         raise
     except BaseException:
         # The database did respond, though with an error.

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from pulseboard.core.freshness import is_fresh
 from pulseboard.core.process_state import on_reset, on_restore, on_snapshot
 from pulseboard.core.settings import settings
 
@@ -76,7 +77,7 @@ def _prepare_client() -> None:
 def _read(name: str) -> str:
     global _cached
     with _lock:
-        if _cached is None or time.monotonic() - _cached[0] > CACHE_SECONDS:
+        if _cached is None or not is_fresh(_cached[0], CACHE_SECONDS):
             response = client().get_secret_value(SecretId=name)
-            _cached = (time.monotonic(), str(response["SecretString"]))
+            _cached = (time.time(), str(response["SecretString"]))
         return _cached[1]

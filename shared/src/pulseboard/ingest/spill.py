@@ -17,6 +17,7 @@ from redis.exceptions import RedisClusterException
 
 from pulseboard.contracts.spill import SpillStatus
 from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.freshness import is_fresh
 from pulseboard.core.observability import logger
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
@@ -140,21 +141,20 @@ class _Capacity:
         self._lock = threading.Lock()
         self._status = SpillStatus()
         self._known = False
-        self._expires = self._last_put = 0.0
+        self._read_at = self._last_put = 0.0
 
     def reserve(self, target: SpillBackend, size: int) -> None:
         """Reserve room for a batch of `size` bytes. Raises Unavailable when the spill is full."""
         with self._lock:
-            now = time.monotonic()
-            if now >= self._expires:
+            if not is_fresh(self._read_at, 1.0):
                 current = status()
                 if current is not None:
                     self._status = current
-                elif self._known or now - self._last_put > _QUIET:
+                elif self._known or not is_fresh(self._last_put, _QUIET):
                     self._status = SpillStatus()
                 self._known = current is not None
-                self._expires = now + 1.0
-            self._last_put = now
+                self._read_at = time.time()
+            self._last_put = time.time()
             reason = _full(self._status, size)
             if reason is None:
                 self._status = self._status.model_copy(

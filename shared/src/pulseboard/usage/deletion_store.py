@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pulseboard.catalogue import metadata_store, series_queries
+from pulseboard.catalogue import series_queries
 from pulseboard.catalogue.selector import Selector
 from pulseboard.contracts.usage import DeletedSeries
 from pulseboard.core.exceptions import Conflict, InvalidRequest
@@ -61,7 +61,6 @@ def delete(
                 """,
                 (metric_id,),
             )
-            metadata_store.reset()
         store.invalidate_cache()
     return DeletedSeries(
         series_count=len(series),
