@@ -74,15 +74,25 @@ def _serve_spa(app: FastAPI, directory: Path) -> None:
     def _file(path: str) -> FileResponse:
         if path.split("/")[0] in ("api", "v1"):
             raise HTTPException(404)
-        file = (directory / path).resolve()
+        file = _file_at(directory, path)
         hashed = path.startswith("assets/")
-        if not (file.is_relative_to(directory) and file.is_file()):
+        if file is None:
             if hashed:
                 raise HTTPException(404)
             # A path of the SPA's own router.
             file = directory / "index.html"
         cache = "public, max-age=31536000, immutable" if hashed else "no-cache"
         return FileResponse(file, headers={**SPA_HEADERS, "Cache-Control": cache})
+
+
+def _file_at(directory: Path, path: str) -> Path | None:
+    """The file of a path inside the directory; None where no file can be."""
+    try:
+        file = (directory / path).resolve()
+        return file if file.is_relative_to(directory) and file.is_file() else None
+    except (OSError, ValueError):
+        # A NUL, half of a surrogate pair, or a name longer than the file system takes.
+        return None
 
 
 def _plainly_named(document: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,9 @@ def _tick() -> dict[str, Any]:
     metrics.add_metric("TickLagSeconds", MetricUnit.Seconds, report.lag)
     metrics.flush_metrics()
     following = datetime.fromtimestamp((report.tick + 1) * TICK, UTC)
+    outcome = {"error": report.error} if report.error else {}
     return {
+        **outcome,
         "tick": report.tick,
         "evaluated": report.evaluated,
         "rules": report.rules,

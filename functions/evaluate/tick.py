@@ -16,12 +16,14 @@ import psycopg
 from pulseboard.alerts import cache as alert_cache
 from pulseboard.alerts import inputs as alert_inputs
 from pulseboard.alerts import outbox_store, silences_store, state_store
-from pulseboard.alerts.changes import InstanceRecord
+from pulseboard.alerts.changes import Changes, InstanceRecord
 from pulseboard.alerts.evaluate import Decision, decide
 from pulseboard.alerts.notifications import Outgoing
 from pulseboard.alerts.state_machine import TICK, tick_at
 from pulseboard.alerts.state_store import Head
 from pulseboard.alerts.threshold_index import RuleIndex
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.observability import logger
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.db import database
@@ -57,6 +59,8 @@ class Report:
     changes: int = 0
     lag: float = 0.0
     seconds: float = 0.0
+    error: str | None = None
+    """Why the tick failed as a whole."""
     claims: list[Outgoing] = field(default_factory=list)
 
 
@@ -80,15 +84,37 @@ def run(*, now: float | None = None) -> Report:
     runner = _cache.runner if _cache else uuid4()
     with database.connection() as connection:
         if alert_cache.lease_tick(report.tick, runner):
-            _run_ticks(connection, report, runner, now_seconds, began)
-            report.lag = max(0.0, now_seconds - report.tick * TICK)
-            if report.tick % _PRUNE_EVERY == 0:
-                state_store.prune(connection)
+            _run_all(connection, report, runner, now_seconds, began)
         report.claims = outbox_store.claim(connection, now=now_seconds)
     report.seconds = time.perf_counter() - began
     if report.evaluated:
         _measure(report)
     return report
+
+
+def _run_all(
+    connection: psycopg.Connection[Any],
+    report: Report,
+    runner: UUID,
+    now_seconds: float,
+    began: float,
+) -> None:
+    """Evaluate what is due. A tick that fails as a whole is late, which is an alarm; what is
+    pending is sent all the same."""
+    try:
+        _run_ticks(connection, report, runner, now_seconds, began)
+        report.lag = max(0.0, now_seconds - report.tick * TICK)
+        if report.tick % _PRUNE_EVERY == 0:
+            state_store.prune(connection)
+    except Exception as error:
+        if isinstance(error, Unavailable) or database.is_outage(error):
+            raise
+        logger().exception("the tick failed", extra={"tick": report.tick})
+        report.error = f"{type(error).__name__}; the logs say more"
+        reset()
+        head = state_store.head(connection)
+        evaluated = head.tick if head is not None and head.tick >= 0 else report.tick - 1
+        report.lag = now_seconds - evaluated * TICK
 
 
 def _run_ticks(
@@ -130,7 +156,6 @@ def _run_tick(
         decision = decide(
             cached.index, cached.states, cached.notified, inputs, silences, at, stable_since
         )
-        changes = decision.changes
         with connection.transaction():
             mine = state_store.begin_tick(
                 connection,
@@ -140,8 +165,9 @@ def _run_tick(
                 rules_stamp=cached.rules_stamp,
             )
             if mine:
-                state_store.write(connection, changes=changes, tick=tick)
+                _write(connection, decision, tick)
         if mine:
+            changes = decision.changes
             cached.tick = tick
             _apply(cached, decision)
             alert_cache.put_current(decision.current)
@@ -156,6 +182,32 @@ def _run_tick(
             reset()
             return False
     return False
+
+
+def _write(connection: psycopg.Connection[Any], decision: Decision, tick: int) -> None:
+    """Write what the tick changes; where that fails, each rule by itself, so that one whose
+    changes can't be stored has its error and stops none of the others."""
+    changes = decision.changes
+    try:
+        with connection.transaction():
+            state_store.write(connection, changes=changes, tick=tick)
+        return
+    except Exception as error:
+        if database.is_outage(error):
+            raise
+        logger().warning("changes are written rule by rule", exc_info=error)
+    for rule_id in changes.rules:
+        try:
+            with connection.transaction():
+                state_store.write(connection, changes=changes.of(rule_id), tick=tick)
+        except Exception as error:
+            if database.is_outage(error):
+                raise
+            logger().error("alert rule not stored", extra={"rule": str(rule_id)}, exc_info=error)
+            text = f"What the rule found can't be stored ({type(error).__name__})."
+            decision.give_up(rule_id, text)
+            with connection.transaction():
+                state_store.write(connection, changes=Changes(errors=[(rule_id, text)]), tick=tick)
 
 
 def _load(connection: psycopg.Connection[Any], runner: UUID) -> _TickCache:

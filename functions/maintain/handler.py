@@ -5,9 +5,12 @@ from functions import bootstrap
 
 bootstrap.before_imports()
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pulseboard.catalogue import stale_markers_store
+from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger, record
 from pulseboard.core.settings import settings
 from pulseboard.db import database, status, timescale_jobs
@@ -21,33 +24,64 @@ PRUNE_SECONDS = 5.0
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Names of the jobs that ran, failed, and are late; numbers of purged series and of pruned
     stale markers. Raises Unavailable without a database.
+
+    A step that fails stops none of the others; its error is raised at the end.
     """
     failed: list[str] = []
     ran: list[str] = []
-    with database.connection() as connection:
+    purged = pruned = 0
+    late: list[str] = []
+    steps = _Steps()
+    with steps.step("jobs"), database.connection() as connection:
         if not timescale_jobs.server_runs_jobs(connection):
             for job in timescale_jobs.claim_due(connection):
-                error = timescale_jobs.run(connection, job_id=job.id)
-                ran.append(job.name)
-                if error:
-                    failed.append(job.name)
-                    logger().error("job failed", extra={"job": job.name, "reason": error})
-        used = status.database_bytes(connection)
+                with steps.step(job.name):
+                    error = timescale_jobs.run(connection, job_id=job.id)
+                    ran.append(job.name)
+                    if error:
+                        failed.append(job.name)
+                        logger().error("job failed", extra={"job": job.name, "reason": error})
+    with steps.step("late jobs"), database.connection() as connection:
         late = [job.name for job in timescale_jobs.statuses(connection) if job.late]
-    if late:
-        logger().warning("jobs are late", extra={"jobs": late})
-    disk = settings().database_disk_bytes
-    record(
-        LateJobs=len(late),
-        FailedJobs=len(failed),
-        DatabaseBytes=used,
-        **({"DatabaseUsedPercent": 100 * used / disk} if disk else {}),
-    )
-    write_values({"pulseboard_database_bytes": used, "pulseboard_late_jobs": len(late)})
-    with database.connection() as connection:
+        if late:
+            logger().warning("jobs are late", extra={"jobs": late})
+        record(LateJobs=len(late), FailedJobs=len(failed))
+        write_values({"pulseboard_late_jobs": len(late)})
+    with steps.step("size of the database"), database.connection() as connection:
+        used = status.database_bytes(connection)
+        disk = settings().database_disk_bytes
+        percent = {"DatabaseUsedPercent": 100 * used / disk} if disk else {}
+        record(DatabaseBytes=used, **percent)
+        write_values({"pulseboard_database_bytes": used})
+    with steps.step("deleted series"), database.connection() as connection:
         purged = deletion_store.purge(connection, seconds=PURGE_SECONDS)
+    with steps.step("stale markers"), database.connection() as connection:
         pruned = stale_markers_store.prune(connection, seconds=PRUNE_SECONDS)
+    steps.raise_first()
     return {"ran": ran, "failed": failed, "late": late, "purged": purged, "pruned": pruned}
+
+
+class _Steps:
+    """Steps that run whatever became of those before them."""
+
+    def __init__(self) -> None:
+        self._errors: list[Exception] = []
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Log and remember what goes wrong in it. An unavailable database ends all of them."""
+        try:
+            yield
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - no step may stop the others
+            logger().error("a step of maintain failed", extra={"step": name}, exc_info=error)
+            self._errors.append(error)
+
+    def raise_first(self) -> None:
+        """Raise the first error: the function's alarm tells somebody."""
+        if self._errors:
+            raise self._errors[0]
 
 
 bootstrap.after_imports()

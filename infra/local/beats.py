@@ -1,41 +1,47 @@
 """What AWS's schedules and events do: maintain every minute, a tick every ten seconds, a drain.
 
 As there, notifications are sent beside the wait for the next tick, so a slow receiver delays
-none, and what became of them goes back to `evaluate`.
+none, and what became of them goes back to `evaluate`. Each beat leaves its time in a file, by
+which the supervisor sees that none hangs.
 """
 
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from functions.drain import handler as drain
 from functions.evaluate import handler as evaluate
 from functions.maintain import handler as maintain
 from functions.notify import handler as notify
+from infra.local import beat_files
 
 MINUTE = 60.0
 TICK = 10.0
 DRAIN = 5.0
 
 
-def main() -> None:
+def main(directory: Path) -> None:
     """Call each handler when it is due, until the process is ended."""
-    threading.Thread(target=_forever, args=(_maintain, MINUTE), daemon=True).start()
-    threading.Thread(target=_forever, args=(_drain, DRAIN), daemon=True).start()
+    beat_files.clear(directory)
+
+    def forever(name: str, beat: Callable[[], None], interval: float) -> None:
+        while True:
+            try:
+                beat()
+            except Exception:  # noqa: BLE001 - the next beat may succeed
+                traceback.print_exc()
+            beat_files.write(directory, name, now=time.time())
+            time.sleep(interval - time.time() % interval)
+
+    threading.Thread(target=forever, args=("maintain", _maintain, MINUTE), daemon=True).start()
+    threading.Thread(target=forever, args=("drain", _drain, DRAIN), daemon=True).start()
     with ThreadPoolExecutor(4) as senders:
-        _forever(lambda: _tick(senders), TICK)
-
-
-def _forever(beat: Callable[[], None], interval: float) -> None:
-    while True:
-        try:
-            beat()
-        except Exception:  # noqa: BLE001 - the next beat may succeed
-            traceback.print_exc()
-        time.sleep(interval - time.time() % interval)
+        forever("tick", lambda: _tick(senders), TICK)
 
 
 def _maintain() -> None:
@@ -60,4 +66,4 @@ def _deliver(claimed: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

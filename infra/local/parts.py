@@ -1,8 +1,10 @@
 """The child processes of a local stack: supervised, and stopped in reverse order."""
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,20 @@ from infra.local.services import Child, ServiceError
 LONGEST_BACKOFF = 30.0
 STABLE_SECONDS = 60.0
 """A part that ran this long, in seconds, is restarted at once the next time."""
+VALKEY_PATIENCE = 60.0
+PROBE_EVERY = 2.0
+"""Seconds between two checks whether a part responds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a part responds, and for how many seconds it may fail to before it counts as hung.
+
+    `responds` may block: each part has its own thread for it.
+    """
+
+    responds: Callable[[], bool]
+    patience: float
 
 
 @dataclass
@@ -22,6 +38,14 @@ class _Supervised:
     failures: int = 0
     started: float = field(default_factory=time.monotonic)
     restart_at: float | None = None
+    probe: Probe | None = None
+    responded: float = 0.0
+
+    def hangs(self, now: float) -> bool:
+        """Whether it runs and has not responded for too long."""
+        if self.probe is None or not self.child.running:
+            return False
+        return now - max(self.started, self.responded) > self.probe.patience
 
 
 class Parts:
@@ -31,15 +55,19 @@ class Parts:
         self.data = data
         self.began = time.monotonic()
         self._supervised: list[_Supervised] = []
+        self._stopped = threading.Event()
 
     def log(self, name: str) -> Path:
         """Where a part's output goes."""
         return self.data / "logs" / f"{name}.log"
 
-    def supervise(self, child: Child, *, restart: bool = True) -> None:
-        """Start it, and again whenever it ends; without `restart`, all ends with it."""
+    def supervise(self, child: Child, *, restart: bool = True, probe: Probe | None = None) -> None:
+        """Start it, and again whenever it ends or hangs; without `restart`, all ends with it."""
         child.start()
-        self._supervised.append(_Supervised(child, restart))
+        each = _Supervised(child, restart, probe=probe)
+        self._supervised.append(each)
+        if probe is not None:
+            threading.Thread(target=self._probe, args=(each, probe), daemon=True).start()
 
     def start_data(self, *, database_port: int | None, redis_port: int | None) -> None:
         """Start the embedded database and cache, the ones that have a port, and wait for them."""
@@ -53,7 +81,9 @@ class Parts:
             cache = services.valkey_child(
                 port=redis_port, data=self.data / "valkey", log=self.log("valkey")
             )
-            self.supervise(cache)
+            self.supervise(
+                cache, probe=Probe(lambda: services.valkey_responds(redis_port), VALKEY_PATIENCE)
+            )
         if cache and redis_port:
             with self.step("Valkey, embedded"):
                 services.wait_for_valkey(cache, redis_port)
@@ -83,6 +113,7 @@ class Parts:
 
     def stop(self) -> None:
         """End all of them, the last one first."""
+        self._stopped.set()
         for each in reversed(self._supervised):
             each.child.stop()
 
@@ -94,7 +125,17 @@ class Parts:
         yield
         print(f" {time.monotonic() - start:.1f} s", flush=True)
 
+    def _probe(self, each: _Supervised, probe: Probe) -> None:
+        while not self._stopped.wait(PROBE_EVERY):
+            # A part may fail in any way; what counts is that it responds again.
+            with contextlib.suppress(Exception):
+                if probe.responds():
+                    each.responded = time.monotonic()
+
     def _check(self, each: _Supervised, now: float) -> None:
+        if each.hangs(now):
+            print(f"  {each.child.name} does not respond: it is ended ({each.child.log})")
+            each.child.stop(timeout=2.0)
         if each.child.running:
             return
         if not each.restart:

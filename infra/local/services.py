@@ -203,6 +203,14 @@ def wait_for_valkey(child: Child, port: int, timeout: float = 20.0) -> None:
         child.wait_until(is_cluster, timeout)
 
 
+def valkey_responds(port: int) -> bool:
+    """Whether it responds to a ping."""
+    import redis
+
+    with redis.Redis(host="127.0.0.1", port=port, socket_timeout=5) as client:
+        return bool(client.ping())
+
+
 def _cluster_state(info: object) -> str | None:
     if isinstance(info, dict):
         return str(info.get("cluster_state"))

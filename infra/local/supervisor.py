@@ -9,14 +9,15 @@ from uuid import UUID
 
 import httpx
 
-from infra.local import services, state
-from infra.local.parts import Parts, check_ports
+from infra.local import beat_files, services, state
+from infra.local.parts import Parts, Probe, check_ports
 from infra.local.services import Child, ServiceError
 from pulseboard.core.exceptions import Conflict
 from pulseboard.db.migrate import MigrationError, migrate
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "frontend" / "dist"
+APPLICATION_PATIENCE = 60.0
 
 
 class Supervisor:
@@ -78,13 +79,15 @@ class Supervisor:
             self._start_application()
         if known.password and not known.api_key:
             known.api_key = self._make_key(known)
+        done = self.data / "beats"
         self.parts.supervise(
             Child(
                 "beats",
-                [sys.executable, "-m", "infra.local.beats"],
+                [sys.executable, "-m", "infra.local.beats", str(done)],
                 self.parts.log("beats"),
                 {"PULSEBOARD_PUBLIC_URL": self.url},
-            )
+            ),
+            probe=Probe(lambda: beat_files.all_go_on(done, now=time.time()), beat_files.PATIENCE),
         )
         if known.api_key:
             self.parts.start_agent(url=f"http://127.0.0.1:{self.port}", key=known.api_key)
@@ -118,7 +121,7 @@ class Supervisor:
         options = ["--host", "127.0.0.1", "--port", str(self.port)]
         quiet = ["--no-access-log", "--timeout-graceful-shutdown", "2"]
         child = Child("application", [*command, *options, *quiet], self.parts.log("application"))
-        self.parts.supervise(child)
+        self.parts.supervise(child, probe=Probe(self._healthy, APPLICATION_PATIENCE))
         child.wait_until(self._healthy, 90)
 
     def _healthy(self) -> bool:

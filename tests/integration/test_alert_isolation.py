@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
 from functions.evaluate.tick import Report
+from pulseboard.alerts import evaluate as evaluation
+from pulseboard.alerts import state_machine, state_store
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.core.settings import settings
 
@@ -88,3 +91,101 @@ def test_an_infinite_value_fires_and_is_notified_as_such(admin: TestClient, now:
     send(admin, now + TICK - 1, {"b": 1, "a": math.pi})
     tick.run(now=now + TICK)
     assert rule(admin, high)["status"] == "resolved"
+
+
+class Unexpected(Exception):
+    """What nothing expects."""
+
+
+def raising(original: Any, *, when: Any) -> Any:
+    """`original`, which raises where `when` holds of its arguments."""
+
+    def call(*args: Any, **given: Any) -> Any:
+        if when(*args, **given):
+            raise Unexpected("of this one")
+        return original(*args, **given)
+
+    return call
+
+
+def tick_of_two(http: TestClient, now: float) -> tuple[Report, dict[str, Any], dict[str, Any]]:
+    """A tick of the rules `bad` and `fine`, which both should fire; and what they say after it."""
+    send(http, now - 1, {"bad": 9, "fine": 9})
+    bad, fine = make(http, "bad", "bad"), make(http, "fine", "fine")
+    report = tick.run(now=now)
+    return report, rule(http, bad), rule(http, fine)
+
+
+def test_a_rule_whose_tags_the_database_refuses_is_in_error(admin: TestClient, now: float) -> None:
+    send(admin, now - 1, {"bad": 9, "fine": 9})
+    bad = make(admin, "bad", 'label_replace(bad, "host", "\\u0000", "", "")')
+    fine = make(admin, "fine", "fine")
+    report = tick.run(now=now)
+    assert list(bodies(report)) == ["fine"]
+    assert "can't be stored" in rule(admin, bad)["lastError"]
+    assert (rule(admin, fine)["status"], rule(admin, fine)["lastError"]) == ("firing", None)
+    tick.run(now=now + TICK)
+    assert "can't be stored" in rule(admin, bad)["lastError"]
+    assert rule(admin, fine)["status"] == "firing"
+
+
+def test_a_rule_that_can_not_be_stepped_is_in_error(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_bad(condition: Any, *args: Any, **given: Any) -> bool:
+        return bool(condition.threshold == 6)
+
+    monkeypatch.setattr(evaluation, "step", raising(state_machine.step, when=of_bad))
+    send(admin, now - 1, {"bad": 9, "fine": 9})
+    bad, fine = make(admin, "bad", "bad", threshold=6), make(admin, "fine", "fine")
+    report = tick.run(now=now)
+    assert list(bodies(report)) == ["fine"]
+    assert "Unexpected" in rule(admin, bad)["lastError"]
+    assert rule(admin, fine)["status"] == "firing"
+    monkeypatch.undo()
+    tick.run(now=now + TICK)
+    assert (rule(admin, bad)["lastError"], rule(admin, bad)["status"]) == (None, "firing")
+
+
+def test_a_rule_that_can_not_be_written_is_in_error(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_bad(connection: Any, *, changes: Any, tick: int) -> bool:
+        return any(each.rule.name == "bad" for each in changes.started)
+
+    monkeypatch.setattr(state_store, "write", raising(state_store.write, when=of_bad))
+    report, bad, fine = tick_of_two(admin, now)
+    assert list(bodies(report)) == ["fine"]
+    assert ("can't be stored" in bad["lastError"], bad["status"]) == (True, "inactive")
+    assert fine["status"] == "firing"
+    monkeypatch.undo()
+    tick.run(now=now + TICK)
+    assert rule(admin, bad["id"])["status"] == "firing"
+
+
+def test_a_stored_rule_that_can_not_be_read_is_in_error(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        state_store, "_snapshot", raising(state_store._snapshot, when=lambda row: row[1] == "bad")
+    )
+    report, bad, fine = tick_of_two(admin, now)
+    assert list(bodies(report)) == ["fine"]
+    assert "can't be read" in bad["lastError"]
+    assert fine["status"] == "firing"
+
+
+def test_a_tick_that_fails_as_a_whole_is_late_and_holds_nothing_back(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, *_ = tick_of_two(admin, now)
+    assert (report.error, report.lag) == (None, 0)
+    send(admin, now + TICK - 1, {"late": 9})
+    make(admin, "late", "late")
+    monkeypatch.setattr(tick, "decide", raising(None, when=lambda *args: True))
+    failed = tick.run(now=now + 3 * TICK)
+    assert (failed.error, failed.lag, failed.evaluated) == ("Unexpected; the logs say more", 30, [])
+    assert evaluate.handler({}, None)["error"]
+    monkeypatch.undo()
+    assert tick.run(now=now + 3 * TICK + 1).evaluated == []
+    assert tick.run(now=now + 4 * TICK).evaluated

@@ -74,6 +74,7 @@ class Ended:
 
     event_id: UUID
     instance: Instance
+    rule_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +99,27 @@ class Changes:
     notified: Mapping[UUID, float] = field(default_factory=dict)
     """When the channels of a rule were notified, by rule."""
     errors: Sequence[tuple[UUID, str | None]] = ()
+
+    @property
+    def rules(self) -> list[UUID]:
+        """The rules that something changes for, each once."""
+        ids = (
+            *(state.rule_id for state in self.states),
+            *(ended.rule_id for ended in self.ended),
+            *(queued.rule_id for queued in self.queued),
+            *(each.rule.id for each in self.started),
+            *self.notified,
+            *(rule_id for rule_id, _ in self.errors),
+        )
+        return list(dict.fromkeys(each for each in ids if each is not None))
+
+    def of(self, rule_id: UUID) -> "Changes":
+        """What changes for one rule."""
+        return Changes(
+            states=[each for each in self.states if each.rule_id == rule_id],
+            started=[each for each in self.started if each.rule.id == rule_id],
+            ended=[each for each in self.ended if each.rule_id == rule_id],
+            queued=[each for each in self.queued if each.rule_id == rule_id],
+            notified={each: at for each, at in self.notified.items() if each == rule_id},
+            errors=[each for each in self.errors if each[0] == rule_id],
+        )

@@ -72,6 +72,17 @@ class Decision:
     current: dict[UUID, Current] = field(default_factory=dict)
     """The values of series that are pending or firing, for display."""
 
+    def give_up(self, rule_id: UUID, error: str) -> None:
+        """Change nothing of a rule but its error."""
+        self.states = {key: x for key, x in self.states.items() if key[0] != rule_id}
+        self.started = [each for each in self.started if each.rule.id != rule_id]
+        self.ended = [each for each in self.ended if each.rule_id != rule_id]
+        self.queued = [each for each in self.queued if each.rule_id != rule_id]
+        self.errors = [each for each in self.errors if each[0] != rule_id]
+        self.notified.pop(rule_id, None)
+        self.current.pop(rule_id, None)
+        self.errors.append((rule_id, error))
+
     @property
     def changes(self) -> Changes:
         """What is written to the database."""
@@ -245,7 +256,7 @@ def _record_changes(
             record = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
             decision.started.append(Started(event_id, rule, series, record))
         elif was is _FIRING and instance.status is not _FIRING and event_id is not None:
-            decision.ended.append(Ended(event_id, instance))
+            decision.ended.append(Ended(event_id, instance, rule.id))
         after[series] = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
     return after
 

@@ -26,6 +26,7 @@ from pulseboard.contracts.alerts import (
 )
 from pulseboard.contracts.base import interval_seconds
 from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 
 
@@ -132,7 +133,21 @@ def load_rules(
         f"{_RULE} where enabled and (%(all)s or id = any(%(ids)s::uuid[]))",
         {"all": rule_ids is None, "ids": list(rule_ids or ())},
     ).fetchall()
-    return [_snapshot(row) for row in rows]
+    return [rule for row in rows if (rule := _snapshot_or_error(connection, row)) is not None]
+
+
+def _snapshot_or_error(
+    connection: psycopg.Connection[Any], row: Sequence[Any]
+) -> RuleSnapshot | None:
+    """The rule; None, and its error stored, where the row holds what no rule can."""
+    try:
+        return _snapshot(row)
+    except Exception as error:  # noqa: BLE001 - one rule must never stop the others
+        logger().error("alert rule not read", extra={"rule": str(row[0])}, exc_info=error)
+        text = f"The stored rule can't be read ({type(error).__name__}): save it again."
+        # Served by alert_rules_pkey.
+        connection.execute("update alert_rules set last_error = %s where id = %s", (text, row[0]))
+        return None
 
 
 def rule_versions(connection: psycopg.Connection[Any]) -> dict[UUID, int]:
