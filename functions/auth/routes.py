@@ -103,6 +103,7 @@ def get_status(caller: Reader) -> ApiResponse[Status]:
     try:
         with database.connection() as connection:
             components.append(status.check_database(connection))
+            components += status.check_ticks(connection)
             jobs = status.list_jobs(connection)
             metrics_count, series_count = status.count_metrics(connection)
     except Unavailable as error:

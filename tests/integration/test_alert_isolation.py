@@ -189,3 +189,19 @@ def test_a_tick_that_fails_as_a_whole_is_late_and_holds_nothing_back(
     monkeypatch.undo()
     assert tick.run(now=now + 3 * TICK + 1).evaluated == []
     assert tick.run(now=now + 4 * TICK).evaluated
+
+
+def test_the_status_page_says_when_rules_are_not_evaluated(admin: TestClient, now: float) -> None:
+    def shown() -> list[dict[str, Any]]:
+        components = admin.get("/api/v1/status").json()["data"]["components"]
+        return [part for part in components if part["name"] == "alerts"]
+
+    assert shown() == []
+    tick.run(now=now)
+    (late,) = shown()
+    assert (late["ok"], late["message"].startswith("The rules were last evaluated 36")) == (
+        False,
+        True,
+    )
+    tick.run()
+    assert shown() == [{"name": "alerts", "ok": True, "latencyMs": None, "message": None}]

@@ -10,7 +10,11 @@ import { messageOf } from '@/lib/errors'
 import { formatValue } from '@/lib/units'
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
-const NAMES: Record<string, string> = { cache: 'Cache', database: 'Database' }
+const NAMES: Record<string, string> = {
+  alerts: 'Alert rules',
+  cache: 'Cache',
+  database: 'Database',
+}
 
 export function StatusPage() {
   const { data, error, refetch } = useQuery({

@@ -10,6 +10,9 @@ from redis.exceptions import RedisClusterException
 from pulseboard.contracts.status import ComponentStatus, JobStatus
 from pulseboard.db import cache, database, timescale_jobs
 
+LATE_TICK = 60.0
+"""Seconds without an evaluation of the alert rules, which comes every ten."""
+
 
 def check_cache() -> ComponentStatus:
     """Check the cache by reading a key."""
@@ -26,6 +29,18 @@ def check_database(connection: psycopg.Connection[Any]) -> ComponentStatus:
     began = time.perf_counter()
     connection.execute("select 1")
     return ComponentStatus(name="database", ok=True, latency_ms=_milliseconds_since(began))
+
+
+def check_ticks(connection: psycopg.Connection[Any]) -> list[ComponentStatus]:
+    """Whether the alert rules are evaluated; nothing before the first time. By one row."""
+    row = connection.execute(
+        "select extract(epoch from now())::float8 - tick * 10 from alert_ticks where tick >= 0"
+    ).fetchone()
+    if row is None:
+        return []
+    late = row[0] > LATE_TICK
+    message = f"The rules were last evaluated {round(row[0])} s ago." if late else None
+    return [ComponentStatus(name="alerts", ok=not late, message=message)]
 
 
 def _milliseconds_since(began: float) -> float:
