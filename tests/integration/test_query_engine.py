@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from importlib import import_module
+from threading import Event
 from typing import Any, cast
 
 import psycopg
@@ -15,6 +17,7 @@ from fastapi.testclient import TestClient
 from pulseboard.contracts.queries import QueryParams
 from pulseboard.db import cache
 from pulseboard.query import engine as query_engine
+from pulseboard.query.reader import PlanReader
 from pulseboard.web import clock
 
 pytestmark = pytest.mark.integration
@@ -281,17 +284,95 @@ def test_a_sample_half_an_hour_late_is_seen_by_the_next_refresh(
     assert query_points(admin, query, start, now + 20 * SECOND, **more)["data"] == warm["data"]
 
 
-def test_identical_queries_of_many_run_once(admin: TestClient, now: int) -> None:
+def _divide_by_zero(connection: psycopg.Connection[Any], **_: Any) -> None:
+    connection.execute("select 1 / 0").fetchone()
+
+
+def _unexpected(*_: Any, **__: Any) -> None:
+    raise RuntimeError("nobody expects this")
+
+
+@pytest.mark.parametrize(
+    ("place", "failure"),
+    [
+        ("pulseboard.query.sql_buckets.read_lines", _divide_by_zero),
+        ("pulseboard.query.sql_buckets.read_lines", _unexpected),
+        ("pulseboard.query.engine._finish", _unexpected),
+        ("pulseboard.query.result_cache.extents.settled_chunks", _unexpected),
+        ("pulseboard.query.engine.plan", _unexpected),
+    ],
+)
+def test_what_goes_wrong_with_a_query_harms_no_other(
+    admin: TestClient,
+    now: int,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    failure: Callable[..., Any],
+) -> None:
+    send(admin, *(("cpu", {"host": host}, now - 5 * MINUTE, 1.0) for host in "abc"))
+    settle()
+    queries = [{"id": host, "query": f'cpu{{host="{host}"}}'} for host in "abc"]
+    body = {"start": now - HOUR, "end": now, "queries": queries}
+    module, name = place.rsplit(".", 1)
+    original = getattr(import_module(module), name)
+    calls = []
+
+    def fail_second(*args: Any, **kwargs: Any) -> Any:
+        calls.append(name)
+        return (failure if len(calls) == 2 else original)(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, fail_second)
+        response = admin.post("/api/v1/query/batch", json=body)
+    assert response.status_code == 200
+    first, second, third = response.json()["data"]
+    assert second["error"]["code"] == "INTERNAL_ERROR"
+    assert len(first["result"]["data"]["series"]) == len(third["result"]["data"]["series"]) == 1
+    again = admin.post("/api/v1/query/batch", json=body)
+    assert [each["result"]["meta"]["cached"] for each in again.json()["data"]] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_an_unexpected_error_of_a_single_query_is_a_server_error(
+    admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(admin, ("cpu", {}, now - 5 * MINUTE, 1.0))
+    monkeypatch.setattr("pulseboard.query.sql_buckets.read_lines", _divide_by_zero)
+    response = admin.post("/api/v1/query", json={"query": "cpu", "start": now - HOUR, "end": now})
+    assert response.status_code == 500
+    assert response.json()["code"] == "INTERNAL_ERROR"
+    assert "zero" not in response.text
+    unknown = {"query": 'cpu{host="\0"}', "start": now - HOUR, "end": now}
+    assert admin.post("/api/v1/query", json=unknown).status_code == 400
+
+
+def test_results_are_the_same_while_a_stranger_reads_the_same_points(
+    admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits: a reader that hangs or died keeps no other from reading."""
     send(admin, *(("cpu", {"host": str(n)}, now - MINUTE, 1.0) for n in range(50)))
-    params = QueryParams(
-        query="cpu",
-        start=datetime.fromtimestamp(now / 1000 - 3600, UTC),
-        end=datetime.fromtimestamp(now / 1000, UTC),
-    )
+    start = {"start": now - HOUR, "end": now}
+    params = QueryParams.model_validate({"query": "cpu", **start})
     when = datetime.fromtimestamp(now / 1000, UTC)
+    hanging, others = Event(), Event()
+    original = PlanReader.read
+
+    def hang_once(*args: Any) -> Any:
+        if not hanging.is_set():
+            hanging.set()
+            assert others.wait(60)
+        return original(*args)
+
+    monkeypatch.setattr(PlanReader, "read", hang_once)
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda _: query_engine.execute(params, now=when), range(4)))
-    assert sorted(each.meta.cached for each in results) == [False, True, True, True]
+        stranger = pool.submit(query_engine.execute, params, now=when)
+        assert hanging.wait(60)
+        results = list(pool.map(lambda _: query_engine.execute(params, now=when), range(3)))
+        others.set()
+        results.append(stranger.result())
     assert {len(each.lines) for each in results} == {50}
 
 

@@ -2,10 +2,8 @@
 
 The tags of a series never change, and its id is not given to another series within one generation
 of the catalogue (see `series_cache`). A lookup therefore reads only the ids that a selector has
-now, and then the names and tags of the series that this process has not cached. A speculative
-read uses the series found last (`cached_result`), reads their samples in the same round trip as
-the lookup, and is verified against the lookup's result afterwards. Rules resolve all their
-selectors at once (`find_many`).
+now, and then the names and tags of the series that this process has not cached. Rules resolve all
+their selectors at once (`find_many`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,14 +21,6 @@ from pulseboard.db import pg_arrays
 
 # Changes whenever a metric is added, renamed or removed; 0 when there are none.
 _DIGEST = "coalesce(hashtextextended(string_agg(id || ' ' || name, E'\\n' order by id), 0), 0)"
-
-
-def cached_result(
-    *, name: str | None, matchers: Sequence[Matcher], limit: int
-) -> list[Series] | None:
-    """The series found last for a selector; None when none are cached."""
-    found = series_cache.current().selected((name, tuple(matchers), limit))
-    return found[1] if found is not None else None
 
 
 class Lookup:
@@ -96,7 +86,7 @@ class Lookup:
     def series(self) -> list[Series] | None:
         """The series found; None when no metric has that name.
 
-        It is the same list object as `cached_result` when nothing has changed.
+        It is the same list object as the last time when nothing has changed.
         """
         row = self._cursor.fetchone()
         if self._metric_id is not None and (row is None or not pg_arrays.length(row[2])):

@@ -1,7 +1,7 @@
 """Executes queries: plan, get from the result cache, read the gaps, merge, cache.
 
-A single query is a batch of one. Queries with the same plan are executed once. Where another
-process is reading the same points, its lock in Redis is waited for.
+A single query is a batch of one. Queries with the same plan are executed once. Whatever goes wrong
+with a query is that query's own error; the others have their results.
 """
 
 import math
@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+import psycopg
+
 from pulseboard.catalogue.series_key import labels_of, order_of
 from pulseboard.contracts.base import format_interval
 from pulseboard.contracts.queries import QueryMeta, QueryParams
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core import telemetry
-from pulseboard.core.exceptions import PulseboardError, Unavailable
+from pulseboard.core.exceptions import InvalidRequest, PulseboardError, Unavailable
+from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.query.expression import Expression
@@ -31,10 +34,10 @@ from pulseboard.query.result_cache.invalidation import DependencyRange
 from pulseboard.query.result_cache.key import SpanKey, plan_key
 from pulseboard.query.result_cache.store import Cached, CacheEntry
 
-POLL = 0.02
-"""Seconds between two checks whether another process has finished reading."""
 MAX_GAPS = 3
 """Gaps that are read one by one; more are read as one, from the first to the last."""
+_NOT_A_TEXT = (None, "22021", "22P05")
+"""SQLSTATEs of texts that PostgreSQL can't hold, such as one with a NUL; None: psycopg says so."""
 
 
 class ResultLine(NamedTuple):
@@ -108,8 +111,8 @@ def execute_batch(
     for position, params in enumerate(queries):
         try:
             task = _task(params, now)
-        except PulseboardError as error:
-            outcomes[position] = error
+        except Exception as error:  # noqa: BLE001 - one query must never harm the others
+            outcomes[position] = _own_error(error)
         else:
             tasks.setdefault(task.key, task).positions.append(position)
     _work(list(tasks.values()), now, began)
@@ -144,32 +147,33 @@ def _task(params: QueryParams, now: datetime) -> _Task:
 
 def _work(tasks: list[_Task], now: datetime, began: float) -> None:
     deadline = time.monotonic() + settings().query_batch_timeout
-    unfinished = tasks
-    while unfinished:
-        ours = _from_cache(unfinished, now, began)
-        result_cache.release([task.key for task in ours if task.outcome is not None])
-        _read([task for task in ours if task.outcome is None], now, began, deadline)
-        unfinished = [task for task in unfinished if task.outcome is None]
-        while unfinished and time.monotonic() < deadline:
-            if not result_cache.locked([task.key for task in unfinished]):
-                break
-            time.sleep(POLL)
-        if unfinished and time.monotonic() >= deadline:
-            _read(unfinished, now, began, deadline + settings().query_timeout)
-            return
+    _from_cache(tasks, now, began)
+    entries: list[CacheEntry] = []
+    try:
+        _read([task for task in tasks if task.outcome is None], now, began, deadline, entries)
+    finally:
+        _put(entries, now)
 
 
-def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:
-    """Finish the tasks that the cache holds whole; gives the tasks whose locks are ours."""
+def _put(entries: list[CacheEntry], now: datetime) -> None:
+    configured = settings()
+    try:
+        result_cache.put(
+            entries,
+            now=now.timestamp(),
+            chunk_life=configured.query_cache_historical,
+            tail_life=configured.query_cache_live,
+        )
+    except Exception as error:  # noqa: BLE001 - the results are there all the same
+        logger().error("results not cached", exc_info=error)
+
+
+def _from_cache(tasks: list[_Task], now: datetime, began: float) -> None:
+    """Finish the tasks that the cache holds whole."""
     metrics = dict.fromkeys(
         name for task in tasks for name in DependencyRange.of(task.plan).metrics
     )
-    locks, found, marks = result_cache.lock_and_get(
-        [task.key for task in tasks],
-        metrics=list(metrics),
-        # No read takes longer, and the lock of a process that died expires soon.
-        seconds=settings().query_timeout + 1,
-    )
+    found, marks = result_cache.get([task.key for task in tasks], metrics=list(metrics))
     for task, cached in zip(tasks, found, strict=True):
         valid = invalidation.still_valid(
             cached.chunks,
@@ -182,42 +186,53 @@ def _from_cache(tasks: list[_Task], now: datetime, began: float) -> list[_Task]:
         task.cached = Cached(valid, cached.tail)
         known = task.known()
         if not extents.find_gaps(task.plan.span, known):
-            task.outcome = _finish(task, known, [], began)
-    return [task for task, ours in zip(tasks, locks, strict=True) if ours]
+            try:
+                task.outcome = _finish(task, known, [], began)
+            except Exception as error:  # noqa: BLE001 - one query must never harm the others
+                task.outcome = _own_error(error)
 
 
-def _read(tasks: list[_Task], now: datetime, began: float, deadline: float) -> None:
-    if not tasks:
-        return
-    gaps = {task.key: task.gaps() for task in tasks}
-    entries: list[CacheEntry] = []
+def _read(
+    tasks: list[_Task], now: datetime, began: float, deadline: float, entries: list[CacheEntry]
+) -> None:
+    """Finish these tasks with what the database holds; adds to `entries` what is to be cached."""
+    waiting = iter(tasks)
     try:
-        with database.connection() as connection:
-            reader = PlanReader(connection, deadline)
-            reader.announce((task.plan, gap) for task in tasks for gap in gaps[task.key])
-            for task in tasks:
-                try:
-                    parts = [(gap, reader.read(task.plan, gap)) for gap in gaps[task.key]]
-                except Unavailable:
-                    raise
-                except PulseboardError as error:
-                    task.outcome = error
-                    entries.append(CacheEntry(task.key))
-                else:
-                    entries.append(_merge(task, parts, now, began))
+        # After an unexpected error the connection may be in any state: the rest gets another.
+        while (task := next(waiting, None)) is not None:
+            with database.connection() as connection:
+                reader = PlanReader(connection, deadline)
+                unfinished = [each for each in tasks if each.outcome is None]
+                reader.announce((each.plan, gap) for each in unfinished for gap in each.gaps())
+                while task is not None:
+                    try:
+                        parts = [(gap, reader.read(task.plan, gap)) for gap in task.gaps()]
+                        entries.append(_merge(task, parts, now, began))
+                    except Unavailable:
+                        raise
+                    except PulseboardError as error:
+                        task.outcome = error
+                    except Exception as error:
+                        if isinstance(error, psycopg.Error) and database.is_outage(error):
+                            raise
+                        task.outcome = _own_error(error)
+                        break
+                    task = next(waiting, None)
     except Unavailable as error:
         # Waiting once for a database that is away is enough for all.
-        for task in tasks:
-            if task.outcome is None:
-                task.outcome = error
-                entries.append(CacheEntry(task.key))
-    configured = settings()
-    result_cache.put(
-        entries,
-        now=now.timestamp(),
-        chunk_life=configured.query_cache_historical,
-        tail_life=configured.query_cache_live,
-    )
+        for each in tasks:
+            if each.outcome is None:
+                each.outcome = error
+
+
+def _own_error(error: Exception) -> PulseboardError:
+    """An error that nothing expects, as the error of one query."""
+    if isinstance(error, PulseboardError):
+        return error
+    if isinstance(error, psycopg.DataError) and error.sqlstate in _NOT_A_TEXT:
+        return InvalidRequest("The query holds a character that no name or tag can have: NUL.")
+    logger().error("a query failed", exc_info=error)
+    return PulseboardError("The query failed on our side. The request id names it in the logs.")
 
 
 def _merge(

@@ -12,7 +12,6 @@ from pulseboard.catalogue import series_queries
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import Series, line_key
 from pulseboard.contracts.vocabulary import Aggregation
-from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.settings import settings
 from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import limits, sql_buckets
@@ -32,16 +31,32 @@ class PlanReader:
     deadline: float
     memo: dict[object, Any] = field(default_factory=dict)
     _aggregations: dict[object, dict[Aggregation, None]] = field(default_factory=dict)
-    _unverified: list[tuple[series_queries.Lookup, list[Series]]] | None = None
-    """Series look-ups whose cached result was used before the database confirmed it; None: no
-    speculative reads."""
 
     def announce(self, plans: Iterable[tuple[Plan, range]]) -> None:
-        """Announce the plans that will be read, so that plans that share rows are read together."""
+        """Announce what will be read: plans that share rows read them together, and the
+        series of all are looked up in one round trip.
+        """
+        selectors: dict[tuple[str | None, tuple[Matcher, ...]], None] = {}
         for plan, span in plans:
             if isinstance(plan.shape, Bucketed):
                 source = (plan.shape.source, plan.tier, plan.step, span)
                 self._aggregations.setdefault(source, {})[plan.shape.aggregation] = None
+                selectors[plan.shape.name, plan.shape.matchers] = None
+            else:
+                selectors.update(((read.name, read.matchers), None) for read in plan.shape.reads)
+        if len(selectors) > 1:
+            self._look_up(list(selectors))
+
+    def _look_up(self, selectors: Sequence[tuple[str | None, tuple[Matcher, ...]]]) -> None:
+        try:
+            with self.connection.pipeline():
+                set_statement_timeout(self.connection, seconds=settings().query_timeout)
+                lookups = [self._lookup(*each) for each in selectors]
+                for (name, matchers), lookup in zip(selectors, lookups, strict=True):
+                    self.memo["series", name, matchers] = lookup.series()
+        except (psycopg.DataError, psycopg.errors.QueryCanceled):
+            # Each plan looks up its own, and has its own error.
+            self.memo.clear()
 
     def read(self, plan: Plan, span: range) -> PlanPart:
         """The points `span` of a plan.
@@ -56,35 +71,9 @@ class PlanReader:
             # fetched shares the round trip of the next one.
             with self.connection.pipeline():
                 set_statement_timeout(self.connection, seconds=seconds)
-                part = self._read_speculatively(plan, span)
-                return part if part is not None else self._read_part(plan, span)
+                return self._read_part(plan, span)
         except psycopg.errors.QueryCanceled as error:
-            # The memo may hold series that were not verified: the next plan must not use them.
-            self.memo.clear()
             raise limits.timed_out(seconds) from error
-
-    def _read_speculatively(self, plan: Plan, span: range) -> PlanPart | None:
-        """The points of the series that a selector had last time; None if it has others now."""
-        self._unverified = []
-        outcome: PlanPart | PulseboardError
-        try:
-            outcome = self._read_part(plan, span)
-        except PulseboardError as error:
-            outcome = error
-        if not self._verified():
-            self._unverified = None
-            self.memo.clear()
-            return None
-        if isinstance(outcome, PulseboardError):
-            raise outcome
-        return outcome
-
-    def _verified(self) -> bool:
-        unverified, self._unverified = self._unverified or [], []
-        # Each has to be fetched: a result that is left in the pipeline would be taken for that of
-        # the next statement.
-        same = [lookup.series() is cached for lookup, cached in unverified]
-        return all(same)
 
     def _read_part(self, plan: Plan, span: range) -> PlanPart:
         if isinstance(plan.shape, Bucketed):
@@ -116,13 +105,11 @@ class PlanReader:
         return found, ()
 
     def _look_up_series(self, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
+        return self._lookup(name, matchers).series()
+
+    def _lookup(self, name: str | None, matchers: Sequence[Matcher]) -> series_queries.Lookup:
         limit = settings().query_max_series * 10 + 1
-        lookup = series_queries.Lookup(self.connection, name=name, matchers=matchers, limit=limit)
-        cached = series_queries.cached_result(name=name, matchers=matchers, limit=limit)
-        if cached is None or self._unverified is None:
-            return lookup.series()
-        self._unverified.append((lookup, cached))
-        return cached
+        return series_queries.Lookup(self.connection, name=name, matchers=matchers, limit=limit)
 
     def _read_bucketed(self, plan: Plan, shape: Bucketed, span: range) -> PlanPart:
         source = (shape.source, plan.tier, plan.step, span)

@@ -2,7 +2,7 @@
 
 All keys of a plan carry its hash as their hash tag, so they share a slot:
 `cache:query:{sha256}:c:N` is chunk N of settled points, `…:tail` the points after them as they
-were read last, `…:lock:A-B` a lock that is held while a process reads the points A to B.
+were read last.
 """
 
 import hashlib
@@ -32,8 +32,3 @@ def chunk_key(plan: str, number: int) -> str:
 def tail_key(plan: str) -> str:
     """The key of the mutable points."""
     return f"{plan}:tail"
-
-
-def lock_key(wanted: SpanKey) -> str:
-    """The key of the lock on a span."""
-    return f"{wanted.plan}:lock:{wanted.span.start}-{wanted.span.stop}"

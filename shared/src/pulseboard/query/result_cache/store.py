@@ -14,17 +14,16 @@ from pulseboard.db import cache
 from pulseboard.ingest import late_marks_store
 from pulseboard.ingest.late_marks import LateMarks
 from pulseboard.query.result_cache.extents import Extent, chunk_numbers
-from pulseboard.query.result_cache.key import SpanKey, chunk_key, lock_key, tail_key
+from pulseboard.query.result_cache.key import SpanKey, chunk_key, tail_key
 
 _HEADER = struct.Struct("<4sIqqd")
 _FORMAT = b"pbs1"
 # One command a plan: the client takes longer over each than the server does.
-_PUT_AND_UNLOCK = """
-for i = 2, #KEYS do
-  local left = tonumber(ARGV[2 * i - 2])
-  if left > 0 then redis.call('SET', KEYS[i], ARGV[2 * i - 3], 'PX', left) end
+_PUT = """
+for i = 1, #KEYS do
+  local left = tonumber(ARGV[2 * i])
+  if left > 0 then redis.call('SET', KEYS[i], ARGV[2 * i - 1], 'PX', left) end
 end
-redis.call('DEL', KEYS[1])
 """
 
 
@@ -43,30 +42,25 @@ class Cached:
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """What `put` writes for one plan, and the span whose lock it releases."""
+    """What `put` writes for one plan."""
 
     key: SpanKey
     chunks: Mapping[int, Extent] = field(default_factory=dict)
     tail: Extent | None = None
 
 
-def lock_and_get(
-    wanted: Sequence[SpanKey], *, metrics: Sequence[str] = (), seconds: float
-) -> tuple[list[bool], list[Cached], Mapping[str, LateMarks]]:
-    """Lock these spans and get what is cached of their points, in one round trip.
-
-    Gives, for each, whether the lock is ours and what is cached; and the late marks of `metrics`.
-    The previous holder of a lock has put its points before it released the lock, so they are
-    seen. `put` and `release` release a lock; otherwise it expires after `seconds`. Without Redis
-    all locks are ours and nothing is cached.
+def get(
+    wanted: Sequence[SpanKey], *, metrics: Sequence[str] = ()
+) -> tuple[list[Cached], Mapping[str, LateMarks]]:
+    """What is cached of the points of these spans, and the late marks of `metrics`, in one round
+    trip. Without Redis nothing is cached.
     """
     if not wanted or cache.backing_off():
-        return _without_cache(wanted)
+        return [Cached() for _ in wanted], {}
     numbers = [chunk_numbers(each.span) for each in wanted]
     try:
         pipe = cache.client().pipeline(transaction=False)
         for each, chunks in zip(wanted, numbers, strict=True):
-            pipe.set(lock_key(each), b"1", nx=True, px=round(seconds * 1000))
             keys = (chunk_key(each.plan, number) for number in chunks)
             # All in one slot. The cluster client's own mget does not go into a pipeline.
             pipe.execute_command("MGET", tail_key(each.plan), *keys)
@@ -74,17 +68,9 @@ def lock_and_get(
         replies = pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.back_off(error)
-        return _without_cache(wanted)
-    count = 2 * len(wanted)
-    cached = [_cached(*each) for each in zip(numbers, replies[1:count:2], strict=True)]
-    marks = late_marks_store.parse(metrics, replies[count:])
-    return list(map(bool, replies[:count:2])), cached, marks
-
-
-def _without_cache(
-    wanted: Sequence[SpanKey],
-) -> tuple[list[bool], list[Cached], Mapping[str, LateMarks]]:
-    return [True] * len(wanted), [Cached() for _ in wanted], {}
+        return [Cached() for _ in wanted], {}
+    cached = [_cached(*each) for each in zip(numbers, replies[: len(wanted)], strict=True)]
+    return cached, late_marks_store.parse(metrics, replies[len(wanted) :])
 
 
 def _cached(numbers: range, replies: Sequence[bytes | None]) -> Cached:
@@ -96,22 +82,8 @@ def _cached(numbers: range, replies: Sequence[bytes | None]) -> Cached:
     )
 
 
-def locked(wanted: Sequence[SpanKey]) -> bool:
-    """Whether all of these are still being read by others; false without Redis."""
-    if cache.backing_off():
-        return False
-    try:
-        pipe = cache.client().pipeline(transaction=False)
-        for each in wanted:
-            pipe.exists(lock_key(each))
-        return all(pipe.execute())
-    except (redis.RedisError, RedisClusterException) as error:
-        cache.back_off(error)
-        return False
-
-
 def put(entries: Sequence[CacheEntry], *, now: float, chunk_life: float, tail_life: float) -> None:
-    """Cache entries and release their locks, in one round trip; without Redis nothing is done.
+    """Cache entries in one round trip; without Redis nothing is done.
 
     A chunk lives for `chunk_life` seconds after it was read, a tail for `tail_life` from `now`
     (seconds since 1970).
@@ -131,18 +103,13 @@ def put(entries: Sequence[CacheEntry], *, now: float, chunk_life: float, tail_li
             }
             if entry.tail is not None and len(entry.tail.span):
                 values[tail_key(entry.key.plan)] = (_encode(entry.tail), tail_life)
-            keys = [lock_key(entry.key), *values]
             args = [each for value, left in values.values() for each in (value, round(left * 1000))]
-            target.execute_command("EVAL", _PUT_AND_UNLOCK, len(keys), *keys, *args)
+            if values:
+                target.execute_command("EVAL", _PUT, len(values), *values, *args)
         if target is not client:
             target.execute()
     except (redis.RedisError, RedisClusterException) as error:
         cache.back_off(error)
-
-
-def release(wanted: Sequence[SpanKey]) -> None:
-    """Release locks without a result."""
-    put([CacheEntry(each) for each in wanted], now=0, chunk_life=0, tail_life=0)
 
 
 def _encode(extent: Extent) -> bytes:
@@ -156,7 +123,10 @@ def _decode(data: bytes | None) -> Extent | None:
         return None
     _, length, start, stop, read_at = _HEADER.unpack_from(data)
     offset = _HEADER.size + length
-    keys = from_json(data[_HEADER.size : offset])
+    try:
+        keys = from_json(data[_HEADER.size : offset])
+    except ValueError:
+        return None
     size = (stop - start) * 8
     if len(data) != offset + size * len(keys):
         return None
