@@ -477,3 +477,38 @@ def test_a_single_point_equals_that_point_among_others(
         found = lines(one)
         for key in at_last.keys() | found.keys():
             assert close(found.get(key, [None]), at_last.get(key, [None])), text
+
+
+@pytest.mark.parametrize(
+    ("tier", "width", "step"), [("1min", 60, 60), ("1min", 60, 300), ("1hour", 3600, 3600)]
+)
+def test_a_series_that_ended_is_gone_from_rollups_as_from_raw(
+    admin: TestClient, database_url: str, now: int, tier: str, width: int, step: int
+) -> None:
+    """A pod is replaced: the sum is that of one at each time. Another one misses a scrape."""
+    hour = now // HOUR * HOUR - 2 * HOUR
+    buckets = 12 if width == 60 else 4
+    start = hour - buckets * width * SECOND
+    every = min(width * SECOND // 4, 4 * MINUTE)
+    ended = start + (buckets // 2) * width * SECOND + every + SECOND
+    times = range(start + SECOND, hour, every)
+    send(
+        admin,
+        *(("load", {"pod": "old"}, at, 1.0) for at in times if at <= ended),
+        *(("load", {"pod": "new"}, at, 1.0) for at in times if at > ended),
+        *(("load", {"pod": "blinks"}, at, 1.0) for at in times),
+    )
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute(
+            "insert into series_end (series_id, time) select id, to_timestamp(%s)"
+            " from metric_series where tags->>'pod' in ('old', 'blinks')",
+            (ended / 1000 + 1,),
+        )
+    refresh(database_url)
+    for text in ("sum(load)", 'sum(load{pod!="blinks"})', "count by (pod) (load)"):
+        first = start + step * SECOND
+        raw, rolled_up = (
+            lines(query_points(admin, text, first, hour, step=f"{step}s", tier=each))
+            for each in ("raw", tier)
+        )
+        assert raw == rolled_up, text

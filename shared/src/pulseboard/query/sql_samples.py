@@ -4,6 +4,7 @@ Apart from `sql_buckets`, because importing numpy takes about 0.2 s, which plain
 without.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +50,8 @@ _ROLLUP: dict[Need, dict[str, str]] = {
     Need.MIN: {"min": "min(min_value)"},
     Need.MAX: {"max": "max(max_value)"},
 }
+_MICRO = 1e-6
+"""Seconds: the resolution of times."""
 _TIMES = ("first_time", "last_time")
 
 
@@ -126,6 +129,23 @@ def request_stale_markers(
     )
 
 
+def _of_rollup(
+    markers: tuple[float, ...], bucket_ends: Floats, *, width: int, step: int
+) -> tuple[float, ...]:
+    """Stale markers of a series in a rollup, at the ends of its buckets of `width` seconds.
+
+    `bucket_ends` are those of the `step` seconds wide buckets that have been read. A rollup does
+    not tell whether a sample came after a marker in the same bucket. If the series has a value in
+    the next one, it did. The samples of the others count as `_MICRO` before the bucket's end, so
+    that the markers follow them.
+    """
+    if not markers:
+        return ()
+    read = set(np.rint(bucket_ends).astype(np.int64).tolist())
+    ends = dict.fromkeys(math.ceil(marker / width) * width for marker in markers)
+    return tuple(float(end) for end in ends if end % step or end + step not in read)
+
+
 def read_samples(
     connection: psycopg.Connection[Any],
     *,
@@ -134,7 +154,8 @@ def read_samples(
     time_range: SampleRange,
     stale_markers: StaleMarkers,
 ) -> StoredResult:
-    """Every sample of the range; from a rollup, the newest value of each bucket at its end.
+    """Every sample of the range; from a rollup, the newest value of each bucket at its end, or just
+    before it where stale markers are given.
 
     Raw is served by metrics_raw_series_time, the rollups by their (series_id, bucket) index.
     """
@@ -162,9 +183,11 @@ def read_samples(
         if len(times) > 1 and not (np.diff(times) > 0).all():
             order = np.argsort(times, kind="stable")
             times, values = times[order], values[order]
-        stored.append(
-            SeriesSamples(by_id[series_id].labels, times, values, stale_markers.of(series_id))
-        )
+        markers = stale_markers.of(series_id)
+        if back and markers:
+            markers = _of_rollup(markers, times, width=back, step=back)
+            times = times - _MICRO
+        stored.append(SeriesSamples(by_id[series_id].labels, times, values, markers))
     return StoredResult(stored, total)
 
 
@@ -301,12 +324,16 @@ def read_statistics(
             name: (_seconds(data) if name in _TIMES else _floats(data))[order]
             for name, data in zip(statistics, arrays, strict=True)
         }
+        markers = stale_markers.of(series_id)
+        if back and markers:
+            markers = _of_rollup(markers, bucket_ends, width=back, step=step)
+            columns["last_time"] = columns["last_time"] - _MICRO
         stored.append(
             Buckets(
                 by_id[series_id].labels,
                 bucket_ends=bucket_ends[order],
                 step=float(step),
-                stale_markers=stale_markers.of(series_id),
+                stale_markers=markers,
                 **columns,
             )
         )
