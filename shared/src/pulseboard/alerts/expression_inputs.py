@@ -24,10 +24,11 @@ from pulseboard.query.reader import PlanReader
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExpression:
-    """An expression and the series of each of its selectors; None: it names no metric."""
+    """An expression and the series of each of its selectors, or why they can't be found; None: it
+    names no metric."""
 
     tree: promql.Expr
-    series: Mapping[promql.Read, Sequence[Series] | None]
+    series: Mapping[promql.Read, Sequence[Series] | InvalidRequest | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def evaluate(
     for read, found in expression.series.items():
         if found is None:
             raise InvalidRequest("Name the metric: a rule can't watch several by a pattern.")
+        if isinstance(found, InvalidRequest):
+            raise found.with_traceback(None)
         if len(found) > most * 10:
             raise InvalidRequest(
                 f"{read.name} selects more than {most * 10} series. Add a tag filter."

@@ -4,10 +4,10 @@ Rules that read the same series share one read. All selectors are resolved by on
 none while no series is created; samples are read once for each window length.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import inf
+from math import ceil, inf
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,7 +72,7 @@ class TickInputs:
         series = _unless_error(self.series[rule.query])
         windows = _unless_error(self.windows.get((rule.condition.window, rule.delay), {}))
         column = input_queries.COLUMNS[rule.reducer]
-        return [
+        observed = [
             (
                 series_key(each.tags_key),
                 each.tags,
@@ -80,6 +80,8 @@ class TickInputs:
             )
             for each in series
         ]
+        _check_watched(sum(value is not None for *_, value in observed))
+        return observed
 
     def values_of(self, rule: RuleSnapshot) -> list[float] | None:
         """The numbers that a rule reads; None where its read has failed."""
@@ -88,6 +90,15 @@ class TickInputs:
         except Exception:  # noqa: BLE001 - the rule is evaluated, which meets the error again
             return None
         return [value for _, _, value in found if value is not None and value == value]
+
+
+def _check_watched(count: int) -> None:
+    """Raise InvalidRequest for more series with data than a rule may watch."""
+    most = settings().alert_max_series
+    if count > most:
+        raise InvalidRequest(
+            f"The query selects {count} series; a rule may watch {most}. Add a tag filter."
+        )
 
 
 def _unless_error(result: T | PulseboardError) -> T:
@@ -105,7 +116,7 @@ def read(
     `TickInputs.of` raises the error of a rule whose query can't be read.
     """
     rules = list(rules)
-    series, expressions = _resolve(connection, {rule.query for rule in rules})
+    series, expressions = _resolve(connection, _lookbacks(rules), at)
     inputs = TickInputs(series)
     # Expressions with equal selectors over equal ranges share what is read.
     reader = PlanReader(connection, deadline=inf)
@@ -171,21 +182,51 @@ def _read_window(
         return _of_the_rule(error, example)
 
 
+def _lookbacks(rules: Iterable[RuleSnapshot]) -> dict[str, float]:
+    """By query text, how many seconds before a tick the series count that its rules watch: those
+    that have data in the window, or an alert instance that is not forgotten yet.
+    """
+    lookbacks: dict[str, float] = {}
+    for rule in rules:
+        back = rule.delay + rule.condition.window + settings().alert_forget_after
+        lookbacks[rule.query] = max(back, lookbacks.get(rule.query, 0.0))
+    return lookbacks
+
+
+_Wanted = tuple[str, tuple[Matcher, ...], float]
+
+
+def _wanted(name: str, matchers: tuple[Matcher, ...], back: float) -> _Wanted:
+    """A selector; whole hours, so that rules with other windows share it."""
+    return name, matchers, ceil(back / 3600) * 3600.0
+
+
+def _of_expression(read: promql.Read, back: float) -> _Wanted | None:
+    if read.name is None:
+        return None
+    window = read.window if read.window is not None else promql.LOOKBACK_DELTA
+    return _wanted(read.name, read.matchers, back + window + max(0.0, read.offset))
+
+
 def _resolve(
-    connection: psycopg.Connection[Any], texts: Iterable[str]
+    connection: psycopg.Connection[Any], lookbacks: Mapping[str, float], at: float
 ) -> tuple[dict[str, list[Series] | PulseboardError], dict[str, ResolvedExpression]]:
-    """By text, the series of each selector, or why there are none; and the expressions."""
-    parsed = {text: _parsed(text) for text in texts}
-    wanted: dict[tuple[str, tuple[Matcher, ...]], None] = {}
-    for meaning in parsed.values():
+    """By text, the series of each selector, or why there are none; and the expressions.
+
+    `lookbacks` are the texts, each with the seconds before `at` (seconds since 1970) in which its
+    series were seen.
+    """
+    parsed = {text: _parsed(text) for text in lookbacks}
+    wanted: dict[_Wanted, None] = {}
+    for text, meaning in parsed.items():
         if isinstance(meaning, selectors.Selector):
-            wanted[meaning.name, meaning.matchers] = None
+            wanted[_wanted(meaning.name, meaning.matchers, lookbacks[text])] = None
         elif not isinstance(meaning, InvalidRequest):
             for one in promql.selectors(meaning):
-                if one.name is not None:
-                    wanted[one.name, one.matchers] = None
-    most = settings().alert_max_series
-    results = series_queries.find_many(connection, selectors=list(wanted), limit=most * 10 + 1)
+                if (selector := _of_expression(one, lookbacks[text])) is not None:
+                    wanted[selector] = None
+    most = settings().alert_max_series * 10
+    results = series_queries.find_many(connection, selectors=list(wanted), limit=most + 1, now=at)
     found = dict(zip(wanted, results, strict=True))
     series: dict[str, list[Series] | PulseboardError] = {}
     expressions: dict[str, ResolvedExpression] = {}
@@ -193,21 +234,22 @@ def _resolve(
         if isinstance(meaning, InvalidRequest):
             series[text] = meaning
         elif isinstance(meaning, selectors.Selector):
-            mine = found[meaning.name, meaning.matchers]
+            mine = found[_wanted(meaning.name, meaning.matchers, lookbacks[text])]
             series[text] = (
                 InvalidRequest(
-                    f"The query selects {len(mine)} series; a rule may watch {most}."
-                    " Add a tag filter."
+                    f"The query selects more than {most} series of the last hours, most of them "
+                    "without data. Add a tag filter."
                 )
-                if len(mine) > most
+                if not isinstance(mine, InvalidRequest) and len(mine) > most
                 else mine
             )
         else:
             expressions[text] = ResolvedExpression(
                 meaning,
                 {
-                    one: found[one.name, one.matchers] if one.name is not None else None
+                    one: None if selector is None else found[selector]
                     for one in promql.selectors(meaning)
+                    for selector in [_of_expression(one, lookbacks[text])]
                 },
             )
     return series, expressions
@@ -270,7 +312,9 @@ def read_history(rule: RuleSnapshot, ticks: backtest.Floats) -> list[History]:
     if not len(ticks):
         return []
     with database.connection() as connection:
-        found, expressions = _resolve(connection, [rule.query])
+        length = float(ticks[-1] - ticks[0])
+        lookback = length + rule.delay + rule.condition.window
+        found, expressions = _resolve(connection, {rule.query: lookback}, float(ticks[-1]))
         try:
             with connection.transaction():
                 set_statement_timeout(connection, seconds=settings().query_timeout)
@@ -300,6 +344,7 @@ def _selector_history(
         time_range=SampleRange(float(ends[0]) - window, float(ends[-1])),
         stale_markers=StaleMarkers(),
     )
+    _check_watched(len(result.stored))
     stored = {id(one.labels): one for one in result.stored if isinstance(one, promql.SeriesSamples)}
     return [
         History(

@@ -25,8 +25,9 @@ _MOST_SELECTED = 2_000_000
 _MOST_METRICS = 20_000
 """Metrics whose ids are cached by name."""
 
-Selection = tuple[str | None, tuple[Matcher, ...], int]
-"""Metric name, matchers, and the most series that are looked at."""
+Selection = tuple[str | None, tuple[Matcher, ...], int, float]
+"""Metric name, matchers, the most series that are looked at, and how many seconds before now a
+series was seen last; 0 where that is not relative to now."""
 
 
 class SeriesCache:

@@ -7,6 +7,7 @@ their selectors at once (`find_many`).
 """
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 import psycopg
@@ -14,9 +15,18 @@ from psycopg.types.json import Jsonb
 from pydantic_core import to_json
 
 from pulseboard.catalogue import series_cache
+from pulseboard.catalogue.last_seen import (
+    SEEN_SINCE,
+    SampleTimes,
+    for_samples_since,
+    seen_since,
+)
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_cache import Selection, SeriesCache
 from pulseboard.catalogue.series_key import NAME, Series, line_key
+from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.settings import settings
 from pulseboard.db import pg_arrays
 
 # Changes whenever a metric is added, renamed or removed; 0 when there are none.
@@ -28,8 +38,10 @@ class Lookup:
     pipeline other statements can follow before `series` waits for its rows.
 
     The series are those of a metric whose tags all matchers accept; matchers on `__name__` choose
-    metrics by name. At most `limit` series are looked at. Served by the unique index on the name
-    (a pattern reads all names), then by (metric_id, tags_hash) or GIN(tags).
+    metrics by name. With `times` only those count that can have samples then. At most `limit`
+    series are found where all matchers are `=`; for the others `query_max_matched` are looked at.
+    Served by the unique index on the name (a pattern reads all names), then
+    by metric_series_seen, (metric_id, tags_hash) or GIN(tags).
     """
 
     def __init__(
@@ -39,9 +51,11 @@ class Lookup:
         name: str | None,
         matchers: Sequence[Matcher],
         limit: int,
+        times: SampleTimes | None = None,
     ) -> None:
         self._connection = connection
-        self._selection: Selection = (name, tuple(matchers), limit)
+        self._selection: Selection = (name, tuple(matchers), limit, 0.0)
+        self._times = times
         cache = series_cache.current()
         self._digest, metrics = cache.metric_names
         self._metrics = _matching(metrics, matchers) if name is None else None
@@ -49,7 +63,7 @@ class Lookup:
         self._cursor = self._execute()
 
     def _execute(self) -> psycopg.Cursor[Any]:
-        name, matchers, limit = self._selection
+        name, matchers, limit, _ = self._selection
         equal = _equal(matchers)
         source = ""
         if name is None:
@@ -64,12 +78,13 @@ class Lookup:
             which, known = "= d.id", "d.id"
             source = "from metric_definitions d where d.name = %(name)s"
         tagged = "and s.tags @> %(tags)s" if equal else ""
+        seen = f"and {SEEN_SINCE} and s.created_at <= %(created_until)s" if self._times else ""
         return pg_arrays.cursor(self._connection).execute(
             f"""
             select catalogue_generation(), {known}::int8,
               array(
                 select s.id from metric_series s
-                where s.metric_id {which} {tagged}
+                where s.metric_id {which} {tagged} {seen}
                 order by s.id limit %(limit)s
               )
             {source}
@@ -79,12 +94,15 @@ class Lookup:
                 "metric": self._metric_id,
                 "metrics": self._metrics,
                 "tags": Jsonb(equal),
-                "limit": limit,
+                "limit": _most_looked_at(matchers, limit),
+                "seen_since": self._times and self._times.seen_since,
+                "created_until": self._times and self._times.created_until,
             },
         )
 
     def series(self) -> list[Series] | None:
-        """The series found; None when no metric has that name.
+        """The series found; None when no metric has that name. Raises InvalidRequest when more
+        would have to be looked at than may be.
 
         It is the same list object as the last time when nothing has changed.
         """
@@ -103,6 +121,8 @@ class Lookup:
         if self._selection[0] is not None and pg_arrays.length(ids):
             cache.put_metric_id(self._selection[0], known)
         (found,) = _found(self._connection, cache, {self._selection: ids}).values()
+        if isinstance(found, InvalidRequest):
+            raise found
         return found
 
 
@@ -112,24 +132,28 @@ def find(
     name: str | None,
     matchers: Sequence[Matcher],
     limit: int,
+    times: SampleTimes | None = None,
 ) -> list[Series] | None:
     """The result of a `Lookup`, waited for at once."""
-    return Lookup(connection, name=name, matchers=matchers, limit=limit).series()
+    return Lookup(connection, name=name, matchers=matchers, limit=limit, times=times).series()
 
 
 def find_many(
     connection: psycopg.Connection[Any],
     *,
-    selectors: Sequence[tuple[str, tuple[Matcher, ...]]],
+    selectors: Sequence[tuple[str, tuple[Matcher, ...], float]],
     limit: int,
-) -> list[list[Series]]:
-    """The series of each selector (metric name, matchers): at most three statements in all.
+    now: float,
+) -> list[list[Series] | InvalidRequest]:
+    """The series of each selector: at most three statements in all. A selector is a metric's name,
+    matchers, and for how many seconds before `now` (seconds since 1970) its samples count. One for
+    which too many would have to be looked at has an error.
 
     One statement, served by metric_series_pkey, detects whether series were created or deleted;
     otherwise the cached results are returned. The selectors' own statement is served by the unique
-    index on the name, then by (metric_id, tags_hash) or GIN(tags).
+    index on the name, then by metric_series_seen, (metric_id, tags_hash) or GIN(tags).
     """
-    selections: list[Selection] = [(name, matchers, limit) for name, matchers in selectors]
+    selections: list[Selection] = [(name, each, limit, back) for name, each, back in selectors]
     row = connection.execute(
         """
         select catalogue_generation(),
@@ -140,9 +164,9 @@ def find_many(
     generation, newest_id = row
     cache = series_cache.of(generation)
     unconfirmed = cache.unconfirmed(selections, newest_id=newest_id)
-    results: dict[Selection, list[Series]] = {}
+    results: dict[Selection, list[Series] | InvalidRequest] = {}
     if unconfirmed:
-        results = _found(connection, cache, _ids_of(connection, unconfirmed, limit))
+        results = _found(connection, cache, _ids_of(connection, unconfirmed, now))
         cache.confirm(unconfirmed, newest_id=newest_id)
     for selection in selections:
         if selection not in results:
@@ -151,32 +175,35 @@ def find_many(
             results[selection] = (
                 cached[1]
                 if cached is not None
-                else _found(connection, cache, _ids_of(connection, [selection], limit))[selection]
+                else _found(connection, cache, _ids_of(connection, [selection], now))[selection]
             )
     return [results[selection] for selection in selections]
 
 
 def _ids_of(
-    connection: psycopg.Connection[Any], selections: Sequence[Selection], limit: int
+    connection: psycopg.Connection[Any], selections: Sequence[Selection], now: float
 ) -> dict[Selection, bytes]:
     found = dict.fromkeys(selections, b"")
     with pg_arrays.cursor(connection) as cursor:
         rows = cursor.execute(
-            b"""
+            f"""
             select w.number, array(
               select s.id from metric_series s
-              where s.metric_id = d.id and s.tags @> w.tags::jsonb
-              order by s.id limit %(limit)s
+              where s.metric_id = d.id and s.tags @> w.tags::jsonb and {seen_since("w.since")}
+              order by s.id limit w.most
             )
-            from unnest(%(numbers)s::int[], %(names)s::text[], %(tags)s::text[])
-              as w (number, name, tags)
+            from unnest(%(numbers)s::int[], %(names)s::text[], %(tags)s::text[], %(limits)s::int[],
+              %(since)s::timestamptz[]) as w (number, name, tags, most, since)
             join metric_definitions d on d.name = w.name
-            """,
+            """.encode(),
             {
                 "numbers": list(range(len(selections))),
-                "names": [name for name, _, _ in selections],
-                "tags": [to_json(_equal(matchers)).decode() for _, matchers, _ in selections],
-                "limit": limit,
+                "names": [name for name, *_ in selections],
+                "tags": [to_json(_equal(matchers)).decode() for _, matchers, *_ in selections],
+                "limits": [
+                    _most_looked_at(matchers, limit) for _, matchers, limit, _ in selections
+                ],
+                "since": [for_samples_since(now - back) for *_, back in selections],
             },
         ).fetchall()
     for number, ids in rows:
@@ -186,14 +213,16 @@ def _ids_of(
 
 def _found(
     connection: psycopg.Connection[Any], cache: SeriesCache, ids_of: dict[Selection, bytes]
-) -> dict[Selection, list[Series]]:
+) -> dict[Selection, list[Series] | InvalidRequest]:
     """The series of each selection, cached; the same list as before where the ids are."""
-    results: dict[Selection, list[Series]] = {}
+    results: dict[Selection, list[Series] | InvalidRequest] = {}
     changed: dict[Selection, tuple[int, ...]] = {}
     for selection, ids in ids_of.items():
         before = cache.selected(selection)
         if before is not None and before[0] == ids:
             results[selection] = before[1]
+        elif pg_arrays.length(ids) > _most_matched(selection):
+            results[selection] = _too_many(selection)
         else:
             changed[selection] = pg_arrays.integers(ids)
     if changed:
@@ -205,9 +234,30 @@ def _found(
                 for each in wanted
                 if each in named and all(_accepts(m, named[each]) for m in others)
             ]
-            cache.put_selected(selection, ids_of[selection], series)
+            # A list without what another thread has just deleted must not outlive this look-up.
+            if all(each in named for each in wanted):
+                cache.put_selected(selection, ids_of[selection], series)
             results[selection] = series
     return results
+
+
+def _most_matched(selection: Selection) -> float:
+    _, matchers, _, _ = selection
+    return inf if all(map(_in_sql, matchers)) else settings().query_max_matched
+
+
+def _most_looked_at(matchers: Sequence[Matcher], limit: int) -> int:
+    return limit if all(map(_in_sql, matchers)) else max(limit, settings().query_max_matched + 1)
+
+
+def _too_many(selection: Selection) -> InvalidRequest:
+    others = ", ".join(f"{m.key}{m.operator}..." for m in selection[1] if not _in_sql(m))
+    message = (
+        f"{selection[0] or 'The selector'} has more than {settings().query_max_matched} series to "
+        f"match with {others}."
+    )
+    hint = "add a filter with =, or narrow the range"
+    return InvalidRequest(message, details=[ErrorDetail(field="query", message=message, hint=hint)])
 
 
 def _accepts(matcher: Matcher, series: Series) -> bool:

@@ -177,6 +177,11 @@ class Settings(BaseSettings):
     # Queries
     query_max_range: int = Field(default=400 * 86_400, ge=60, description="Longest range.")
     query_max_series: int = Field(default=1_000, ge=1, description="Series in one result.")
+    query_max_matched: int = Field(
+        default=200_000,
+        ge=1000,
+        description="Series that a selector with `=~`, `!~` or `!=` may look at.",
+    )
     query_max_points: int = Field(
         default=500_000, ge=100, description="Values in one result: series times buckets."
     )

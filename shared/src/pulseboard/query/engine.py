@@ -244,13 +244,15 @@ def _merge(
     chunks: dict[int, Extent] = {}
     tail: Extent | None = None
     for extent, (_, part) in zip(fresh, parts, strict=True):
+        # What is not found may be created at any time, and its result has a note.
         if part.found:
+            span = range(max(task.first_mutable, task.plan.span.start), task.plan.span.stop)
+            tail = extent.cut(span)
             chunks |= extents.settled_chunks(
                 extent,
                 first_mutable=task.first_mutable,
                 cached={**task.cached.chunks, **chunks},
             )
-        tail = extent.cut(range(max(task.first_mutable, task.plan.span.start), task.plan.span.stop))
     return CacheEntry(task.key, chunks, tail)
 
 

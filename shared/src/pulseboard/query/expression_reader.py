@@ -13,7 +13,7 @@ import numpy as np
 from pulseboard.catalogue.series_key import NAME, Series, line_key
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.settings import settings
-from pulseboard.query import limits, promql, sql_samples
+from pulseboard.query import limits, promql, series_selectors, sql_samples
 from pulseboard.query.parts import PlanPart
 from pulseboard.query.promql.array_types import Floats
 from pulseboard.query.promql.ast import LOOKBACK_DELTA, Expr, Need, Read, Select
@@ -57,7 +57,7 @@ def evaluate(reader: PlanReader, plan: Plan, expression: Expression, span: range
     notes: list[str] = []
     series: dict[Read, Sequence[Series]] = {}
     for read in expression.reads:
-        series[read], read_notes = _find(reader, read, span)
+        series[read], read_notes = _find(reader, plan, read)
         notes += read_notes
     lines, rows = evaluate_at(
         reader,
@@ -105,7 +105,7 @@ def evaluate_at(
 def _newest(reader: PlanReader, plan: Plan, expression: Expression, span: range) -> PlanPart:
     """A bare selector at one time: the newest samples are the result, unless they are stale."""
     (read,) = expression.reads
-    series, notes = _find(reader, read, span)
+    series, notes = _find(reader, plan, read)
     if not series:
         return PlanPart({}, 0, notes, found=False)
     time = span.start * plan.step - read.offset
@@ -128,14 +128,14 @@ def _newest(reader: PlanReader, plan: Plan, expression: Expression, span: range)
     return PlanPart(lines, len(newest.ids), notes)
 
 
-def _find(reader: PlanReader, read: Read, span: range) -> tuple[list[Series], tuple[str, ...]]:
-    series, notes = reader.find_series(read.name, read.matchers)
+def _find(reader: PlanReader, plan: Plan, read: Read) -> tuple[list[Series], tuple[str, ...]]:
+    series, notes = reader.find_series(series_selectors.of_read(plan, read))
     most = settings().query_max_series * 10
     if len(series) > most:
         raise limits.limit_exceeded(
             f"The selector finds more than {most} series.", "query", "add a tag filter"
         )
-    limits.check_samples(len(series) * len(span))
+    limits.check_samples(len(series) * len(plan.span))
     return series, notes
 
 

@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 import psycopg
 
 from pulseboard.catalogue import series_queries
-from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import Series, line_key
 from pulseboard.contracts.vocabulary import Aggregation
 from pulseboard.core.settings import settings
 from pulseboard.db.statement_timeout import set_statement_timeout
-from pulseboard.query import limits, sql_buckets
+from pulseboard.query import limits, series_selectors, sql_buckets
 from pulseboard.query.expression import Pushdown
 from pulseboard.query.parts import PlanPart
 from pulseboard.query.plan import Bucketed, Plan
 from pulseboard.query.result_cache.extents import empty_values
+from pulseboard.query.series_selectors import SeriesSelector
 
 T = TypeVar("T")
 
@@ -36,24 +36,22 @@ class PlanReader:
         """Announce what will be read: plans that share rows read them together, and the
         series of all are looked up in one round trip.
         """
-        selectors: dict[tuple[str | None, tuple[Matcher, ...]], None] = {}
+        selectors: dict[SeriesSelector, None] = {}
         for plan, span in plans:
             if isinstance(plan.shape, Bucketed):
                 source = (plan.shape.source, plan.tier, plan.step, span)
                 self._aggregations.setdefault(source, {})[plan.shape.aggregation] = None
-                selectors[plan.shape.name, plan.shape.matchers] = None
-            else:
-                selectors.update(((read.name, read.matchers), None) for read in plan.shape.reads)
+            selectors.update(dict.fromkeys(series_selectors.of_plan(plan)))
         if len(selectors) > 1:
             self._look_up(list(selectors))
 
-    def _look_up(self, selectors: Sequence[tuple[str | None, tuple[Matcher, ...]]]) -> None:
+    def _look_up(self, selectors: Sequence[SeriesSelector]) -> None:
         try:
             with self.connection.pipeline():
                 set_statement_timeout(self.connection, seconds=settings().query_timeout)
-                lookups = [self._lookup(*each) for each in selectors]
-                for (name, matchers), lookup in zip(selectors, lookups, strict=True):
-                    self.memo["series", name, matchers] = lookup.series()
+                lookups = [self._lookup(each) for each in selectors]
+                for each, lookup in zip(selectors, lookups, strict=True):
+                    self.memo[each] = lookup.series()
         except (psycopg.DataError, psycopg.errors.QueryCanceled):
             # Each plan looks up its own, and has its own error.
             self.memo.clear()
@@ -93,23 +91,21 @@ class PlanReader:
         found: T = self.memo[name]
         return found
 
-    def find_series(
-        self, name: str | None, matchers: Sequence[Matcher]
-    ) -> tuple[list[Series], tuple[str, ...]]:
+    def find_series(self, selector: SeriesSelector) -> tuple[list[Series], tuple[str, ...]]:
         """The series of a selector, and a note when there is no such metric."""
-        found = self.once(
-            ("series", name, tuple(matchers)), lambda: self._look_up_series(name, matchers)
-        )
+        found = self.once(selector, lambda: self._lookup(selector).series())
         if found is None:
-            return [], (f"there is no metric named {name}",) if name else ()
+            return [], (f"there is no metric named {selector.name}",) if selector.name else ()
         return found, ()
 
-    def _look_up_series(self, name: str | None, matchers: Sequence[Matcher]) -> list[Series] | None:
-        return self._lookup(name, matchers).series()
-
-    def _lookup(self, name: str | None, matchers: Sequence[Matcher]) -> series_queries.Lookup:
-        limit = settings().query_max_series * 10 + 1
-        return series_queries.Lookup(self.connection, name=name, matchers=matchers, limit=limit)
+    def _lookup(self, selector: SeriesSelector) -> series_queries.Lookup:
+        return series_queries.Lookup(
+            self.connection,
+            name=selector.name,
+            matchers=selector.matchers,
+            limit=settings().query_max_series * 10 + 1,
+            times=selector.times,
+        )
 
     def _read_bucketed(self, plan: Plan, shape: Bucketed, span: range) -> PlanPart:
         source = (shape.source, plan.tier, plan.step, span)
@@ -122,7 +118,7 @@ class PlanReader:
     def _read_aggregations(
         self, plan: Plan, shape: Bucketed, span: range, aggregations: list[Aggregation]
     ) -> dict[Aggregation, PlanPart]:
-        series, notes = self.find_series(shape.name, shape.matchers)
+        series, notes = self.find_series(series_selectors.of_buckets(plan, shape))
         if shape.group_by is None:
             keys = [each.key for each in series]
         else:
@@ -144,7 +140,7 @@ class PlanReader:
         }
 
     def _read_pushdown(self, plan: Plan, pushdown: Pushdown, span: range) -> PlanPart:
-        series, notes = self.find_series(pushdown.read.name, pushdown.read.matchers)
+        series, notes = self.find_series(series_selectors.of_read(plan, pushdown.read))
         aggregation = sql_buckets.over_groups(Aggregation(pushdown.statistic), pushdown.operator)
         lines, rows = self._read_lines(
             plan,

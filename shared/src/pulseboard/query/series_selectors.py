@@ -1,0 +1,45 @@
+"""What the selectors of a plan look for: series that can have samples in the plan's range.
+
+The range is that of all points of the plan, so that limits on series do not depend on which points
+are cached.
+"""
+
+from typing import NamedTuple
+
+from pulseboard.catalogue.last_seen import SampleTimes
+from pulseboard.catalogue.selector import Matcher
+from pulseboard.query.expression import Expression
+from pulseboard.query.plan import Bucketed, Plan
+from pulseboard.query.promql.ast import Read
+from pulseboard.query.tiers import RESOLUTIONS
+
+
+class SeriesSelector(NamedTuple):
+    """A metric's name, matchers, and the times of which the series have samples."""
+
+    name: str | None
+    matchers: tuple[Matcher, ...]
+    times: SampleTimes
+
+
+def of_plan(plan: Plan) -> list[SeriesSelector]:
+    """Those of a plan."""
+    if isinstance(plan.shape, Bucketed):
+        return [of_buckets(plan, plan.shape)]
+    return [of_read(plan, read) for read in plan.shape.reads]
+
+
+def of_buckets(plan: Plan, shape: Bucketed) -> SeriesSelector:
+    """That of a plan of buckets."""
+    times = SampleTimes.around(plan.span.start * plan.step, plan.span.stop * plan.step)
+    return SeriesSelector(shape.name, shape.matchers, times)
+
+
+def of_read(plan: Plan, read: Read) -> SeriesSelector:
+    """One of a plan's expression."""
+    lookback = plan.shape.lookback_delta if isinstance(plan.shape, Expression) else 0.0
+    window = read.window if read.window is not None else lookback
+    # A rollup's value stands at the end of its bucket.
+    first = plan.span.start * plan.step - read.offset - window - RESOLUTIONS[plan.tier]
+    last = (plan.span.stop - 1) * plan.step - read.offset
+    return SeriesSelector(read.name, read.matchers, SampleTimes.around(first, last))
