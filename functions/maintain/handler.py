@@ -1,5 +1,5 @@
 """Every minute: runs the due database jobs where the server can't, monitors them everywhere, and
-removes samples of deleted series and stale markers of series without samples."""
+removes samples of deleted series, stale markers of series without samples, and expired series."""
 
 from functions import bootstrap
 
@@ -7,9 +7,10 @@ bootstrap.before_imports()
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import time
 from typing import Any
 
-from pulseboard.catalogue import stale_markers_store
+from pulseboard.catalogue import cardinality_queries, expiry_store, stale_markers_store
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger, record
 from pulseboard.core.settings import settings
@@ -19,17 +20,19 @@ from pulseboard.usage import deletion_store
 
 PURGE_SECONDS = 15.0
 PRUNE_SECONDS = 5.0
+EXPIRE_SECONDS = 10.0
+RECOUNT_MINUTES = 5
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Names of the jobs that ran, failed, and are late; numbers of purged series and of pruned
-    stale markers. Raises Unavailable without a database.
+    """Names of the jobs that ran, failed, and are late; numbers of purged series, of pruned
+    stale markers and of expired series. Raises Unavailable without a database.
 
     A step that fails stops none of the others; its error is raised at the end.
     """
     failed: list[str] = []
     ran: list[str] = []
-    purged = pruned = 0
+    purged = pruned = expired = 0
     late: list[str] = []
     steps = _Steps()
     with steps.step("jobs"), database.connection() as connection:
@@ -57,8 +60,20 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         purged = deletion_store.purge(connection, seconds=PURGE_SECONDS)
     with steps.step("stale markers"), database.connection() as connection:
         pruned = stale_markers_store.prune(connection, seconds=PRUNE_SECONDS)
+    with steps.step("expired series"), database.connection() as connection:
+        expired = expiry_store.expire(connection, seconds=EXPIRE_SECONDS)
+    with steps.step("active series"), database.connection() as connection:
+        if expired or int(time() / 60) % RECOUNT_MINUTES == 0:
+            cardinality_queries.recount(connection)
     steps.raise_first()
-    return {"ran": ran, "failed": failed, "late": late, "purged": purged, "pruned": pruned}
+    return {
+        "ran": ran,
+        "failed": failed,
+        "late": late,
+        "purged": purged,
+        "pruned": pruned,
+        "expired": expired,
+    }
 
 
 class _Steps:

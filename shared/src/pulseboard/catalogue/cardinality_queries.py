@@ -1,13 +1,19 @@
-"""Limits on the number of series, and the tag to blame for too many."""
+"""Limits on the number of active series, and the tag to blame for too many.
+
+How many active series a metric and an API key have stands in their rows: writers add what they
+create, and `recount` counts anew. So a limit costs the same however many series there are.
+"""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from time import time
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from pydantic_core import from_json
 
+from pulseboard.catalogue.last_seen import SEEN_SINCE, active_since
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.settings import settings
 
@@ -24,7 +30,7 @@ def refuse(
 ) -> dict[bytes, str]:
     """Of the series that are about to be created, those beyond a limit, each with the reason.
 
-    Limits: series of one metric, series of one API key, and series that one key may add in a
+    Limits: active series of one metric, of one API key, and series that one key may add in a
     minute, unless the samples were accepted earlier and are not `paced`. Concurrent writers may
     pass a limit by one batch each.
     """
@@ -39,8 +45,8 @@ def refuse(
         if beyond:
             culprit = _culprit(connection, name, [new[key] for key in keys])
             reason = (
-                f"{name} has {configured.series_max_per_metric} series, the most that one metric "
-                f"may have; {culprit}"
+                f"{name} has {configured.series_max_per_metric} active series, the most that one "
+                f"metric may have; {culprit}"
             )
             refused |= dict.fromkeys(beyond, reason)
     if key_id is not None:
@@ -56,29 +62,24 @@ def _refuse_for_key(
     paced: bool,
 ) -> dict[bytes, str]:
     configured = settings()
-    # Both counts are served by metric_series_key.
+    # Served by api_keys_pkey and metric_series_key; the limit bounds what is counted.
     row = connection.execute(
         """
         select
-          (select count(*) from (
-            select from metric_series where key_id = %(key)s limit %(total)s
-          ) as all_series),
+          coalesce((select active_series from api_keys where id = %(key)s), 0),
           (select count(*) from (
             select from metric_series
             where key_id = %(key)s and created_at > now() - interval '1 minute' limit %(minute)s
           ) as young)
         """,
-        {
-            "key": key_id,
-            "total": configured.series_max_per_key,
-            "minute": configured.series_max_new_per_minute,
-        },
+        {"key": key_id, "minute": configured.series_max_new_per_minute},
     ).fetchone()
     total, young = (row[0], row[1]) if row else (0, 0)
     limits = [
         (
             configured.series_max_per_key - total,
-            f"this API key has {configured.series_max_per_key} series, the most that one may have",
+            f"this API key has {configured.series_max_per_key} active series, the most that one "
+            "may have",
         ),
         (
             configured.series_max_new_per_minute - young,
@@ -98,21 +99,71 @@ def _refuse_for_key(
 def _room_by_metric(
     connection: psycopg.Connection[Any], names: Iterable[str], *, limit: int
 ) -> dict[str, int]:
-    # Served by metric_definitions_name_key and metric_series_metric_id_tags_hash_key; the
-    # inner limit bounds what is counted.
+    # Served by metric_definitions_name_key.
     rows = connection.execute(
         """
-        select w.name, coalesce((
-          select count(*) from (
-            select from metric_series s join metric_definitions d on d.id = s.metric_id
-            where d.name = w.name limit %s
-          ) as existing
-        ), 0)
-        from unnest(%s::text[]) as w (name)
+        select w.name, coalesce(d.active_series, 0)
+        from unnest(%s::text[]) as w (name) left join metric_definitions d on d.name = w.name
         """,
-        (limit, list(names)),
+        (list(names),),
     ).fetchall()
     return {name: limit - count for name, count in rows}
+
+
+def add(
+    connection: psycopg.Connection[Any], *, created: Sequence[str], key_id: UUID | None
+) -> None:
+    """Count series that were created, each by the name of its metric.
+
+    Rows are locked in the order of their ids, so that two writers never deadlock.
+    """
+    counted = Counter(created)
+    # Served by metric_definitions_name_key.
+    connection.execute(
+        """
+        with due as (
+          select d.id, w.n
+          from unnest(%s::text[], %s::integer[]) as w (name, n)
+          join metric_definitions d on d.name = w.name
+          order by d.id for no key update of d
+        )
+        update metric_definitions d set active_series = d.active_series + due.n
+        from due where d.id = due.id
+        """,
+        (list(counted), list(counted.values())),
+    )
+    if key_id is not None:
+        connection.execute(
+            "update api_keys set active_series = active_series + %s where id = %s",
+            (len(created), key_id),
+        )
+
+
+def recount(connection: psycopg.Connection[Any]) -> None:
+    """Count the active series of all metrics and keys: some are no longer active.
+
+    What writers create meanwhile may be missing until the next time.
+    """
+    seen_since = {"seen_since": active_since(time())}
+    for table, column in (("metric_definitions", "metric_id"), ("api_keys", "key_id")):
+        # Reads all active series: each was seen lately, so that an index would save nothing.
+        connection.execute(
+            f"""
+            with counted as materialized (
+              select t.id, coalesce(c.n, 0)::integer as n
+              from {table} t left join (
+                select s.{column} as id, count(*) as n from metric_series s
+                where {SEEN_SINCE} group by s.{column}
+              ) c on c.id = t.id
+              where t.active_series <> coalesce(c.n, 0)
+            ), due as (
+              select t.id, counted.n from {table} t join counted on counted.id = t.id
+              order by t.id for no key update of t
+            )
+            update {table} t set active_series = due.n from due where t.id = due.id
+            """.encode(),
+            seen_since,
+        )
 
 
 def _culprit(connection: psycopg.Connection[Any], name: str, new: list[SeriesKey]) -> str:

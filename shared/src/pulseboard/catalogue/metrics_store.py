@@ -1,10 +1,12 @@
 """The catalogue: which metrics there are, and which tags their series carry."""
 
+from time import time
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from pulseboard.catalogue.last_seen import SEEN_SINCE, active_since
 from pulseboard.contracts.metrics import MetricInfo, TagInfo, TagValueInfo
 from pulseboard.core.exceptions import NotFound
 
@@ -26,25 +28,37 @@ def find(
     counted = connection.execute(
         "select count(*) from metric_definitions where name like %s", (pattern,)
     ).fetchone()
-    # The page by metric_definitions_prefix or _name_key, its series by
-    # metric_series_metric_id_tags_hash_key. Byte order, in which prefixes stay together.
+    # The page by metric_definitions_prefix or _name_key, its series by metric_series_seen: active
+    # ones are counted, and the one seen last is among those of its last day. Byte order,
+    # in which prefixes stay together.
     with connection.cursor(row_factory=class_row(MetricInfo)) as cursor:
         rows = cursor.execute(
-            """
-            select d.name, d.description, d.unit, d.type, s.series_count, s.last_seen
+            f"""
+            select d.name, d.description, d.unit, d.type, s.series_count, l.last_seen
             from (
               select * from metric_definitions
-              where name like %s
+              where name like %(pattern)s
               order by name collate "C"
-              limit %s offset %s
+              limit %(limit)s offset %(offset)s
             ) d
             cross join lateral (
-              select count(*) as series_count, max(last_seen) as last_seen
-              from metric_series where metric_id = d.id
+              select count(*) as series_count
+              from metric_series s where s.metric_id = d.id and {SEEN_SINCE}
             ) s
+            cross join lateral (
+              select max(last_seen) as last_seen from metric_series
+              where metric_id = d.id and last_seen_day >= (
+                select max(last_seen_day) from metric_series where metric_id = d.id
+              ) - interval '1 day'
+            ) l
             order by d.name collate "C"
-            """,
-            (pattern, page_size, (page - 1) * page_size),
+            """.encode(),
+            {
+                "pattern": pattern,
+                "limit": page_size,
+                "offset": (page - 1) * page_size,
+                "seen_since": active_since(time()),
+            },
         ).fetchall()
     return rows, int(counted[0]) if counted else 0
 

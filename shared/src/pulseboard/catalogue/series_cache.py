@@ -7,7 +7,7 @@ is replaced: that is the only invalidation. A thread that still holds the old ca
 effect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from time import time
 from uuid import UUID
@@ -20,6 +20,9 @@ from pulseboard.core.settings import settings
 
 CONFIRMED_SECONDS = 60.0
 """A series whose transaction committed after that of a newer series is found within this time."""
+REFUSED_SECONDS = 30.0
+"""How long a series that was beyond a limit is refused without another look."""
+_MOST_REFUSED = 200_000
 _MOST_SELECTED = 2_000_000
 """Series in the cached results of all selectors, each counted as often as it is selected."""
 _MOST_METRICS = 20_000
@@ -51,6 +54,7 @@ class SeriesCache:
         """Ids of metrics by name. Another metric gets the name only in another generation."""
         self.metric_names: tuple[int, list[tuple[int, str]]] = (0, [])
         """The database's digest of all metric names, and their ids and names."""
+        self._refused: dict[tuple[UUID | None, bytes], tuple[str, float]] = {}
         self._selections: dict[Selection, tuple[bytes, list[Series]]] = {}
         self._selected = 0
         self._newest_id = -1
@@ -59,6 +63,28 @@ class SeriesCache:
 
     def __repr__(self) -> str:
         return f"<SeriesCache {self.generation} {len(self.series)} series, {len(self.ids)} ids>"
+
+    def refused(self, identities: Sequence[bytes], *, key_id: UUID | None) -> dict[bytes, str]:
+        """Those of these series that were refused lately, sent by this key, with the reasons."""
+        known = self._refused
+        if not known:
+            return {}
+        return {
+            each: found[0]
+            for each in identities
+            if (found := known.get((key_id, each))) and is_fresh(found[1], REFUSED_SECONDS)
+        }
+
+    def put_refused(self, reasons: Mapping[bytes, str], *, key_id: UUID | None) -> None:
+        """Note that these series were refused now."""
+        if not reasons:
+            return
+        now = time()
+        with self.lock:
+            if len(self._refused) + len(reasons) > _MOST_REFUSED:
+                self._refused = {}
+            for each, reason in reasons.items():
+                self._refused[key_id, each] = reason, now
 
     def selected(self, selection: Selection) -> tuple[bytes, list[Series]] | None:
         """The result last found for a selector: ids as the database sent them, and series."""

@@ -72,13 +72,19 @@ def resolve(
     ids = cache.ids.find(wanted)
     refused: dict[bytes, str] = {}
     missing = [key for key in wanted if key not in ids] if len(ids) < len(wanted) else []
+    if missing and paced:
+        # Refused a moment ago: to look each time would make every batch that carries them slow.
+        refused = cache.refused(missing, key_id=key_id)
+        missing = [key for key in missing if key not in refused]
     for attempt in range(_ATTEMPTS):
         if not missing:
             break
         found = _select(connection, wanted, missing)
         if len(found) < len(missing):
             new = {key: wanted[key] for key in missing if key not in found}
-            refused |= cardinality_queries.refuse(connection, new=new, key_id=key_id, paced=paced)
+            over = cardinality_queries.refuse(connection, new=new, key_id=key_id, paced=paced)
+            cache.put_refused(over, key_id=key_id)
+            refused |= over
             allowed = [key for key in new if key not in refused]
             try:
                 found |= _create(connection, wanted, allowed, key_id) if allowed else {}
@@ -156,7 +162,11 @@ def _create(
             keys,
         ),
     ).fetchall()
-    return {bytes(key): series_id for key, series_id in rows}
+    created = {bytes(key): series_id for key, series_id in rows}
+    if created:
+        names = [wanted[key].name for key in created]
+        cardinality_queries.add(connection, created=names, key_id=key_id)
+    return created
 
 
 def due_to_touch(*, ids: Sequence[int], key_id: UUID | None) -> list[int]:

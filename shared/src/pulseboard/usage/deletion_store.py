@@ -13,16 +13,18 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pulseboard.catalogue import series_queries
+from pulseboard.catalogue import cardinality_queries, series_queries
 from pulseboard.catalogue.selector import Selector
 from pulseboard.contracts.usage import DeletedSeries
-from pulseboard.core.exceptions import Conflict, InvalidRequest
+from pulseboard.core.exceptions import Conflict, InvalidRequest, Unavailable
 from pulseboard.core.settings import settings
+from pulseboard.db.statement_timeout import LOCK_SECONDS, set_lock_timeout
 from pulseboard.usage import store
 
 _SERIES_PER_TRANSACTION = 10_000
 """Writers of samples wait for such a transaction."""
 _PURGE_BATCH = 1_000
+_ATTEMPTS = 3
 _EXAMPLES = 5
 
 
@@ -61,6 +63,7 @@ def delete(
                 """,
                 (metric_id,),
             )
+        cardinality_queries.recount(connection)
         store.invalidate_cache()
     return DeletedSeries(
         series_count=len(series),
@@ -71,14 +74,27 @@ def delete(
 
 
 def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
-    with connection.transaction():
-        # Served by metric_series_pkey and deleted_series_pkey; stale markers by series_end_pkey.
-        connection.execute(
-            "insert into deleted_series (series_id) select unnest(%s::integer[])"
-            " on conflict do nothing",
-            (ids,),
-        )
-        connection.execute("delete from metric_series where id = any(%s)", (ids,))
+    for attempt in range(_ATTEMPTS):
+        try:
+            with connection.transaction():
+                # Writers of samples wait behind a deletion that waits for an open transaction.
+                set_lock_timeout(connection, seconds=LOCK_SECONDS)
+                # Served by metric_series_pkey and deleted_series_pkey; stale markers by
+                # series_end_pkey.
+                connection.execute("delete from metric_series where id = any(%s)", (ids,))
+                connection.execute(
+                    "insert into deleted_series (series_id) select unnest(%s::integer[])"
+                    " on conflict do nothing",
+                    (ids,),
+                )
+            return
+        except psycopg.errors.LockNotAvailable as error:
+            if attempt == _ATTEMPTS - 1:
+                raise Unavailable(
+                    "Samples are being written in a transaction that does not end, so series can't "
+                    "be deleted. Try again in a moment."
+                ) from error
+            time.sleep(LOCK_SECONDS / 2)
 
 
 def pending(connection: psycopg.Connection[Any]) -> int:

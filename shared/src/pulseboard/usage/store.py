@@ -1,4 +1,4 @@
-"""Counts of series and samples, by metric, API key and tag.
+"""Counts of active series and of samples, by metric, API key and tag.
 
 Results that need to read every series are cached in Redis for a minute, since that is slow with
 100,000 series.
@@ -6,6 +6,7 @@ Results that need to read every series are cached in Redis for a minute, since t
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 from redis.exceptions import RedisClusterException
 
+from pulseboard.catalogue.last_seen import active_since
 from pulseboard.catalogue.selector import Selector
 from pulseboard.contracts.usage import SeriesOrder, SeriesUsage, TagUsage
 from pulseboard.core.exceptions import NotFound
@@ -81,7 +83,7 @@ def _read_counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCo
         sql.SQL(
             """
             select d.name, s.key_id,
-              count(s.id),
+              count(s.id) filter (where s.last_seen >= %(active)s),
               count(s.id) filter (where s.created_at > now() - interval '1 minute'),
               count(s.id) filter (where s.created_at > now() - interval '1 hour'),
               count(s.id) filter (where s.created_at > now() - interval '1 day'),
@@ -91,12 +93,12 @@ def _read_counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCo
             left join metric_series s on s.metric_id = d.id
             left join (
               select series_id, sum(sample_count) as samples from {minutes}
-              where bucket between %s and %s group by series_id
+              where bucket between %(first)s and %(last)s group by series_id
             ) r on r.series_id = s.id
             group by d.name, s.key_id
             """
         ).format(minutes=minutes),
-        (first, last),
+        {"first": first, "last": last, "active": active_since(now.timestamp())},
     ).fetchall()
     return now, [
         (
@@ -185,7 +187,8 @@ def _read_tags(connection: psycopg.Connection[Any], metric_id: int | None) -> li
             with counted as (
               select key, value, count(*) as n
               from metric_series s cross join lateral jsonb_each_text(s.tags) as t (key, value)
-              where %(metric)s::integer is null or s.metric_id = %(metric)s
+              where s.last_seen >= %(active)s
+                and (%(metric)s::integer is null or s.metric_id = %(metric)s)
               group by key, value
             )
             select k.key, k.value_count, k.series_count, v.values
@@ -202,7 +205,7 @@ def _read_tags(connection: psycopg.Connection[Any], metric_id: int | None) -> li
             ) v
             order by k.value_count desc, k.key collate "C"
             """,
-            {"metric": metric_id, "top": TOP_VALUES},
+            {"metric": metric_id, "top": TOP_VALUES, "active": active_since(time())},
         ).fetchall()
     return [TagUsage.model_validate(row) for row in rows]
 
