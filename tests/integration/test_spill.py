@@ -26,8 +26,10 @@ from pulseboard.auth.access import Principal
 from pulseboard.catalogue import series_cache
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.contracts.vocabulary import Role
+from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.db import database
+from pulseboard.db.connection_deadlines import DeadlineExceeded
 from pulseboard.db.migrate import migrate
 from pulseboard.ingest import spill
 from pulseboard.ingest.batch import Batch
@@ -163,9 +165,9 @@ def test_while_the_database_is_away_only_now_and_then_one_request_tries_it(
     tries: list[float] = []
     connection = database.connection
 
-    def counted(*, wait: float | None = None) -> Any:
+    def counted(**options: Any) -> Any:
         tries.append(time.monotonic())
-        return connection(wait=wait)
+        return connection(**options)
 
     monkeypatch.setattr(database, "connection", counted)
     proxy.down()
@@ -190,6 +192,49 @@ def test_more_writes_than_connections_are_spilled_and_open_no_breaker(
     assert database.breaker().current_state == "closed"
     drained()
     assert stored() == (80, 80)
+
+
+def test_writes_that_ingest_cuts_short_do_not_open_the_breaker(
+    agent: TestClient, spill_dir: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a lock, say: it says nothing about reads, nor about other writes."""
+    monkeypatch.setenv("PULSEBOARD_SPILL_WRITE_TIMEOUT", "0.3")
+    monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.01")
+    monkeypatch.setenv("PULSEBOARD_BREAKER_FAILURES", "2")
+    settings.cache_clear()
+    database.close()
+    seen: list[BaseException | None] = []
+    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as other:
+        for _ in range(4):
+            time.sleep(0.02)
+            with database.fail_fast_connection() as connection:
+                connection.execute("select 1")
+            with other.transaction():
+                other.execute("lock table metrics_raw in access exclusive mode")
+                try:
+                    with database.fail_fast_connection() as connection:
+                        connection.execute("insert into metrics_raw values (now(), 0, 0)")
+                except Unavailable as error:
+                    seen.append(error.__cause__)
+    assert [type(error) for error in seen] == [DeadlineExceeded] * 4
+    assert database.breaker("write").current_state == "closed"
+    assert database.breaker("read").current_state == "closed"
+
+
+def test_writes_that_fail_leave_reads_alone(
+    proxy: Proxy, agent: TestClient, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_BREAKER_FAILURES", "2")
+    monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.01")
+    settings.cache_clear()
+    database.close()
+    for _ in range(4):
+        proxy.cut_after(b"PGCOPY")
+        assert agent.post(URL, json=points(50, start=now())).status_code == 200
+        proxy.heal()
+        time.sleep(0.02)
+    assert database.breaker("write").current_state == "open"
+    assert agent.get(URL).status_code == 200
 
 
 def test_many_senders_through_an_outage_lose_nothing(

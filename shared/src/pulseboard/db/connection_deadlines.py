@@ -26,9 +26,19 @@ _work = threading.Event()
 _thread: threading.Thread | None = None
 
 
+_cut_ones: set[int] = set()
+
+
+class DeadlineExceeded(psycopg.OperationalError):
+    """We broke the connection ourselves: the work took too long. The server may well respond."""
+
+
 @contextmanager
 def cut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
-    """Break the connection, as a network failure would, when the block takes longer than this."""
+    """Break the connection, as a network failure would, when the block takes longer than this.
+
+    Raises DeadlineExceeded then.
+    """
     global _thread
     number = next(_numbers)
     with _lock:
@@ -39,9 +49,14 @@ def cut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[N
     _work.set()
     try:
         yield
+    except psycopg.Error as error:
+        if number in _cut_ones:
+            raise DeadlineExceeded(f"not done within {seconds:g} s") from error
+        raise
     finally:
         with _lock:
             _watched.pop(number, None)
+            _cut_ones.discard(number)
 
 
 def _watch() -> None:
@@ -53,6 +68,7 @@ def _watch() -> None:
             due = [number for number, (until, _) in _watched.items() if until <= now]
             # Under the lock: whoever is done can't close the connection for another meanwhile.
             for number in due:
+                _cut_ones.add(number)
                 _cut(_watched.pop(number)[1])
             if not _watched:
                 _work.clear()

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pybreaker
@@ -22,7 +22,7 @@ from pulseboard.core.retry_gate import RetryGate
 from pulseboard.core.settings import settings
 from pulseboard.db import database_url
 from pulseboard.db.circuit_breaker import SharedBreakerState
-from pulseboard.db.connection_deadlines import cut_after
+from pulseboard.db.connection_deadlines import DeadlineExceeded, cut_after
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html, one by one: a class also holds
 # errors of single statements, such as 53400 (a limit of the configuration) or 58P01 (no such file).
@@ -38,6 +38,10 @@ _LACKING = frozenset({"53000", "53100", "53200", "58000", "58030"})
 
 CHECK_AFTER_IDLE = 5.0
 """Seconds of idling after which a connection is always checked before use."""
+
+
+Purpose = Literal["read", "write"]
+"""What a connection is for. `write`: to store samples, which must not close the way to reads."""
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -57,7 +61,7 @@ class _OpenCounter(pybreaker.CircuitBreakerListener):
 
 _lock = threading.Lock()
 _pool: ConnectionPool[_Connection] | None = None
-_breaker: pybreaker.CircuitBreaker | None = None
+_breakers: dict[Purpose, pybreaker.CircuitBreaker] = {}
 _retry_gate: RetryGate | None = None
 _check_timeout = threading.local()
 _in_use = 0
@@ -105,20 +109,29 @@ def _check(connection: _Connection) -> None:
         ConnectionPool.check_connection(connection)
 
 
-def breaker() -> pybreaker.CircuitBreaker:
-    """The circuit breaker around the database; its state is shared by all processes."""
-    global _breaker
+def breaker(purpose: Purpose = "read") -> pybreaker.CircuitBreaker:
+    """The circuit breaker around the database, one for each purpose; its state is shared by all
+    processes.
+
+    Work that we cut short ourselves does not count: it may be a lock that others do not wait for.
+    """
     with _lock:
-        if _breaker is None:
+        if purpose not in _breakers:
             configured = settings()
-            _breaker = pybreaker.CircuitBreaker(
+            _breakers[purpose] = pybreaker.CircuitBreaker(
                 fail_max=configured.breaker_failures,
                 reset_timeout=configured.breaker_reset,
-                exclude=[lambda error: not is_outage(error) or _is_busy(error)],
+                exclude=[_is_no_outage],
                 listeners=[_OpenCounter()],
-                state_storage=SharedBreakerState("database"),
+                state_storage=SharedBreakerState(
+                    "database" if purpose == "read" else f"database-{purpose}"
+                ),
             )
-        return _breaker
+        return _breakers[purpose]
+
+
+def _is_no_outage(error: BaseException) -> bool:
+    return not is_outage(error) or _is_busy(error) or isinstance(error, DeadlineExceeded)
 
 
 def is_outage(error: BaseException) -> bool:
@@ -157,24 +170,28 @@ def _is_busy(error: BaseException | None) -> bool:
 
 @on_reset
 def close() -> None:
-    """Close all connections and drop the breaker: before a snapshot, and between tests."""
-    global _pool, _breaker, _retry_gate
+    """Close all connections and drop the breakers: before a snapshot, and between tests."""
+    global _pool, _retry_gate
     with _lock:
-        closing, _pool, _breaker, _retry_gate = _pool, None, None, None
+        closing, _pool, _retry_gate = _pool, None, None
+        _breakers.clear()
     if closing is not None:
         closing.close()
 
 
 @contextmanager
-def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]]:
+def connection(
+    *, wait: float | None = None, purpose: Purpose = "read"
+) -> Iterator[psycopg.Connection[Any]]:
     """A connection in autocommit mode; use `connection.transaction()` for more than a statement.
 
     Raises Unavailable when the database does not respond (within `wait` seconds, by default
-    `database_connect_timeout`) or the breaker is open.
+    `database_connect_timeout`) or the breaker of this
+    purpose is open.
     """
     _check_timeout.seconds = wait or settings().database_connect_timeout
     try:
-        with breaker().calling(), pool().connection(timeout=wait) as acquired:
+        with breaker(purpose).calling(), pool().connection(timeout=wait) as acquired:
             _count_in_use(1)
             try:
                 yield acquired
@@ -190,6 +207,11 @@ def connection(*, wait: float | None = None) -> Iterator[psycopg.Connection[Any]
         if not is_unavailable(error):
             raise
         raise Unavailable("The database is not responding. Try again in a moment.") from error
+
+
+def _did_respond(error: BaseException | None) -> bool:
+    """Whether the server itself ended a statement: by a timeout for a lock, say."""
+    return isinstance(error, psycopg.Error) and error.sqlstate is not None and not is_outage(error)
 
 
 def _count_in_use(change: int) -> None:
@@ -219,12 +241,14 @@ def fail_fast_connection() -> Iterator[psycopg.Connection[Any]]:
         raise Unavailable("The database did not respond recently. Try again shortly.")
     try:
         with (
-            connection(wait=configured.spill_wait) as acquired,
+            connection(wait=configured.spill_wait, purpose="write") as acquired,
             cut_after(acquired, configured.spill_write_timeout),
         ):
             yield acquired
     except Unavailable as error:
-        if not _is_busy(error.__cause__):
+        if _did_respond(error.__cause__):
+            gate.succeeded()
+        elif not _is_busy(error.__cause__):
             gate.failed(time.time())
         raise
     except BaseException:

@@ -71,4 +71,5 @@ def database_bytes(connection: psycopg.Connection[Any]) -> int:
 
 def breaker_state() -> str:
     """`closed`, `open` or `half-open`."""
-    return str(database.breaker().current_state)
+    states = {str(database.breaker(purpose).current_state) for purpose in ("read", "write")}
+    return next(state for state in ("open", "half-open", "closed") if state in states)

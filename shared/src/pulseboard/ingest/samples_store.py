@@ -49,10 +49,18 @@ _TRANSIENT = frozenset({"25006", "25P03", "40001", "40P01", "55P03", "57014"})
 #
 # A replay into the columnstore decompresses what it may conflict with. The limit of 100,000 samples
 # for a statement is lifted for this transaction: the size of a batch is bounded by us.
+#
+# The server gives up before `cut_after` does, and says why: then nobody takes it for an outage. The
+# timeouts come first, since `begin_ingest` waits for a lock. A transaction that is left open, by a
+# process that was frozen or killed, would hold up a deletion and all writers behind it.
 _BEGIN = """
-select begin_ingest(), pg_snapshot_xmin(pg_current_snapshot())::xid::text,
-  set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)
+select set_config('lock_timeout', %(lock)s, true),
+  set_config('statement_timeout', %(statement)s, true),
+  set_config('idle_in_transaction_session_timeout', %(idle)s, true),
+  set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true),
+  begin_ingest(), pg_snapshot_xmin(pg_current_snapshot())::xid::text
 """
+_IDLE_SECONDS = 15.0
 COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = b"\xff\xff"
@@ -81,7 +89,7 @@ def write_or_fail_fast(batch: Batch, *, key_id: UUID | None) -> None:
     """
     with database.fail_fast_connection() as connection:
         try:
-            _write(connection, batch, key_id)
+            _write(connection, batch, key_id, fail_fast=True)
         except psycopg.Error as error:
             if error.sqlstate not in _TRANSIENT:
                 raise
@@ -94,7 +102,7 @@ def write_late(batch: Batch, *, key_id: UUID | None, horizon: TransactionHorizon
     A stored value is replaced only if it was certainly stored before these samples arrived. The
     limit of new series per minute does not apply to `key_id`.
     """
-    with database.connection() as connection:
+    with database.connection(purpose="write") as connection:
         try:
             _write(
                 connection, batch, key_id, late=horizon or TransactionHorizon(UUID(int=0), _OLDEST)
@@ -108,8 +116,11 @@ def write_late(batch: Batch, *, key_id: UUID | None, horizon: TransactionHorizon
 def can_write() -> bool:
     """Whether the database takes samples now: writes one of no series, and takes it back."""
     try:
-        with database.connection() as connection, connection.transaction(force_rollback=True):
-            connection.execute(_BEGIN)
+        with (
+            database.connection(purpose="write") as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            _begin(connection, fail_fast=False)
             connection.execute(
                 "insert into metrics_raw (time, series_id, value) values (now(), 0, 0)"
             )
@@ -134,12 +145,12 @@ def write(batch: Batch, *, key_id: UUID | None = None) -> None:
     replay changes nothing. Raises Unavailable when the database does not respond.
     """
     try:
-        with database.connection() as connection:
+        with database.connection(purpose="write") as connection:
             _write(connection, batch, key_id)
     except Unavailable as error:
         if not _worth_a_retry(error):
             raise
-        with database.connection() as connection:
+        with database.connection(purpose="write") as connection:
             _write(connection, batch, key_id)
 
 
@@ -158,6 +169,7 @@ def _write(
     key_id: UUID | None,
     *,
     late: TransactionHorizon | None = None,
+    fail_fast: bool = False,
 ) -> None:
     for _ in range(_ATTEMPTS):
         found = _with_cached_ids(batch)
@@ -169,7 +181,7 @@ def _write(
             found = _with_ids(batch, resolved)
         if found is not None:
             due = series_store.due_to_touch(ids=found.ids, key_id=key_id)
-            current = _store(connection, found, late, due, key_id)
+            current = _store(connection, found, late, due, key_id, fail_fast)
             if current == found.resolved.generation:
                 series_store.note_touched(ids=due, key_id=key_id)
                 break
@@ -218,15 +230,16 @@ def _store(
     late: TransactionHorizon | None,
     due: Sequence[int],
     key_id: UUID | None,
+    fail_fast: bool,
 ) -> UUID | None:
     """Write all, or nothing when series were deleted since. Returns the current generation.
 
     The `due` series are touched in the same transaction.
     """
     try:
-        return _in_transaction(connection, found, due, key_id, copy=True)
+        return _in_transaction(connection, found, due, key_id, fail_fast, copy=True)
     except UniqueViolation:
-        return _in_transaction(connection, found, due, key_id, copy=False, late=late)
+        return _in_transaction(connection, found, due, key_id, fail_fast, copy=False, late=late)
 
 
 def _rows(batch: Batch, ids: NDArray[np.int64]) -> _Rows:
@@ -247,6 +260,7 @@ def _in_transaction(
     found: _Resolved,
     due: Sequence[int],
     key_id: UUID | None,
+    fail_fast: bool,
     *,
     copy: bool,
     late: TransactionHorizon | None = None,
@@ -254,11 +268,10 @@ def _in_transaction(
     global _horizon
     rows = found.rows
     with connection.transaction():
-        row = connection.execute(_BEGIN).fetchone()
-        current: UUID | None = row[0] if row else None
-        if current is None or row is None or current != found.resolved.generation:
+        current, transaction = _begin(connection, fail_fast=fail_fast)
+        if current is None or current != found.resolved.generation:
             return current
-        current_horizon = TransactionHorizon(current, int(row[1]))
+        current_horizon = TransactionHorizon(current, transaction)
         if not len(rows.times):
             pass
         elif copy:
@@ -281,6 +294,22 @@ def _in_transaction(
             series_store.touch(connection, ids=due, key_id=key_id)
     _horizon = current_horizon
     return current
+
+
+def _begin(connection: psycopg.Connection[Any], *, fail_fast: bool) -> tuple[UUID | None, int]:
+    """The generation of the catalogue and the transaction's horizon; timeouts are set."""
+    seconds = settings().spill_write_timeout
+    lock, statement = (seconds / 2, seconds * 0.75) if fail_fast else (seconds, seconds * 4)
+    row = connection.execute(
+        _BEGIN,
+        {
+            "lock": f"{lock * 1000:.0f}",
+            "statement": f"{statement * 1000:.0f}",
+            "idle": f"{_IDLE_SECONDS * 1000:.0f}",
+        },
+    ).fetchone()
+    assert row is not None, "a select without a table returns a row"
+    return row[-2], int(row[-1])
 
 
 def copy_data(batch: Batch) -> bytes:

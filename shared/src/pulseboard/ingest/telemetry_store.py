@@ -40,7 +40,7 @@ def _store(samples: Mapping[Key, float]) -> None:
         values=list(samples.values()),
     )
     try:
-        if database.breaker().current_state == pybreaker.STATE_CLOSED:
+        if database.breaker("write").current_state == pybreaker.STATE_CLOSED:
             samples_store.write_or_fail_fast(batch, key_id=None)
     except (PulseboardError, psycopg.Error) as error:
         logger().warning("telemetry not written", exc_info=error)
