@@ -9,6 +9,7 @@ from functions import bootstrap
 bootstrap.before_imports()
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
@@ -19,15 +20,26 @@ from pulseboard.ingest import spill
 from pulseboard.ingest.spill_file import arrival_time
 from pulseboard.ingest.telemetry_store import write_values
 
+PART = 0.4
+"""Of the time that Lambda leaves, after which no further transaction is begun: one may take long,
+and the rest of the work is left."""
+DEFAULT_SECONDS = 60.0
+
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """For SQS messages, the ids of those to retry; otherwise what was drained and what waits."""
     backend = spill.backend()
     if backend is None:
         return {}
+    until = time.monotonic() + PART * _remaining_seconds(context)
     if "Records" in event:
+        if spill.is_draining():
+            # The run of this minute takes these batches too.
+            return {"batchItemFailures": []}
         messages = {str(m["messageId"]): list(_batches(m)) for m in event["Records"]}
-        outcome = drain(backend, {name for names in messages.values() for name in names})
+        outcome = drain(
+            backend, {name for names in messages.values() for name in names}, until=until
+        )
         _log(outcome)
         failed = set(outcome.failed)
         return {
@@ -37,7 +49,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
                 if failed.intersection(names)
             ]
         }
-    outcome = drain(backend, [name for name, _ in backend.waiting()])
+    # Also before: a run that is killed has published something.
+    spill.publish(spill.measure(backend))
+    with spill.draining(seconds=_remaining_seconds(context)):
+        outcome = drain(backend, [name for name, _ in backend.waiting()], until=until)
     waiting = spill.measure(backend)
     spill.publish(waiting)
     _log(outcome)
@@ -45,6 +60,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     record(**{f"Spill{name.title().replace('_', '')}": value for name, value in counts.items()})
     write_values({f"pulseboard_spill_{name}": value for name, value in counts.items()})
     return {"samples": outcome.samples, "away": outcome.away, **counts}
+
+
+def _remaining_seconds(context: object) -> float:
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return float(remaining()) / 1000 if remaining else DEFAULT_SECONDS
 
 
 def _batches(message: dict[str, Any]) -> Iterator[str]:

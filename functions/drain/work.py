@@ -6,6 +6,7 @@ set aside with the reason; the other batches of its transaction are then written
 batch that fails again and again while others are written, whatever the error.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -60,8 +61,9 @@ class _Read:
     spilled: SpilledBatch
 
 
-def drain(backend: SpillBackend, names: Iterable[str]) -> Outcome:
-    """Write these batches; stops when the database takes none.
+def drain(backend: SpillBackend, names: Iterable[str], *, until: float | None = None) -> Outcome:
+    """Write these batches; stops when the database takes none, and after the transaction in which
+    it becomes `until` (monotonic seconds).
 
     The newest go first, since dashboards and alerts need them most; those that failed before go
     last. A stored value is not replaced by one that arrived before it, so that the value that
@@ -95,6 +97,9 @@ def drain(backend: SpillBackend, names: Iterable[str]) -> Outcome:
                 outcome.away = True
                 break
         if outcome.away:
+            break
+        if until is not None and time.monotonic() >= until:
+            logger().warning("drain stopped: its time is over", extra={"batches": outcome.batches})
             break
     _judge(backend, failures, outcome)
     return outcome

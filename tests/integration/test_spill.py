@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -555,6 +556,35 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
 def _accept(batch: Batch) -> None:
     caller = Principal(user_id=uuid4(), role=Role.EDITOR, email="a@example.com")
     store(batch, key_id=caller.key_id, protocol="json")
+
+
+def test_a_drain_ends_before_lambda_ends_it(
+    agent: TestClient, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_DRAIN_MAX_FILES", "1")
+    settings.cache_clear()
+    where, start = spill.backend(), now()
+    assert where is not None
+    for n in range(3):
+        where.put(*_spilled(start=start - n, value=n))
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 0)
+    # Each run does something, publishes what is left, and answers.
+    assert [drain.handler({}, context)["files"] for _ in range(3)] == [2, 1, 0]
+    assert stored() == (3, 3)
+
+
+def test_a_message_is_left_to_the_drain_that_takes_all(agent: TestClient, spill_dir: Path) -> None:
+    where = spill.backend()
+    assert where is not None
+    name, data = _spilled(start=now(), value=1)
+    where.put(name, data)
+    body = json.dumps({"Records": [{"s3": {"object": {"key": f"waiting/{name}"}}}]})
+    event = {"Records": [{"messageId": "1", "body": body}]}
+    with spill.draining(seconds=60):
+        assert drain.handler(event, None) == {"batchItemFailures": []}
+        assert len(waiting(spill_dir)) == 1
+    assert drain.handler(event, None) == {"batchItemFailures": []}
+    assert not waiting(spill_dir)
 
 
 def test_the_event_of_s3_names_a_batch_that_may_be_gone(spill_dir: Path) -> None:

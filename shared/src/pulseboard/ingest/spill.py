@@ -8,6 +8,8 @@ retries it.
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
@@ -30,6 +32,7 @@ from pulseboard.ingest.spill_file import SpilledBatch, TransactionHorizon
 
 _DEPTH_KEY = "spill:depth"
 _DEPTH_LIFE = 300
+_DRAINING_KEY = "spill:draining"
 _FULL_RETRY = 30
 _QUIET = 600.0
 
@@ -112,6 +115,31 @@ def publish(status: SpillStatus) -> None:
         cache.client().set(_DEPTH_KEY, status.model_dump_json(), ex=_DEPTH_LIFE)
     except (redis.RedisError, RedisClusterException) as error:
         cache.back_off(error)
+
+
+@contextmanager
+def draining(*, seconds: float) -> Iterator[None]:
+    """Tell other drains, for so many seconds at most, that this one takes all that waits."""
+    _tell(lambda client: client.set(_DRAINING_KEY, b"1", px=max(1, round(seconds * 1000))))
+    try:
+        yield
+    finally:
+        _tell(lambda client: client.delete(_DRAINING_KEY))
+
+
+def is_draining() -> bool:
+    """Whether another drain takes all that waits; False while Redis is down."""
+    return bool(_tell(lambda client: client.exists(_DRAINING_KEY)))
+
+
+def _tell(command: Callable[[cache.Client], object]) -> object:
+    if cache.backing_off():
+        return None
+    try:
+        return command(cache.client())
+    except (redis.RedisError, RedisClusterException) as error:
+        cache.back_off(error)
+        return None
 
 
 def status() -> SpillStatus | None:
