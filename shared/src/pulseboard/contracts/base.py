@@ -57,6 +57,15 @@ def format_interval(value: timedelta | float) -> str:
     return f"{milliseconds}ms"
 
 
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""The ends of the calendar that datetimes have, in seconds since 1970."""
+
+
+def datetime_at(seconds: float) -> datetime:
+    """The time at `seconds` since 1970; of one outside the years 1 to 9999, the nearest in them."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
+
+
 def _known_interval(text: str) -> str:
     interval_seconds(text)
     return text

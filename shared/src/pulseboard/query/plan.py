@@ -7,13 +7,13 @@ Anything else is an expression with the meaning of PromQL: the point at t looks 
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from pulseboard.catalogue import selector as selectors
 from pulseboard.catalogue.selector import Matcher
-from pulseboard.contracts.base import format_interval, interval_seconds
+from pulseboard.contracts.base import datetime_at, format_interval, interval_seconds
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.contracts.queries import QueryParams
 from pulseboard.contracts.vocabulary import Aggregation, Tier
@@ -129,8 +129,8 @@ def _rounded(params: QueryParams) -> QueryParams:
     end = math.ceil(params.end.timestamp() / ROUNDING) * ROUNDING
     return params.model_copy(
         update={
-            "start": datetime.fromtimestamp(start, tz=UTC),
-            "end": datetime.fromtimestamp(end, tz=UTC),
+            "start": datetime_at(start),
+            "end": datetime_at(end),
         }
     )
 

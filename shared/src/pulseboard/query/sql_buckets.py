@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
+from pulseboard.contracts.base import datetime_at
 from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.db import float_sums, pg_arrays
 from pulseboard.query.tiers import RESOLUTIONS, TABLES
@@ -168,8 +168,8 @@ def read_lines(
                 "first": first,
                 "ids": pg_arrays.int_array(series_ids),
                 "groups": pg_arrays.int_array(groups) if groups is not None else None,
-                "start": datetime.fromtimestamp(first * step, UTC),
-                "end": datetime.fromtimestamp((first + len(span)) * step, UTC),
+                "start": datetime_at(first * step),
+                "end": datetime_at((first + len(span)) * step),
             },
         ).fetchall()
     return [

@@ -7,13 +7,14 @@ without.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import psycopg
 
 from pulseboard.catalogue.series_key import Series
+from pulseboard.contracts.base import datetime_at
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.db import float_sums, pg_arrays
 from pulseboard.query.promql.array_types import Floats
@@ -106,7 +107,7 @@ def _ids(series: Sequence[Series]) -> str:
 
 
 def _timestamp(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return datetime_at(seconds)
 
 
 def request_stale_markers(

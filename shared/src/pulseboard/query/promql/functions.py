@@ -38,5 +38,7 @@ OPERATORS = (*ARITHMETIC, *COMPARISONS, *SETS)
 
 MAX_DEPTH = 50
 """Levels of brackets: deeper ones would exhaust the stack."""
+MAX_DURATION = 100 * 365 * 86_400
+"""Seconds in a window or an offset: as far as the calendar reaches from any sample."""
 MAX_OPERATORS = 200
 """Operators in one expression, for the same reason."""

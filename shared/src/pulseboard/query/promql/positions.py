@@ -26,6 +26,10 @@ _TOKEN = re.compile(
     |(?P<symbol>=~|!~|==|!=|>=|<=|[-+*/%^<>=(){{}}\[\],@:])""",
     re.VERBOSE,
 )
+_UNITS = {
+    **{"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800},
+    "y": 365 * 86_400,
+}
 _NUMBER_NAMES = ("inf", "nan")
 _WORDS = ("by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset")
 Kind = Literal["duration", "number", "name", "text", "symbol", "end"]
@@ -319,6 +323,10 @@ class _Outliner:
             raise syntax_error(
                 self.current.position, "a duration is missing", "such as 30s, 5m or 1h30m"
             )
+        if _seconds(self.current.text) > functions.MAX_DURATION:
+            raise syntax_error(
+                self.current.position, "the duration is longer than 100 years", "shorten it"
+            )
         self._advance()
 
     def _refuse_subquery(self) -> None:
@@ -381,6 +389,11 @@ class _Outliner:
 
 def _quote_dotted(text: str) -> str:
     return f'"{text}"' if "." in text and text[0] not in "\"'`" else text
+
+
+def _seconds(duration: str) -> float:
+    parts = re.findall(r"(\d++)(ms|[smhdwy])", duration)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _unquoted(text: str) -> str:
