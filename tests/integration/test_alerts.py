@@ -515,7 +515,7 @@ def test_silences_hold_notifications_back_until_they_end(admin: TestClient, cloc
     assert [(one["firing"], one["resolved"]) for one in read(admin, "/deliveries")] == [(1, 0)]
     late = {**silence, "endsAt": 1000}
     assert admin.post(f"{API}/silences", json=late).status_code == 400
-    evil = {**silence, "matchers": [{"label": "host", "operator": "=~", "value": "(a+)+"}]}
+    evil = {**silence, "matchers": [{"label": "host", "operator": "=~", "value": "(?=a)"}]}
     assert admin.post(f"{API}/silences", json=evil).status_code == 400
 
 

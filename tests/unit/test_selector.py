@@ -92,6 +92,13 @@ def test_no_pattern_is_refused_for_being_slow(pattern: str) -> None:
     assert not parse(f'cpu{{host=~"{pattern}"}}').matchers[0].accepts({"host": "a" * 500 + "c"})
 
 
+def test_the_longest_alternation_of_a_query_is_compiled() -> None:
+    hosts = [f"{number * 7919 % 10_000:04}.example" for number in range(1_400)]
+    pattern = "|".join(hosts)
+    assert len(pattern) > 18_000
+    assert parse(f'cpu{{host=~"{pattern}"}}').matchers[0].accepts({"host": hosts[-1]})
+
+
 def test_patterns_are_those_of_prometheus() -> None:
     assert Matcher("host", "=~", "a.b").accepts({"host": "a\nb"})
     assert not Matcher("host", "=~", "a|b").accepts({"host": "ab"})

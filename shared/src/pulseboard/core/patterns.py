@@ -9,8 +9,10 @@ from typing import Any
 
 import re2
 
-_COMPILED = 2_000
-"""Patterns that are kept compiled; each takes some kilobytes."""
+_COMPILED = 256
+"""Patterns that are kept compiled. Each takes some kilobytes, and a hostile one `_MOST_BYTES`."""
+_MOST_BYTES = 4 * 1024 * 1024
+"""Memory of one pattern: more than the longest alternation that fits in a query."""
 _RESULTS = 50_000
 """Results that are cached: a tag has few values compared with the series that have it."""
 
@@ -19,6 +21,7 @@ def _options() -> Any:
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
+    options.max_mem = _MOST_BYTES
     return options
 
 
