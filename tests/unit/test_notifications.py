@@ -32,7 +32,12 @@ from pulseboard.alerts.notifications import (
 )
 from pulseboard.alerts.state_machine import Condition, RuleSnapshot, format_value
 from pulseboard.alerts.state_store import json_text
-from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, SilenceMatcher
+from pulseboard.contracts.alerts import (
+    AlertCondition,
+    AlertSeverity,
+    MatchOperator,
+    SilenceMatcher,
+)
 from pulseboard.contracts.channels import (
     HIDDEN,
     REVEAL,
@@ -363,6 +368,16 @@ def test_mail_goes_by_ses_or_by_a_topic(monkeypatch: pytest.MonkeyPatch) -> None
         assert email.send(MAIL, configured=ses).ok
         topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
         assert email.send(MAIL, configured=Settings(alert_email_topic=topic)).ok
+
+
+def test_a_silence_whose_pattern_can_not_be_read_silences_nobody() -> None:
+    def silence(pattern: str) -> list[SilenceMatcher]:
+        return [SilenceMatcher(label="host", operator=MatchOperator.MATCHES, value=pattern)]
+
+    # Stored by a version whose patterns were Python's.
+    stored = silence("(?=a).*")
+    assert not silenced({"host": "a"}, [stored])
+    assert silenced({"host": "a"}, [stored, silence("a|b")])
 
 
 def test_infinite_values_pass_the_database_as_texts() -> None:

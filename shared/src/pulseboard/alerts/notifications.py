@@ -108,10 +108,15 @@ def labels_of(
 def silenced(labels: Mapping[str, str], silences: Iterable[Iterable[SilenceMatcher]]) -> bool:
     """Whether any of the silences, each a list of matchers, covers an alert of these labels."""
     tags = dict(labels)
-    return any(
-        all(Matcher(m.label, m.operator.value, m.value).accepts(tags) for m in matchers)
-        for matchers in silences
-    )
+    return any(_covers(matchers, tags) for matchers in silences)
+
+
+def _covers(matchers: Iterable[SilenceMatcher], tags: dict[str, str]) -> bool:
+    """Whether a silence covers an alert; one whose pattern can't be read silences nobody."""
+    try:
+        return all(Matcher(m.label, m.operator.value, m.value).accepts(tags) for m in matchers)
+    except ValueError:
+        return False
 
 
 def payload_of(rule: RuleSnapshot, alerts: list[NotifiedAlert]) -> NotificationPayload:
