@@ -7,7 +7,9 @@ changed.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -88,7 +90,7 @@ def run(*, now: float | None = None) -> Report:
         report.claims = outbox_store.claim(connection, now=now_seconds)
     report.seconds = time.perf_counter() - began
     if report.evaluated:
-        _measure(report)
+        _apart("the tick's telemetry is not written", lambda: _measure(report))
     return report
 
 
@@ -104,8 +106,6 @@ def _run_all(
     try:
         _run_ticks(connection, report, runner, now_seconds, began)
         report.lag = max(0.0, now_seconds - report.tick * TICK)
-        if report.tick % _PRUNE_EVERY == 0:
-            state_store.prune(connection)
     except Exception as error:
         if isinstance(error, Unavailable) or database.is_outage(error):
             raise
@@ -115,6 +115,18 @@ def _run_all(
         head = state_store.head(connection)
         evaluated = head.tick if head is not None and head.tick >= 0 else report.tick - 1
         report.lag = now_seconds - evaluated * TICK
+    if report.tick % _PRUNE_EVERY == 0:
+        _apart("old rows are not removed", lambda: state_store.prune(connection))
+
+
+def _apart(what: str, work: Callable[[], object]) -> None:
+    """Do what no tick depends on; an error is logged, unless the database is away."""
+    try:
+        work()
+    except Exception as error:
+        if isinstance(error, Unavailable) or database.is_outage(error):
+            raise
+        logger().error(what, exc_info=error)
 
 
 def _run_ticks(
@@ -170,7 +182,8 @@ def _run_tick(
             changes = decision.changes
             cached.tick = tick
             _apply(cached, decision)
-            alert_cache.put_current(decision.current)
+            current = partial(alert_cache.put_current, decision.current)
+            _apart("current values are not in the cache", current)
             report.rules = len(cached.index)
             report.failing = sum(
                 rule.last_error is not None for rule in cached.index.always_evaluated

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
 from functions.evaluate.tick import Report
+from pulseboard.alerts import cache as alert_cache
 from pulseboard.alerts import evaluate as evaluation
 from pulseboard.alerts import state_machine, state_store
 from pulseboard.alerts.state_machine import TICK
@@ -189,6 +190,20 @@ def test_a_tick_that_fails_as_a_whole_is_late_and_holds_nothing_back(
     monkeypatch.undo()
     assert tick.run(now=now + 3 * TICK + 1).evaluated == []
     assert tick.run(now=now + 4 * TICK).evaluated
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(state_store, "prune"), (alert_cache, "put_current"), (tick, "write_values")],
+)
+def test_what_no_tick_depends_on_fails_none(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    monkeypatch.setattr(module, name, raising(None, when=lambda *args, **given: True))
+    monkeypatch.setattr(tick, "_PRUNE_EVERY", 1)
+    report, bad, fine = tick_of_two(admin, now)
+    assert (report.error, sorted(bodies(report))) == (None, ["bad", "fine"])
+    assert (bad["status"], fine["status"]) == ("firing", "firing")
 
 
 def test_the_status_page_says_when_rules_are_not_evaluated(admin: TestClient, now: float) -> None:
