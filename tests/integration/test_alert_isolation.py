@@ -192,6 +192,36 @@ def test_a_tick_that_fails_as_a_whole_is_late_and_holds_nothing_back(
     assert tick.run(now=now + 4 * TICK).evaluated
 
 
+def test_a_rule_that_can_not_be_evaluated_whole_is_in_error(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [
+        {"name": "many", "tags": {"n": str(n)}, "value": 9, "timestamp": int((now - 1) * 1000)}
+        for n in range(1_001)
+    ]
+    assert admin.post("/api/v1/metrics", json=points).json()["data"]["rejected"] == 0
+    send(admin, now - 1, {"fine": 9})
+    monkeypatch.setenv("PULSEBOARD_QUERY_MAX_MATCHED", "1000")
+    settings.cache_clear()
+    bad = [
+        make(admin, f"bad {number}", text)
+        for number, text in enumerate(
+            ('many{n=~"1|2"}', 'many{n!="1"}', 'count(many{n!~"1.*"})', 'many{n=~"1"} + 0')
+        )
+    ]
+    fine = make(admin, "fine", "fine")
+    assert list(bodies(tick.run(now=now))) == ["fine"]
+    for rule_id in bad:
+        assert "1000" in rule(admin, rule_id)["lastError"]
+    assert rule(admin, fine)["status"] == "firing"
+    monkeypatch.setenv("PULSEBOARD_QUERY_MAX_MATCHED", "2000")
+    settings.cache_clear()
+    tick.run(now=now + TICK)
+    found = [rule(admin, rule_id) for rule_id in bad]
+    assert [one["lastError"] for one in (found[0], *found[2:])] == [None] * 3
+    assert [found[0]["firing"], found[2]["firing"], found[3]["firing"]] == [2, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("module", "name"),
     [(state_store, "prune"), (alert_cache, "put_current"), (tick, "write_values")],
