@@ -32,7 +32,7 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.connection_deadlines import DeadlineExceeded
 from pulseboard.db.migrate import migrate
-from pulseboard.ingest import spill
+from pulseboard.ingest import spill, spill_file
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_file import SpilledBatch, encode, file_name
 from pulseboard.ingest.write_path import store
@@ -556,6 +556,23 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
 def _accept(batch: Batch) -> None:
     caller = Principal(user_id=uuid4(), role=Role.EDITOR, email="a@example.com")
     store(batch, key_id=caller.key_id, protocol="json")
+
+
+def test_a_batch_that_inflates_beyond_the_bound_is_spilled_in_parts(
+    agent: TestClient, proxy: Proxy, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long tags on each series: few bytes as sent, and more than a drain would read."""
+    monkeypatch.setattr(spill_file, "MAX_INFLATED_BYTES", 20_000)
+    proxy.down()
+    body = [
+        {"name": "load", "value": n, "tags": {"n": f"{n:0200d}"}, "timestamp": now() - n}
+        for n in range(300)
+    ]
+    assert agent.post(URL, json=body).json()["data"]["accepted"] == 300
+    assert len(waiting(spill_dir)) > 3
+    proxy.heal()
+    assert drained()["dead"] == 0
+    assert stored() == (300, 300)
 
 
 def test_a_drain_ends_before_lambda_ends_it(

@@ -59,6 +59,25 @@ class Batch:
         """Each series of the batch once, by `SeriesKey.identity`."""
         return {key.identity: key for key in self.keys()}
 
+    def halves(self) -> "tuple[Batch, Batch]":
+        """Its samples and stale markers in two batches, in their order; without issues."""
+        samples, markers = len(self.times) // 2, (len(self.stale_markers) + 1) // 2
+        first = Batch(
+            series=self.series[:samples],
+            times=self.times[:samples],
+            values=self.values[:samples],
+            stale_markers=self.stale_markers[:markers],
+            metadata=self.metadata,
+        )
+        second = Batch(
+            series=self.series[samples:],
+            times=self.times[samples:],
+            values=self.values[samples:],
+            stale_markers=self.stale_markers[markers:],
+            metadata=self.metadata,
+        )
+        return first, second
+
     def refuse(self, limits: BatchLimits, index: int, why: Iterable[tuple[str, str]]) -> None:
         """Count an item as rejected and add its (field, message) pairs, up to `limits.errors`."""
         self.rejected += 1

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
@@ -85,15 +86,29 @@ def put(
     target = backend()
     if target is None:
         raise Unavailable("The database is not responding. Try again in a moment.")
-    data = spill_file.encode(SpilledBatch(batch, key_id, arrived, horizon))
-    _capacity().reserve(target, len(data))
+    for data in _encoded(SpilledBatch(batch, key_id, arrived, horizon)):
+        _capacity().reserve(target, len(data))
+        try:
+            target.put(spill_file.file_name(data, arrived=arrived), data)
+        except Exception as error:
+            # botocore's errors can't be named without importing it. Whatever the error is, the
+            # sender must buffer its samples. Parts that were put are written twice then, which
+            # changes nothing.
+            logger().error("batch not spilled", exc_info=error)
+            raise Unavailable("Neither database nor spill can store samples. Try again.") from error
+
+
+def _encoded(spilled: SpilledBatch) -> Iterator[bytes]:
+    """A file of the batch, or several: each can be read again."""
     try:
-        target.put(spill_file.file_name(data, arrived=arrived), data)
-    except Exception as error:
-        # botocore's errors can't be named without importing it. Whatever the error is, the sender
-        # must buffer its samples.
-        logger().error("batch not spilled", exc_info=error)
-        raise Unavailable("Neither database nor spill can store samples. Try again.") from error
+        data = spill_file.encode(spilled)
+    except spill_file.TooLarge as error:
+        if spilled.batch.accepted < 2:
+            raise Unavailable("The database is not responding. Try again in a moment.") from error
+        for half in spilled.batch.halves():
+            yield from _encoded(replace(spilled, batch=half))
+    else:
+        yield data
 
 
 def measure(target: SpillBackend) -> SpillStatus:

@@ -26,7 +26,7 @@ from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.ingest.batch import Batch
 
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
-"""A full batch has a tenth of it."""
+"""Most batches have a tenth of it: one that has more, of long tags, is split."""
 EXTENSION = ".pbspill"
 
 _MAGIC = b"PBSP"
@@ -42,6 +42,10 @@ _MALFORMED = (struct.error, ArithmeticError, AttributeError, LookupError, TypeEr
 
 class Unreadable(ValueError):
     """The bytes are not a spilled batch; the message says why."""
+
+
+class TooLarge(ValueError):
+    """The batch would inflate to more than can be read again: it must be split."""
 
 
 class TransactionHorizon(NamedTuple):
@@ -80,7 +84,7 @@ def arrival_time(name: str) -> int | None:
 
 
 def encode(spilled: SpilledBatch) -> bytes:
-    """The bytes of the file."""
+    """The bytes of the file. Raises TooLarge."""
     import cramjam
 
     batch = spilled.batch
@@ -111,6 +115,8 @@ def encode(spilled: SpilledBatch) -> bytes:
             struct.pack(f"<{markers}q", *(time for _, time in batch.stale_markers)),
         )
     )
+    if len(payload) > MAX_INFLATED_BYTES:
+        raise TooLarge(f"it would inflate to {len(payload)} bytes, more than {MAX_INFLATED_BYTES}")
     body = _SIZE.pack(len(payload)) + bytes(cramjam.zstd.compress(payload))
     return _PRELUDE.pack(_MAGIC, _VERSION, _ZSTD, _digest(body)) + body
 
