@@ -6,6 +6,7 @@ cached points.
 """
 
 from collections.abc import Mapping
+from itertools import chain
 
 from pulseboard.ingest.batch import Batch
 
@@ -19,11 +20,13 @@ stored, in seconds since 1970."""
 
 
 def time_buckets(batch: Batch, *, before: int) -> dict[str, set[int]]:
-    """The time buckets of the samples older than `before` (ms since 1970), by metric."""
-    if not batch.times or min(batch.times) >= before:
+    """The time buckets of the samples and stale markers older than `before` (ms since 1970), by
+    metric: a late marker ends values that were cached."""
+    markers = [(key, time) for key, time in batch.stale_markers if time < before]
+    if not markers and (not batch.times or min(batch.times) >= before):
         return {}
     found: dict[str, set[int]] = {}
-    for key, time in zip(batch.series, batch.times, strict=True):
+    for key, time in chain(zip(batch.series, batch.times, strict=True), markers):
         if time < before:
             found.setdefault(key.name, set()).add(time // (BUCKET_SECONDS * 1000))
     found[ANY_METRIC] = set().union(*found.values())
