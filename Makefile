@@ -23,7 +23,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up local local-down invoke test test-tools lint openapi bench bench-ui structure fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
+.PHONY: $(OPERATING) help up local local-down invoke test test-tools lint openapi bench year bench-ui structure fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -185,8 +185,12 @@ rotate-secret: .venv/.synced ## Give the database on AWS a new password
 pipeline-role: .venv/.synced infra/node_modules/.synced ## The roles of GitHub Actions, once an account: REPO=owner/name
 	@$(CDK) deploy --app "$(VENV)/python -m infra.pipeline" --output cdk.out/pipeline --context repository=$(REPO) $(CONTEXT)
 
-bench: install ## Measure, where benchmarks are there
-	$(VENV)/python -m bench
+bench: install ## Measure; make bench year: only a simulated year of pods
+	$(VENV)/python -m bench $(filter year,$(MAKECMDGOALS))
+
+ifneq ($(filter bench,$(MAKECMDGOALS)),)
+year: ; @:
+endif
 
 structure: .venv/.synced ## Count imports across folders, circles, lines by folder, and the files of each flow
 	@$(VENV)/python -m bench structure

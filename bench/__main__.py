@@ -1,6 +1,6 @@
 """Runs the benchmarks, on the embedded services unless DATABASE_URL and REDIS_URL are set.
 
-python -m bench [--quick] [ingest|protocols|spill|query|alerts|storage|sizes …]
+python -m bench [--quick] [ingest|protocols|spill|query|alerts|storage|sizes|cold|year …]
 python -m bench structure [--root CHECKOUT]     counts imports, needs no services
 """
 
@@ -16,7 +16,7 @@ from bench import structure
 from infra.local import services
 from pulseboard.db.migrate import migrate
 
-BENCHMARKS = ("ingest", "protocols", "spill", "query", "alerts", "storage", "sizes", "cold")
+BENCHMARKS = ("ingest", "protocols", "spill", "query", "alerts", "storage", "sizes", "cold", "year")
 
 
 def main() -> None:
