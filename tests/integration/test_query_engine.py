@@ -14,8 +14,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.contracts.queries import QueryParams
 from pulseboard.db import cache
+from pulseboard.ingest import late_marks_store
+from pulseboard.ingest.batch import Batch
 from pulseboard.query import engine as query_engine
 from pulseboard.query.reader import PlanReader
 from pulseboard.web import clock
@@ -512,3 +515,23 @@ def test_a_series_that_ended_is_gone_from_rollups_as_from_raw(
             for each in ("raw", tier)
         )
         assert raw == rolled_up, text
+
+
+def test_late_marks_do_not_grow_with_the_years(
+    admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that is always late leaves a mark each ten minutes."""
+    began = now / 1000
+    for hour in range(48):
+        late = Batch(
+            series=[SeriesKey.of("cpu", {})], times=[now + hour * HOUR - 2 * HOUR], values=[1.0]
+        )
+        monkeypatch.setattr(time, "time", lambda hour=hour: began + hour * 3600.0)
+        late_marks_store.record(late, now=began + hour * 3600)
+    assert cache.client().zcard("late:cpu") <= 2
+    assert cache.client().zcard("late:") <= 2
+    pipe = cache.client().pipeline(transaction=False)
+    late_marks_store.queue_reads(pipe, ["cpu"])
+    assert list(late_marks_store.parse(["cpu"], pipe.execute())["cpu"]) == [
+        (now // 1000 + 45 * 3600) // 600
+    ]

@@ -27,6 +27,7 @@ DEADLINES = {
     "catalogue/expiry_store.py",
     "db/connection_deadlines.py",
     "query/engine.py",
+    "query/promql/budget.py",
     "query/reader.py",
     "usage/deletion_store.py",
 }

@@ -17,7 +17,7 @@ from pulseboard.contracts.alerts import Reducer
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.settings import settings
-from pulseboard.query import expression_reader, promql
+from pulseboard.query import expression_reader, limits, promql
 from pulseboard.query.expression_reader import Times
 from pulseboard.query.reader import PlanReader
 
@@ -90,7 +90,12 @@ def evaluate(
             )
         series[read] = found
     lines, _ = expression_reader.evaluate_at(
-        reader, expression.tree, series=series, times=times, tier=Tier.RAW
+        reader,
+        expression.tree,
+        series=series,
+        times=times,
+        tier=Tier.RAW,
+        budget=limits.new_budget(),
     )
     if len(lines) > most:
         raise InvalidRequest(

@@ -195,11 +195,31 @@ class Settings(BaseSettings):
         ge=1000,
         description="Samples, and values in between, that one expression may hold in memory.",
     )
+    query_max_values: int = Field(
+        default=20_000_000,
+        ge=1000,
+        description="Values that the evaluation of one expression may hold in memory at once.",
+    )
+    query_max_label_bytes: int = Field(
+        default=16_000_000,
+        ge=1000,
+        description="Bytes of labels that one expression may make (`label_replace`).",
+    )
+    query_max_result_bytes: int = Field(
+        default=32_000_000,
+        ge=10_000,
+        description="About how many bytes a result, or those of a batch together, may have before "
+        "they are compressed.",
+    )
     query_batch_max: int = Field(default=300, ge=1, le=1000, description="Queries in one batch.")
     query_batch_timeout: float = Field(
         default=20.0, gt=0, description="Time all queries of a batch may take together."
     )
-    query_timeout: float = Field(default=10.0, gt=0, description="Time one statement may take.")
+    query_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        description="Time one query may take: its statements and their evaluation together.",
+    )
     query_cache_live: int = Field(
         default=10, ge=1, description="Life of cached points that samples can still change."
     )

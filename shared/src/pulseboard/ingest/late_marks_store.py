@@ -2,7 +2,7 @@
 
 `late:{metric}` is a sorted set of time buckets (`ingest.late_marks`), scored by when a late sample
 in the bucket was last stored. `late:` is the same for all metrics together. A mark lives as long
-as a cached result that is older than it can.
+as a cached result that is older than it can, and is then neither kept nor read.
 """
 
 import time
@@ -33,6 +33,8 @@ def record(batch: Batch, *, now: float) -> None:
         pipe = cache.client().pipeline(transaction=False)
         for metric, buckets in found.items():
             pipe.zadd(_key(metric), dict.fromkeys(map(str, buckets), stored))
+            # A metric that is always late never expires as a whole.
+            pipe.zremrangebyscore(_key(metric), "-inf", stored - _ttl())
             pipe.expire(_key(metric), _ttl())
         pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
@@ -41,8 +43,9 @@ def record(batch: Batch, *, now: float) -> None:
 
 def queue_reads(pipe: Any, metrics: Sequence[str]) -> None:
     """Add the reads of these metrics' marks to a pipeline; `parse` reads its results."""
+    since = time.time() - _ttl()
     for metric in metrics:
-        pipe.zrange(_key(metric), 0, -1, withscores=True)
+        pipe.zrange(_key(metric), since, "+inf", byscore=True, withscores=True)
 
 
 def parse(metrics: Sequence[str], results: Sequence[Any]) -> Mapping[str, late_marks.LateMarks]:

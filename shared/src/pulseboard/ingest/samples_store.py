@@ -22,6 +22,10 @@ from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_file import TransactionHorizon
 
 _ATTEMPTS = 3
+RUN_GAP = 600_000
+"""Milliseconds between two samples from which on they are written by transactions of their own."""
+MOST_RUNS = 8
+"""Transactions for one batch at most: the widest gaps part them."""
 
 # Equal values are not rewritten: a replay makes no dead rows and does not invalidate the rollups.
 # Conflicts are found by metrics_raw_series_time. The rows are in the order of that index, so that
@@ -138,11 +142,12 @@ class _Rows(NamedTuple):
 
 
 def write(batch: Batch, *, key_id: UUID | None = None) -> None:
-    """Store the samples, all or none; the same (series, time) again gets the new value.
+    """Store the samples; the same (series, time) again gets the new value.
 
     Series beyond a limit are removed from `batch` and become its issues. When this returns, the
-    samples are committed. A lost connection or a deadlock is retried once, which is safe since a
-    replay changes nothing. Raises Unavailable when the database does not respond.
+    samples are committed; when it raises, none or those of some times are. A lost connection or a
+    deadlock is retried once, which is safe since a replay changes nothing. Raises Unavailable when
+    the database does not respond.
     """
     try:
         with database.connection(purpose="write") as connection:
@@ -181,7 +186,7 @@ def _write(
             found = _with_ids(batch, resolved)
         if found is not None:
             due = series_store.due_to_touch(ids=found.ids, key_id=key_id)
-            current = _store(connection, found, late, due, key_id, fail_fast)
+            current = _store_all(connection, found, late, due, key_id, fail_fast)
             if current == found.resolved.generation:
                 series_store.note_touched(ids=due, key_id=key_id)
                 break
@@ -222,6 +227,45 @@ def cached_ids(
     """The ids cached on these keys, or None when one is missing or was replaced since."""
     noted = np.fromiter(map(_noted, keys), np.int64, len(keys))
     return noted & 0xFFFFFFFF if (noted >> 32 == resolved.epoch).all() else None
+
+
+def _store_all(
+    connection: psycopg.Connection[Any],
+    found: _Resolved,
+    late: TransactionHorizon | None,
+    due: Sequence[int],
+    key_id: UUID | None,
+    fail_fast: bool,
+) -> UUID | None:
+    """Write old and new samples, and return the current generation.
+
+    Each run of times has a transaction of its own: a transaction makes the next refresh of the
+    rollups redo all between its oldest and its newest sample. With the first one, the `due` series
+    are touched and stale markers written. When one fails, the earlier ones stay: the batch is sent
+    again, and what is stored is not changed by that.
+    """
+    current = found.resolved.generation
+    for number, rows in enumerate(_runs(found.rows)):
+        part = found._replace(rows=rows)
+        if number:
+            part = part._replace(stale_markers=set())
+        stored = _store(connection, part, late, () if number else due, key_id, fail_fast)
+        if stored != current:
+            return stored
+    return current
+
+
+def _runs(rows: _Rows) -> list[_Rows]:
+    """The rows by runs of times, newest first; between two runs lies a gap of `RUN_GAP`."""
+    times = np.sort(rows.times)
+    gaps = np.diff(times)
+    wide = np.flatnonzero(gaps > RUN_GAP)
+    if not len(wide):
+        return [rows]
+    widest = wide[np.argsort(gaps[wide])[-(MOST_RUNS - 1) :]]
+    starts = np.sort(times[widest + 1])
+    number = np.searchsorted(starts, rows.times, side="right")
+    return [_select(rows, number == run) for run in range(len(starts), -1, -1)]
 
 
 def _store(

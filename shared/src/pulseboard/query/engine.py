@@ -23,6 +23,7 @@ from pulseboard.core.exceptions import InvalidRequest, PulseboardError, Unavaila
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db import database
+from pulseboard.query import limits
 from pulseboard.query.expression import Expression
 from pulseboard.query.parts import PlanPart
 from pulseboard.query.plan import Plan, plan
@@ -34,6 +35,9 @@ from pulseboard.query.result_cache.invalidation import DependencyRange
 from pulseboard.query.result_cache.key import SpanKey, plan_key
 from pulseboard.query.result_cache.store import Cached, CacheEntry
 
+BATCHES_HELD = 4
+"""Times `query_max_result_bytes` that the results of a batch may hold before the largest of them
+are left out."""
 MAX_GAPS = 3
 """Gaps that are read one by one; more are read as one, from the first to the last."""
 _NOT_A_TEXT = (None, "22021", "22P05")
@@ -71,6 +75,8 @@ class _Task:
     """Positions of its queries in the batch."""
     cached: Cached = field(default_factory=Cached)
     outcome: PlanResult | PulseboardError | None = None
+    size: int = 0
+    """About how many bytes its result has."""
 
     def known(self) -> list[Extent]:
         """The cached extents that may be used.
@@ -136,6 +142,7 @@ def _task(params: QueryParams, now: datetime) -> _Task:
         },
         longest=configured.query_max_range,
     )
+    limits.check_points(len(planned.span))
     raw = planned.tier is Tier.RAW
     lateness = configured.query_grace_raw if raw else configured.query_grace_rollup
     return _Task(
@@ -188,6 +195,7 @@ def _from_cache(tasks: list[_Task], now: datetime, began: float) -> None:
         if not extents.find_gaps(task.plan.span, known):
             try:
                 task.outcome = _finish(task, known, [], began)
+                _check_held(tasks)
             except Exception as error:  # noqa: BLE001 - one query must never harm the others
                 task.outcome = _own_error(error)
 
@@ -206,8 +214,10 @@ def _read(
                 reader.announce((each.plan, gap) for each in unfinished for gap in each.gaps())
                 while task is not None:
                     try:
-                        parts = [(gap, reader.read(task.plan, gap)) for gap in task.gaps()]
+                        budget = reader.new_budget()
+                        parts = [(gap, reader.read(task.plan, gap, budget)) for gap in task.gaps()]
                         entries.append(_merge(task, parts, now, began))
+                        _check_held(tasks)
                     except Unavailable:
                         raise
                     except PulseboardError as error:
@@ -223,6 +233,13 @@ def _read(
         for each in tasks:
             if each.outcome is None:
                 each.outcome = error
+
+
+def _check_held(tasks: Sequence[_Task]) -> None:
+    """Raise InvalidRequest when the results of a batch fill the memory, for the last of them."""
+    held = sum(task.size for task in tasks if isinstance(task.outcome, PlanResult))
+    if held > BATCHES_HELD * settings().query_max_result_bytes:
+        raise limits.batch_too_large(held)
 
 
 def _own_error(error: Exception) -> PulseboardError:
@@ -261,6 +278,10 @@ def _finish(
 ) -> PlanResult:
     planned = task.plan
     merged = extents.merge(planned.span, known)
+    # Of cached points as of those that were read.
+    limits.check_lines(len(merged), len(merged), len(planned.span))
+    task.size = limits.result_bytes(len(planned.span), merged)
+    limits.check_result(task.size)
     keys = sorted(merged, key=order_of)
     fields = [(*labels_of(key), merged[key]) for key in keys]
     lines = list(map(ResultLine._make, fields))

@@ -17,7 +17,8 @@ from pulseboard.query import limits, promql, series_selectors, sql_samples
 from pulseboard.query.parts import PlanPart
 from pulseboard.query.promql.array_types import Floats
 from pulseboard.query.promql.ast import LOOKBACK_DELTA, Expr, Need, Read, Select
-from pulseboard.query.promql.series import SeriesValues, StoredSeries
+from pulseboard.query.promql.budget import Budget
+from pulseboard.query.promql.series import SeriesValues, StoredSeries, entry_count
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers, StoredResult
 from pulseboard.query.tiers import RESOLUTIONS
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 USUAL_INTERVAL = 10
 """Seconds between two samples, usually. In buckets as narrow as this, reader samples is cheaper."""
-MANY_SAMPLES = 300_000
-"""From so many samples on, counters are reduced in SQL: that sorts, but sends less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,16 @@ class Times:
         return self.first + np.arange(self.count, dtype=np.float64) * self.step
 
 
-def evaluate(reader: PlanReader, plan: Plan, expression: Expression, span: range) -> PlanPart:
+def evaluate(
+    reader: PlanReader, plan: Plan, expression: Expression, span: range, budget: Budget
+) -> PlanPart:
     """The points `span` of an expression."""
     if isinstance(expression.tree, Select) and len(span) == 1 and plan.tier is Tier.RAW:
-        return _newest(reader, plan, expression, span)
+        return _newest(reader, plan, expression, span, budget)
     notes: list[str] = []
     series: dict[Read, Sequence[Series]] = {}
     for read in expression.reads:
-        series[read], read_notes = _find(reader, plan, read)
+        series[read], read_notes = _find(reader, plan, read, budget)
         notes += read_notes
     lines, rows = evaluate_at(
         reader,
@@ -66,8 +67,10 @@ def evaluate(reader: PlanReader, plan: Plan, expression: Expression, span: range
         times=Times(span.start * plan.step, plan.step, len(span)),
         tier=plan.tier,
         lookback_delta=expression.lookback_delta,
+        budget=budget,
+        cached=(len(plan.span) - len(span)) * plan.step,
     )
-    limits.check_lines(0, len(lines), len(plan.span))
+    limits.check_lines(len(lines), len(lines), len(plan.span))
     keys = {id(each.labels): each.key for found in series.values() for each in found}
     by_key: dict[str, array[float]] = {}
     for line in lines:
@@ -87,25 +90,35 @@ def evaluate_at(
     times: Times,
     tier: Tier,
     lookback_delta: float = LOOKBACK_DELTA,
+    budget: Budget,
+    cached: float = 0.0,
 ) -> tuple[list[SeriesValues], int]:
     """The lines of an expression over the series of its selectors, and how many rows were read.
+
+    `cached` is for how many more seconds the result is in the cache: these count too, so that a
+    query is refused in any case or in none.
 
     Raises InvalidRequest for what can't be matched, or is too much.
     """
     data: dict[Read, Sequence[StoredSeries]] = {}
     rows = 0
     for read, found in series.items():
-        result = _fetch(reader, tier, lookback_delta, read, found, times)
+        result = _fetch(reader, tier, lookback_delta, read, found, times, budget, cached)
+        budget.add_samples(sum(map(entry_count, result.stored)))
         data[read] = result.stored
         rows += result.rows
-    lines = promql.evaluate(tree, times=times.array(), data=data, lookback_delta=lookback_delta)
+    lines = promql.evaluate(
+        tree, times=times.array(), data=data, lookback_delta=lookback_delta, budget=budget
+    )
     return lines, rows
 
 
-def _newest(reader: PlanReader, plan: Plan, expression: Expression, span: range) -> PlanPart:
+def _newest(
+    reader: PlanReader, plan: Plan, expression: Expression, span: range, budget: Budget
+) -> PlanPart:
     """A bare selector at one time: the newest samples are the result, unless they are stale."""
     (read,) = expression.reads
-    series, notes = _find(reader, plan, read)
+    series, notes = _find(reader, plan, read, budget)
     if not series:
         return PlanPart({}, 0, notes, found=False)
     time = span.start * plan.step - read.offset
@@ -124,18 +137,20 @@ def _newest(reader: PlanReader, plan: Plan, expression: Expression, span: range)
         for series_id, markers in stale_markers.all().items():
             if series_id in times and any(marker > times[series_id] for marker in markers):
                 del lines[keys[series_id]]
-    limits.check_lines(0, len(lines), len(plan.span))
+    limits.check_lines(len(lines), len(lines), len(plan.span))
     return PlanPart(lines, len(newest.ids), notes)
 
 
-def _find(reader: PlanReader, plan: Plan, read: Read) -> tuple[list[Series], tuple[str, ...]]:
+def _find(
+    reader: PlanReader, plan: Plan, read: Read, budget: Budget
+) -> tuple[list[Series], tuple[str, ...]]:
     series, notes = reader.find_series(series_selectors.of_read(plan, read))
     most = settings().query_max_series * 10
     if len(series) > most:
         raise limits.limit_exceeded(
             f"The selector finds more than {most} series.", "query", "add a tag filter"
         )
-    limits.check_samples(len(series) * len(plan.span))
+    budget.check_samples(len(series) * len(plan.span))
     return series, notes
 
 
@@ -151,6 +166,8 @@ def _fetch(
     read: Read,
     series: Sequence[Series],
     times: Times,
+    budget: Budget,
+    cached: float,
 ) -> StoredResult:
     if not series:
         return StoredResult([], 0)
@@ -161,7 +178,9 @@ def _fetch(
     name = ("read", tier, read, time_range, grid)
     return reader.once(
         name,
-        lambda: _read(reader, tier, read, series, time_range, grid, single=times.count == 1),
+        lambda: _read(
+            reader, tier, read, series, time_range, grid, budget, cached, single=times.count == 1
+        ),
     )
 
 
@@ -179,11 +198,14 @@ def _read(
     series: Sequence[Series],
     time_range: SampleRange,
     grid: int,
+    budget: Budget,
+    cached: float,
     *,
     single: bool,
 ) -> StoredResult:
     """`single`: the range is one window."""
     connection = reader.connection
+    reader.bound(budget)
     stale_markers = StaleMarkers()
     if read.window is None:
         stale_markers = sql_samples.request_stale_markers(
@@ -191,29 +213,24 @@ def _read(
         )
     length = time_range.end - time_range.start
     interval = RESOLUTIONS[tier] if tier is not Tier.RAW else USUAL_INTERVAL
-    samples = len(series) * length / interval
+    whole = len(series) * (length + cached)
+    samples = whole / interval
     if read.needs is Need.LAST and single and tier is Tier.RAW:
         return sql_samples.newest_samples(
             connection, series=series, time_range=time_range, stale_markers=stale_markers
         )
+    every_sample = read.needs in (Need.SAMPLES, Need.COUNTER)
     if tier is Tier.RAW:
-        every_sample = read.needs is Need.SAMPLES or grid < USUAL_INTERVAL or grid == 0
-        every_sample = (
-            every_sample
-            or grid == USUAL_INTERVAL
-            or (read.needs is Need.COUNTER and samples < MANY_SAMPLES)
-        )
+        every_sample = every_sample or grid <= USUAL_INTERVAL
     else:
         # A rollup stores no times inside its buckets: their newest values serve as samples.
-        every_sample = read.needs in (Need.SAMPLES, Need.COUNTER) or (
-            read.needs is Need.LAST and grid <= interval
-        )
+        every_sample = every_sample or (read.needs is Need.LAST and grid <= interval)
     if every_sample:
-        limits.check_samples(samples)
+        budget.check_samples(samples)
         return sql_samples.read_samples(
             connection, tier=tier, series=series, time_range=time_range, stale_markers=stale_markers
         )
-    limits.check_samples(len(series) * length / grid)
+    budget.check_samples(whole / grid)
     return sql_samples.read_statistics(
         connection,
         tier=tier,

@@ -1,8 +1,14 @@
 """Limits of queries: each error says which limit was exceeded, and what to narrow."""
 
+from collections.abc import Iterable
+
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.settings import settings
+from pulseboard.query.promql.budget import Budget
+
+_TIMESTAMP_BYTES = 14
+_LINE_BYTES = 40
 
 
 def limit_exceeded(message: str, field: str, hint: str) -> InvalidRequest:
@@ -28,23 +34,60 @@ def check_lines(series: int, lines: int, points: int) -> None:
         )
 
 
-def check_samples(samples: float) -> None:
-    """Raise InvalidRequest for more samples than an expression may read into memory."""
-    most = settings().query_max_samples
-    if samples > most:
+def check_points(points: int) -> None:
+    """Raise InvalidRequest for more points than a line may have, also where there is no line."""
+    most = settings().query_max_points
+    if points > most:
         raise limit_exceeded(
-            f"The expression would read about {samples:.0f} samples; {most} are allowed.",
-            "query",
-            "use a shorter range, a wider step, or add a tag filter",
+            f"The result would have {points} points; {most} values are allowed.",
+            "step",
+            "use a wider step or a shorter range",
         )
 
 
+def result_bytes(points: int, keys: Iterable[str]) -> int:
+    """About how many bytes of JSON a result has: lines are named by their labels as JSON."""
+    lines = [len(key) for key in keys]
+    return _TIMESTAMP_BYTES * points + sum(lines) + len(lines) * (_LINE_BYTES + 8 * points)
+
+
+def check_result(size: int) -> None:
+    """Raise InvalidRequest for a result of more bytes, before compression, than it may have."""
+    most = settings().query_max_result_bytes
+    if size > most:
+        raise limit_exceeded(
+            f"The result has about {size} bytes before compression; {most} are allowed.",
+            "query",
+            "use a wider step, a shorter range, fewer series or shorter labels",
+        )
+
+
+def new_budget(seconds: float | None = None) -> Budget:
+    """What one query may use; by default for `query_timeout`."""
+    configured = settings()
+    return Budget(
+        samples=configured.query_max_samples,
+        values=configured.query_max_values,
+        label_bytes=configured.query_max_label_bytes,
+        seconds=configured.query_timeout if seconds is None else seconds,
+    )
+
+
 def timed_out(seconds: float) -> InvalidRequest:
-    """The error for a statement that was cancelled after its timeout."""
+    """The error for a query that took too long."""
     return limit_exceeded(
         f"The query took longer than {seconds:.3g} s.",
         "query",
         "use a shorter range, fewer series or a wider step",
+    )
+
+
+def batch_too_large(size: int) -> InvalidRequest:
+    """The error for a query whose batch has results of `size` bytes already."""
+    return limit_exceeded(
+        f"The batch's results have about {size} bytes.",
+        "queries",
+        "send fewer queries together, with wider steps or shorter ranges",
     )
 
 

@@ -17,6 +17,7 @@ from pulseboard.query import limits, series_selectors, sql_buckets
 from pulseboard.query.expression import Pushdown
 from pulseboard.query.parts import PlanPart
 from pulseboard.query.plan import Bucketed, Plan
+from pulseboard.query.promql.budget import Budget
 from pulseboard.query.result_cache.extents import empty_values
 from pulseboard.query.series_selectors import SeriesSelector
 
@@ -56,33 +57,41 @@ class PlanReader:
             # Each plan looks up its own, and has its own error.
             self.memo.clear()
 
-    def read(self, plan: Plan, span: range) -> PlanPart:
+    def new_budget(self) -> Budget:
+        """The budget of the next query. Raises InvalidRequest when no time is left for it."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise limits.timed_out(settings().query_batch_timeout)
+        return limits.new_budget(min(settings().query_timeout, left))
+
+    def bound(self, budget: Budget) -> None:
+        """Bound the next statement by what is left of a budget's time."""
+        set_statement_timeout(self.connection, seconds=budget.left())
+
+    def read(self, plan: Plan, span: range, budget: Budget) -> PlanPart:
         """The points `span` of a plan.
 
         Raises InvalidRequest for a limit that is exceeded, Unavailable without a database.
         """
-        seconds = min(settings().query_timeout, self.deadline - time.monotonic())
-        if seconds <= 0:
-            raise limits.timed_out(settings().query_batch_timeout)
         try:
             # One implicit transaction up to the pipeline's end. A statement whose result is not
             # fetched shares the round trip of the next one.
             with self.connection.pipeline():
-                set_statement_timeout(self.connection, seconds=seconds)
-                return self._read_part(plan, span)
+                self.bound(budget)
+                return self._read_part(plan, span, budget)
         except psycopg.errors.QueryCanceled as error:
-            raise limits.timed_out(seconds) from error
+            raise budget.timed_out() from error
 
-    def _read_part(self, plan: Plan, span: range) -> PlanPart:
+    def _read_part(self, plan: Plan, span: range, budget: Budget) -> PlanPart:
         if isinstance(plan.shape, Bucketed):
-            return self._read_bucketed(plan, plan.shape, span)
+            return self._read_bucketed(plan, plan.shape, span, budget)
         pushdown = plan.shape.pushdown(plan.step)
         if pushdown is not None:
-            return self._read_pushdown(plan, pushdown, span)
+            return self._read_pushdown(plan, pushdown, span, budget)
         # Imports numpy, which takes about 0.2 s: plain panels do without it.
         from pulseboard.query.expression_reader import evaluate
 
-        return evaluate(self, plan, plan.shape, span)
+        return evaluate(self, plan, plan.shape, span, budget)
 
     def once(self, name: object, read: Callable[[], T]) -> T:
         """The result of `read`, which is called once for each name."""
@@ -107,16 +116,22 @@ class PlanReader:
             times=selector.times,
         )
 
-    def _read_bucketed(self, plan: Plan, shape: Bucketed, span: range) -> PlanPart:
+    def _read_bucketed(self, plan: Plan, shape: Bucketed, span: range, budget: Budget) -> PlanPart:
         source = (shape.source, plan.tier, plan.step, span)
         aggregations = list(self._aggregations.get(source, {shape.aggregation: None}))
         parts = self.once(
-            ("lines", source), lambda: self._read_aggregations(plan, shape, span, aggregations)
+            ("lines", source),
+            lambda: self._read_aggregations(plan, shape, span, aggregations, budget),
         )
         return parts[shape.aggregation]
 
     def _read_aggregations(
-        self, plan: Plan, shape: Bucketed, span: range, aggregations: list[Aggregation]
+        self,
+        plan: Plan,
+        shape: Bucketed,
+        span: range,
+        aggregations: list[Aggregation],
+        budget: Budget,
     ) -> dict[Aggregation, PlanPart]:
         series, notes = self.find_series(series_selectors.of_buckets(plan, shape))
         if shape.group_by is None:
@@ -133,13 +148,16 @@ class PlanReader:
             keys,
             span,
             [sql_buckets.AGGREGATIONS[each] for each in aggregations],
+            budget,
         )
         return {
             aggregation: PlanPart(lines[number], rows, notes, found=bool(series))
             for number, aggregation in enumerate(aggregations)
         }
 
-    def _read_pushdown(self, plan: Plan, pushdown: Pushdown, span: range) -> PlanPart:
+    def _read_pushdown(
+        self, plan: Plan, pushdown: Pushdown, span: range, budget: Budget
+    ) -> PlanPart:
         series, notes = self.find_series(series_selectors.of_read(plan, pushdown.read))
         aggregation = sql_buckets.over_groups(Aggregation(pushdown.statistic), pushdown.operator)
         lines, rows = self._read_lines(
@@ -148,6 +166,7 @@ class PlanReader:
             [line_key("", pushdown.group_of(each.tags)) for each in series],
             span,
             [aggregation],
+            budget,
             closed_right=True,
         )
         return PlanPart(lines[0], rows, notes, found=bool(series))
@@ -159,6 +178,7 @@ class PlanReader:
         keys: list[str],
         span: range,
         aggregations: list[sql_buckets.SqlAggregation],
+        budget: Budget,
         *,
         closed_right: bool = False,
     ) -> tuple[list[dict[str, "array[float]"]], int]:
@@ -172,6 +192,7 @@ class PlanReader:
         if not series:
             return [{} for _ in aggregations], 0
         ungrouped = len(numbers) == len(series)
+        self.bound(budget)
         columns = sql_buckets.read_lines(
             self.connection,
             tier=plan.tier,

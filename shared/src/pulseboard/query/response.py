@@ -16,6 +16,8 @@ from pulseboard.web.errors import error_body
 
 WORTH_COMPRESSING = 1024
 """Bytes; below, gzip's header costs more than it saves."""
+_SMALL = 1024
+"""Bytes of a content that an error would not make smaller."""
 LEVEL = 1
 """Of ISA-L's four levels: smaller than zlib's level 1, in a third of the time."""
 
@@ -48,23 +50,56 @@ def batch(
     request: Request, ids: list[str], outcomes: list[PlanResult | PulseboardError]
 ) -> Response:
     """The response to a batch: when it is too large, the largest results become errors."""
-    items = [_item(request, *pair) for pair in zip(ids, outcomes, strict=True)]
-    most = settings().query_max_response_bytes
-    while True:
-        body, headers = _compressed(request, b'{"data":[' + b",".join(items) + b"]}")
-        largest = max(range(len(items)), key=lambda index: len(items[index]))
-        if len(body) <= most or not isinstance(outcomes[largest], PlanResult):
-            return Response(body, media_type="application/json", headers=headers)
-        outcomes = [*outcomes]
-        outcomes[largest] = limits.response_too_large(len(body))
-        items[largest] = _item(request, ids[largest], outcomes[largest])
+    contents = _contents(request, outcomes)
+    configured = settings()
+    sizes = list(map(len, contents))
+    _remove_largest(request, contents, sizes, most=configured.query_max_result_bytes)
+    body, headers = _compressed(request, _joined(ids, contents))
+    most = left = configured.query_max_response_bytes
+    while len(body) > most and left > 1:
+        # Compressed one by one they are about as large as together.
+        sizes = [len(_compressed(request, content)[0]) for content in contents]
+        _remove_largest(request, contents, sizes, most=left)
+        body, headers = _compressed(request, _joined(ids, contents))
+        left //= 2
+    return Response(body, media_type="application/json", headers=headers)
 
 
-def _item(request: Request, query_id: str, outcome: PlanResult | PulseboardError) -> bytes:
+def _contents(request: Request, outcomes: list[PlanResult | PulseboardError]) -> list[bytes]:
+    """Each outcome as JSON; equal queries share theirs."""
+    encoded: dict[int, bytes] = {}
+    for outcome in outcomes:
+        if id(outcome) not in encoded:
+            encoded[id(outcome)] = _content(request, outcome)
+    return [encoded[id(outcome)] for outcome in outcomes]
+
+
+def _joined(ids: list[str], contents: list[bytes]) -> bytes:
+    items = (
+        b'{"id":' + orjson.dumps(query_id) + b"," + content + b"}"
+        for query_id, content in zip(ids, contents, strict=True)
+    )
+    return b'{"data":[' + b",".join(items) + b"]}"
+
+
+def _remove_largest(
+    request: Request, contents: list[bytes], sizes: list[int], *, most: int
+) -> None:
+    """Put errors in place of the largest contents, until the `sizes` of all are at most `most`."""
+    total = sum(sizes)
+    for index in sorted(range(len(sizes)), key=lambda index: sizes[index], reverse=True):
+        if total <= most or len(contents[index]) < _SMALL:
+            break
+        total -= sizes[index]
+        contents[index] = _content(request, limits.response_too_large(sizes[index]))
+
+
+def _content(request: Request, outcome: PlanResult | PulseboardError) -> bytes:
+    """`"result": …` or `"error": …`."""
     if isinstance(outcome, PlanResult):
-        return b'{"id":' + orjson.dumps(query_id) + b',"result":' + encode(outcome) + b"}"
+        return b'"result":' + encode(outcome)
     error = error_body(outcome, request).model_dump(mode="json", by_alias=True, exclude_none=True)
-    return orjson.dumps({"id": query_id, "error": error})
+    return b'"error":' + orjson.dumps(error)
 
 
 def _compressed(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:

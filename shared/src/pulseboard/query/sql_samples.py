@@ -33,14 +33,6 @@ _RAW: dict[Need, dict[str, str]] = {
     Need.AVG: {"sum": float_sums.total("value"), "count": "count(*)::float8"},
     Need.MIN: {"min": "min(value)"},
     Need.MAX: {"max": "max(value)"},
-    Need.COUNTER: {
-        "count": "count(*)::float8",
-        "first_time": "min(time)",
-        "first": "first(value, time)",
-        "last_time": "max(time)",
-        "last": "last(value, time)",
-        "increase_by_resets": f"coalesce({float_sums.total('before', where='value < before')}, 0)",
-    },
 }
 # The newest value of a rollup's bucket counts as a sample at the bucket's end.
 _ROLLUP: dict[Need, dict[str, str]] = {
@@ -53,7 +45,7 @@ _ROLLUP: dict[Need, dict[str, str]] = {
 }
 _MICRO = 1e-6
 """Seconds: the resolution of times."""
-_TIMES = ("first_time", "last_time")
+_TIMES = ("last_time",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +281,6 @@ def read_statistics(
         from {TABLES[tier]}
         where {series_condition(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
     """
-    if needs is Need.COUNTER:
-        rows_of = f"""
-            select *, lag(value) over (partition by series_id, slot order by time) as before
-            from ({rows_of}) sampled
-        """
     if not raw:
         rows_of = rows_of.replace("series_id, bucket, *,", "*,")
     inner = ", ".join(f"{text} as {name}" for name, text in statistics.items())

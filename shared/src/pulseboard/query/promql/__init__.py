@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pulseboard.query.promql.ast import LOOKBACK_DELTA, Expr, Need, Read
+from pulseboard.query.promql.budget import Budget
 from pulseboard.query.promql.parser import parse, selectors
 from pulseboard.query.promql.series import Buckets, SeriesSamples, SeriesValues, StoredSeries
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LOOKBACK_DELTA",
     "Buckets",
+    "Budget",
     "Expr",
     "Need",
     "Read",
@@ -37,15 +39,17 @@ def evaluate(
     times: Floats,
     data: Mapping[Read, Sequence[StoredSeries]],
     lookback_delta: float = LOOKBACK_DELTA,
+    budget: Budget | None = None,
 ) -> list[SeriesValues]:
     """The series of the result at each of `times` (seconds since 1970, ascending).
 
     A scalar is one series without labels. A sample is the current value of its series for
     `lookback_delta` seconds.
 
-    Raises InvalidRequest where series can't be matched, at the operator's position.
+    Raises InvalidRequest where series can't be matched, at the operator's position, and for what
+    exceeds the budget.
     """
     # Importing numpy takes about 0.2 s: only an evaluation needs it.
     from pulseboard.query.promql.evaluator import evaluate as run
 
-    return run(expr, times=times, data=data, lookback_delta=lookback_delta)
+    return run(expr, times=times, data=data, lookback_delta=lookback_delta, budget=budget)

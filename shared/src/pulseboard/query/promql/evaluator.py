@@ -26,6 +26,7 @@ from pulseboard.query.promql.ast import (
     Select,
     Text,
 )
+from pulseboard.query.promql.budget import Budget, unlimited
 from pulseboard.query.promql.histogram import histogram_quantile
 from pulseboard.query.promql.parser import read_of
 from pulseboard.query.promql.range_functions import instant, over_range
@@ -66,11 +67,12 @@ def evaluate(
     times: Floats,
     data: Mapping[Read, Sequence[StoredSeries]],
     lookback_delta: float = LOOKBACK_DELTA,
+    budget: Budget | None = None,
 ) -> list[SeriesValues]:
     """See `pulseboard.query.promql.evaluate`."""
     steps = np.asarray(times, dtype=np.float64)
     with np.errstate(all="ignore"):
-        value = _Evaluator(steps, data, lookback_delta).value(expr)
+        value = _Evaluator(steps, data, lookback_delta, budget or unlimited()).value(expr)
     if not isinstance(value, Vector):
         everywhere = np.ones(len(steps), dtype=np.bool_)
         return [SeriesValues({}, np.broadcast_to(_number(value), steps.shape).copy(), everywhere)]
@@ -89,6 +91,12 @@ def _order(expr: Expr, vector: Vector) -> list[int]:
         last = np.where(vector.present[:, -1], sign * vector.values[:, -1], math.nan)
         rows.sort(key=lambda row: (math.isnan(last[row]), last[row]))
     return rows
+
+
+def _size(value: Value) -> int:
+    if isinstance(value, Vector):
+        return value.values.size
+    return value.size if isinstance(value, np.ndarray) else 0
 
 
 def _number(value: Value) -> Floats:
@@ -111,13 +119,25 @@ def _text(value: Value) -> str:
 
 class _Evaluator:
     def __init__(
-        self, times: Floats, data: Mapping[Read, Sequence[StoredSeries]], lookback_delta: float
+        self,
+        times: Floats,
+        data: Mapping[Read, Sequence[StoredSeries]],
+        lookback_delta: float,
+        budget: Budget,
     ) -> None:
         self.times = times
         self.data = data
         self.lookback_delta = lookback_delta
+        self.budget = budget
 
     def value(self, expr: Expr) -> Value:
+        before = self.budget.held
+        value = self._value(expr)
+        # The values of its operands are free again.
+        self.budget.hold(before + _size(value))
+        return value
+
+    def _value(self, expr: Expr) -> Value:
         match expr:
             case Number():
                 return np.full(len(self.times), expr.value)
@@ -171,7 +191,7 @@ class _Evaluator:
                 return histogram_quantile(_number(args[0]), _vector(args[1]))
             case "label_replace":
                 return _label_replace(
-                    _vector(args[0]), [_text(arg) for arg in args[1:]], call.position
+                    _vector(args[0]), [_text(arg) for arg in args[1:]], call.position, self.budget
                 )
         raise TypeError(f"the parser allows no function {call.function}")
 
@@ -181,7 +201,7 @@ class _Evaluator:
             level = _number(self.value(call.args[0]))
         stored = self.data[read_of(select, call.function)]
         times = self.times - select.offset
-        result = over_range(call.function, stored, times, select.window or 0.0, level)
+        result = over_range(call.function, stored, times, select.window or 0.0, level, self.budget)
         if call.function == "absent_over_time":
             return self._absent(select, result)
         if call.function in _KEEP_NAME:
@@ -228,7 +248,7 @@ def _labels_of_absent(argument: Expr) -> Labels:
     return labels
 
 
-def _label_replace(vector: Vector, texts: list[str], position: int) -> Vector:
+def _label_replace(vector: Vector, texts: list[str], position: int, budget: Budget) -> Vector:
     target, replacement, source, pattern = texts
     if not _LABEL.fullmatch(target):
         raise evaluation_error(
@@ -241,20 +261,27 @@ def _label_replace(vector: Vector, texts: list[str], position: int) -> Vector:
         replaced = dict(each)
         if matched:
             replaced.pop(target, None)
-            if value := _expanded(replacement, matched):
+            if value := _expanded(replacement, matched, budget):
                 replaced[target] = value
         labels.append(replaced)
     return distinct(Vector(labels, vector.values, vector.present), position)
 
 
-def _expanded(template: str, matched: Any) -> str:
+def _expanded(template: str, matched: Any, budget: Budget) -> str:
     """Replace `$1`, `${1}` and `${name}` by what the group matched; an unknown group is empty."""
 
     def group(reference: re.Match[str]) -> str:
         name = reference[1] or reference[2]
         if name is None:
             return "$"
+        text = referenced(name)
+        # Before the parts are joined: a long template of a long label is longer than memory.
+        budget.add_label_bytes(len(text))
+        return text
+
+    def referenced(name: str) -> str:
         known = int(name) <= matched.re.groups if name.isdigit() else name in matched.re.groupindex
         return (matched[int(name) if name.isdigit() else name] or "") if known else ""
 
+    budget.add_label_bytes(len(template))
     return _REFERENCE.sub(group, template)

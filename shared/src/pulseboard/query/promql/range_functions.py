@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pulseboard.query.promql.array_types import Bools, Floats, Indices, Micros
+from pulseboard.query.promql.budget import Budget, unlimited
 from pulseboard.query.promql.columns import MICRO, SeriesColumns, micros
 from pulseboard.query.promql.series import StoredSeries
 from pulseboard.query.promql.vector import Vector
@@ -48,6 +49,7 @@ class Windows:
     low: Indices
     high: Indices
     present: Bools
+    budget: Budget
 
     def first(self, column: str) -> Floats:
         """A column's entry at the window's start."""
@@ -76,6 +78,7 @@ class Windows:
         lengths = self.high.ravel()[flat] - low
         part = np.cumsum(lengths) // _EXPANDED
         for number in np.unique(part):
+            self.budget.left()
             selected = part == number
             size = lengths[selected]
             starts = np.concatenate([[0], np.cumsum(size)[:-1]])
@@ -90,6 +93,7 @@ def over_range(
     times: Floats,
     window: float,
     quantile: Floats | None = None,
+    budget: Budget | None = None,
 ) -> Vector:
     """A function of the samples in (t - window, t] of each series; metric names are not dropped."""
     columns = SeriesColumns(stored)
@@ -97,7 +101,7 @@ def over_range(
     if not len(columns):
         return _no_values(columns, len(at))
     low, high = columns.end_indices(at - round(window * MICRO)), columns.end_indices(at)
-    windows = Windows(columns, at, window, low, high, high > low)
+    windows = Windows(columns, at, window, low, high, high > low, budget or unlimited())
     if function == "quantile_over_time":
         level = np.full(len(at), math.nan) if quantile is None else quantile
         return Vector(columns.labels, _quantiles(windows, level), windows.present)

@@ -56,6 +56,11 @@ class Buckets:
 StoredSeries = SeriesSamples | Buckets
 
 
+def entry_count(stored: StoredSeries) -> int:
+    """How many samples or buckets of a series have been read."""
+    return len(stored.times if isinstance(stored, SeriesSamples) else stored.bucket_ends)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SeriesValues:
     """One series of a result; where `present` is false there is no sample and the value is NaN.
