@@ -17,7 +17,7 @@ from pulseboard.catalogue.last_seen import SEEN_SINCE, active_since
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.core.settings import settings
 
-_SAMPLED_SERIES = 2_000
+_SAMPLED_SERIES = 300
 """Series of a metric whose tags are counted to name the tag with the most values."""
 
 
