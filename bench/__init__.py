@@ -1,1 +1,1 @@
-"""Benchmarks: what the product costs beside the bare database. Run `make bench`."""
+"""Benchmarks: the overhead of the product over the bare database. Run `make bench`."""

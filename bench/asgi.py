@@ -1,4 +1,4 @@
-"""Requests to the app itself: the clock sees the API and no client beside it."""
+"""Requests to the app itself: times include the API, but no HTTP client."""
 
 import gzip
 import time

@@ -1,4 +1,4 @@
-"""Bodies as agents make them, for measuring what becomes of them."""
+"""Request bodies as agents send them, for the ingest benchmarks."""
 
 import gzip
 import json

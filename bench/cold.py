@@ -2,7 +2,7 @@
 
 Under Amazon's own runtime client, with nothing on its path but what Lambda has: the runtime's
 packages, the two layers, and the function's code. Functions with HTTP then handle their sample
-event, so that what is merely put off until a first request does not look like a gain.
+event, so that work that is merely deferred to the first request does not count as a gain.
 """
 
 import shutil
@@ -53,7 +53,7 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
             "cold start                   init      CPU  with first request  "
             f"goal: {GOAL_MS} ms of CPU for init"
         )
-        # Turn by turn: what else the machine does comes and goes, and can only add to the times.
+        # In turns: other load on the machine varies, and can only add to the times.
         turns = [
             {name: _measure(name, path, interpreter, environment, key) for name in names}
             for _ in range(2 if quick else ROUNDS)
@@ -61,8 +61,8 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
     for name in names:
         waited = min(turn[name].waited for turn in turns)
         worked = min(turn[name].worked for turn in turns)
-        answered = min(turn[name].answered or 0.0 for turn in turns)
-        shown = f"{answered:5.0f} ms" if answered else ""
+        responded = min(turn[name].responded or 0.0 for turn in turns)
+        shown = f"{responded:5.0f} ms" if responded else ""
         met = "met" if worked <= GOAL_MS else "MISSED"
         print(f"{name:24} {waited:6.0f} ms {worked:5.0f} ms  {shown:18}  {met}")
 
@@ -86,7 +86,7 @@ class _Times(NamedTuple):
 
     waited: float
     worked: float
-    answered: float | None
+    responded: float | None
 
 
 def _measure(

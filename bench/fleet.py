@@ -22,7 +22,7 @@ HOUR = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is: hosts, hours of raw samples, days of past."""
+    """The size: hosts, hours of raw samples, days of history."""
 
     hosts: int
     hours: int
@@ -49,7 +49,7 @@ on conflict do nothing
 
 
 def register(connection: psycopg.Connection[Any], size: Size) -> None:
-    """Make the series."""
+    """Create the series."""
     for name in (*GAUGES, COUNTER):
         rows = []
         for host in range(size.hosts):

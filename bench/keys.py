@@ -14,5 +14,5 @@ def make(connection: psycopg.Connection[Any], *scopes: Scope) -> str:
     owner = users_store.create_user(
         connection, email=f"bench-{uuid4()}@example.com", password_hash="!", role=Role.EDITOR
     )
-    made = api_keys_store.create_key(connection, owner_id=owner.id, name="bench", scopes=scopes)
-    return made.key
+    created = api_keys_store.create_key(connection, owner_id=owner.id, name="bench", scopes=scopes)
+    return created.key

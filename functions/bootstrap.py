@@ -21,7 +21,7 @@ from pulseboard.core import lazy_imports
 def before_imports() -> None:
     """Make imports cheaper: a cold start consists of little else."""
     lazy_imports.install()
-    # Importing makes a hundred thousand objects that stay. To look through them for garbage every
+    # Importing creates a hundred thousand objects that stay. Scanning them for garbage every
     # 700 took a third of a cold start, and every 50,000 still a fifteenth.
     gc.set_threshold(250_000, 20, 20)
     # numpy's linear algebra, of which nothing is used here, would start a thread for each

@@ -36,7 +36,7 @@ OPENAPI_FILE = Path(__file__).parents[1] / "shared" / "openapi.json"
 _ALSO_PUBLISHED: dict[str, Any] = {
     "IngestBody": IngestBody,
 }
-"""Shapes that no route names (yet), published for the generated types all the same."""
+"""Models that no route uses, published for the generated types."""
 
 
 def api() -> FastAPI:
@@ -109,7 +109,7 @@ def _plainly_named(document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(node, dict):
             return {names.get(key, key): rename(value) for key, value in node.items()}
         if isinstance(node, str) and node.startswith("#/components/schemas/"):
-            # A `$ref`, or a place in a discriminator's mapping.
+            # A `$ref`, or an entry in a discriminator's mapping.
             return _renamed_reference(node, names)
         return [rename(part) for part in node] if isinstance(node, list) else node
 
@@ -118,8 +118,8 @@ def _plainly_named(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed_reference(reference: str, names: dict[str, str]) -> str:
-    place, _, name = reference.rpartition("/")
-    return f"{place}/{names.get(name, name)}"
+    prefix, _, name = reference.rpartition("/")
+    return f"{prefix}/{names.get(name, name)}"
 
 
 def openapi() -> dict[str, Any]:

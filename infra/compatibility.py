@@ -100,7 +100,7 @@ class _Comparison:
                     True,
                 )
 
-    def _schema(self, place: str, old: Any, new: Any, sent: bool) -> Iterator[str]:
+    def _schema(self, path: str, old: Any, new: Any, sent: bool) -> Iterator[str]:
         if not isinstance(old, dict) or not isinstance(new, dict):
             return
         mark = (old.get("$ref", ""), new.get("$ref", ""), sent)
@@ -113,52 +113,52 @@ class _Comparison:
         lost = before - after if sent else after - before
         if before and after and lost and not (lost == {"integer"} and "number" in before | after):
             was, now = " or ".join(sorted(before)), " or ".join(sorted(after))
-            yield f"{place}: {was} became {now}"
+            yield f"{path}: {was} became {now}"
             return
-        yield from self._values(place, old, new, sent)
-        yield from self._fields(place, old, new, sent)
+        yield from self._values(path, old, new, sent)
+        yield from self._fields(path, old, new, sent)
         for key in ("items", "additionalProperties"):
-            yield from self._schema(f"{place}[]", old.get(key), new.get(key), sent)
-        yield from self._variants(place, old, new, sent)
+            yield from self._schema(f"{path}[]", old.get(key), new.get(key), sent)
+        yield from self._variants(path, old, new, sent)
 
-    def _values(self, place: str, old: Document, new: Document, sent: bool) -> Iterator[str]:
+    def _values(self, path: str, old: Document, new: Document, sent: bool) -> Iterator[str]:
         if not sent:
             return
         if "enum" in new:
             for value in [v for v in old.get("enum", []) if v not in new["enum"]]:
-                yield f"{place}: the value {value!r} is no longer accepted"
+                yield f"{path}: the value {value!r} is no longer accepted"
             if "enum" not in old:
-                yield f"{place}: only {', '.join(map(str, new['enum']))} are accepted now"
+                yield f"{path}: only {', '.join(map(str, new['enum']))} are accepted now"
         for key in _UPPER:
             if key in new and new[key] < old.get(key, float("inf")):
-                yield f"{place}: {key} went down to {new[key]}"
+                yield f"{path}: {key} went down to {new[key]}"
         for key in _LOWER:
             if key in new and new[key] > old.get(key, float("-inf")) and (key in old or new[key]):
-                yield f"{place}: {key} went up to {new[key]}"
+                yield f"{path}: {key} went up to {new[key]}"
 
-    def _fields(self, place: str, old: Document, new: Document, sent: bool) -> Iterator[str]:
+    def _fields(self, path: str, old: Document, new: Document, sent: bool) -> Iterator[str]:
         before, after = old.get("properties", {}), new.get("properties", {})
         for name in before:
             if name not in after:
-                yield f"{place}.{name}: the field is gone"
+                yield f"{path}.{name}: the field is gone"
             else:
-                yield from self._schema(f"{place}.{name}", before[name], after[name], sent)
+                yield from self._schema(f"{path}.{name}", before[name], after[name], sent)
         was, now = set(old.get("required", [])), set(new.get("required", []))
         if sent:
             for name in sorted(now - was):
-                yield f"{place}.{name}: newly required"
+                yield f"{path}.{name}: newly required"
         else:
             for name in sorted((was - now) & set(after)):
-                yield f"{place}.{name}: no longer always in the response"
+                yield f"{path}.{name}: no longer always in the response"
 
-    def _variants(self, place: str, old: Document, new: Document, sent: bool) -> Iterator[str]:
+    def _variants(self, path: str, old: Document, new: Document, sent: bool) -> Iterator[str]:
         for word in ("anyOf", "oneOf"):
             after = {_key(variant): variant for variant in new.get(word, [])}
             for variant in old.get(word, []):
                 if _key(variant) in after:
-                    yield from self._schema(place, variant, after[_key(variant)], sent)
+                    yield from self._schema(path, variant, after[_key(variant)], sent)
                 elif sent and after:
-                    yield f"{place}: {_key(variant)} is no longer accepted"
+                    yield f"{path}: {_key(variant)} is no longer accepted"
 
 
 def _resolve(document: Document, schema: Document) -> Document:

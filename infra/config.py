@@ -21,7 +21,7 @@ POOL_SIZE = 2
 
 
 class ConfigError(ValueError):
-    """A context value makes no sense; the message names it and what it can be."""
+    """An invalid context value; the message names it and its valid values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Config:
     """Reserved concurrency; off where the account's quota does not allow it."""
     domain: str | None = None
     certificate_arn: str | None = None
-    """Of the domain, in us-east-1, where CloudFront looks for it."""
+    """Of the domain, in us-east-1, where CloudFront requires it."""
     web_acl_arn: str | None = None
     """A WAF web ACL of scope CLOUDFRONT, in us-east-1."""
     alarm_email: str | None = None
     alert_email_from: str | None = None
-    """Sender of alert mails: an address that SES has verified."""
+    """Sender of alert emails: an address that SES has verified."""
     local: bool = False
     """The emulator of `make local`: its limits are worked around, see docs/deploy.md."""
     local_port: int = 4566
     """The address of that emulator."""
     cdn: bool = True
-    """CloudFront; without it `public_url` names what stands in its place (LocalStack)."""
+    """CloudFront; without it `public_url` is the address of its substitute (LocalStack)."""
     public_url: str = ""
     bundled: bool = False
     """Packages in each function's code instead of in layers, for an emulator without layers."""
@@ -62,7 +62,7 @@ class Config:
 
     @property
     def archives(self) -> tuple[str, ...]:
-        """Files in `layers` that functions are made of."""
+        """Files in `layers` that functions consist of."""
         return ("everything.zip",) if self.bundled else ("deps.zip", "pulseboard.zip")
 
     @classmethod

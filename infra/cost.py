@@ -1,4 +1,4 @@
-"""What Pulseboard costs a month, by service, and what other vendors charge for the same.
+"""The monthly cost of Pulseboard by service, and what other vendors charge for the same.
 
     make cost HOSTS=100 INTERVAL=10 DASHBOARDS=5 SERIES=50
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from infra import prices as p
 
 HTTP_MEMORY_GB = {"ingest": 1.0, "query": 1.0, "dashboards": 0.5, "alerts": 0.5, "auth": 1.0}
-"""Memory of the functions whose live version SnapStart caches; a test holds the template to it."""
+"""Memory of the functions whose live version SnapStart caches, as a test checks."""
 ALARMS = 33
 """At most: the same test counts them in the template."""
 TELEMETRY_METRICS = 36
@@ -42,7 +42,7 @@ by `python -m bench storage` (docs/bench.md)."""
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Who sends how often, and how many boards stand open all month."""
+    """Who sends how often, and how many dashboards are open all month."""
 
     hosts: int = 100
     interval: int = 10
@@ -65,7 +65,7 @@ class Load:
 
     @property
     def refreshes(self) -> float:
-        """Requests of open boards a month: one for all panels."""
+        """Requests of open dashboards a month: one for all panels."""
         return self.dashboards * p.MONTH_SECONDS / REFRESH_SECONDS
 
     @property
@@ -104,7 +104,7 @@ class CostLine:
 
 
 def monthly(load: Load) -> list[CostLine]:
-    """The bill, one line a service. Free tiers are left out, but for CloudFront's."""
+    """The bill, one line a service. Free tiers are not included, except CloudFront's."""
     requests = load.pushes + load.refreshes
     beats = p.MONTH_SECONDS / 60
     invocations = requests + 8 * beats
@@ -232,12 +232,12 @@ def comparison() -> str:
 
 
 def sources() -> str:
-    """Where each price is from, as a Markdown list."""
+    """The source of each price, as a Markdown list."""
     return "".join(f"- {name}: <{url}>\n" for name, url in p.SOURCES.items())
 
 
 def main() -> None:
-    """Print the month."""
+    """Print the monthly cost."""
     parser = argparse.ArgumentParser(description="The monthly bill of Pulseboard on AWS.")
     for name, default in (("hosts", 100), ("interval", 10), ("dashboards", 5), ("series", 50)):
         parser.add_argument(f"--{name}", type=int, default=default)

@@ -3,7 +3,7 @@
     preflight ─▶ network, data ─▶ migrate ─▶ the rest ─▶ SPA ─▶ old versions ─▶ health, sign-in
 
 A failed migration ends the deploy before new code serves (docs/adr/0041). Everything can run
-again: a deploy that was cut off is finished by the next one.
+again: the next deploy finishes an interrupted one.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from infra.config import ROOT
 CDK = ROOT / "infra" / "node_modules" / ".bin" / "cdk"
 DIST = ROOT / "frontend" / "dist"
 RESERVED = 95
-"""Sum of the functions' reserved concurrency; a test holds the template to it."""
+"""Sum of the functions' reserved concurrency; a test compares the template with it."""
 UNRESERVED = 100
 """What AWS reserves for functions without a reservation."""
 KEPT_VERSIONS = 2
@@ -47,7 +47,7 @@ class DeployError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """The account as it is found. `reserve` is false where its quota allows no reservations."""
+    """The state of the account. `reserve` is false where its quota allows no reservations."""
 
     account: str
     region: str
@@ -57,7 +57,7 @@ class Preflight:
 
 
 def preflight(session: Any) -> Preflight:
-    """Look at credentials, region, quota and the CDK's own stack. Raises DeployError."""
+    """Check credentials, region, quota and the CDK's own stack. Raises DeployError."""
     region = session.region_name
     if not region:
         raise DeployError("No region: set AWS_REGION, for example AWS_REGION=eu-central-1.")
@@ -169,7 +169,7 @@ def call_migrate(
         if waited >= patience:
             raise DeployError(
                 f"The database did not respond for {patience / 60:.0f} minutes ({reason}). "
-                "docs/runbooks.md, maintain-silent, says where to look."
+                "docs/runbooks.md, maintain-silent, lists the causes."
             )
         if not waited:
             say("· waiting for the database; its first start takes about five minutes")
@@ -178,7 +178,7 @@ def call_migrate(
 
 
 def prune_versions(session: Any, *, stage: str) -> list[str]:
-    """Delete versions of functions that nothing leads to; `name:version` of each.
+    """Delete versions of functions that no alias points to; `name:version` of each.
 
     SnapStart's cache is billed for every published version.
     """
@@ -235,7 +235,7 @@ def check_health(url: str, *, tries: int = 20, sleep: Callable[[float], None] = 
 def deploy(
     session: Any, *, stage: str, context: Sequence[str], admin: str | None, say: Say = print
 ) -> None:
-    """The whole way; prints address, sign-in and key at the end. Raises DeployError."""
+    """Deploy everything; prints address, sign-in and key at the end. Raises DeployError."""
     found = preflight(session)
     say(f"· account {found.account}, {found.region}, stage {stage}")
     if not found.reserve:
@@ -277,7 +277,7 @@ def deploy(
 
 
 def rollback(session: Any, *, stage: str, context: Sequence[str], say: Say = print) -> None:
-    """Put older code back. It migrates nothing: an older version does not know the newer schema,
+    """Deploy older code. It does not migrate: an older version does not know the newer schema,
     and runs on it, since migrations only add. Raises DeployError.
     """
     found = preflight(session)
@@ -347,7 +347,7 @@ def left_over(session: Any, *, stage: str) -> Left:
 
 
 def delete_data(session: Any, left: Left) -> None:
-    """Delete them for good."""
+    """Delete them permanently."""
     client = session.client("ec2")
     for volume in left.volumes:
         client.delete_volume(VolumeId=volume)
@@ -359,7 +359,7 @@ def delete_data(session: Any, left: Left) -> None:
 
 
 def delete_empty_buckets(session: Any, left: Left) -> None:
-    """A bucket that nothing was spilled to, or that was drained, is no data."""
+    """An empty bucket is no data: nothing was spilled, or all was drained."""
     client = session.client("s3")
     for bucket in left.buckets:
         if not client.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"]:
@@ -369,7 +369,7 @@ def delete_empty_buckets(session: Any, left: Left) -> None:
 def destroy(
     session: Any, *, stage: str, context: Sequence[str], delete: bool, say: Say = print
 ) -> None:
-    """Take all stacks down; the data stays unless `delete`. Raises DeployError."""
+    """Delete all stacks; the data stays unless `delete`. Raises DeployError."""
     preflight(session)
     buckets = _buckets(session, stage=stage)
     for bucket in buckets:

@@ -35,7 +35,7 @@ def folders(function: str) -> list[str]:
 
 
 def files(function: str) -> list[str]:
-    """The modules that stand in `functions/` itself which a function needs."""
+    """The modules directly in `functions/` that a function needs."""
     found = modules(f"functions.{function}.handler")
     names = {f"{name.split('.')[1]}.py" for name in found if name.startswith("functions.")}
     return ["__init__.py", *sorted(name for name in names if (ROOT / "functions" / name).is_file())]

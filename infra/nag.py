@@ -1,4 +1,4 @@
-"""Acknowledged findings of cdk-nag: never without a reason."""
+"""Accepted findings of cdk-nag, each with a reason."""
 
 from aws_cdk import Acknowledgment, Validations
 from constructs import IConstruct

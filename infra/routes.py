@@ -1,7 +1,7 @@
 """Which function serves which route: the one table of the HTTP API and of its REST variant.
 
 It is read from the committed API document, where `functions/dev.py` notes each operation's
-function; a test holds it against the application's own routes.
+function; a test compares it with the application's own routes.
 """
 
 import json
@@ -14,7 +14,7 @@ API_PATHS = (
     *("/api/*", "/v1/*", "/intake*", "/support/flare*"),
     *("/write", "/query", "/ping", "/health"),
 )
-"""What CloudFront leads to the API; all else is the SPA. Twelve at most beside each other."""
+"""Paths that CloudFront forwards to the API; all others are the SPA. Twelve at most."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

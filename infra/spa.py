@@ -1,4 +1,4 @@
-"""The built SPA in its bucket: hashed files for ever, the page that names them for no time."""
+"""The built SPA in its bucket: hashed files are cached for a year, `index.html` is not cached."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,8 +7,8 @@ from typing import Any
 
 FOREVER = "public, max-age=31536000, immutable"
 SHORT = "no-cache"
-KEPT = timedelta(days=30)
-"""How long files of former builds stay: tabs that are open load their parts late."""
+RETENTION = timedelta(days=30)
+"""How long files of former builds stay: open tabs load chunks later."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -58,7 +58,7 @@ def upload(s3: Any, *, bucket: str, directory: Path, now: datetime | None = None
             CacheControl=FOREVER if _hashed(key) else SHORT,
         )
         written.append(key)
-    oldest = (now or datetime.now(UTC)) - KEPT
+    oldest = (now or datetime.now(UTC)) - RETENTION
     removed = [key for key, seen in there.items() if key not in files and seen < oldest]
     _delete(s3, bucket, removed)
     return Uploaded(written=written, removed=removed)

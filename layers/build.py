@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LIMIT_BYTES = 250 * 1024 * 1024
-"""What a function and all its layers may weigh unzipped (AWS Lambda quotas)."""
+"""The largest size of a function with all its layers, unzipped (AWS Lambda quotas)."""
 
 _FIXED_TIME = (2000, 1, 1, 0, 0, 0)
 _LEFT_OUT_FOLDERS = frozenset({"tests", "test", "bin"})
@@ -73,7 +73,7 @@ def build(*, python: str, platform: str, out: Path, uv: str, bundled: bool = Fal
         ]
     total = sum(layer.unzipped for layer in layers)
     if total > LIMIT_BYTES:
-        raise ValueError(f"the layers weigh {total} bytes unzipped, Lambda accepts {LIMIT_BYTES}")
+        raise ValueError(f"the layers have {total} bytes unzipped, Lambda accepts {LIMIT_BYTES}")
     return layers
 
 
@@ -106,11 +106,11 @@ def _interpreter(python: str, *, uv: str) -> str | None:
 
 
 def _compile(folder: Path, interpreter: str) -> None:
-    """Bytecode beside each module, as it will lie in /opt; trusted without a look at the source."""
+    """Bytecode beside each module, for its path in /opt; it is used without checking the source."""
     subprocess.run(
         [interpreter, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash",
          "-s", str(folder), "-p", "/opt", str(folder)],
-        # Some packages carry files for another Python, which can't be compiled.
+        # Some packages contain files for another Python, which can't be compiled.
         check=False, capture_output=True, env={"PYTHONHASHSEED": "0"},
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Fixtures over the real parts: TimescaleDB, Valkey, the application.
 
 The embedded ones are started once a session and at most once each; of several workers (`-n auto`)
-each has its own. `DATABASE_URL` and `REDIS_URL` put others in their place: the tests then make a
+each has its own. `DATABASE_URL` and `REDIS_URL` replace them: the tests then create a
 database of their own on that server, and refuse a Redis that holds anything, since they flush it.
 """
 
@@ -219,11 +219,11 @@ def admin(stack: None) -> Iterator[TestClient]:
     from pulseboard.auth import login_tokens, users_store
 
     with database.connection() as connection:
-        made = users_store.create_user(
+        created = users_store.create_user(
             connection, email=ADMIN_EMAIL, password_hash=_password_hash(), role=Role.ADMIN
         )
     with TestClient(api(), base_url="http://testserver") as signed_in:
-        token = login_tokens.create(user_id=made.id)
+        token = login_tokens.create(user_id=created.id)
         response = signed_in.post("/api/v1/auth/token", json={"token": token})
         assert response.status_code == 200, response.text
         yield signed_in

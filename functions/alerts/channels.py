@@ -48,7 +48,7 @@ def create_alert_channel(caller: Writer, body: CreateAlertChannel) -> ApiRespons
 def update_alert_channel(
     caller: Writer, channel_id: UUID, body: UpdateAlertChannel
 ) -> ApiResponse[AlertChannel]:
-    """Change a channel; rules that name it follow a new name. A hidden secret stays as it is."""
+    """Change a channel. Rules that use it follow a new name; a hidden secret stays as it is."""
     with database.connection() as connection:
         changed = channels_store.update_channel(
             connection, channel_id=channel_id, name=body.name, receiver=body.receiver
@@ -58,7 +58,7 @@ def update_alert_channel(
 
 @router.delete("/channels/{channel_id}", status_code=204)
 def delete_alert_channel(caller: Writer, channel_id: UUID) -> Response:
-    """Delete a channel. 409 while a rule names it."""
+    """Delete a channel. 409 while a rule uses it."""
     with database.connection() as connection:
         channels_store.delete_channel(connection, channel_id=channel_id)
     return Response(status_code=204)
@@ -80,7 +80,7 @@ def test_alert_receiver(caller: Writer, body: Receiver) -> ApiResponse[AlertDeli
 
 @router.post("/channels/{channel_id}/test", status_code=202)
 def test_alert_channel(caller: Writer, channel_id: UUID) -> ApiResponse[AlertDelivery]:
-    """Send a test notification to a channel, the way that real ones go, within ten seconds."""
+    """Send a test notification to a channel in the same way as real ones, within ten seconds."""
     with database.connection() as connection:
         found = channels_store.get_channel(connection, channel_id=channel_id)
         created = outbox_store.queue_test(
@@ -143,11 +143,11 @@ def resend_alert_delivery(caller: Writer, delivery_id: UUID) -> ApiResponse[Aler
 @router.get("/silences")
 def get_alert_silences(
     caller: Reader,
-    ended: Annotated[bool, Query(description="Past ones too.")] = False,
+    ended: Annotated[bool, Query(description="Include past ones.")] = False,
     page: Page = 1,
     page_size: PageSize = 50,
 ) -> ApiResponse[list[AlertSilence]]:
-    """Silences that hold now or later."""
+    """Active and future silences."""
     with database.connection() as connection:
         found, total = silences_store.list_silences(
             connection, ended=ended, page=page, page_size=page_size
@@ -157,7 +157,7 @@ def get_alert_silences(
 
 @router.post("/silences", status_code=201)
 def create_alert_silence(caller: Writer, body: CreateAlertSilence) -> ApiResponse[AlertSilence]:
-    """Silence alerts that meet all matchers. Their state goes on; nobody is notified."""
+    """Silence alerts that meet all matchers. They are still evaluated, but notify nobody."""
     if body.ends_at <= max(body.starts_at or datetime.now(UTC), datetime.now(UTC)):
         raise InvalidRequest(
             "endsAt must be in the future, and after startsAt.",
@@ -178,6 +178,6 @@ def create_alert_silence(caller: Writer, body: CreateAlertSilence) -> ApiRespons
 
 @router.delete("/silences/{silence_id}")
 def end_alert_silence(caller: Writer, silence_id: UUID) -> ApiResponse[AlertSilence]:
-    """End a silence now. What still fires notifies at the next tick."""
+    """End a silence now. Alerts that still fire notify at the next tick."""
     with database.connection() as connection:
         return ApiResponse(data=silences_store.end_silence(connection, silence_id=silence_id))

@@ -140,7 +140,7 @@ def _datetime(seconds: float) -> datetime:
 def update_alert_rule(
     caller: Writer, rule_id: UUID, body: UpdateAlertRule
 ) -> ApiResponse[AlertRule]:
-    """Change a rule; what is left out stays. 409 when `version` is not the stored one's.
+    """Change a rule; fields that are left out stay. 409 when `version` is not the stored one.
 
     Firing alerts go on when only texts change; with another query, or disabled, they resolve.
     """
@@ -186,7 +186,7 @@ def delete_alert_rule(caller: Writer, rule_id: UUID) -> Response:
 
 @router.post("/rules/{rule_id}/evaluate")
 def evaluate_alert_rule(caller: Writer, rule_id: UUID) -> ApiResponse[AlertEvaluation]:
-    """What the rule reads now, and the states that a tick would give. Changes nothing."""
+    """The current values of the rule and the states at its next tick. Changes nothing."""
     # Imports numpy, an eighth of a cold start, which lists and histories of alerts don't need.
     from pulseboard.alerts import inputs as alert_inputs
 
@@ -222,7 +222,7 @@ def get_alert_history(
     page: Page = 1,
     page_size: PageSize = 50,
 ) -> ApiResponse[list[AlertEvent]]:
-    """Alerts that fired, newest first: of a rule or of all, in a range or ever."""
+    """Alerts that fired, newest first: of one rule or all, in a time range or all time."""
     with database.connection() as connection:
         found, total = rules_store.list_events(
             connection,
@@ -238,7 +238,7 @@ def get_alert_history(
 
 @router.post("/preview")
 def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[AlertPreview]:
-    """When the rule would have fired and resolved: the live state machine over raw samples."""
+    """When the rule would have fired and resolved: the same state machine over raw samples."""
     from pulseboard.alerts import backtest
     from pulseboard.alerts import inputs as alert_inputs
 
@@ -250,7 +250,7 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
     start = body.start
     if start < oldest:
         start = oldest
-        notes.append(f"Raw samples reach back {format_interval(configured.retention_raw)}.")
+        notes.append(f"Raw samples are stored for {format_interval(configured.retention_raw)}.")
     rule = RuleSnapshot(
         id=uuid4(),
         name=body.rule.name,
@@ -292,7 +292,7 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
 
 
 def _check(fields: AlertRuleFields) -> None:
-    """Refuse what no tick could evaluate. Raises InvalidRequest."""
+    """Raises InvalidRequest for a rule that can't be evaluated."""
     from pulseboard.alerts import inputs as alert_inputs
 
     alert_inputs.check_query(fields.query)

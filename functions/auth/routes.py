@@ -1,4 +1,4 @@
-"""Sign-in, people, API keys, health and status."""
+"""Sign-in, users, API keys, health and status."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ from pulseboard.ingest import spill
 
 router = APIRouter(prefix="/api/v1", tags=["auth"])
 
-Page = Annotated[int, Query(ge=1, description="Pages count from 1.")]
+Page = Annotated[int, Query(ge=1, description="Pages are numbered from 1.")]
 PageSize = Annotated[int, Query(ge=1, le=1000, alias="pageSize")]
 
 
@@ -80,7 +80,7 @@ def _start_session(request: Request, response: Response, user_id: UUID, generati
 
 @contextmanager
 def _ending_sessions(user_id: UUID) -> Iterator[None]:
-    """End a person's sessions after a change of them.
+    """End a user's sessions after a change of the user.
 
     The cache is checked first, so that nothing is changed while sessions would live on.
     """
@@ -97,7 +97,7 @@ def get_health() -> ApiResponse[Health]:
 
 @router.get("/status")
 def get_status(caller: Reader) -> ApiResponse[Status]:
-    """Parts, circuit breaker, background jobs."""
+    """Components, circuit breaker, background jobs."""
     components = [status.check_cache()]
     jobs, metrics_count, series_count = [], 0, 0
     try:
@@ -126,7 +126,7 @@ def get_status(caller: Reader) -> ApiResponse[Status]:
 
 @router.post("/auth/login")
 def login(body: Login, request: Request, response: Response) -> ApiResponse[User]:
-    """Start a session. Open to anyone; failed tries are limited per account and address."""
+    """Start a session. Open to anyone; failed attempts are limited per account and address."""
     check_origin(request)
     subject = f"{body.email} {client_address(request)}"
     limits = settings()
@@ -174,7 +174,7 @@ def logout(caller: SignedIn, request: Request, response: Response) -> None:
 
 @router.get("/auth/me")
 def get_me(caller: SignedIn, request: Request, response: Response) -> ApiResponse[User]:
-    """Who is signed in.
+    """The user who is signed in.
 
     Renews the cookie: a session ends some days after its last use, not after its start.
     """
@@ -189,7 +189,7 @@ def get_me(caller: SignedIn, request: Request, response: Response) -> ApiRespons
 def change_password(
     caller: SignedIn, body: ChangePassword, request: Request, response: Response
 ) -> None:
-    """Change one's own password; ends all other sessions of this person."""
+    """Change your own password; ends all your other sessions."""
     subject = str(caller.user_id)
     limits = settings()
     rate_limits.count(
@@ -214,7 +214,7 @@ def change_password(
 
 @router.get("/users")
 def get_users(caller: Admin, page: Page = 1, page_size: PageSize = 50) -> ApiResponse[list[User]]:
-    """All people, newest first."""
+    """All users, newest first."""
     with database.connection() as connection:
         found, total = users_store.list_users(connection, page=page, page_size=page_size)
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
@@ -233,7 +233,7 @@ def create_user(caller: Admin, body: CreateUser) -> ApiResponse[User]:
 
 @router.patch("/users/{user_id}")
 def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[User]:
-    """Disable, re-role or give a new password. Ends that person's sessions.
+    """Disable a user, or set the role or a new password. Ends the user's sessions.
 
     409 when it would leave no admin.
     """
@@ -254,7 +254,7 @@ def update_user(caller: Admin, user_id: UUID, body: UpdateUser) -> ApiResponse[U
 def get_api_keys(
     caller: Editor, page: Page = 1, page_size: PageSize = 50
 ) -> ApiResponse[list[ApiKey]]:
-    """One's own keys; all keys for an admin."""
+    """Your own keys; all keys for an admin."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
         found, total = api_keys_store.list_keys(
@@ -265,7 +265,7 @@ def get_api_keys(
 
 @router.post("/api-keys", status_code=201)
 def create_api_key(caller: Editor, body: CreateApiKey) -> ApiResponse[CreatedApiKey]:
-    """Make a key. The secret is shown this once."""
+    """Create a key. The secret is shown only once."""
     with database.connection() as connection:
         created = api_keys_store.create_key(
             connection, owner_id=caller.user_id, name=body.name, scopes=body.scopes
@@ -275,7 +275,7 @@ def create_api_key(caller: Editor, body: CreateApiKey) -> ApiResponse[CreatedApi
 
 @router.delete("/api-keys/{key_id}", status_code=204)
 def revoke_api_key(caller: Editor, key_id: UUID) -> None:
-    """Revoke a key of one's own; any key for an admin."""
+    """Revoke one of your keys; any key for an admin."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
         hashed = api_keys_store.revoke_key(connection, key_id=key_id, owner_id=owner_id)

@@ -41,7 +41,7 @@ Expected = Annotated[
     Query(
         ge=1,
         alias="version",
-        description="The dashboard's version that was read: another's change in between is 409.",
+        description="The version that was read; 409 when it has been changed since.",
     ),
 ]
 
@@ -54,7 +54,7 @@ def _read(connection: psycopg.Connection[Any], caller: Principal, dashboard_id: 
 def _readable_by(caller: Principal, found: Dashboard) -> Dashboard:
     if not permissions.can_read(caller, found):
         # The same response as for an unknown id, so that nobody learns which ids exist.
-        raise NotFound("There is no such dashboard.")
+        raise NotFound("This dashboard does not exist.")
     return found.model_copy(update={"can_edit": permissions.can_edit(caller, found)})
 
 
@@ -91,7 +91,7 @@ def get_dashboards(
     page: Annotated[int, Query(ge=1)] = 1,
     page_size: Annotated[int, Query(ge=1, le=1000, alias="pageSize")] = 50,
 ) -> ApiResponse[list[DashboardSummary]]:
-    """One's own and public dashboards (all for an admin)."""
+    """Your own and public dashboards (all for an admin)."""
     with database.connection() as connection:
         found, total = dashboards_store.list_dashboards(
             connection,
@@ -108,7 +108,7 @@ def get_dashboards(
 
 @router.post("", status_code=201)
 def create_dashboard(caller: Writer, body: CreateDashboard) -> ApiResponse[Dashboard]:
-    """Make a dashboard, with or without panels; one that covers another is placed below."""
+    """Create a dashboard, with or without panels; one that overlaps another goes below."""
     with database.connection() as connection:
         created = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=body)
     return _own(created)
@@ -131,7 +131,7 @@ def import_dashboard(caller: Writer, body: ImportDashboard) -> ApiResponse[Impor
 
 @router.get("/{dashboard_id}")
 def get_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[Dashboard]:
-    """A dashboard with its panels. 404 when it is not there or not for this caller."""
+    """A dashboard with its panels. 404 when it does not exist or the caller may not see it."""
     cached = dashboard_cache.get(dashboard_id)
     if cached is not None:
         return ApiResponse(data=_readable_by(caller, cached))
@@ -145,7 +145,7 @@ def get_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[Dashboard]:
 def update_dashboard(
     caller: Writer, dashboard_id: UUID, body: UpdateDashboard
 ) -> ApiResponse[Dashboard]:
-    """Change what is given; `layout` places all panels at once.
+    """Change the given fields; `layout` sets the positions of all panels at once.
 
     409 when `version` is not the newest.
     """
@@ -158,7 +158,7 @@ def update_dashboard(
 
 @router.delete("/{dashboard_id}", status_code=204)
 def delete_dashboard(caller: Writer, dashboard_id: UUID) -> None:
-    """Remove a dashboard with its panels and its history."""
+    """Delete a dashboard with its panels and its history."""
     with _changing(caller, dashboard_id) as connection:
         changes_store.delete(connection, dashboard_id=dashboard_id)
 
@@ -167,7 +167,7 @@ def delete_dashboard(caller: Writer, dashboard_id: UUID) -> None:
 def duplicate_dashboard(
     caller: Writer, dashboard_id: UUID, body: DuplicateDashboard
 ) -> ApiResponse[Dashboard]:
-    """Copy a dashboard that one may see; the copy is one's own, and not public."""
+    """Copy a visible dashboard. The copy belongs to the caller and is not public."""
     with database.connection() as connection:
         board = _read(connection, caller, dashboard_id)
         copy = dashboard_document.to_create(
@@ -187,7 +187,7 @@ def export_dashboard(caller: Reader, dashboard_id: UUID) -> ApiResponse[Dashboar
 
 @router.put("/{dashboard_id}/favourite", status_code=204)
 def set_favourite(caller: SignedIn, dashboard_id: UUID, body: SetFavourite) -> None:
-    """Mark a dashboard as a favourite of one's own, or no longer."""
+    """Add a dashboard to your favourites, or remove it."""
     with database.connection() as connection:
         _read(connection, caller, dashboard_id)
         dashboards_store.note_visit(
@@ -197,7 +197,7 @@ def set_favourite(caller: SignedIn, dashboard_id: UUID, body: SetFavourite) -> N
 
 @router.post("/{dashboard_id}/visit", status_code=204)
 def note_visit(caller: SignedIn, dashboard_id: UUID) -> None:
-    """Remember that one has opened a dashboard, for the list of recent ones."""
+    """Record that you opened a dashboard, for the list of recent ones."""
     with database.connection() as connection:
         _read(connection, caller, dashboard_id)
         dashboards_store.note_visit(connection, user_id=caller.user_id, dashboard_id=dashboard_id)
@@ -218,7 +218,7 @@ def get_dashboard_versions(
 def get_dashboard_version(
     caller: Reader, dashboard_id: UUID, version: int
 ) -> ApiResponse[Dashboard]:
-    """A former state of a dashboard."""
+    """A former version of a dashboard."""
     with database.connection() as connection:
         _read(connection, caller, dashboard_id)
         found = changes_store.get_version(connection, dashboard_id=dashboard_id, version=version)
@@ -229,7 +229,7 @@ def get_dashboard_version(
 def restore_dashboard_version(
     caller: Writer, dashboard_id: UUID, restored: int, version: Expected = None
 ) -> ApiResponse[Dashboard]:
-    """Make a former state the newest; nothing of the history is lost."""
+    """Restore a former version as the newest; the history stays complete."""
     with _changing(caller, dashboard_id) as connection:
         saved = changes_store.restore(
             connection,
@@ -265,7 +265,7 @@ def update_panel(
     body: UpdatePanel,
     version: Expected = None,
 ) -> ApiResponse[SavedPanel]:
-    """Change what is given of a panel; where its place is taken, it stands below all others."""
+    """Change the given fields of a panel; on an occupied position it goes below all others."""
     with _changing(caller, dashboard_id) as connection:
         saved = changes_store.update_panel(
             connection,
@@ -298,7 +298,7 @@ def delete_panel(
 def copy_panel(
     caller: Writer, dashboard_id: UUID, panel_id: UUID, body: CopyPanel
 ) -> ApiResponse[SavedPanel]:
-    """Copy a panel to another dashboard, or within its own."""
+    """Copy a panel to another dashboard or within the same one."""
     with _changing(caller, body.dashboard_id) as connection:
         board = _read(connection, caller, dashboard_id)
         panel = next((panel for panel in board.panels if panel.id == panel_id), None)

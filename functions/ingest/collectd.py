@@ -1,4 +1,4 @@
-"""What collectd's plugin write_http sends as JSON."""
+"""The JSON of collectd's plugin write_http."""
 
 from fastapi import APIRouter, Depends
 

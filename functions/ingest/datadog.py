@@ -101,7 +101,7 @@ def submit_sketches(caller: AgentWriter, body: RawBody) -> JSONResponse:
 @submissions.post("/intake")
 @submissions.post("/intake/")
 def drop_what_is_no_metric(caller: AgentWriter) -> JSONResponse:
-    """Acknowledge and drop."""
+    """Acknowledge and discard."""
     return JSONResponse({"status": "ok"}, status_code=202)
 
 
@@ -111,7 +111,7 @@ router.include_router(submissions)
 @router.post("/support/flare")
 @router.post("/support/flare/{case}")
 def refuse_flare() -> Response:
-    """Flares are for Datadog's support."""
+    """404: flares are for Datadog's support."""
     raise NotFound("Flares go to Datadog's support; Pulseboard does not accept them.")
 
 

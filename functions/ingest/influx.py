@@ -59,7 +59,7 @@ router = APIRouter(
 def write_lines(
     caller: AgentWriter, body: RawBody, precision: str = Query(default="ns")
 ) -> Response:
-    """Store the fields of lines: 204, or 400 with the lines that were left out.
+    """Store the fields of lines: 204, or 400 with the lines that were refused.
 
     Organisation, bucket, database and retention policy are ignored.
     """
@@ -108,11 +108,11 @@ def answer_preparation(caller: AgentWriter, request: Request, body: RawBody) -> 
 
 @router.get("/ping")
 def get_ping() -> Response:
-    """Liveness; for clients of InfluxDB."""
+    """Liveness check for clients of InfluxDB."""
     return Response(status_code=204, headers={"X-Influxdb-Version": f"pulseboard-{__version__}"})
 
 
 @router.get("/health")
 def get_influx_health() -> JSONResponse:
-    """The same, for clients of InfluxDB 2."""
+    """Liveness check for clients of InfluxDB 2."""
     return JSONResponse({"name": "pulseboard", "status": "pass", "version": __version__})

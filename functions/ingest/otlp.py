@@ -81,11 +81,11 @@ def export_metrics(caller: AgentWriter, request: Request, body: RawBody) -> Resp
 @router.post("/v1/traces", include_in_schema=False)
 @router.post("/v1/logs", include_in_schema=False)
 def refuse_what_is_no_metric(request: Request) -> Response:
-    """Refuse with the reason, also without a key: a Collector logs it."""
+    """404 with the reason, also without a key: a Collector logs it."""
     signal = request.url.path.rpartition("/")[2]
     raise NotFound(
         f"Pulseboard accepts metrics (at /v1/metrics), not {signal}: name this exporter in the "
-        "pipelines of metrics alone."
+        "metrics pipelines only."
     )
 
 

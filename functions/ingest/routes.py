@@ -65,7 +65,7 @@ def list_metrics(
 def get_metric_tags(
     caller: Reader,
     name: str,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Values a key.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The most values of one key.")] = 100,
 ) -> ApiResponse[list[TagInfo]]:
     """Tag keys of a metric with their values and series counts."""
     with database.connection() as connection:

@@ -1,7 +1,7 @@
 """Sends HTTP notifications to addresses that users wrote, without becoming their proxy.
 
 The host is resolved once, every address it has is checked, and the connection goes to a checked
-address: a second look-up could give another address (DNS rebinding). Redirects are not followed, no
+address: a second lookup could give another address (DNS rebinding). Redirects are not followed, no
 proxy is used, and the whole exchange has one deadline.
 """
 
@@ -20,11 +20,11 @@ _SHOWN = 200
 
 
 class Refused(Exception):
-    """An address that notifications may not go to."""
+    """The address may not receive notifications."""
 
 
 def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> SendResult:
-    """POST a notification. `timeout` in seconds covers everything: look-up, connection, response.
+    """POST a notification. `timeout` in seconds covers everything: lookup, connection, response.
 
     2xx is success; 408, 425, 429, 5xx and a broken connection are retried; the rest is not.
     """
@@ -71,7 +71,7 @@ def checked_addresses(host: str, port: int, allow_private: bool) -> list[tuple[s
 
 
 def is_public(text: str) -> bool:
-    """Whether an IP address is on the public internet, whatever its wrapping.
+    """Whether an IP address is public, also when it is embedded in an IPv6 address.
 
     Private, loopback, link-local (cloud metadata), shared, reserved and multicast ones are not,
     nor are those inside IPv4-mapped, 6to4, Teredo and NAT64 addresses.

@@ -1,4 +1,4 @@
-"""What is stored, who sends it, what it probably costs; and deleting it."""
+"""What is stored, who sends it and what it costs; deletion of series."""
 
 from typing import Annotated
 from uuid import UUID
@@ -35,7 +35,7 @@ SelectorText = Annotated[
 
 @router.get("")
 def get_usage(caller: Reader) -> ApiResponse[UsageOverview]:
-    """All that is stored, by API key, with the limits. Up to a minute old."""
+    """Stored data by API key, with the limits. Up to a minute old."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
         return ApiResponse(data=usage_report.overview(connection, owner_id=owner_id))
@@ -84,7 +84,7 @@ def get_series_usage(
     page: Page = 1,
     page_size: PageSize = 50,
 ) -> ApiResponse[list[SeriesUsage]]:
-    """Series that a selector matches, the newest or those unseen for longest first."""
+    """Series that a selector matches, ordered by creation or by their last sample."""
     with database.connection() as connection:
         found, total = usage_store.list_series(
             connection, selector=parse(selector), order=order, page=page, page_size=page_size
@@ -101,7 +101,7 @@ def delete_series(
     ] = False,
     expect: Annotated[
         int | None,
-        Query(ge=0, description="The expected number of series; 409 when it is another one."),
+        Query(ge=0, description="The expected number of series; 409 when the number differs."),
     ] = None,
 ) -> ApiResponse[DeletedSeries]:
     """Delete series with their samples, for good; a bare name deletes the whole metric.
@@ -118,7 +118,7 @@ def delete_series(
 
 @router.get("/keys/{key_id}/received")
 def get_key_received(caller: Editor, key_id: UUID) -> ApiResponse[KeyReceived]:
-    """What was received with one of your keys; an admin may name any key."""
+    """What was received with one of your keys; an admin may choose any key."""
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
         found = received_queries.by_key(connection, key_id=key_id, owner_id=owner_id)

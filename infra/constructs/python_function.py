@@ -1,4 +1,4 @@
-"""The one construct that makes every Lambda function."""
+"""The construct that creates every Lambda function."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ class Shared:
 
 
 def layers(scope: Construct, config: Config) -> list[lambda_.ILayerVersion]:
-    """The two layers, made anew in each stack: an export of a layer's version could not change
+    """The two layers, created in each stack: an export of a layer's version could not change
     while another stack uses it. Their content is uploaded once.
     """
     if config.bundled:
@@ -87,7 +87,7 @@ def architecture(config: Config) -> lambda_.Architecture:
 
 
 def exists(name: str) -> bool:
-    """Whether this function has been written."""
+    """Whether the source of this function exists."""
     return (FUNCTIONS / name / "handler.py").is_file()
 
 

@@ -33,7 +33,7 @@ class Spill(Construct):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=not config.local,
             lifecycle_rules=[
-                # Raw samples live for a week: what waited longer would be dropped at once.
+                # Raw samples have a retention of a week: older ones would be dropped at once.
                 s3.LifecycleRule(prefix=_WAITING, expiration=cdk.Duration.days(14)),
                 s3.LifecycleRule(prefix=_DEAD, expiration=cdk.Duration.days(30)),
             ],
@@ -67,7 +67,7 @@ class Spill(Construct):
         )
 
     def let_write(self, function: PythonFunction) -> None:
-        """Let a function of another stack spill, and do nothing else with the bucket."""
+        """Allow a function of another stack to write spilled batches, and nothing else."""
         stack = cdk.Stack.of(self)
         arn = stack.export_value(self.bucket.bucket_arn)
         function.allow(function.role, [f"{arn}/{_WAITING}*"], "s3:PutObject")
@@ -85,7 +85,7 @@ class Spill(Construct):
     def _notify(self, queue: sqs.Queue) -> None:
         # Written into the bucket itself: the construct's own way is a function that runs at
         # deploy time. The account stands for the bucket, whose name the policy can't know before
-        # the bucket is made, which in its turn needs the policy.
+        # the bucket is created, which in turn needs the policy.
         granted = queue.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("s3.amazonaws.com")],

@@ -24,7 +24,7 @@ HOST = "database.pulseboard.internal"
 
 
 class TimescaleInstance(Construct):
-    """`host` listens on pgBouncer's port once the first boot is through (about five minutes)."""
+    """`host` listens on pgBouncer's port once the first boot is complete (about five minutes)."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class TimescaleInstance(Construct):
         )
         accept(
             role,
-            "Snapshots have no name before they are made, and describing supports no resource.",
+            "Snapshots have no name before they are created, and describing supports no resource.",
             "AwsSolutions-IAM5[Resource::*]",
         )
         dlm.CfnLifecyclePolicy(

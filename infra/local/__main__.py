@@ -11,13 +11,13 @@ from infra.local.supervisor import ROOT, Supervisor
 
 
 def interruptible() -> None:
-    """Turn the first Ctrl-C or SIGTERM into KeyboardInterrupt, and be deaf to further ones."""
+    """Turn the first Ctrl-C or SIGTERM into KeyboardInterrupt, and ignore further ones."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> None:
-    # Once: a second Ctrl-C must not stop the stopping.
+    # Once: a second Ctrl-C must not interrupt the shutdown.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -2,7 +2,7 @@
 
     database, cache, emulator ─▶ bootstrap, synth ─▶ network, data ─▶ migrate ─▶ the rest ─▶ SPA
 
-The steps and their code are those of `make deploy`; only AWS is another.
+The steps and their code are those of `make deploy`; only the AWS endpoint differs.
 """
 
 import http.client
@@ -64,7 +64,7 @@ class Deployed:
         self.redis_url = self.given_redis or services.valkey_url(self.ports.redis)
 
     def run(self) -> None:
-        """Put all up, watch until interrupted, stop all. Raises ServiceError, DeployError."""
+        """Start, supervise until interrupted, stop. Raises ServiceError, DeployError."""
         try:
             self.put_up()
             self.parts.watch()
@@ -108,18 +108,18 @@ class Deployed:
     def start_edge(self, port: int) -> None:
         """The stand-in for CloudFront."""
         bucket = deploy.outputs(self.session, stage=self.stage, stack="Frontend")["Bucket"]
-        places = ["--site", f"{emulator.endpoint(self.ports.emulator)}/{bucket}"]
-        places += ["--api", self.api_url]
+        origins = ["--site", f"{emulator.endpoint(self.ports.emulator)}/{bucket}"]
+        origins += ["--api", self.api_url]
         edge = Child(
             "edge",
-            [sys.executable, "-m", "infra.local.edge", "--port", str(port), *places],
+            [sys.executable, "-m", "infra.local.edge", "--port", str(port), *origins],
             self.parts.log("edge"),
         )
         self.parts.supervise(edge)
         edge.wait_until(lambda: not services.port_is_free(port), RESPONSE_SECONDS)
 
     def stop(self) -> None:
-        """End all that was started, and delete what only it could use."""
+        """Stop all that was started, and delete the emulator's files."""
         self.parts.stop()
         # The emulator leaves each function's code and layers there: a gigabyte.
         shutil.rmtree(self.data / "tmp", ignore_errors=True)
@@ -205,7 +205,7 @@ class Deployed:
             connection.close()
 
     def _wait_for(self, path: str) -> None:
-        """Until a page is there. Raises ServiceError."""
+        """Wait until a page is available. Raises ServiceError."""
         deadline = time.monotonic() + RESPONSE_SECONDS
         while True:
             try:
@@ -253,7 +253,7 @@ class Deployed:
         print("\n" + "\n".join(lines) + "\n", flush=True)
 
     def wanted_ports(self) -> list[tuple[str, int, str]]:
-        """What must be free: what for, which, and the variable that chooses another."""
+        """Ports that must be free: purpose, number, and the variable that changes it."""
         wanted = [("the emulator of AWS", self.ports.emulator, "AWS_PORT")]
         if not self.given_database:
             wanted.append(("TimescaleDB", self.ports.database, "DB_PORT"))
@@ -263,6 +263,6 @@ class Deployed:
 
 
 def _node() -> str:
-    """Node.js itself: what is on the path may be a version manager's, which looks into HOME."""
+    """Node.js itself: what is on the path may be a version manager's, which reads HOME."""
     command = ["node", "--print", "process.execPath"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

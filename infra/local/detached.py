@@ -28,7 +28,7 @@ STOP_SECONDS = 180.0
 
 
 def run(data: Path) -> int:
-    """Put the stack up and hold it until interrupted; 1 when a part can't start."""
+    """Start the stack and supervise it until interrupted; 1 when a part can't start."""
     interruptible()
     data.mkdir(parents=True, exist_ok=True)
     try:
@@ -82,14 +82,14 @@ def up(data: Path) -> int:
 
 
 def down(data: Path) -> int:
-    """End what `up` has left behind; 1 when it does not end."""
+    """Stop what `up` has started; 1 when it does not end."""
     holder = _holder(data)
     if holder is None:
         print("Nothing is running.")
         return 0
     with suppress(psutil.NoSuchProcess):
         supervisor = psutil.Process(holder)
-        # The lock is free a moment before its process is gone, and so may be a part's own parts.
+        # The lock is free shortly before its process is gone, and so may be a part's own parts.
         all_of_it = [supervisor, *supervisor.children(recursive=True)]
         supervisor.terminate()
         deadline = time.monotonic() + STOP_SECONDS
@@ -105,7 +105,7 @@ def down(data: Path) -> int:
 
 def _ended(process: psutil.Process) -> bool:
     try:
-        # A zombie has ended: only its parent has not looked yet.
+        # A zombie has ended: only its parent has not waited for it yet.
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

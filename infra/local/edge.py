@@ -80,7 +80,7 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the functions log their requests."""
+        """Log nothing: the functions log their requests."""
 
 
 def main() -> None:

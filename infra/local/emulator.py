@@ -21,7 +21,7 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class EmulatedSession:
-    """What of boto3's session a deploy uses, with its clients led to the emulator."""
+    """The part of boto3's session that a deploy uses; its clients connect to the emulator."""
 
     port: int = PORT
     region_name: str = REGION
@@ -43,7 +43,7 @@ class EmulatedSession:
 
 
 def endpoint(port: int) -> str:
-    """Where AWS is, for clients."""
+    """The endpoint for clients."""
     return f"http://127.0.0.1:{port}"
 
 
@@ -52,7 +52,7 @@ OTHERS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 
 def environment(port: int, *, scratch: Path) -> Mapping[str, str]:
-    """What leads the CDK's command line and the SDKs to the emulator, and keeps their files in
+    """Variables that point the CDK's command line and the SDKs to the emulator, and their files to
     `scratch`. `OTHERS` must not stand beside it.
     """
     return {
@@ -88,7 +88,7 @@ def emulator_child(*, port: int, scratch: Path, log: Path) -> Child:
             # A listener that nothing here uses, and that would be open to the network.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
-            # It keeps nothing, but writes a key where it would.
+            # It stores nothing, but writes a key to the folder for it.
             "STATE_DIR": str(scratch / "emulator"),
             "S3_DATA_DIR": str(scratch / "emulator" / "s3"),
             "PYTHONDONTWRITEBYTECODE": "1",

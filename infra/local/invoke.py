@@ -1,6 +1,6 @@
 """`make invoke FUNCTION=query`: a function under Amazon's runtime client, on the local database.
 
-It gets `events/FUNCTION.json`. `pb_example` in it stands for the key that `make up` has made.
+It gets `events/FUNCTION.json`. `pb_example` in it stands for the key that `make up` has created.
 """
 
 import argparse

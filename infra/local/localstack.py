@@ -1,4 +1,4 @@
-"""LocalStack in Docker in place of the emulator without: `make local LOCALSTACK=1`.
+"""LocalStack in Docker instead of the emulator without Docker: `make local LOCALSTACK=1`.
 
 Its open edition has neither HTTP APIs nor CloudFront nor layers: the routes become a REST API, a
 stand-in for CloudFront runs here, and each function carries its packages. Functions run in
@@ -48,7 +48,7 @@ class DeployedToLocalStack(Deployed):
         self._compose("down")
 
     def wanted_ports(self) -> list[tuple[str, int, str]]:
-        """Docker says itself which of its ports is in use."""
+        """Docker itself reports which of its ports is in use."""
         return []
 
     def _compose(self, *arguments: str) -> None:

@@ -93,7 +93,7 @@ class _Api(ThreadingHTTPServer):
         self.restores = 0
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a function that is ended leaves its request for an event pending."""
+        """Log nothing: a function that is ended leaves its request for an event pending."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -153,7 +153,7 @@ def running(
     """A function under Amazon's client, its code in `task` and its layers on `path`.
 
     It gets this process's `PATH` and the `environment`, and nothing else; it ends with the block.
-    When `alone`, no package of this environment is in its reach but those that Lambda has too.
+    When `alone`, it can import only those packages of this environment that Lambda has too.
     `python` is an interpreter of this one's version.
     """
     with _Api(name) as api, tempfile.TemporaryDirectory(prefix="pulseboard-runtime-") as scratch:

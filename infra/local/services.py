@@ -175,7 +175,7 @@ def valkey_child(*, port: int, data: Path, log: Path) -> Child:
         "cluster-config-file": "nodes.conf",
         "daemonize": "no",
     }
-    # A node that remembers its slots would refuse to be given them again.
+    # A node that has stored its slots refuses to be assigned them again.
     (data / "nodes.conf").unlink(missing_ok=True)
     arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
     return Child(name="Valkey", command=[str(get_binary_path()), *arguments], log=log)

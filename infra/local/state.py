@@ -1,4 +1,4 @@
-"""What the local stack remembers between starts, secrets included: a file for its owner alone."""
+"""The state of the local stack between starts, secrets included: a file for its owner alone."""
 
 import json
 import os

@@ -111,7 +111,7 @@ def _environment(ports: Mapping[str, int]) -> dict[str, str]:
 
 
 def _ends(data: Path) -> str:
-    """The last lines of each log: a test's folder is gone when somebody looks."""
+    """The last lines of each log: a test's folder is gone when somebody reads the failure."""
     return "\n".join(
         "\n".join([f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-25:]])
         for log in sorted((data / "logs").glob("*.log"))

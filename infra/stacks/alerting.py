@@ -1,5 +1,5 @@
 """The alert beat: EventBridge starts an Express state machine each minute, which evaluates every
-ten seconds and hands what is due to notify, outside the VPC.
+ten seconds and passes due notifications to notify, outside the VPC.
 """
 
 import aws_cdk as cdk

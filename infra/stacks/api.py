@@ -106,13 +106,13 @@ class ApiStack(cdk.Stack):
             for name, function in self.functions.items()
         }
         for route in table:
-            for made in api.add_routes(
+            for created in api.add_routes(
                 path=route.path,
                 methods=[http.HttpMethod[route.method]],
                 integration=targets[route.function],
             ):
-                accept(made, _PUBLIC, "AwsSolutions-APIG4")
-                stage.node.add_dependency(made)
+                accept(created, _PUBLIC, "AwsSolutions-APIG4")
+                stage.node.add_dependency(created)
         self.api_id = api.api_id
         self.domain = f"{api.api_id}.execute-api.{self.region}.{self.url_suffix}"
         self.path = ""

@@ -1,4 +1,4 @@
-"""Database, cache and their secrets; the functions that look after the database."""
+"""Database, cache and their secrets; the functions that maintain the database."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_elasticache as elasticache
@@ -46,7 +46,7 @@ class DataStack(cdk.Stack):
         events.Rule(
             self,
             "EveryMinute",
-            description="Due jobs of the database, and a look at it",
+            description="Due jobs of the database, and its metrics",
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
             targets=[targets.LambdaFunction(self.maintain.function, retry_attempts=0)],
         )

@@ -1,4 +1,4 @@
-"""One origin for people: CloudFront in front of the SPA's bucket and of the API."""
+"""One origin for browsers: CloudFront in front of the SPA's bucket and of the API."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -32,7 +32,7 @@ function handler(event) {
 
 
 class FrontendStack(cdk.Stack):
-    """`url` is where people and agents go."""
+    """`url` is the address for browsers and agents."""
 
     def __init__(self, scope: Construct, name: str, *, config: Config, api: ApiStack) -> None:
         super().__init__(scope, name)

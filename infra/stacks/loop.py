@@ -4,9 +4,9 @@
                           ├ Notify ─▶ Acknowledge   (when something was claimed)
                           └ Wait until the next mark
 
-The marks are absolute: the start, rounded down to ten seconds, and so many tens after it. A tick
-that took long makes the next one late, never one fewer. Notifying is bounded below ten seconds,
-so that a slow receiver delays no tick: what is not acknowledged is sent again.
+Ticks are scheduled at absolute times: the start, rounded down to ten seconds, and then every ten
+seconds. A long tick makes the next one late, but none is skipped. Notifying is limited to less
+than ten seconds, so a slow receiver delays no tick: what is not acknowledged is sent again.
 """
 
 from typing import Any

@@ -20,7 +20,7 @@ _FIVE_MINUTES = cdk.Duration.minutes(5)
 
 
 class MonitoringStack(cdk.Stack):
-    """Each alarm's description is its place in docs/runbooks.md."""
+    """Each alarm's description points to its section of docs/runbooks.md."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class MonitoringStack(cdk.Stack):
         latency = self._api(api, "Latency", "p95")
         self._alarm("policy-late", late, 1, periods=3)
         self._alarm("database-disk", disk, DISK_PERCENT, periods=3)
-        # Maintain has not reported: nothing watches, or the database is away.
+        # Maintain has not reported: it does not run, or the database is unavailable.
         self._alarm("maintain-silent", self._own("LateJobs", "SampleCount"), 1, periods=5,
                     below=True)  # fmt: skip
         self._alarm("api-errors", errors, 5, periods=3)
@@ -91,7 +91,7 @@ class MonitoringStack(cdk.Stack):
                 self._own("QuerySeconds", "p95"),
             ),
             _graph(
-                "Answered from the cache, percent; breaker opened",
+                "Served from the cache, percent; breaker opened",
                 self._own("CacheHitPercent", "Average"),
                 self._own("BreakerOpened", "Sum"),
             ),

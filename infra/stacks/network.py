@@ -53,7 +53,7 @@ class NetworkStack(cdk.Stack):
         self._open(self.functions_group, self.cache_group, CACHE_PORT)
         self._open(self.functions_group, self.cache_group, CACHE_PORT + 1)
         self._open(self.functions_group, self.endpoints_group, 443)
-        # S3's gateway endpoint has addresses of its own; no route leads anywhere else.
+        # S3's gateway endpoint has addresses of its own; there is no other route.
         self.functions_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3 gateway")
         if config.database == "ec2":
             self._open(self.functions_group, self.database_group, PGBOUNCER_PORT)

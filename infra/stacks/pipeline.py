@@ -28,14 +28,14 @@ class PipelineStack(cdk.Stack):
         arn = self.format_arn(
             service="iam", region="", resource="oidc-provider", resource_name=ISSUER
         )
-        made = (
+        created = (
             iam.CfnOIDCProvider(
                 self, "GitHub", url=f"https://{ISSUER}", client_id_list=["sts.amazonaws.com"]
             )
             if provider
             else None
         )
-        self.provider_arn = made.attr_arn if made else arn
+        self.provider_arn = created.attr_arn if created else arn
         for stage in STAGES:
             role = self._role(stage, f"environment:{stage}")
             self._allow_deploy(role, stage)

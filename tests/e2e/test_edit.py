@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 pytestmark = pytest.mark.e2e
 ROOT = "/api/v1/dashboards"
-Place = tuple[int, int, int, int]
+Position = tuple[int, int, int, int]
 Board = dict[str, Any]
 
 
@@ -22,7 +22,7 @@ class Boards:
         self.page = page
         self.headers = {"Origin": origin}
 
-    def make(self, name: str, *panels: tuple[str, Place]) -> str:
+    def make(self, name: str, *panels: tuple[str, Position]) -> str:
         body = {
             "name": name,
             "panels": [
@@ -52,7 +52,7 @@ class Boards:
             self.page.wait_for_timeout(100)
         raise AssertionError(f"version {version} did not come")
 
-    def places(self, board: str) -> dict[str, Place]:
+    def positions(self, board: str) -> dict[str, Position]:
         return {
             panel["title"]: tuple(panel["position"][side] for side in "xywh")
             for panel in self.read(board)["panels"]
@@ -125,18 +125,18 @@ def test_a_panel_is_dragged_saved_undone_and_redone(page: Page, boards: Boards) 
     edit(page, board)
     drag(page, header(page, "A"), 700, 20)
     all_saved(page)
-    moved = boards.places(board)
+    moved = boards.positions(board)
     assert moved["A"][0] > 3
     assert moved["A"][2:] == (6, 6)
 
     page.get_by_role("button", name="Undo", exact=True).click()
     expect(page.get_by_role("status", name="Save state")).not_to_have_text("All changes saved")
     all_saved(page)
-    assert boards.places(board) == dict(THREE)
+    assert boards.positions(board) == dict(THREE)
     page.keyboard.press("Control+Shift+z")
     expect(page.get_by_role("status", name="Save state")).not_to_have_text("All changes saved")
     all_saved(page)
-    assert boards.places(board) == moved
+    assert boards.positions(board) == moved
     assert boards.read(board)["version"] == 4, "each rest of the hand is one save"
 
 
@@ -146,7 +146,7 @@ def test_a_panel_is_resized(page: Page, boards: Boards) -> None:
     corner = page.locator(".react-grid-item", has_text="C").locator(".react-resizable-handle-se")
     drag(page, corner, 460, 100)
     all_saved(page)
-    x, y, w, h = boards.places(board)["C"]
+    x, y, w, h = boards.positions(board)["C"]
     assert (x, y) == (0, 6)
     assert w == 10
     assert h == 8
@@ -169,7 +169,7 @@ def test_a_panel_is_moved_and_resized_by_keyboard_and_announced(page: Page, boar
     page.keyboard.press("Escape")
     expect(button).to_be_focused()
     all_saved(page)
-    assert boards.places(board) == dict(THREE), "Escape takes all steps back"
+    assert boards.positions(board) == dict(THREE), "Escape undoes all steps"
 
     page.keyboard.press("Enter")
     page.get_by_role("menuitem", name="Resize", exact=True).focus()
@@ -181,7 +181,7 @@ def test_a_panel_is_moved_and_resized_by_keyboard_and_announced(page: Page, boar
     expect(button).to_be_focused()
     expect(page.get_by_role("status", name="Save state")).not_to_have_text("All changes saved")
     all_saved(page)
-    assert boards.places(board)["C"] == (0, 6, 7, 7)
+    assert boards.positions(board)["C"] == (0, 6, 7, 7)
 
 
 def test_panels_are_duplicated_copied_and_removed_with_undo(page: Page, boards: Boards) -> None:
@@ -191,7 +191,7 @@ def test_panels_are_duplicated_copied_and_removed_with_undo(page: Page, boards: 
     menu(page, "Only", "Duplicate")
     expect(page.get_by_role("region", name="Only (copy)")).to_be_visible()
     all_saved(page)
-    assert boards.places(board)["Only (copy)"] == (6, 0, 6, 6)
+    assert boards.positions(board)["Only (copy)"] == (6, 0, 6, 6)
 
     menu(page, "Only (copy)", "Remove")
     expect(page.get_by_role("region", name="Only (copy)")).to_have_count(0)
@@ -205,8 +205,8 @@ def test_panels_are_duplicated_copied_and_removed_with_undo(page: Page, boards: 
     page.get_by_label("Find a dashboard").fill("target of")
     page.get_by_role("button", name="Target of copies").click()
     expect(page.get_by_text("copied to Target of copies")).to_be_visible()
-    assert list(boards.places(target)) == ["Only (copy)"]
-    assert list(boards.places(board)) == ["Only (copy)"]
+    assert list(boards.positions(target)) == ["Only (copy)"]
+    assert list(boards.positions(board)) == ["Only (copy)"]
 
 
 def test_a_change_is_saved_when_the_page_is_left_at_once(page: Page, boards: Boards) -> None:
@@ -240,7 +240,7 @@ def test_a_failed_save_rolls_back_and_can_be_tried_again(
     other.route(f"**{ROOT}/{board}", refuse)
     drag(other, header(other, "A"), 700, 20)
     expect(other.get_by_text("Not saved:")).to_be_visible()
-    assert boards.places(board) == dict(THREE)
+    assert boards.positions(board) == dict(THREE)
     box = other.locator(".react-grid-item", has_text="A").first.bounding_box()
     assert box is not None
     assert box["x"] < 100, "the panel is back where it was"
@@ -248,7 +248,7 @@ def test_a_failed_save_rolls_back_and_can_be_tried_again(
     other.get_by_role("button", name="Try again").click()
     expect(other.get_by_role("status", name="Save state")).not_to_have_text("All changes saved")
     all_saved(other)
-    assert boards.places(board)["A"][0] > 3
+    assert boards.positions(board)["A"][0] > 3
 
 
 def test_no_change_of_two_browsers_is_lost_silently(
@@ -265,11 +265,11 @@ def test_no_change_of_two_browsers_is_lost_silently(
     drag(other, header(other, "B"), -700, 300)
     conflict = other.get_by_role("alert").filter(has_text="Someone else has changed")
     expect(conflict).to_be_visible()
-    assert sorted(boards.places(board)) == ["B", "C"]
+    assert sorted(boards.positions(board)) == ["B", "C"]
     conflict.get_by_role("button", name="Overwrite").click()
     all_saved(other)
     expect(conflict).to_have_count(0)
-    merged = boards.places(board)
+    merged = boards.positions(board)
     assert sorted(merged) == ["B", "C"], "what the first removed stays removed"
     assert merged["B"][0] < 6, "what the second moved is moved"
 
@@ -280,7 +280,7 @@ def test_no_change_of_two_browsers_is_lost_silently(
     conflict.get_by_role("button", name="Reload").click()
     expect(conflict).to_have_count(0)
     all_saved(page)
-    assert boards.places(board) == merged
+    assert boards.positions(board) == merged
 
 
 def test_two_editors_of_one_panel_get_a_conflict(others: tuple[Page, Page], boards: Boards) -> None:
@@ -297,7 +297,7 @@ def test_two_editors_of_one_panel_get_a_conflict(others: tuple[Page, Page], boar
     other.get_by_role("button", name="Save panel").click()
     conflict = other.get_by_role("alert").filter(has_text="Someone else has changed")
     expect(conflict).to_be_visible()
-    assert list(boards.places(board)) == ["First"]
+    assert list(boards.positions(board)) == ["First"]
     conflict.get_by_role("button", name="Reload").click()
     expect(other.get_by_label("Title")).to_have_value("First")
 
@@ -473,4 +473,4 @@ def test_editing_fits_a_phone(page: Page, boards: Boards) -> None:
     page.get_by_role("button", name="Move up").click()
     page.get_by_role("button", name="Confirm").click()
     all_saved(page)
-    assert boards.places(board)["C"] == (0, 0, 6, 6)
+    assert boards.positions(board)["C"] == (0, 0, 6, 6)

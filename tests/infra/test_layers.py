@@ -52,7 +52,7 @@ def test_bytecode_goes_along_and_names_no_path_of_this_machine(local: Path) -> N
         )
 
 
-def test_all_of_it_is_within_what_lambda_takes(layers: Path) -> None:
+def test_all_of_it_is_within_the_limits_of_lambda(layers: Path) -> None:
     unzipped = 0
     for path in layers.glob("*.zip"):
         with zipfile.ZipFile(path) as archive:

@@ -43,7 +43,7 @@ def test_every_function_is_small_bounded_logged_and_watched(production: Assembly
         assert {f"{full_name}-errors", f"{full_name}-throttles"} <= alarms, name
 
 
-def test_functions_together_open_fewer_connections_than_the_database_takes(
+def test_functions_together_open_fewer_connections_than_the_database_accepts(
     production: Assembly,
 ) -> None:
     connections = sum(
@@ -54,7 +54,7 @@ def test_functions_together_open_fewer_connections_than_the_database_takes(
     assert 0 < connections <= DATABASE_CLIENTS
 
 
-def test_every_log_is_forgotten_some_day(production: Assembly) -> None:
+def test_every_log_has_a_retention(production: Assembly) -> None:
     for name, group in production.resources("AWS::Logs::LogGroup"):
         assert 0 < group["Properties"]["RetentionInDays"] <= 90, name
 
@@ -339,7 +339,7 @@ def test_changing_one_handler_changes_one_function(
         assert production.templates[stack] == changed.templates[stack], stack
 
 
-def test_alarms_tell_somebody_and_each_has_a_runbook(production: Assembly) -> None:
+def test_alarms_notify_and_each_has_a_runbook(production: Assembly) -> None:
     runbooks = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
     for name, alarm in production.resources("AWS::CloudWatch::Alarm"):
         properties = alarm["Properties"]

@@ -47,9 +47,9 @@ def make(http: TestClient, name: str, query: str, **fields: Any) -> str:
         "notification": HOOK,
         **fields,
     }
-    answer = http.post(f"{API}/rules", json=body)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["data"]["id"])
+    response = http.post(f"{API}/rules", json=body)
+    assert response.status_code == 201, response.text
+    return str(response.json()["data"]["id"])
 
 
 def rule(http: TestClient, rule_id: str) -> dict[str, Any]:

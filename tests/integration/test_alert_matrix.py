@@ -182,7 +182,7 @@ def test_one_series_of_many_is_gone(world: World, policy: str, gone: list[str]) 
 
 def test_data_that_comes_late_is_waited_for(world: World) -> None:
     world.watch(noData="ok", window="20s", evaluationDelay="30s")
-    # Each sample arrives 25 s after its time: it is there when its window is looked at.
+    # Each sample arrives 25 s after its time: it is there when its window is evaluated.
     for met, expected in ((True, []), (True, FIRING), (True, FIRING), (False, FIRING)):
         world.now += TICK
         world.send(met, ago=25, host="a")
@@ -254,10 +254,10 @@ def test_a_tick_that_comes_twice_changes_nothing(world: World) -> None:
     assert world.sent() == each(FIRING)
 
 
-def other(database_url: str, redis_url: str, *moments: float) -> subprocess.Popen[str]:
+def other(database_url: str, redis_url: str, *timestamps: float) -> subprocess.Popen[str]:
     """Another process that ticks at these timestamps once it is started."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _TICKS, *map(str, moments)],
+        [sys.executable, "-c", _TICKS, *map(str, timestamps)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -277,16 +277,16 @@ def go(process: subprocess.Popen[str]) -> None:
 
 def test_two_processes_tick_at_once_and_each_fires_once(world: World, database_url: str) -> None:
     world.watch(notification=hook())
-    moments = []
+    timestamps = []
     for met in (False, True, True, False, True, False):
         world.now += TICK
         world.send(met, host="a")
-        moments.append(world.now)
+        timestamps.append(world.now)
     # Without a cache no lease keeps them apart: the database must.
     nowhere = "redis://127.0.0.1:1/0"
     with (
-        other(database_url, nowhere, *moments) as process,
-        other(database_url, nowhere, *moments) as second,
+        other(database_url, nowhere, *timestamps) as process,
+        other(database_url, nowhere, *timestamps) as second,
     ):
         for one in (process, second, process, second):
             go(one)
@@ -323,10 +323,10 @@ def test_killed_between_transaction_and_send_loses_nothing(
 def test_a_flushed_cache_neither_fires_again_nor_resolves(world: World, redis_url: str) -> None:
     world.watch(notification=hook(), duration="10s")
     world.beat(False, True, True)
-    for forget in (False, True):
+    for reset in (False, True):
         with redis.Redis.from_url(redis_url) as client:
             client.flushall()
-        if forget:
+        if reset:
             tick.reset()
         world.now += TICK
         # The samples stay away too: the session was in the cache.
@@ -372,7 +372,7 @@ def test_the_database_away_for_a_minute_raises_and_resolves_nothing(
             tick.run(now=world.now)
     proxy.heal()
     database_responds_again()
-    # What agents kept comes only later: the windows of the ticks that were missed are empty.
+    # What agents buffered comes only later: the windows of the ticks that were missed are empty.
     world.now += TICK
     assert len(tick.run(now=world.now).evaluated) == 7
     assert world.transitions(host="a") == each(FIRING)

@@ -116,7 +116,7 @@ def test_ticks_that_overlap_in_two_processes_fire_once(
 
 
 @pytest.mark.race
-def test_each_tick_is_taken_by_one_process(plain_database: str) -> None:
+def test_each_tick_is_claimed_by_one_process(plain_database: str) -> None:
     with psycopg.connect(plain_database, autocommit=True) as connection:
         connection.execute("truncate alert_ticks")
     first, second = both(_GUARD, plain_database)

@@ -80,8 +80,8 @@ def make(http: TestClient, **fields: Any) -> dict[str, Any]:
     body = {"name": "high", "query": "cpu", "condition": "gt", "threshold": 90, **fields}
     response = http.post(f"{API}/rules", json=body)
     assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()["data"]
-    return made
+    created: dict[str, Any] = response.json()["data"]
+    return created
 
 
 def hook(url: str = "http://127.0.0.1:9/alerts") -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_one_series_of_many_goes_silent(
         assert history(admin) == expected
 
 
-def test_a_rule_without_any_series_alerts_when_told_to_and_ends_when_data_comes(
+def test_a_rule_without_any_series_alerts_on_no_data_and_resolves_when_data_comes(
     admin: TestClient, clock: Clock
 ) -> None:
     make(admin, query="nothing.here", noData="alert", window="20s")
@@ -247,7 +247,7 @@ def test_the_database_is_away_for_a_minute(
     clock.now += 7 * TICK
     report = tick.run(now=clock.now)
     assert len(report.evaluated) == 7
-    # Agents bring what they kept only now: nothing had resolved meanwhile.
+    # Agents send what they buffered only now: nothing had resolved meanwhile.
     assert history(admin) == [("firing", "a")]
     clock.beat(95, 2, host="a")
     clock.beat(10, 1, host="a")
@@ -398,7 +398,7 @@ def test_what_fires_resolves_when_its_rule_is_disabled_changed_or_deleted(
     assert sent == [(0, 1), (1, 0)] * 3
 
 
-def test_evaluate_now_tells_and_changes_nothing(admin: TestClient) -> None:
+def test_evaluate_now_returns_states_and_changes_nothing(admin: TestClient) -> None:
     rule = make(admin)
     Clock(admin, time.time()).send(95, ago=12, host="a")
     response = admin.post(f"{API}/rules/{rule['id']}/evaluate").json()["data"]
@@ -499,9 +499,9 @@ def test_silences_hold_notifications_back_until_they_end(admin: TestClient, cloc
         "endsAt": int((time.time() + 3600) * 1000),
         "comment": "works",
     }
-    made = admin.post(f"{API}/silences", json=silence)
-    assert made.status_code == 201, made.text
-    assert made.json()["data"]["author"] == "admin@example.com"
+    created = admin.post(f"{API}/silences", json=silence)
+    assert created.status_code == 201, created.text
+    assert created.json()["data"]["author"] == "admin@example.com"
     at = time.time() + 1
     clock.now = at
     clock.send(95, ago=11, host="a")
@@ -509,7 +509,7 @@ def test_silences_hold_notifications_back_until_they_end(admin: TestClient, cloc
     assert history(admin) == [("firing", "a")]
     assert read(admin, "/deliveries") == []
     assert read(admin, "/rules")[0]["firing"] == 1
-    ended = admin.delete(f"{API}/silences/{made.json()['data']['id']}")
+    ended = admin.delete(f"{API}/silences/{created.json()['data']['id']}")
     assert ended.json()["data"]["active"] is False
     tick.run(now=at + TICK)
     assert [(one["firing"], one["resolved"]) for one in read(admin, "/deliveries")] == [(1, 0)]
@@ -543,7 +543,7 @@ def test_repeats_groups_and_order(
     assert second.idempotency_key != claim.idempotency_key
 
 
-def test_failures_are_tried_again_then_buried_and_can_be_sent_again(
+def test_failures_are_retried_then_dead_and_can_be_sent_again(
     admin: TestClient, clock: Clock, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_ALERT_MAX_ATTEMPTS", "2")
@@ -587,11 +587,11 @@ def test_secrets_go_in_and_never_come_out(admin: TestClient, clock: Clock) -> No
         "name": "ops",
         "receiver": {"type": "slack", "url": "https://hooks.slack.com/services/T0/B0/secret"},
     }
-    made = admin.post(f"{API}/channels", json=channel)
-    assert made.status_code == 201, made.text
-    assert "secret" not in made.text
+    created = admin.post(f"{API}/channels", json=channel)
+    assert created.status_code == 201, created.text
+    assert "secret" not in created.text
     assert admin.post(f"{API}/channels", json=channel).status_code == 409
-    identity = made.json()["data"]["id"]
+    identity = created.json()["data"]["id"]
     inline = {"type": "webhook", "url": "https://example.com/x", "secret": "s3cret"}
     rule = make(admin, notification={"channels": [{"type": "saved", "name": "ops"}, inline]})
     assert "s3cret" not in admin.get(f"{API}/rules/{rule['id']}").text
@@ -599,13 +599,13 @@ def test_secrets_go_in_and_never_come_out(admin: TestClient, clock: Clock) -> No
     # What was read is written back, and the name changes: secrets stay, rules follow.
     renamed = admin.put(
         f"{API}/channels/{identity}",
-        json={"name": "night shift", "receiver": made.json()["data"]["receiver"]},
+        json={"name": "night shift", "receiver": created.json()["data"]["receiver"]},
     )
     assert renamed.status_code == 200, renamed.text
     shown = read(admin, f"/rules/{rule['id']}")
     assert shown["notification"]["channels"][0]["name"] == "night shift"
-    kept = admin.put(f"{API}/rules/{rule['id']}", json={"notification": shown["notification"]})
-    assert kept.status_code == 200, kept.text
+    unchanged = admin.put(f"{API}/rules/{rule['id']}", json={"notification": shown["notification"]})
+    assert unchanged.status_code == 200, unchanged.text
     elsewhere = shown["notification"]["channels"][1] | {"url": "https://evil.example.com/"}
     stolen = admin.put(
         f"{API}/rules/{rule['id']}",
@@ -646,7 +646,7 @@ def test_ticks_that_overlap_write_once(
     assert history(admin) == [("firing", "a")]
 
 
-def test_viewers_look_and_change_nothing(admin: TestClient, ingest_key: str) -> None:
+def test_viewers_read_and_change_nothing(admin: TestClient, ingest_key: str) -> None:
     from functions.dev import api
 
     user = {"email": "v@example.com", "password": "correct horse battery", "role": "viewer"}

@@ -30,8 +30,8 @@ def new_user(admin: TestClient, role: str, email: str = "somebody@example.com") 
     body = {"email": email, "password": PASSWORD, "role": role}
     response = admin.post("/api/v1/users", json=body)
     assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()["data"]
-    return made
+    created: dict[str, Any] = response.json()["data"]
+    return created
 
 
 def browser() -> TestClient:
@@ -57,14 +57,14 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(admin: Te
 
 
 def test_a_session_in_use_keeps_its_cookie(admin: TestClient) -> None:
-    answer = admin.get("/api/v1/auth/me")
-    cookie = answer.headers["set-cookie"]
+    response = admin.get("/api/v1/auth/me")
+    cookie = response.headers["set-cookie"]
     assert admin.cookies["pulseboard_session"] in cookie
     assert "Max-Age=604800" in cookie
     assert "HttpOnly" in cookie
 
 
-def test_the_session_cookie_is_for_https_unless_told_otherwise(
+def test_the_session_cookie_is_for_https_unless_configured_otherwise(
     admin: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PULSEBOARD_COOKIE_SECURE")
@@ -106,9 +106,9 @@ def test_a_validation_error_never_echoes_the_password(client: TestClient) -> Non
 
 
 def test_signing_out_ends_the_session(admin: TestClient) -> None:
-    kept = dict(admin.cookies)
+    cookies = dict(admin.cookies)
     assert admin.post("/api/v1/auth/logout").status_code == 204
-    admin.cookies.update(kept)
+    admin.cookies.update(cookies)
     assert admin.get("/api/v1/auth/me").status_code == 401
 
 
@@ -156,10 +156,10 @@ def test_people_are_unique_by_email_whatever_its_case(admin: TestClient) -> None
 def test_a_change_of_a_person_ends_their_sessions(
     admin: TestClient, change: dict[str, Any]
 ) -> None:
-    made = new_user(admin, "editor")
+    created = new_user(admin, "editor")
     with browser() as other:
         assert sign_in(other, "somebody@example.com") == 200
-        response = admin.patch(f"/api/v1/users/{made['id']}", json=change)
+        response = admin.patch(f"/api/v1/users/{created['id']}", json=change)
         assert response.status_code == 200
         assert other.get("/api/v1/auth/me").status_code == 401
         expected = 401 if change.get("disabled") else 200
@@ -190,11 +190,13 @@ def test_a_new_password_ends_the_other_sessions_only(admin: TestClient) -> None:
 def test_a_key_is_shown_once_does_what_its_scopes_say_and_can_be_revoked(
     admin: TestClient, client: TestClient
 ) -> None:
-    made = admin.post("/api/v1/api-keys", json={"name": "agent", "scopes": ["read"]}).json()["data"]
-    bearer = {"Authorization": f"Bearer {made['key']}"}
+    created = admin.post("/api/v1/api-keys", json={"name": "agent", "scopes": ["read"]}).json()[
+        "data"
+    ]
+    bearer = {"Authorization": f"Bearer {created['key']}"}
     listed = admin.get("/api/v1/api-keys").json()["data"]
-    assert made["key"] not in str(listed)
-    assert listed[0]["prefix"] == made["key"][:10]
+    assert created["key"] not in str(listed)
+    assert listed[0]["prefix"] == created["key"][:10]
 
     assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
     point = {"name": "a", "value": 1}
@@ -204,17 +206,17 @@ def test_a_key_is_shown_once_does_what_its_scopes_say_and_can_be_revoked(
     assert client.get("/api/v1/users", headers=bearer).status_code == 403
     assert admin.get("/api/v1/api-keys").json()["data"][0]["lastUsedAt"]
 
-    assert admin.delete(f"/api/v1/api-keys/{made['id']}").status_code == 204
+    assert admin.delete(f"/api/v1/api-keys/{created['id']}").status_code == 204
     assert client.get("/api/v1/dashboards", headers=bearer).status_code == 401
 
 
 def test_editors_revoke_their_own_keys_only(admin: TestClient) -> None:
-    made = admin.post("/api/v1/api-keys", json={"name": "agent"}).json()["data"]
+    created = admin.post("/api/v1/api-keys", json={"name": "agent"}).json()["data"]
     new_user(admin, "editor")
     with browser() as editor:
         assert sign_in(editor, "somebody@example.com") == 200
         assert editor.get("/api/v1/api-keys").json()["data"] == []
-        assert editor.delete(f"/api/v1/api-keys/{made['id']}").status_code == 404
+        assert editor.delete(f"/api/v1/api-keys/{created['id']}").status_code == 404
 
 
 def test_status_names_parts_and_jobs(admin: TestClient) -> None:
@@ -242,7 +244,7 @@ def test_without_a_database_it_says_so_and_when_to_try_again(
     assert int(response.headers["retry-after"]) > 0
 
 
-def test_unknown_routes_and_methods_answer_in_the_same_shape(client: TestClient) -> None:
+def test_unknown_routes_and_methods_return_errors_of_the_same_format(client: TestClient) -> None:
     for response in (client.get("/api/v1/nothing"), client.put("/api/v1/health")):
         assert response.status_code in (404, 405)
         assert set(response.json()) == {"error", "code", "requestId"}
@@ -268,12 +270,12 @@ def test_guesses_at_once_do_not_pass_the_limit_together(admin: TestClient) -> No
 def test_somebody_disabled_while_signing_in_gets_no_session(
     admin: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = new_user(admin, "editor")
+    created = new_user(admin, "editor")
     real = passwords.verify
 
     def slow(password: str, password_hash: str | None) -> bool:
         matches = real(password, password_hash)
-        response = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
+        response = admin.patch(f"/api/v1/users/{created['id']}", json={"disabled": True})
         assert response.status_code == 200
         return matches
 
@@ -285,7 +287,7 @@ def test_somebody_disabled_while_signing_in_gets_no_session(
 
 
 def test_a_key_does_not_outlive_a_demotion(admin: TestClient, client: TestClient) -> None:
-    made = new_user(admin, "editor")
+    created = new_user(admin, "editor")
     with browser() as editor:
         assert sign_in(editor, "somebody@example.com") == 200
         wanted = {"name": "mine", "scopes": ["ingest", "read"]}
@@ -293,7 +295,7 @@ def test_a_key_does_not_outlive_a_demotion(admin: TestClient, client: TestClient
     bearer = {"Authorization": f"Bearer {key}"}
     point = {"name": "a", "value": 1}
     assert client.post("/api/v1/metrics", json=point, headers=bearer).status_code == 200
-    response = admin.patch(f"/api/v1/users/{made['id']}", json={"role": "viewer"})
+    response = admin.patch(f"/api/v1/users/{created['id']}", json={"role": "viewer"})
     assert response.status_code == 200
     assert client.post("/api/v1/metrics", json=point, headers=bearer).status_code == 403
     assert client.get("/api/v1/dashboards", headers=bearer).status_code == 200
@@ -318,19 +320,19 @@ def test_without_the_cache_it_says_so_and_keys_go_on(
 def test_nobody_is_changed_while_their_sessions_cannot_be_ended(
     admin: TestClient, ingest_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = new_user(admin, "editor")
+    created = new_user(admin, "editor")
     monkeypatch.setattr(
         "pulseboard.auth.sessions.generation",
         lambda user_id: (
             (_ for _ in ()).throw(redis.ConnectionError("away"))
-            if str(user_id) == made["id"]
+            if str(user_id) == created["id"]
             else 0
         ),
     )
-    response = admin.patch(f"/api/v1/users/{made['id']}", json={"disabled": True})
+    response = admin.patch(f"/api/v1/users/{created['id']}", json={"disabled": True})
     assert response.status_code == 503
     people = {person["id"]: person for person in admin.get("/api/v1/users").json()["data"]}
-    assert people[made["id"]]["disabled"] is False
+    assert people[created["id"]]["disabled"] is False
 
 
 @pytest.mark.parametrize(
@@ -352,7 +354,7 @@ def test_a_name_with_nul_is_refused(admin: TestClient) -> None:
     assert admin.post("/api/v1/api-keys", json={"name": "a\0b"}).status_code == 400
 
 
-def test_broken_json_is_named_with_its_place_and_never_repeated(client: TestClient) -> None:
+def test_broken_json_is_reported_with_its_position_and_never_repeated(client: TestClient) -> None:
     body = b'{"email": "a@b.c", "password": "hunter2hunter2'
     response = client.post(
         "/api/v1/auth/login", content=body, headers={"content-type": "application/json"}
@@ -365,7 +367,7 @@ def test_broken_json_is_named_with_its_place_and_never_repeated(client: TestClie
     assert "hunter2" not in response.text
 
 
-def test_an_error_of_ours_tells_nothing_but_its_id(
+def test_an_internal_error_returns_nothing_but_its_id(
     admin: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: object) -> None:

@@ -83,7 +83,7 @@ def populate(url: str, admin: TestClient, ingest_key: str) -> None:
         connection.execute("select drop_chunks('metrics_raw', interval '7 days')")
 
 
-def test_a_restored_database_answers_as_the_first_one(
+def test_a_restored_database_returns_the_same_results(
     admin: TestClient, ingest_key: str, database_url: str, other: str, tmp_path: Path
 ) -> None:
     populate(database_url, admin, ingest_key)
@@ -99,10 +99,10 @@ def test_a_restored_database_answers_as_the_first_one(
         assert after[part] == found, part
     with psycopg.connect(other, autocommit=True, prepare_threshold=None) as connection:
         # Identity columns go on, and do not begin again.
-        made = connection.execute(
+        created = connection.execute(
             "insert into metric_definitions (name) values ('new') returning id"
         ).fetchone()
-        assert made == (3,)
+        assert created == (3,)
     with pytest.raises(BackupError, match="in use"):
         restore(other, file)
     with pytest.raises(BackupError, match="there already"):

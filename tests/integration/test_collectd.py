@@ -95,17 +95,17 @@ def test_query_results_equal_what_collectd_measured(ingest_key: str, tmp_path: P
         kind, _, of = file.name[:-11].partition("-")
         with file.open() as lines:
             for line in csv.DictReader(lines):
-                moment = round(float(line.pop("epoch")) * 1000)
+                timestamp = round(float(line.pop("epoch")) * 1000)
                 for source, value in line.items():
                     if not value or value == "nan":
                         continue
                     parts = [plugin, kind if kind != plugin else "",
                              source if source != "value" else ""]  # fmt: skip
                     name = "_".join(part for part in parts if part)
-                    measured[name, instance, of, moment] = float(value)
+                    measured[name, instance, of, timestamp] = float(value)
     returned = {
-        (name, tags.pop("plugin_instance", ""), tags.pop("type_instance", ""), moment): value
-        for name, tags, value, moment in stored()
+        (name, tags.pop("plugin_instance", ""), tags.pop("type_instance", ""), timestamp): value
+        for name, tags, value, timestamp in stored()
     }
     log = (tmp_path / "log").read_text()
     assert "load_shortterm" in {name for name, *_ in measured}, log

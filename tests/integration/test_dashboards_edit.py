@@ -29,8 +29,8 @@ def titles(board: dict[str, Any]) -> list[str]:
 
 
 def test_all_panels_are_written_at_once_or_not_at_all(admin: TestClient) -> None:
-    made = admin.post(ROOT, json={"name": "Board"}).json()["data"]
-    path = f"{ROOT}/{made['id']}"
+    dashboard = admin.post(ROOT, json={"name": "Board"}).json()["data"]
+    path = f"{ROOT}/{dashboard['id']}"
     one, two, three = panel("one", 0), panel("two", 4), panel("three", 4)
 
     def put(version: int, *panels: dict[str, Any]) -> Any:
@@ -57,12 +57,12 @@ def test_all_panels_are_written_at_once_or_not_at_all(admin: TestClient) -> None
     assert history[0]["change"] == "panels changed"
 
 
-def test_a_panel_of_another_dashboard_is_not_taken(admin: TestClient) -> None:
+def test_a_panel_of_another_dashboard_is_refused(admin: TestClient) -> None:
     theirs = panel("theirs", 0)
     other = admin.post(ROOT, json={"name": "Other"}).json()["data"]
     admin.put(f"{ROOT}/{other['id']}", json={"version": 1, "panels": [theirs]})
-    made = admin.post(ROOT, json={"name": "Board"}).json()["data"]
-    response = admin.put(f"{ROOT}/{made['id']}", json={"version": 1, "panels": [theirs]})
+    dashboard = admin.post(ROOT, json={"name": "Board"}).json()["data"]
+    response = admin.put(f"{ROOT}/{dashboard['id']}", json={"version": 1, "panels": [theirs]})
     assert response.status_code == 400
     assert "fresh" in response.json()["error"]
     assert titles(admin.get(f"{ROOT}/{other['id']}").json()["data"]) == ["theirs"]

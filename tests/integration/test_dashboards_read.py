@@ -31,7 +31,7 @@ def test_own_public_and_others_boards(admin: TestClient) -> None:
         other = users_store.create_user(
             connection, email="other@example.com", password_hash="-", role=Role.EDITOR
         )
-        made = {
+        created = {
             name: dashboards_store.create_dashboard(
                 connection,
                 owner_id=owner,
@@ -55,10 +55,10 @@ def test_own_public_and_others_boards(admin: TestClient) -> None:
         found = reader.get("/api/v1/dashboards", params={"search": "100%"}).json()["data"]
         assert [board["name"] for board in found] == ["Own 100%"]
         assert reader.get("/api/v1/dashboards", params={"search": "_____"}).json()["data"] == []
-        board = reader.get(f"/api/v1/dashboards/{made['Public'].id}").json()["data"]
+        board = reader.get(f"/api/v1/dashboards/{created['Public'].id}").json()["data"]
         assert board["panels"][0]["queries"][0]["query"] == "cpu"
         assert board["canEdit"] is False
-        assert reader.get(f"/api/v1/dashboards/{made['Secret'].id}").status_code == 404
+        assert reader.get(f"/api/v1/dashboards/{created['Secret'].id}").status_code == 404
     assert admin.get("/api/v1/dashboards").json()["meta"]["total"] == 3
-    secret = admin.get(f"/api/v1/dashboards/{made['Secret'].id}").json()["data"]
+    secret = admin.get(f"/api/v1/dashboards/{created['Secret'].id}").json()["data"]
     assert secret["canEdit"] is True

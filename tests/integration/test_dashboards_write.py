@@ -31,12 +31,12 @@ def panel(title: str, x: int = 0, y: int = 0, w: int = 6, h: int = 4) -> dict[st
 def make(client: TestClient, **fields: Any) -> dict[str, Any]:
     response = client.post(ROOT, json={"name": "Board", **fields})
     assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()["data"]
-    return made
+    dashboard: dict[str, Any] = response.json()["data"]
+    return dashboard
 
 
-def read(client: TestClient, made: dict[str, Any]) -> dict[str, Any]:
-    response = client.get(f"{ROOT}/{made['id']}")
+def read(client: TestClient, dashboard: dict[str, Any]) -> dict[str, Any]:
+    response = client.get(f"{ROOT}/{dashboard['id']}")
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()["data"]
     return found
@@ -83,14 +83,20 @@ def test_panels_are_added_changed_copied_and_removed(admin: TestClient) -> None:
     one = admin.post(url, json=panel("One")).json()["data"]
     assert one["dashboardVersion"] == 2
     two = admin.post(url, json=panel("Two", x=3)).json()["data"]
-    assert two["position"] == {"x": 3, "y": 4, "w": 6, "h": 4}, "stands below, its place was taken"
+    assert two["position"] == {"x": 3, "y": 4, "w": 6, "h": 4}, (
+        "goes below, its position was occupied"
+    )
     stale = admin.put(f"{url}/{one['id']}", params={"version": 2}, json={"title": "x"})
     assert stale.status_code == 409
-    kept = admin.put(
+    unchanged = admin.put(
         f"{url}/{one['id']}", json={"title": "First", "options": {"unit": "bytes"}}
     ).json()["data"]
-    assert (kept["title"], kept["type"], kept["options"]["unit"]) == ("First", "line", "bytes")
-    assert kept["queries"] == one["queries"]
+    assert (unchanged["title"], unchanged["type"], unchanged["options"]["unit"]) == (
+        "First",
+        "line",
+        "bytes",
+    )
+    assert unchanged["queries"] == one["queries"]
     copied = admin.post(f"{url}/{one['id']}/copy", json={"dashboardId": other["id"]})
     assert copied.status_code == 201
     assert [p["title"] for p in read(admin, other)["panels"]] == ["First"]
@@ -107,22 +113,22 @@ def test_a_layout_is_written_as_a_whole_or_not_at_all(admin: TestClient) -> None
     a, b = (one["id"] for one in board["panels"])
     url = f"{ROOT}/{board['id']}"
 
-    def put(version: int, *places: tuple[str, int, int, int, int]) -> Any:
-        layout = [dict(zip("ixywh", place, strict=True)) for place in places]
+    def put(version: int, *items: tuple[str, int, int, int, int]) -> Any:
+        layout = [dict(zip("ixywh", item, strict=True)) for item in items]
         return admin.put(url, json={"version": version, "layout": layout})
 
     swapped = put(1, (a, 6, 0, 6, 4), (b, 0, 0, 6, 4))
     assert swapped.status_code == 200
     assert [p["title"] for p in swapped.json()["data"]["panels"]] == ["B", "A"]
-    for places, field in (
+    for items, field in (
         ([(a, 0, 0, 6, 4)], "layout"),
         ([(a, 0, 0, 6, 4), (b, 3, 2, 6, 4)], "layout.1"),
         ([(a, 0, 0, 6, 4), (a, 6, 0, 6, 4)], "layout.1"),
         ([(a, 0, 0, 6, 4), (b, 6, 0, 6, 4), (str(uuid4()), 0, 9, 1, 1)], "layout.2"),
         ([(a, 0, 0, 6, 4), (b, 8, 0, 6, 4)], "layout.1"),
     ):
-        refused = put(2, *places)
-        assert refused.status_code == 400, places
+        refused = put(2, *items)
+        assert refused.status_code == 400, items
         assert refused.json()["details"][0]["field"].startswith(field)
     assert read(admin, board) == swapped.json()["data"]
 
@@ -152,7 +158,7 @@ def test_who_may_change_what(admin: TestClient) -> None:
     assert other.get(f"{ROOT}/{secret['id']}").status_code == 404
 
 
-def test_history_tells_who_did_what_and_brings_it_back(admin: TestClient) -> None:
+def test_history_shows_who_did_what_and_restores_it(admin: TestClient) -> None:
     board = make(admin, panels=[panel("A")])
     a = board["panels"][0]["id"]
     assert admin.delete(f"{ROOT}/{board['id']}/panels/{a}").status_code == 200

@@ -47,15 +47,15 @@ def test_the_agents_series_and_sketches_are_stored(agent: TestClient) -> None:
 def test_version_3_is_stored_as_version_2_would_be(agent: TestClient, path: str) -> None:
     """As Vector sends it, and as the Agent: each column a frame of its own."""
     headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}
-    moment, url = now(), f"/api/intake/metrics/{path}"
+    timestamp, url = now(), f"/api/intake/metrics/{path}"
     tags = ["env:prod"]
     body = (
         Payload()
-        .add("system.cpu.idle", [(moment, 97.5)], tags=tags)
-        .add("hits", [(moment, 7)], kind=1, held=INTEGERS, interval=10, unit="request")
-        .add("took", [(moment, (2, 4, 1, 3))], kind=SKETCH, held=INTEGERS, tags=tags)
+        .add("system.cpu.idle", [(timestamp, 97.5)], tags=tags)
+        .add("hits", [(timestamp, 7)], kind=1, held=INTEGERS, interval=10, unit="request")
+        .add("took", [(timestamp, (2, 4, 1, 3))], kind=SKETCH, held=INTEGERS, tags=tags)
     ).encoded()
-    older = payload([series("system.cpu.idle", [(moment, 97.5)], tags=tags)])
+    older = payload([series("system.cpu.idle", [(timestamp, 97.5)], tags=tags)])
     frames = b"".join(bytes(zstd.compress(body[n : n + 20])) for n in range(0, len(body), 20))
     for packed in (bytes(zstd.compress(body)), frames):
         response = agent.post(url, content=packed, headers=headers)

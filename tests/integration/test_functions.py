@@ -29,12 +29,12 @@ def environment(stack: None, database_url: str, redis_url: str, tmp_path: Path) 
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[str, Received]]:
-    with receiving() as made:
-        yield made
+    with receiving() as created:
+        yield created
 
 
 @pytest.mark.parametrize("name", sorted({"ingest", "query", "dashboards", "alerts", "auth"}))
-def test_an_http_function_answers_its_event(
+def test_an_http_function_responds_to_its_event(
     name: str, environment: dict[str, str], ingest_key: str
 ) -> None:
     response = invoke.invoke(name, environment=environment, key=ingest_key)
@@ -52,7 +52,7 @@ def test_an_http_function_answers_its_event(
         ("drain", "batchItemFailures"),
     ],
 )
-def test_a_function_of_the_background_answers_its_event(
+def test_a_background_function_handles_its_event(
     name: str, expected: str, environment: dict[str, str]
 ) -> None:
     assert expected in invoke.invoke(name, environment=environment, key="")

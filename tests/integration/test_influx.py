@@ -17,8 +17,8 @@ SHOWN = {"Authorization": "Token {key}"}
 @pytest.mark.parametrize("path", [V1, V2])
 @pytest.mark.parametrize("packed", [False, True])
 def test_lines_are_stored(agent: TestClient, path: str, packed: bool) -> None:
-    moment = int(time.time())
-    body = f'cpu,host=a usage=1.5,idle=2i,model="x" {moment}'.encode()
+    timestamp = int(time.time())
+    body = f'cpu,host=a usage=1.5,idle=2i,model="x" {timestamp}'.encode()
     response = agent.post(
         path,
         params={"org": "o", "bucket": "b", "db": "d", "precision": "s"},
@@ -27,8 +27,8 @@ def test_lines_are_stored(agent: TestClient, path: str, packed: bool) -> None:
     assert (response.status_code, response.content) == (204, b"")
     assert response.headers["X-Pulseboard-Skipped"] == "1"
     assert stored() == [
-        ("cpu_idle", {"host": "a"}, 2, moment * 1000),
-        ("cpu_usage", {"host": "a"}, 1.5, moment * 1000),
+        ("cpu_idle", {"host": "a"}, 2, timestamp * 1000),
+        ("cpu_usage", {"host": "a"}, 1.5, timestamp * 1000),
     ]
 
 
@@ -93,15 +93,15 @@ def test_database_down_is_503_with_retry_after(
 
 
 def test_telegraf_as_its_output_for_influxdb_2_sends(agent: TestClient) -> None:
-    moment = time.time_ns()
+    timestamp = time.time_ns()
     headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
     response = agent.post(
         "/api/v2/write?bucket=any&org=any&precision=ns",
-        content=gzip.compress(b"cpu,host=a usage=1.5 %d\n" % moment),
+        content=gzip.compress(b"cpu,host=a usage=1.5 %d\n" % timestamp),
         headers=headers,
     )
     assert (response.status_code, response.content) == (204, b"")
-    assert stored() == [("cpu_usage", {"host": "a"}, 1.5, moment // 1_000_000)]
+    assert stored() == [("cpu_usage", {"host": "a"}, 1.5, timestamp // 1_000_000)]
 
 
 def test_telegraf_as_its_output_for_influxdb_1_sends(client: TestClient, ingest_key: str) -> None:

@@ -40,11 +40,13 @@ def test_partly_bad_batch_stores_the_valid_points(agent: TestClient) -> None:
 
 
 def test_replay_changes_nothing_and_a_new_value_wins(agent: TestClient) -> None:
-    moment = now()
-    for value, kept in ((1, 1), (1, 1), (2, 2)):
-        assert agent.post(URL, json=point(value=value, timestamp=moment)).status_code == 200
-        assert rows("select value from metrics_raw") == [(kept,)]
-    assert rows("select extract(epoch from time) * 1000 = %s from metrics_raw", moment) == [(True,)]
+    timestamp = now()
+    for value, stored_value in ((1, 1), (1, 1), (2, 2)):
+        assert agent.post(URL, json=point(value=value, timestamp=timestamp)).status_code == 200
+        assert rows("select value from metrics_raw") == [(stored_value,)]
+    assert rows("select extract(epoch from time) * 1000 = %s from metrics_raw", timestamp) == [
+        (True,)
+    ]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
@@ -95,23 +97,23 @@ def test_an_id_that_became_another_series_is_not_written_to(agent: TestClient) -
 
 
 def test_late_samples_and_replays_reach_the_columnstore(agent: TestClient) -> None:
-    moment = now() - 86_400_000
-    agent.post(URL, json=point(timestamp=moment))
+    timestamp = now() - 86_400_000
+    agent.post(URL, json=point(timestamp=timestamp))
     with database.connection() as connection:
         found = connection.execute("select show_chunks('metrics_raw')::text").fetchone()
         assert found
         connection.execute("call convert_to_columnstore(%s::regclass)", found)
-    for changed in (point(timestamp=moment), point(timestamp=moment, value=5)):
+    for changed in (point(timestamp=timestamp), point(timestamp=timestamp, value=5)):
         assert agent.post(URL, json=changed).status_code == 200
-    assert agent.post(URL, json=point(timestamp=moment + 1)).status_code == 200
+    assert agent.post(URL, json=point(timestamp=timestamp + 1)).status_code == 200
     assert rows("select value from metrics_raw order by time") == [(5,), (1,)]
 
 
 def test_threads_that_meet_new_series_make_each_once(agent: TestClient) -> None:
     limits = BatchLimits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
-    moment = now()
-    body = json.dumps([point(tags={"n": str(n)}, timestamp=moment) for n in range(200)]).encode()
-    batch = json_points.parse(body, now=moment, limits=limits)
+    timestamp = now()
+    body = json.dumps([point(tags={"n": str(n)}, timestamp=timestamp) for n in range(200)]).encode()
+    batch = json_points.parse(body, now=timestamp, limits=limits)
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: samples_store.write(batch), range(8)))
     assert rows("select count(*) from metric_series") == [(200,)]
@@ -146,8 +148,8 @@ def test_a_database_lost_in_mid_transaction_is_503_and_stores_nothing(
 ) -> None:
     agent.post(URL, json=point())
     proxy.cut_after(b"PGCOPY", more_bytes=after_bytes)
-    moment = now() - 1000
-    many = [point(value=n, timestamp=moment - n) for n in range(5000)]
+    timestamp = now() - 1000
+    many = [point(value=n, timestamp=timestamp - n) for n in range(5000)]
     response = agent.post(URL, json=many)
     assert response.status_code == 503, response.text
     assert int(response.headers["Retry-After"]) > 0

@@ -54,7 +54,7 @@ def keys(admin: TestClient, ingest_key: str) -> dict[str, str]:
     }
 
 
-def test_the_address_tells_no_more_than_the_header(keys: dict[str, str]) -> None:
+def test_the_url_reveals_no_more_than_the_header(keys: dict[str, str]) -> None:
     for fate, key in keys.items():
         by_header = call(headers={"dd-api-key": key})
         assert call(query=f"api_key={key}") == by_header, fate
@@ -77,7 +77,7 @@ def no_keys_table(stack: None, database_url: str) -> Iterator[None]:
             connection.execute("alter table api_keys_elsewhere rename to api_keys")
 
 
-def test_an_answer_leaves_no_key_in_any_log(
+def test_a_response_leaves_no_key_in_any_log(
     keys: dict[str, str], capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")

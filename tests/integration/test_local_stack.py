@@ -67,7 +67,7 @@ def _signed_in(known: dict[str, str]) -> Iterator[httpx.Client]:
         yield http
 
 
-def test_it_starts_measures_this_machine_stops_cleanly_and_remembers(tmp_path: Path) -> None:
+def test_it_starts_measures_this_machine_stops_cleanly_and_keeps_its_data(tmp_path: Path) -> None:
     ports = {
         "PORT": services.free_port(),
         "DB_PORT": services.free_port(),
@@ -183,7 +183,7 @@ def _is_up(url: str) -> bool:
         return False
 
 
-def test_a_taken_port_is_named() -> None:
+def test_a_port_in_use_is_named() -> None:
     import socket
 
     with socket.socket() as taken:

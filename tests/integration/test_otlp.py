@@ -89,8 +89,8 @@ def test_errors_are_a_status_in_the_encoding_of_the_request(agent: TestClient) -
 
 
 def test_a_key_that_may_not_send_is_permission_denied(admin: TestClient, agent: TestClient) -> None:
-    made = admin.post("/api/v1/api-keys", json={"name": "reads", "scopes": ["read"]}).json()
-    headers = {"Authorization": f"Bearer {made['data']['key']}"}
+    created = admin.post("/api/v1/api-keys", json={"name": "reads", "scopes": ["read"]}).json()
+    headers = {"Authorization": f"Bearer {created['data']['key']}"}
     response = agent.post(URL, content=b"", headers=headers)
     assert (response.status_code, _status(response.content)[0]) == (403, 7)
 

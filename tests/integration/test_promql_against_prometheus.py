@@ -1,7 +1,7 @@
 """Our results compared with those of Prometheus, on the same samples.
 
 Samples with resets, gaps, stale markers, NaN and infinities go to a Prometheus by remote write (a
-block made by promtool can't hold stale markers) and into our evaluator; every function and
+block created by promtool can't hold stale markers) and into our evaluator; every function and
 operator of the subset is evaluated by both. Debian 12 has Prometheus 2.42, whose windows are closed
 on both sides where ours are open on the left as in Prometheus 3, so no sample lies on an edge.
 """
@@ -69,7 +69,7 @@ def _series() -> list[tuple[dict[str, str], list[Sample], list[int]]]:
             special = chance.choice([NAN, INF, -INF, 0.0, -0.0])
             yield special if chance.random() < odd else chance.gauss(centre, 20)
 
-    def steady(value: float) -> Iterator[float]:
+    def constant(value: float) -> Iterator[float]:
         while True:
             yield value
 
@@ -78,7 +78,7 @@ def _series() -> list[tuple[dict[str, str], list[Sample], list[int]]]:
             add("requests", counter(7.0), host=host, zone=zone, code=code)
         add("cpu", gauge(30), host=host, zone=zone)
         add("odd", gauge(0, odd=0.2), host=host, zone=zone)
-        add("capacity", steady(100.0), gaps=0.02, host=host, zone=zone, kind="big" + host)
+        add("capacity", constant(100.0), gaps=0.02, host=host, zone=zone, kind="big" + host)
         counts = [chance.uniform(0, 9) for _ in range(5)]
         for bound, share in zip(("0.1", "0.5", "1", "2.5", "+Inf"), counts, strict=True):
             add("lat_bucket", counter(share + 1, restart=3_000), gaps=0.02, host=host, le=bound)

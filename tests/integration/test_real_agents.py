@@ -214,7 +214,7 @@ def _names(client: httpx.Client) -> list[str]:
     return sorted(client.get("/api/v1/label/__name__/values").json()["data"])
 
 
-# Prometheus 2.42 stretches a counter to zero before it looks for gaps, 3 and we after: they differ
+# Prometheus 2.42 stretches a counter to zero before it checks for gaps, 3 and we after: they differ
 # while the first window fills.
 FILLED = 18
 # Until Prometheus has marked the series of a target that went away as stale, and some more.

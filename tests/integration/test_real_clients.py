@@ -56,8 +56,8 @@ def queried(url: str, key: str, sent: Sent) -> Sent:
         for series in data["series"]:
             assert set(series["tags"]) == {"host"}
             found[name, series["tags"]["host"]] = {
-                moment // 1000: value
-                for moment, value in zip(data["timestamps"], series["values"], strict=True)
+                timestamp // 1000: value
+                for timestamp, value in zip(data["timestamps"], series["values"], strict=True)
                 if value is not None
             }
     return found

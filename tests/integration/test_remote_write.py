@@ -23,10 +23,10 @@ UP = {"__name__": "up", "instance": "a:9090", "job": "x"}
 def test_samples_stale_markers_and_metadata_are_stored_and_a_replay_changes_nothing(
     agent: TestClient,
 ) -> None:
-    moment = now()
+    timestamp = now()
     body = write_request(
-        (UP, [(moment - 10, 1.0), (moment, math.nan)]),
-        ({"__name__": "m_total"}, [(moment, 7)]),
+        (UP, [(timestamp - 10, 1.0), (timestamp, math.nan)]),
+        ({"__name__": "m_total"}, [(timestamp, 7)]),
     )
     said = message("MetricMetadata", type=1, metric_family_name="m_total", help="All m.", unit="m")
     for _ in range(2):
@@ -35,7 +35,9 @@ def test_samples_stale_markers_and_metadata_are_stored_and_a_replay_changes_noth
         response = agent.post(URL, content=packed(message("WriteRequest", metadata=[said])))
         assert response.status_code == 204
     assert values() == [("m_total", {}, 7.0), ("up", {"instance": "a:9090", "job": "x"}, 1.0)]
-    assert rows("select (extract(epoch from time) * 1000)::bigint from series_end") == [(moment,)]
+    assert rows("select (extract(epoch from time) * 1000)::bigint from series_end") == [
+        (timestamp,)
+    ]
     assert rows(
         "select type, unit, description from metric_definitions where name = 'm_total'"
     ) == [("counter", "m", "All m.")]
@@ -72,12 +74,12 @@ def test_metadata_that_comes_before_its_metric_is_stored_when_it_comes_again(
 
 
 def test_valid_samples_are_stored_and_400_says_why(agent: TestClient) -> None:
-    moment = now()
+    timestamp = now()
     body = packed(
         message(
             "WriteRequest",
             timeseries=[
-                series(UP, [(moment, 1.0), (moment - 7 * 86_400_000, 1.0)]),
+                series(UP, [(timestamp, 1.0), (timestamp - 7 * 86_400_000, 1.0)]),
                 series({"__name__": "lat"}, [], histograms=[message("Histogram", sum=1.0)]),
             ],
         )
@@ -140,7 +142,9 @@ def test_the_type_may_be_named_in_full(agent: TestClient) -> None:
     assert agent.post(URL, content=body, headers=kind).status_code == 204
 
 
-def test_without_a_key_401_and_as_basic_password_taken(agent: TestClient, ingest_key: str) -> None:
+def test_without_a_key_401_and_as_basic_password_accepted(
+    agent: TestClient, ingest_key: str
+) -> None:
     body = write_request((UP, [(now(), 1)]))
     assert agent.post(URL, content=body, headers={"Authorization": ""}).status_code == 401
     del agent.headers["authorization"]

@@ -328,7 +328,7 @@ def test_a_full_spill_refuses_with_503_and_accepts_again_after_a_drain(
     assert stored() == (30, 30)
     more, deadline = points(10, start=now(), b="3"), time.monotonic() + 10
     while agent.post(URL, json=more).status_code != 200:
-        assert time.monotonic() < deadline, "the bound is looked at anew each second"
+        assert time.monotonic() < deadline, "the limit is checked each second"
         time.sleep(0.2)
     drained()
     assert stored() == (40, 40)
@@ -398,11 +398,14 @@ def test_samples_beyond_a_series_limit_are_set_aside_and_can_be_drained_later(
     settings.cache_clear()
     assert drained()["dead"] == 1
     assert stored() == (5, 5)
-    [kept] = dead(spill_dir)
-    assert "3 samples were refused" in kept.with_name(f"{kept.name}.reason.txt").read_text()
+    [dead_batch] = dead(spill_dir)
+    assert (
+        "3 samples were refused"
+        in dead_batch.with_name(f"{dead_batch.name}.reason.txt").read_text()
+    )
     monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "100")
     settings.cache_clear()
-    kept.rename(spill_dir / "waiting" / kept.name)
+    dead_batch.rename(spill_dir / "waiting" / dead_batch.name)
     drained()
     assert stored() == (8, 8)
 
@@ -444,7 +447,7 @@ def test_the_last_value_to_arrive_wins(agent: TestClient, proxy: Proxy, spill_di
 def test_late_batches_reach_the_columnstore_and_the_rollups(
     agent: TestClient, spill_dir: Path
 ) -> None:
-    """A day late is within the rollups' look-back; what is in the columnstore stays as it is."""
+    """A day late is within the rollups' lookback; what is in the columnstore stays as it is."""
     where, timestamp = spill.backend(), now() - 86_400_000
     assert where is not None
     where.put(*_spilled(start=timestamp, value=1))
@@ -468,11 +471,11 @@ def test_late_batches_reach_the_columnstore_and_the_rollups(
 def test_only_keys_seen_lately_push_while_the_database_is_away(
     admin: TestClient, agent: TestClient, proxy: Proxy, spill_dir: Path
 ) -> None:
-    made = admin.post("/api/v1/api-keys", json={"name": "other", "scopes": ["ingest"]}).json()
-    other = {"Authorization": f"Bearer {made['data']['key']}"}
+    created = admin.post("/api/v1/api-keys", json={"name": "other", "scopes": ["ingest"]}).json()
+    other = {"Authorization": f"Bearer {created['data']['key']}"}
     point = {"name": "load", "value": 1}
     assert agent.post(URL, json=point, headers=other).status_code == 200
-    admin.delete(f"/api/v1/api-keys/{made['data']['id']}")
+    admin.delete(f"/api/v1/api-keys/{created['data']['id']}")
     proxy.down()
     assert agent.post(URL, json=point).status_code == 200
     # A process that has just begun knows it by the cache.
@@ -508,8 +511,8 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("PULSEBOARD_SPILL_DIR", str(tmp_path / "spill"))
     monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.2")
-    for forget in (settings.cache_clear, database.close, series_cache.reset, spill.reset):
-        forget()
+    for reset in (settings.cache_clear, database.close, series_cache.reset, spill.reset):
+        reset()
     start, sent, stop = now(), 0, threading.Event()
 
     def send() -> int:
@@ -549,8 +552,8 @@ def test_a_database_that_is_killed_in_mid_batch_loses_nothing(
     finally:
         database.close()
         child.stop()
-        for forget in (settings.cache_clear, series_cache.reset, spill.reset):
-            forget()
+        for reset in (settings.cache_clear, series_cache.reset, spill.reset):
+            reset()
 
 
 def _accept(batch: Batch) -> None:
@@ -630,7 +633,7 @@ def _columnstore(series: int, samples: int, *, start: int) -> None:
 def test_a_replay_into_the_columnstore_is_stored_whatever_it_decompresses(
     agent: TestClient, spill_dir: Path
 ) -> None:
-    """100,000 samples is what TimescaleDB decompresses for a statement unless told otherwise."""
+    """100,000 samples is what TimescaleDB decompresses for a statement by default."""
     start = (now() - 30 * 3_600_000) // 14_400_000 * 14_400_000
     body = [
         {"name": "load", "value": 1, "tags": {"id": str(n)}, "timestamp": start} for n in range(110)

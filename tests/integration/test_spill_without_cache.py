@@ -58,7 +58,7 @@ def lose_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until_taken(agent: TestClient, value: int) -> None:
-    """The place is looked at anew each second."""
+    """The bucket is read again each second."""
     deadline = time.monotonic() + 20
     while push(agent, value) != 200:
         assert time.monotonic() < deadline

@@ -133,7 +133,7 @@ def _client(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="module")
 def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with a database just made, to copy: faster than to make one each time."""
+    """A data directory with a new database, to copy: faster than to create one each time."""
     if not (LOCAL / "node_modules").exists():
         subprocess.run(["npm", "ci", "--silent"], cwd=LOCAL, check=True)
     data = tmp_path_factory.mktemp("initialised") / "data"

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def key(admin: TestClient) -> dict[str, Any]:
-    made: dict[str, Any] = admin.post(
+    created: dict[str, Any] = admin.post(
         "/api/v1/api-keys", json={"name": "web servers", "scopes": ["ingest"]}
     ).json()["data"]
-    return made
+    return created
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def test_what_a_key_has_sent(admin: TestClient, agent: TestClient, key: dict[str
     assert agent.post("/api/v1/metrics", json={"name": "1 bad", "value": 1}).status_code == 400
     assert received(admin, key)["lastUsedAt"] is not None
     assert received(admin, key)["seriesCount"] == 0
-    moment = int(time.time() * 1000)
+    timestamp = int(time.time() * 1000)
     points = [
-        {"name": name, "value": 1, "timestamp": moment - age}
+        {"name": name, "value": 1, "timestamp": timestamp - age}
         for name in ("cpu", "memory")
         for age in (0, 1000, 3_600_000)
     ]
@@ -80,7 +80,7 @@ def test_users_see_only_their_own_keys(admin: TestClient, key: dict[str, Any]) -
 
 
 def send(agent: TestClient, count: int = 3, *, name: str = "http", age: int = 0) -> None:
-    """`count` series with samples every ten seconds of three closed minutes, `age` minutes ago."""
+    """`count` series with samples every ten seconds of three whole minutes, `age` minutes ago."""
     minute = int(time.time() // 60) * 60_000
     points = [
         {

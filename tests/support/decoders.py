@@ -62,7 +62,7 @@ def _spilled(payload: bytes) -> Batch:
         batch = spill_file.decode(seal + body).batch
     except spill_file.Unreadable as error:
         raise InvalidRequest(str(error)) from None
-    # Whoever sealed a batch has looked at its values.
+    # Values were validated before the batch was spilled.
     batch.values = [value if isfinite(value) else 0.0 for value in batch.values]
     return batch
 

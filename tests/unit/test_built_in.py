@@ -17,7 +17,7 @@ def test_this_machine_comes_first() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_panels_do_not_cover_each_other_and_ask_what_can_be_answered(
+def test_panels_do_not_overlap_and_have_supported_queries(
     document: DashboardDocument,
 ) -> None:
     for one, other in itertools.combinations(document.panels, 2):

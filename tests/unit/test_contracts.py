@@ -53,7 +53,7 @@ def test_a_point_needs_a_name_of_the_alphabet_and_a_finite_value() -> None:
     "tags",
     [{"1a": "x"}, {"__name__": "x"}, {"a": "x\x00"}, {"a": "x" * 1025}, {"a": 1}, [], "x"],
 )
-def test_tags_that_cannot_be_kept_are_refused(tags: object) -> None:
+def test_tags_that_cannot_be_stored_are_refused(tags: object) -> None:
     with pytest.raises(ValidationError):
         MetricPoint.model_validate({"name": "a", "value": 1, "tags": tags})
 
@@ -99,7 +99,7 @@ def test_camel_case_and_snake_case_are_both_read_and_camel_case_is_written() -> 
     assert "showLegend" in PanelOptions().model_dump(by_alias=True)
 
 
-def test_a_panel_asks_in_exactly_one_way() -> None:
+def test_a_panel_has_exactly_one_kind_of_query() -> None:
     base = {"title": "CPU", "type": "line", "position": {"x": 0, "y": 0, "w": 6, "h": 4}}
     panel = CreatePanel.model_validate({**base, "query": "cpu"})
     assert [query.query for query in panel.all_queries()] == ["cpu"]

@@ -31,7 +31,7 @@ def test_the_steps_of_growing_cost_what_the_price_list_says() -> None:
         in text
     )
     assert f"agents at 30 s | {month['m7g.xlarge']}" in text
-    assert f"keeps {Load(hosts=1).stored_gb:.2f} GB" in text
+    assert f"stores {Load(hosts=1).stored_gb:.2f} GB" in text
     # The limits of steps 2 and 4 are those by which the bill chooses an instance.
     chosen = [Load(hosts=hosts).instance for hosts in (200, 201, 2000, 2001)]
     assert chosen == ["t4g.medium", "m7g.large", "m7g.large", "m7g.xlarge"]

@@ -316,7 +316,7 @@ def test_columns_come_in_few_pieces(body: bytes) -> None:
 
 def test_a_column_may_come_in_pieces() -> None:
     columns = Payload().add("a", [(S, 1), (S - 1, 2)], tags=["x:1"]).columns()
-    times = [field(16, signed([moment])) for moment in (S, -1)]
+    times = [field(16, signed([timestamp])) for timestamp in (S, -1)]
     rest = b"".join(field(number, one) for number, one in columns.items() if number != 16)
     assert [
         after for *_, after in samples(batch_of(field(3, times[0] + rest) + field(3, times[1])))
@@ -370,13 +370,13 @@ def _series(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(st.lists(_series(), max_size=6))
 def test_versions_2_and_3_say_the_same(written: list[dict[str, Any]]) -> None:
-    made = Payload()
+    created = Payload()
     for one in written:
-        made.add(**one)
+        created.add(**one)
     older = payload(series(**{k: v for k, v in one.items() if k != "held"}) for one in written)
     known = SeriesMemo(1_000_000)
     before = decode_series(older, now=NOW, limits=LIMITS, series_memo=known)
-    after = decode_version3(made.encoded(), now=NOW, limits=LIMITS, series_memo=known)
+    after = decode_version3(created.encoded(), now=NOW, limits=LIMITS, series_memo=known)
     assert samples(after) == samples(before)
     assert after.metadata == before.metadata
     assert (after.positions, after.rejected) == (before.positions, before.rejected)

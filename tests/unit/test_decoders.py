@@ -31,8 +31,8 @@ def test_any_bytes_are_decoded_or_refused(name: str, data: st.DataObject) -> Non
     decoder = DECODERS[name]
     body = bytearray(data.draw(st.sampled_from([b"", *decoder.seeds])))
     for _ in range(data.draw(st.integers(0, 5))):
-        place = data.draw(st.integers(0, len(body)))
-        body[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=6))
+        offset = data.draw(st.integers(0, len(body)))
+        body[offset : offset + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=6))
     decode_checked(decoder, bytes(body))
 
 

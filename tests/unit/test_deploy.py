@@ -66,7 +66,7 @@ def test_a_missing_region_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         deploy.preflight(boto3.session.Session())
 
 
-def test_the_cdk_is_asked_for_these_stacks_only() -> None:
+def test_the_cdk_deploys_these_stacks_only() -> None:
     arguments = deploy.cdk_arguments(
         "deploy", stage="staging", stacks=("Network",), context=["alarmEmail=a@b.c"], reserve=False
     )
@@ -93,7 +93,7 @@ def test_a_failed_migration_ends_the_deploy_at_once() -> None:
         deploy.call_migrate(wrong, stage="staging", event={})
 
 
-def test_a_database_that_never_answers_ends_it_with_where_to_look() -> None:
+def test_a_database_that_never_responds_ends_the_deploy_with_a_hint() -> None:
     away = {"errorType": "Unavailable", "errorMessage": "x"}
     function = Lambda(*[away] * 9)
     with pytest.raises(deploy.DeployError, match="maintain-silent"):
@@ -268,6 +268,6 @@ def test_outputs_of_a_stack_that_is_not_there() -> None:
         deploy.outputs(missing, stage="staging", stack="Frontend")
 
 
-def test_other_errors_of_aws_are_not_taken_for_a_missing_stack() -> None:
+def test_other_errors_of_aws_do_not_count_as_a_missing_stack() -> None:
     with pytest.raises(ClientError):
         deploy.outputs(Stacks("AccessDenied", "no"), stage="staging", stack="Frontend")

@@ -28,7 +28,7 @@ def read(*panels: dict[str, Any], **fields: Any) -> tuple[DashboardDocument, lis
     return found, [f"{note.outcome} {note.place}: {note.message}" for note in notes]
 
 
-def test_a_panel_with_its_looks() -> None:
+def test_a_panel_with_its_options() -> None:
     found, notes = read(
         panel(
             description="All of them",
@@ -67,11 +67,11 @@ def test_a_panel_with_its_looks() -> None:
             links=[{"title": "Docs", "url": "https://example.com/docs"}],
         )
     )
-    (made,) = found.panels
-    assert (made.title, made.type) == ("Requests", PanelType.AREA)
-    assert made.queries is not None
-    assert made.queries[0].query == 'rate(requests_total{job="$job"}[$__rate_interval])'
-    options = made.options
+    (created,) = found.panels
+    assert (created.title, created.type) == ("Requests", PanelType.AREA)
+    assert created.queries is not None
+    assert created.queries[0].query == 'rate(requests_total{job="$job"}[$__rate_interval])'
+    options = created.options
     assert (options.unit, options.decimals, options.color) == ("requests/s", 1, "red")
     assert (options.nulls, options.stacked, options.scale) == ("connect", True, "log")
     assert (options.legend, options.min, options.description) == ("table", 0, "All of them")
@@ -91,7 +91,7 @@ def test_default_thresholds_that_grafana_does_not_draw_are_not_drawn() -> None:
     steps = [{"color": "green", "value": None}, {"color": "red", "value": 80}]
     config = {"defaults": {"thresholds": {"mode": "absolute", "steps": steps}}}
     found, _ = read(panel(fieldConfig=config), panel("gauge", fieldConfig=config))
-    assert [len(made.options.thresholds) for made in found.panels] == [0, 2]
+    assert [len(created.options.thresholds) for created in found.panels] == [0, 2]
 
 
 def test_panels_stay_neighbours_and_rows_leave_no_gap() -> None:
@@ -104,19 +104,19 @@ def test_panels_stay_neighbours_and_rows_leave_no_gap() -> None:
         row, at("a", 0, 1, 3, 4), at("b", 3, 1, 3, 4), at("c", 6, 1, 18, 8), at("d", 0, 9, 24, 8),
         closed,
     )  # fmt: skip
-    places = {made.title: made.position for made in found.panels}
-    assert list(places) == ["a", "b", "c", "d", "inner"]
-    assert (places["a"].x, places["b"].x, places["c"].x, places["d"].w) == (0, 2, 3, 12)
-    assert places["a"].y == places["b"].y == places["c"].y == 0
-    assert places["inner"].y == places["d"].y + places["d"].h
-    standing = list(places.values())
+    positions = {created.title: created.position for created in found.panels}
+    assert list(positions) == ["a", "b", "c", "d", "inner"]
+    assert (positions["a"].x, positions["b"].x, positions["c"].x, positions["d"].w) == (0, 2, 3, 12)
+    assert positions["a"].y == positions["b"].y == positions["c"].y == 0
+    assert positions["inner"].y == positions["d"].y + positions["d"].h
+    standing = list(positions.values())
     assert not any(
         layout.overlap(one, other) for i, one in enumerate(standing) for other in standing[:i]
     )
     assert "dropped row Top: rows are not imported; their panels are" in notes
 
 
-def test_what_can_not_be_taken_is_named() -> None:
+def test_what_can_not_be_imported_is_named() -> None:
     found, notes = read(
         panel("text", title="Hello", targets=[]),
         panel(title="SQL", targets=[{"refId": "A", "rawSql": "select 1"}]),
@@ -125,7 +125,7 @@ def test_what_can_not_be_taken_is_named() -> None:
         annotations={"list": [{"name": "Deploys"}, {"name": "Own", "builtIn": 1}]},
         time={"from": "now/d", "to": "now/d"},
     )
-    assert [made.title for made in found.panels] == ["Heat", "Old"]
+    assert [created.title for created in found.panels] == ["Heat", "Old"]
     for expected in (
         'dropped panel Hello: panels of type "text" are unknown',
         "dropped panel SQL: query A is no Prometheus expression (it has rawSql)",
@@ -352,8 +352,8 @@ def test_what_is_sent_is_drawn_below_zero_as_it_was() -> None:
     )
     assert [
         (override.match, override.negative)
-        for made in found.panels
-        for override in made.options.overrides
+        for created in found.panels
+        for override in created.options.overrides
     ] == [("*sent*", True), ("out", True)]
 
 
@@ -376,7 +376,7 @@ def test_a_variable_may_stand_for_a_number_and_all_of_a_metric_is_no_filter() ->
     assert not [note for note in notes if not note.startswith("taken")]
 
 
-def test_a_variable_by_query_result_takes_the_label_that_its_regex_takes() -> None:
+def test_a_variable_by_query_result_uses_the_label_that_its_regex_extracts() -> None:
     found, _ = read(
         panel(),
         templating={

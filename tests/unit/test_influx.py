@@ -127,7 +127,7 @@ def test_a_bad_line_is_refused_whole_by_number_and_others_are_stored(
     assert says in issue.message
 
 
-def test_a_bad_field_takes_its_line_with_it() -> None:
+def test_a_bad_field_refuses_its_line() -> None:
     batch = batch_of('m a=1,t="x",b=oops\nn v=1')
     assert (samples(batch), batch.skipped) == ([("n_v", "{}", 1, 0)], 0)
 

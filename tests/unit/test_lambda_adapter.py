@@ -15,7 +15,7 @@ from pulseboard.web import lambda_adapter
 ROOT = Path(__file__).parents[2]
 
 
-def test_before_a_snapshot_nothing_is_open_or_remembered() -> None:
+def test_before_a_snapshot_nothing_is_open_or_cached() -> None:
     """Every module that keeps something has registered how to drop it."""
     settings.cache_clear()
     database_url._cached = (0.0, "old")
@@ -29,7 +29,7 @@ def test_before_a_snapshot_nothing_is_open_or_remembered() -> None:
     assert cache._client is None
 
 
-def test_whatever_a_module_keeps_is_registered() -> None:
+def test_the_state_of_every_module_is_registered() -> None:
     """A module with state of its own that no reset reaches would carry it from test to test, and
     from a snapshot into every copy of it."""
     unregistered = []
@@ -66,7 +66,7 @@ def test_copies_of_a_snapshot_draw_different_numbers() -> None:
     assert drawn[0] != drawn[1]
 
 
-def test_a_restored_copy_asks_for_the_secret_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restored_copy_fetches_the_secret_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_url, "_cached", (0.0, "old"))
     lambda_adapter.after_restore()
     assert database_url._cached is None

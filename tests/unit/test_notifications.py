@@ -111,12 +111,12 @@ def test_the_webhook_body_is_alertmanagers() -> None:
 
 
 def test_bodies_are_signed_with_their_time() -> None:
-    made = rendered(webhook(secret="s3cret"))
-    stamp, signature = made.headers["X-Pulseboard-Signature"].split(",")
+    created = rendered(webhook(secret="s3cret"))
+    stamp, signature = created.headers["X-Pulseboard-Signature"].split(",")
     assert stamp == "t=1200"
-    expected = hmac.new(b"s3cret", f"1200.{made.body}".encode(), hashlib.sha256).hexdigest()
+    expected = hmac.new(b"s3cret", f"1200.{created.body}".encode(), hashlib.sha256).hexdigest()
     assert signature == f"v1={expected}"
-    assert "s3cret" not in made.model_dump_json()
+    assert "s3cret" not in created.model_dump_json()
 
 
 def test_many_alerts_are_counted_beyond_the_named() -> None:
@@ -167,10 +167,10 @@ def test_secrets_are_hidden_unless_revealed() -> None:
     read = channels.validate_python(given)
     shown = channels.dump_python(read, mode="json", by_alias=True)
     assert [shown[0]["url"], shown[1]["routingKey"], shown[2]["secret"]] == [HIDDEN] * 3
-    kept = channels.dump_python(read, mode="json", by_alias=True, context=REVEAL)
-    assert kept == given
+    stored = channels.dump_python(read, mode="json", by_alias=True, context=REVEAL)
+    assert stored == given
     assert channels.validate_python(shown)
-    assert [describe(one) for one in kept] == [
+    assert [describe(one) for one in stored] == [
         "slack",
         "pagerduty",
         "webhook https://example.com/",
@@ -302,12 +302,12 @@ def test_private_addresses_are_refused_before_a_connection(receiver: str) -> Non
 def test_a_name_is_resolved_once_and_each_of_its_addresses_must_be_public(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A name server gains nothing by a second answer, nor by one with two addresses."""
-    answers = [["93.184.215.14"], ["127.0.0.1"]]
+    """A name server gains nothing by a second response, nor by one with two addresses."""
+    resolved = [["93.184.215.14"], ["127.0.0.1"]]
     reached: list[Any] = []
 
     def look_up(host: str, port: int, **more: Any) -> list[Any]:
-        return [(socket.AF_INET, 1, 6, "", (address, port)) for address in answers.pop(0)]
+        return [(socket.AF_INET, 1, 6, "", (address, port)) for address in resolved.pop(0)]
 
     def connect(address: Any, timeout: float) -> socket.socket:
         reached.append(address)
@@ -317,8 +317,8 @@ def test_a_name_is_resolved_once_and_each_of_its_addresses_must_be_public(
     monkeypatch.setattr(socket, "create_connection", connect)
     assert not http.send(claim("http://rebinding.example/"), timeout=1, allow_private=False).ok
     assert reached == [("93.184.215.14", 80)]
-    assert answers == [["127.0.0.1"]]
-    answers[:] = [["93.184.215.14", "10.0.0.1"]]
+    assert resolved == [["127.0.0.1"]]
+    resolved[:] = [["93.184.215.14", "10.0.0.1"]]
     done = http.send(claim("http://two.example/"), timeout=1, allow_private=False)
     assert (done.permanent, "10.0.0.1" in str(done.error)) == (True, True)
     assert len(reached) == 1
@@ -337,7 +337,9 @@ def test_nobody_there_is_tried_again() -> None:
     assert not http.send(claim("gopher://x/"), timeout=1, allow_private=True).ok
 
 
-def test_the_handler_answers_for_each_claim(receiver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_handler_returns_a_result_for_each_claim(
+    receiver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
     settings.cache_clear()
     claims = [

@@ -1,4 +1,4 @@
-"""OpenTelemetry metrics in both encodings, made by OpenTelemetry's own classes."""
+"""OpenTelemetry metrics in both encodings, encoded by OpenTelemetry's own classes."""
 
 import math
 from collections.abc import Callable
@@ -284,8 +284,8 @@ def test_any_bytes_are_decoded_or_refused(
         body = bytearray(plain)
         for _ in range(data.draw(st.integers(0, 4))):
             if body:
-                place = data.draw(st.integers(0, len(body) - 1))
-                body[place : place + data.draw(st.integers(0, 2))] = data.draw(
+                offset = data.draw(st.integers(0, len(body) - 1))
+                body[offset : offset + data.draw(st.integers(0, 2))] = data.draw(
                     st.binary(max_size=3)
                 )
         try:

@@ -44,7 +44,7 @@ def test_an_expression_is_evaluated_at_both_ends() -> None:
     assert times[-1] == int(NOW.timestamp() * 1000)
 
 
-def test_the_lookback_counts_for_what_a_tier_still_holds() -> None:
+def test_the_lookback_counts_when_a_tier_is_chosen() -> None:
     assert planned_for("avg_over_time(cpu[1h])", ago=6 * 24, step="1h").tier is Tier.RAW
     assert planned_for("avg_over_time(cpu[2d])", ago=6 * 24, step="1h").tier is Tier.MINUTE
 

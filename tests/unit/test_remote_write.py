@@ -1,4 +1,4 @@
-"""Remote write: bytes made by Google's library, and any bytes at all."""
+"""Remote write: bytes encoded by Google's library, and any bytes at all."""
 
 import math
 import struct
@@ -240,8 +240,8 @@ def test_any_bytes_are_decoded_or_refused(lines: list[Any], data: st.DataObject)
     plain = bytearray(cramjam.snappy.decompress_raw(write_request(*lines)))
     for _ in range(data.draw(st.integers(0, 4))):
         if plain:
-            place = data.draw(st.integers(0, len(plain) - 1))
-            plain[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
+            offset = data.draw(st.integers(0, len(plain) - 1))
+            plain[offset : offset + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
     for body in (bytes(cramjam.snappy.compress_raw(bytes(plain))), bytes(plain)):
         try:
             batch = batch_of(body, KNOWN)

@@ -43,7 +43,7 @@ def test_prometheus_rules_come_with_a_report() -> None:
     assert len(report.notes) == 2
 
 
-def test_our_rules_keep_the_good_of_a_partly_bad_file() -> None:
+def test_valid_rules_of_a_partly_bad_file_are_imported() -> None:
     report = rule_files.read(
         {
             "rules": [

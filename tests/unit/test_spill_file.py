@@ -78,10 +78,10 @@ def _one(value: float = 1.0) -> SpilledBatch:
 @given(st.data())
 def test_damage_is_noticed_wherever_it_is(data: st.DataObject) -> None:
     whole = encode(_one())
-    place = data.draw(st.integers(0, len(whole) - 1))
+    offset = data.draw(st.integers(0, len(whole) - 1))
     cut = data.draw(st.integers(0, len(whole) - 1))
     damaged = bytearray(whole)
-    damaged[place] ^= data.draw(st.integers(1, 255))
+    damaged[offset] ^= data.draw(st.integers(1, 255))
     for wrong in (bytes(damaged), whole[:cut]):
         with pytest.raises(Unreadable):
             decode(wrong)
@@ -109,8 +109,8 @@ def test_a_sealed_file_of_another_shape_is_read_or_unreadable(name: str, other: 
     (_, seed) = decoders()["spilled"].seeds
     (size,) = unpack_from("<I", seed)
     head = {**json.loads(seed[4 : 4 + size]), name: other}
-    made = json.dumps(head).encode()
-    decode_checked(decoders()["spilled"], pack("<I", len(made)) + made + seed[4 + size :])
+    created = json.dumps(head).encode()
+    decode_checked(decoders()["spilled"], pack("<I", len(created)) + created + seed[4 + size :])
 
 
 def test_names_sort_by_arrival_and_differ_between_batches() -> None:

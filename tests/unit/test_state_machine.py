@@ -79,7 +79,7 @@ def test_no_data_keeps_clears_or_alerts(operator: AlertCondition, away: float | 
     assert statuses(alert, no, away, away, no) == [INACTIVE, PENDING, FIRING, RESOLVED]
 
 
-def test_reasons_tell_value_threshold_and_duration() -> None:
+def test_reasons_name_value_threshold_and_duration() -> None:
     condition = replace(ABOVE, duration=10, no_data=NoDataPolicy.OK)
     states = play(condition, 95.0, 96.5, None)
     assert [state.reason for state in states] == [
@@ -91,11 +91,11 @@ def test_reasons_tell_value_threshold_and_duration() -> None:
     assert states[1].value == 96.5
 
 
-def test_silence_is_forgotten_in_the_end() -> None:
+def test_series_without_data_are_removed_in_the_end() -> None:
     condition = replace(ABOVE, no_data=NoDataPolicy.ALERT, forget_after=50)
     states = play(condition, 50.0, *[None] * 8)
     assert [s.status for s in states] == [INACTIVE] + [FIRING] * 5 + [RESOLVED] * 3
-    assert "forgotten" in states[-1].reason
+    assert "removed" in states[-1].reason
     assert not states[-1].worth_storing(condition, 1000 + 9 * TICK)
 
 
@@ -121,7 +121,7 @@ def test_ticks_are_counted_from_1970() -> None:
 class Machine(RuleBasedStateMachine):
     """Steps the machine beside its whole history, and holds each state against that history.
 
-    A history is what each tick meant: breached, clear, or nothing (data away, state kept).
+    A history is what each tick meant: breached, clear, or nothing (no data, state unchanged).
     """
 
     @initialize(

@@ -16,6 +16,7 @@ REPLACED = {
     "bearings?": "dependency range",
     "splic(?:e|es|ed|ing)": "merge",
     "owed": "pending",
+    "bury|buried": "set_aside",
     "askers?": "KeyChecker",
     "pushers?": "AgentWriter",
     "watchful": "always evaluated",

@@ -35,7 +35,7 @@ def test_commands_exist(workflow: Path) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_permissions_are_least_and_tokens_are_asked_for_where_roles_are_taken(
+def test_permissions_are_least_and_tokens_are_requested_where_roles_are_assumed(
     workflow: Path,
 ) -> None:
     document = yaml.safe_load(workflow.read_text(encoding="utf-8"))

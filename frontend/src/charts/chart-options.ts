@@ -123,7 +123,7 @@ export function chartOptions(
 
 const POWERS_OF_TWO = Array.from({ length: 70 }, (_, power) => 2 ** (power - 10))
 
-/** A date whose local fields are those of UTC, since uPlot places its ticks by them. */
+/** A date whose local fields are those of UTC, since uPlot positions its ticks by them. */
 function asUtc(seconds: number): Date {
   const date = new Date(seconds * 1000)
   return new Date(date.getTime() + date.getTimezoneOffset() * 60_000)

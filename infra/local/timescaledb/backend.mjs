@@ -5,7 +5,7 @@
  * It is one PostgreSQL backend, and a call runs to its end on this thread. PGlite's own
  * `execProtocolRaw` is not used: it parses every message of every response into an object and keeps
  * the objects for good when only the raw calls are made, which is slow and a leak in a server. We
- * put our own read and write functions in place of its, as it does itself at start.
+ * replace its read and write functions by our own, as it does itself at start.
  *
  * Nothing has to be flushed between a call and its response: the file system is the host's, each
  * write of the WAL is a write(2), and the kernel keeps it when this process is killed. (Power loss

@@ -56,7 +56,7 @@ export class DataDirectory {
       for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
         if (createdBy(() => linkSync(candidate, this.#lock))) {
           // A process that judged the former lock stale may just have moved ours aside and be
-          // putting it back. Only a lock that is still ours after that moment is held.
+          // putting it back. Only a lock that is still ours afterwards is held.
           await sleep(SETTLE_MS);
           if (read(this.#lock) === this.#mine) return;
         } else {

@@ -189,7 +189,7 @@ export class Scheduler {
   }
 
   /**
-   * Steps that put the session's unnamed statement back, if another's has taken its place.
+   * Steps that put the session's unnamed statement back, if another's has replaced it.
    * @param {Session} session
    * @param {Unit} unit
    * @returns {Step[]}

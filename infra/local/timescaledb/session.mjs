@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * One client's connection: the start-up handshake, then its messages made into units of work.
+ * One client's connection: the start-up handshake, then its messages grouped into units of work.
  *
- * Names of prepared statements are made the client's own by a prefix. Portals need none: they end
+ * Names of prepared statements get a prefix for each client. Portals need none: they end
  * with their transaction, and no one else runs during it.
  */
 import { performance } from 'node:perf_hooks';

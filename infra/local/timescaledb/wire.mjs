@@ -121,7 +121,7 @@ export const parameterStatus = (name, value) =>
 export const readyForQuery = (status) => message(Server.READY, Buffer.from([status]));
 
 /**
- * The answer to COPY … FROM STDIN. The column count is left at 0: the statement has not run yet,
+ * The response to COPY … FROM STDIN. The column count is left at 0: the statement has not run yet,
  * and clients go by the overall format.
  * @param {boolean} binary
  */

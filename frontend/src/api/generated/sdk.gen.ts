@@ -58,14 +58,14 @@ export const testAlertReceiver = <ThrowOnError extends boolean = false>(options:
 /**
  * Delete Alert Channel
  *
- * Delete a channel. 409 while a rule names it.
+ * Delete a channel. 409 while a rule uses it.
  */
 export const deleteAlertChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertChannelData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertChannelResponses, DeleteAlertChannelErrors, ThrowOnError>({ url: '/api/v1/alerts/channels/{channel_id}', ...options });
 
 /**
  * Update Alert Channel
  *
- * Change a channel; rules that name it follow a new name. A hidden secret stays as it is.
+ * Change a channel. Rules that use it follow a new name; a hidden secret stays as it is.
  */
 export const updateAlertChannel = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertChannelData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertChannelResponses, UpdateAlertChannelErrors, ThrowOnError>({
     url: '/api/v1/alerts/channels/{channel_id}',
@@ -79,7 +79,7 @@ export const updateAlertChannel = <ThrowOnError extends boolean = false>(options
 /**
  * Test Alert Channel
  *
- * Send a test notification to a channel, the way that real ones go, within ten seconds.
+ * Send a test notification to a channel in the same way as real ones, within ten seconds.
  */
 export const testAlertChannel = <ThrowOnError extends boolean = false>(options: Options<TestAlertChannelData, ThrowOnError>) => (options.client ?? client).post<TestAlertChannelResponses, TestAlertChannelErrors, ThrowOnError>({ url: '/api/v1/alerts/channels/{channel_id}/test', ...options });
 
@@ -107,14 +107,14 @@ export const resendAlertDelivery = <ThrowOnError extends boolean = false>(option
 /**
  * Get Alert History
  *
- * Alerts that fired, newest first: of a rule or of all, in a range or ever.
+ * Alerts that fired, newest first: of one rule or all, in a time range or all time.
  */
 export const getAlertHistory = <ThrowOnError extends boolean = false>(options?: Options<GetAlertHistoryData, ThrowOnError>) => (options?.client ?? client).get<GetAlertHistoryResponses, GetAlertHistoryErrors, ThrowOnError>({ url: '/api/v1/alerts/events', ...options });
 
 /**
  * Preview Alert Rule
  *
- * When the rule would have fired and resolved: the live state machine over raw samples.
+ * When the rule would have fired and resolved: the same state machine over raw samples.
  */
 export const previewAlertRule = <ThrowOnError extends boolean = false>(options: Options<PreviewAlertRuleData, ThrowOnError>) => (options.client ?? client).post<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError>({
     url: '/api/v1/alerts/preview',
@@ -163,7 +163,7 @@ export const getAlertRule = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Update Alert Rule
  *
- * Change a rule; what is left out stays. 409 when `version` is not the stored one's.
+ * Change a rule; fields that are left out stay. 409 when `version` is not the stored one.
  *
  * Firing alerts go on when only texts change; with another query, or disabled, they resolve.
  */
@@ -179,21 +179,21 @@ export const updateAlertRule = <ThrowOnError extends boolean = false>(options: O
 /**
  * Evaluate Alert Rule
  *
- * What the rule reads now, and the states that a tick would give. Changes nothing.
+ * The current values of the rule and the states at its next tick. Changes nothing.
  */
 export const evaluateAlertRule = <ThrowOnError extends boolean = false>(options: Options<EvaluateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<EvaluateAlertRuleResponses, EvaluateAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}/evaluate', ...options });
 
 /**
  * Get Alert Silences
  *
- * Silences that hold now or later.
+ * Active and future silences.
  */
 export const getAlertSilences = <ThrowOnError extends boolean = false>(options?: Options<GetAlertSilencesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertSilencesResponses, GetAlertSilencesErrors, ThrowOnError>({ url: '/api/v1/alerts/silences', ...options });
 
 /**
  * Create Alert Silence
  *
- * Silence alerts that meet all matchers. Their state goes on; nobody is notified.
+ * Silence alerts that meet all matchers. They are still evaluated, but notify nobody.
  */
 export const createAlertSilence = <ThrowOnError extends boolean = false>(options: Options<CreateAlertSilenceData, ThrowOnError>) => (options.client ?? client).post<CreateAlertSilenceResponses, CreateAlertSilenceErrors, ThrowOnError>({
     url: '/api/v1/alerts/silences',
@@ -207,21 +207,21 @@ export const createAlertSilence = <ThrowOnError extends boolean = false>(options
 /**
  * End Alert Silence
  *
- * End a silence now. What still fires notifies at the next tick.
+ * End a silence now. Alerts that still fire notify at the next tick.
  */
 export const endAlertSilence = <ThrowOnError extends boolean = false>(options: Options<EndAlertSilenceData, ThrowOnError>) => (options.client ?? client).delete<EndAlertSilenceResponses, EndAlertSilenceErrors, ThrowOnError>({ url: '/api/v1/alerts/silences/{silence_id}', ...options });
 
 /**
  * Get Api Keys
  *
- * One's own keys; all keys for an admin.
+ * Your own keys; all keys for an admin.
  */
 export const getApiKeys = <ThrowOnError extends boolean = false>(options?: Options<GetApiKeysData, ThrowOnError>) => (options?.client ?? client).get<GetApiKeysResponses, GetApiKeysErrors, ThrowOnError>({ url: '/api/v1/api-keys', ...options });
 
 /**
  * Create Api Key
  *
- * Make a key. The secret is shown this once.
+ * Create a key. The secret is shown only once.
  */
 export const createApiKey = <ThrowOnError extends boolean = false>(options: Options<CreateApiKeyData, ThrowOnError>) => (options.client ?? client).post<CreateApiKeyResponses, CreateApiKeyErrors, ThrowOnError>({
     url: '/api/v1/api-keys',
@@ -235,14 +235,14 @@ export const createApiKey = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Revoke Api Key
  *
- * Revoke a key of one's own; any key for an admin.
+ * Revoke one of your keys; any key for an admin.
  */
 export const revokeApiKey = <ThrowOnError extends boolean = false>(options: Options<RevokeApiKeyData, ThrowOnError>) => (options.client ?? client).delete<RevokeApiKeyResponses, RevokeApiKeyErrors, ThrowOnError>({ url: '/api/v1/api-keys/{key_id}', ...options });
 
 /**
  * Login
  *
- * Start a session. Open to anyone; failed tries are limited per account and address.
+ * Start a session. Open to anyone; failed attempts are limited per account and address.
  */
 export const login = <ThrowOnError extends boolean = false>(options: Options<LoginData, ThrowOnError>) => (options.client ?? client).post<LoginResponses, LoginErrors, ThrowOnError>({
     url: '/api/v1/auth/login',
@@ -263,7 +263,7 @@ export const logout = <ThrowOnError extends boolean = false>(options?: Options<L
 /**
  * Get Me
  *
- * Who is signed in.
+ * The user who is signed in.
  *
  * Renews the cookie: a session ends some days after its last use, not after its start.
  */
@@ -272,7 +272,7 @@ export const getMe = <ThrowOnError extends boolean = false>(options?: Options<Ge
 /**
  * Change Password
  *
- * Change one's own password; ends all other sessions of this person.
+ * Change your own password; ends all your other sessions.
  */
 export const changePassword = <ThrowOnError extends boolean = false>(options: Options<ChangePasswordData, ThrowOnError>) => (options.client ?? client).post<ChangePasswordResponses, ChangePasswordErrors, ThrowOnError>({
     url: '/api/v1/auth/password',
@@ -300,14 +300,14 @@ export const loginWithToken = <ThrowOnError extends boolean = false>(options: Op
 /**
  * Get Dashboards
  *
- * One's own and public dashboards (all for an admin).
+ * Your own and public dashboards (all for an admin).
  */
 export const getDashboards = <ThrowOnError extends boolean = false>(options?: Options<GetDashboardsData, ThrowOnError>) => (options?.client ?? client).get<GetDashboardsResponses, GetDashboardsErrors, ThrowOnError>({ url: '/api/v1/dashboards', ...options });
 
 /**
  * Create Dashboard
  *
- * Make a dashboard, with or without panels; one that covers another is placed below.
+ * Create a dashboard, with or without panels; one that overlaps another goes below.
  */
 export const createDashboard = <ThrowOnError extends boolean = false>(options: Options<CreateDashboardData, ThrowOnError>) => (options.client ?? client).post<CreateDashboardResponses, CreateDashboardErrors, ThrowOnError>({
     url: '/api/v1/dashboards',
@@ -335,21 +335,21 @@ export const importDashboard = <ThrowOnError extends boolean = false>(options: O
 /**
  * Delete Dashboard
  *
- * Remove a dashboard with its panels and its history.
+ * Delete a dashboard with its panels and its history.
  */
 export const deleteDashboard = <ThrowOnError extends boolean = false>(options: Options<DeleteDashboardData, ThrowOnError>) => (options.client ?? client).delete<DeleteDashboardResponses, DeleteDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}', ...options });
 
 /**
  * Get Dashboard
  *
- * A dashboard with its panels. 404 when it is not there or not for this caller.
+ * A dashboard with its panels. 404 when it does not exist or the caller may not see it.
  */
 export const getDashboard = <ThrowOnError extends boolean = false>(options: Options<GetDashboardData, ThrowOnError>) => (options.client ?? client).get<GetDashboardResponses, GetDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}', ...options });
 
 /**
  * Update Dashboard
  *
- * Change what is given; `layout` places all panels at once.
+ * Change the given fields; `layout` sets the positions of all panels at once.
  *
  * 409 when `version` is not the newest.
  */
@@ -365,7 +365,7 @@ export const updateDashboard = <ThrowOnError extends boolean = false>(options: O
 /**
  * Duplicate Dashboard
  *
- * Copy a dashboard that one may see; the copy is one's own, and not public.
+ * Copy a visible dashboard. The copy belongs to the caller and is not public.
  */
 export const duplicateDashboard = <ThrowOnError extends boolean = false>(options: Options<DuplicateDashboardData, ThrowOnError>) => (options.client ?? client).post<DuplicateDashboardResponses, DuplicateDashboardErrors, ThrowOnError>({
     url: '/api/v1/dashboards/{dashboard_id}/duplicate',
@@ -386,7 +386,7 @@ export const exportDashboard = <ThrowOnError extends boolean = false>(options: O
 /**
  * Set Favourite
  *
- * Mark a dashboard as a favourite of one's own, or no longer.
+ * Add a dashboard to your favourites, or remove it.
  */
 export const setFavourite = <ThrowOnError extends boolean = false>(options: Options<SetFavouriteData, ThrowOnError>) => (options.client ?? client).put<SetFavouriteResponses, SetFavouriteErrors, ThrowOnError>({
     url: '/api/v1/dashboards/{dashboard_id}/favourite',
@@ -421,7 +421,7 @@ export const deletePanel = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * Update Panel
  *
- * Change what is given of a panel; where its place is taken, it stands below all others.
+ * Change the given fields of a panel; on an occupied position it goes below all others.
  */
 export const updatePanel = <ThrowOnError extends boolean = false>(options: Options<UpdatePanelData, ThrowOnError>) => (options.client ?? client).put<UpdatePanelResponses, UpdatePanelErrors, ThrowOnError>({
     url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}',
@@ -435,7 +435,7 @@ export const updatePanel = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * Copy Panel
  *
- * Copy a panel to another dashboard, or within its own.
+ * Copy a panel to another dashboard or within the same one.
  */
 export const copyPanel = <ThrowOnError extends boolean = false>(options: Options<CopyPanelData, ThrowOnError>) => (options.client ?? client).post<CopyPanelResponses, CopyPanelErrors, ThrowOnError>({
     url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}/copy',
@@ -456,21 +456,21 @@ export const getDashboardVersions = <ThrowOnError extends boolean = false>(optio
 /**
  * Restore Dashboard Version
  *
- * Make a former state the newest; nothing of the history is lost.
+ * Restore a former version as the newest; the history stays complete.
  */
 export const restoreDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<RestoreDashboardVersionData, ThrowOnError>) => (options.client ?? client).post<RestoreDashboardVersionResponses, RestoreDashboardVersionErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions/{restored}/restore', ...options });
 
 /**
  * Get Dashboard Version
  *
- * A former state of a dashboard.
+ * A former version of a dashboard.
  */
 export const getDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionData, ThrowOnError>) => (options.client ?? client).get<GetDashboardVersionResponses, GetDashboardVersionErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions/{version}', ...options });
 
 /**
  * Note Visit
  *
- * Remember that one has opened a dashboard, for the list of recent ones.
+ * Record that you opened a dashboard, for the list of recent ones.
  */
 export const noteVisit = <ThrowOnError extends boolean = false>(options: Options<NoteVisitData, ThrowOnError>) => (options.client ?? client).post<NoteVisitResponses, NoteVisitErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/visit', ...options });
 
@@ -542,21 +542,21 @@ export const executeQueryBatch = <ThrowOnError extends boolean = false>(options:
 /**
  * Get Status
  *
- * Parts, circuit breaker, background jobs.
+ * Components, circuit breaker, background jobs.
  */
 export const getStatus = <ThrowOnError extends boolean = false>(options?: Options<GetStatusData, ThrowOnError>) => (options?.client ?? client).get<GetStatusResponses, GetStatusErrors, ThrowOnError>({ url: '/api/v1/status', ...options });
 
 /**
  * Get Usage
  *
- * All that is stored, by API key, with the limits. Up to a minute old.
+ * Stored data by API key, with the limits. Up to a minute old.
  */
 export const getUsage = <ThrowOnError extends boolean = false>(options?: Options<GetUsageData, ThrowOnError>) => (options?.client ?? client).get<GetUsageResponses, GetUsageErrors, ThrowOnError>({ url: '/api/v1/usage', ...options });
 
 /**
  * Get Key Received
  *
- * What was received with one of your keys; an admin may name any key.
+ * What was received with one of your keys; an admin may choose any key.
  */
 export const getKeyReceived = <ThrowOnError extends boolean = false>(options: Options<GetKeyReceivedData, ThrowOnError>) => (options.client ?? client).get<GetKeyReceivedResponses, GetKeyReceivedErrors, ThrowOnError>({ url: '/api/v1/usage/keys/{key_id}/received', ...options });
 
@@ -587,7 +587,7 @@ export const deleteSeries = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Get Series Usage
  *
- * Series that a selector matches, the newest or those unseen for longest first.
+ * Series that a selector matches, ordered by creation or by their last sample.
  */
 export const getSeriesUsage = <ThrowOnError extends boolean = false>(options: Options<GetSeriesUsageData, ThrowOnError>) => (options.client ?? client).get<GetSeriesUsageResponses, GetSeriesUsageErrors, ThrowOnError>({ url: '/api/v1/usage/series', ...options });
 
@@ -601,7 +601,7 @@ export const getUsageByTag = <ThrowOnError extends boolean = false>(options?: Op
 /**
  * Get Users
  *
- * All people, newest first.
+ * All users, newest first.
  */
 export const getUsers = <ThrowOnError extends boolean = false>(options?: Options<GetUsersData, ThrowOnError>) => (options?.client ?? client).get<GetUsersResponses, GetUsersErrors, ThrowOnError>({ url: '/api/v1/users', ...options });
 
@@ -622,7 +622,7 @@ export const createUser = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Update User
  *
- * Disable, re-role or give a new password. Ends that person's sessions.
+ * Disable a user, or set the role or a new password. Ends the user's sessions.
  *
  * 409 when it would leave no admin.
  */

@@ -75,7 +75,7 @@ export type AlertChannel = {
     /**
      * Usedby
      *
-     * Rules that name it.
+     * Number of rules that use it.
      */
     usedBy: number;
 };
@@ -83,14 +83,14 @@ export type AlertChannel = {
 /**
  * AlertCondition
  *
- * How a value is held against the threshold.
+ * How a value is compared with the threshold.
  */
 export type AlertCondition = 'gt' | 'gte' | 'lt' | 'lte' | 'eq' | 'ne';
 
 /**
  * AlertDelivery
  *
- * One notification to one channel. Dead ones were given up; they can be sent again.
+ * One notification to one channel. Dead ones are no longer retried; they can be sent again.
  */
 export type AlertDelivery = {
     /**
@@ -114,7 +114,7 @@ export type AlertDelivery = {
     /**
      * Firing
      *
-     * Alerts that fire in this notification.
+     * Firing alerts in this notification.
      */
     firing: number;
     /**
@@ -151,7 +151,7 @@ export type AlertDelivery = {
 /**
  * AlertEvaluation
  *
- * What a rule reads now and what the next tick would make of it. Nothing is changed.
+ * The current values of a rule and the states at its next tick. Nothing is changed.
  */
 export type AlertEvaluation = {
     /**
@@ -171,7 +171,7 @@ export type AlertEvaluation = {
 /**
  * AlertEvent
  *
- * One alert from the moment it fired.
+ * One alert from the time it fired.
  */
 export type AlertEvent = {
     /**
@@ -262,13 +262,13 @@ export type AlertInstance = {
 /**
  * AlertPreview
  *
- * When a rule would have fired and resolved, at the ticks that a live one has.
+ * When a rule would have fired and resolved, at the ticks of a real one.
  */
 export type AlertPreview = {
     /**
      * Changes
      *
-     * In the order of time.
+     * Oldest first.
      */
     changes: Array<AlertChange>;
     /**
@@ -321,7 +321,7 @@ export type AlertRule = {
     /**
      * Firing
      *
-     * Series that fire.
+     * Series in the state firing.
      */
     firing: number;
     /**
@@ -349,7 +349,7 @@ export type AlertRule = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus writes them too: `{{ $labels.host }}`, `{{ $value }}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.
      */
     message: string;
     /**
@@ -365,7 +365,7 @@ export type AlertRule = {
     /**
      * Pending
      *
-     * Series that wait for `duration`.
+     * Series in the state pending.
      */
     pending: number;
     /**
@@ -376,7 +376,7 @@ export type AlertRule = {
     /**
      * Runbookurl
      *
-     * Where to read what to do; a link in each notification.
+     * URL of the runbook; a link in each notification.
      */
     runbookUrl: string;
     severity: AlertSeverity;
@@ -432,7 +432,7 @@ export type AlertRuleDetail = {
     /**
      * Firing
      *
-     * Series that fire.
+     * Series in the state firing.
      */
     firing: number;
     /**
@@ -464,7 +464,7 @@ export type AlertRuleDetail = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus writes them too: `{{ $labels.host }}`, `{{ $value }}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.
      */
     message: string;
     /**
@@ -480,7 +480,7 @@ export type AlertRuleDetail = {
     /**
      * Pending
      *
-     * Series that wait for `duration`.
+     * Series in the state pending.
      */
     pending: number;
     /**
@@ -491,7 +491,7 @@ export type AlertRuleDetail = {
     /**
      * Runbookurl
      *
-     * Where to read what to do; a link in each notification.
+     * URL of the runbook; a link in each notification.
      */
     runbookUrl: string;
     severity: AlertSeverity;
@@ -539,7 +539,7 @@ export type AlertSilence = {
     /**
      * Author
      *
-     * E-mail of who made it.
+     * Email of the creator.
      */
     author: string | null;
     /**
@@ -578,13 +578,13 @@ export type AlertStatus = 'inactive' | 'pending' | 'firing' | 'resolved';
 /**
  * Amounts
  *
- * How much there is of something, up to a minute old.
+ * An amount of stored data, up to a minute old.
  */
 export type Amounts = {
     /**
      * Monthlydollars
      *
-     * What grows with the data, if it goes on like this: requests, functions and storage; not what a month costs anyhow.
+     * The costs that grow with the data, at the current rate: requests, functions and storage, without fixed costs.
      */
     monthlyDollars: number;
     /**
@@ -594,7 +594,7 @@ export type Amounts = {
     /**
      * Newlasthour
      *
-     * Series made in the last hour.
+     * Series created in the last hour.
      */
     newLastHour: number;
     /**
@@ -623,7 +623,7 @@ export type ApiError = {
     /**
      * Error
      *
-     * A sentence for people.
+     * A readable message.
      */
     error: string;
     /**
@@ -661,7 +661,7 @@ export type ApiKey = {
     /**
      * Prefix
      *
-     * The first characters, to recognise it by.
+     * The first characters, to identify the key.
      */
     prefix: string;
     /**
@@ -1049,7 +1049,7 @@ export type BatchQuery = {
     /**
      * Tags
      *
-     * Only series that carry all of these.
+     * Only series that have all of these.
      */
     tags?: {
         [key: string]: unknown | string;
@@ -1059,14 +1059,14 @@ export type BatchQuery = {
 /**
  * Calculation
  *
- * How a line becomes one number.
+ * How a series is reduced to one number.
  */
 export type Calculation = 'last' | 'avg' | 'min' | 'max' | 'sum';
 
 /**
  * ChangePassword
  *
- * A new password for oneself. It ends all other sessions.
+ * A new password for the current user. It ends all other sessions.
  */
 export type ChangePassword = {
     /**
@@ -1082,7 +1082,7 @@ export type ChangePassword = {
 /**
  * ComponentStatus
  *
- * One part that Pulseboard needs.
+ * One component that Pulseboard needs.
  */
 export type ComponentStatus = {
     /**
@@ -1177,7 +1177,7 @@ export type CreateAlertRule = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus writes them too: `{{ $labels.host }}`, `{{ $value }}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.
      */
     message?: string;
     /**
@@ -1194,7 +1194,7 @@ export type CreateAlertRule = {
     /**
      * Runbookurl
      *
-     * Where to read what to do; a link in each notification.
+     * URL of the runbook; a link in each notification.
      */
     runbookUrl?: string;
     severity?: AlertSeverity;
@@ -1326,7 +1326,7 @@ export type CreatePanelInput = {
 /**
  * CreateUser
  *
- * A new person.
+ * A new user.
  */
 export type CreateUser = {
     /**
@@ -1339,7 +1339,7 @@ export type CreateUser = {
 /**
  * CreatedApiKey
  *
- * A new key with its secret, shown this once.
+ * A new key with its secret, which is shown only once.
  */
 export type CreatedApiKey = {
     /**
@@ -1369,7 +1369,7 @@ export type CreatedApiKey = {
     /**
      * Prefix
      *
-     * The first characters, to recognise it by.
+     * The first characters, to identify the key.
      */
     prefix: string;
     /**
@@ -1385,13 +1385,13 @@ export type CreatedApiKey = {
 /**
  * Dashboard
  *
- * A dashboard with its panels. `version` grows with each change of it.
+ * A dashboard with its panels. `version` increases with each change.
  */
 export type Dashboard = {
     /**
      * Canedit
      *
-     * Whether the reader may change it.
+     * Whether the caller may change it.
      */
     canEdit: boolean;
     /**
@@ -1436,7 +1436,7 @@ export type Dashboard = {
 /**
  * DashboardDocument
  *
- * A dashboard as a file: the same text for the same board, without ids, times or people.
+ * A dashboard as a file: the same text for the same dashboard, without ids, times or users.
  */
 export type DashboardDocument = {
     /**
@@ -1461,14 +1461,14 @@ export type DashboardDocument = {
 /**
  * DashboardOrder
  *
- * What comes first in the list.
+ * The order of the list.
  */
 export type DashboardOrder = 'updated' | 'name' | 'viewed';
 
 /**
  * DashboardSettings
  *
- * Settings of the whole board.
+ * Settings of the whole dashboard.
  */
 export type DashboardSettings = {
     /**
@@ -1480,7 +1480,7 @@ export type DashboardSettings = {
     /**
      * Timerange
      *
-     * What is shown at first: an interval that ends now.
+     * The default time range: an interval that ends now.
      */
     timeRange: string;
     /**
@@ -1496,7 +1496,7 @@ export type DashboardSettings = {
 /**
  * DashboardSettings
  *
- * Settings of the whole board.
+ * Settings of the whole dashboard.
  */
 export type DashboardSettingsInput = {
     /**
@@ -1508,7 +1508,7 @@ export type DashboardSettingsInput = {
     /**
      * Timerange
      *
-     * What is shown at first: an interval that ends now.
+     * The default time range: an interval that ends now.
      */
     timeRange?: string;
     /**
@@ -1538,7 +1538,7 @@ export type DashboardSummary = {
     /**
      * Favourite
      *
-     * Whether the reader marked it.
+     * Whether it is a favourite of the caller.
      */
     favourite: boolean;
     /**
@@ -1576,7 +1576,7 @@ export type DashboardSummary = {
     /**
      * Viewedat
      *
-     * When the reader last opened it.
+     * When the caller last opened it.
      */
     viewedAt: string | null;
 };
@@ -1584,7 +1584,7 @@ export type DashboardSummary = {
 /**
  * DashboardVersion
  *
- * A state that a dashboard has had.
+ * A stored version of a dashboard.
  */
 export type DashboardVersion = {
     /**
@@ -1594,7 +1594,7 @@ export type DashboardVersion = {
     /**
      * Change
      *
-     * What was done.
+     * What was changed.
      */
     change: string;
     /**
@@ -1610,7 +1610,7 @@ export type DashboardVersion = {
 /**
  * DeletedSeries
  *
- * What was deleted, or would be.
+ * What was deleted, or would be deleted.
  */
 export type DeletedSeries = {
     /**
@@ -1628,7 +1628,7 @@ export type DeletedSeries = {
     /**
      * Metricdeleted
      *
-     * Whether the metric itself goes too.
+     * Whether the metric itself is deleted too.
      */
     metricDeleted: boolean;
     /**
@@ -1640,14 +1640,14 @@ export type DeletedSeries = {
 /**
  * DeliveryStatus
  *
- * What became of a notification.
+ * The state of a delivery.
  */
 export type DeliveryStatus = 'waiting' | 'sent' | 'dead';
 
 /**
  * DuplicateDashboard
  *
- * A copy of a dashboard, owned by whoever makes it.
+ * A copy of a dashboard, owned by the caller.
  */
 export type DuplicateDashboard = {
     /**
@@ -1661,7 +1661,7 @@ export type DuplicateDashboard = {
 /**
  * EmailChannel
  *
- * E-mail to one or more addresses.
+ * Email to one or more addresses.
  */
 export type EmailChannel = {
     /**
@@ -1677,7 +1677,7 @@ export type EmailChannel = {
 /**
  * EmailChannel
  *
- * E-mail to one or more addresses.
+ * Email to one or more addresses.
  */
 export type EmailChannelInput = {
     /**
@@ -1700,7 +1700,7 @@ export type ErrorCode = 'VALIDATION_ERROR' | 'UNAUTHORIZED' | 'FORBIDDEN' | 'NOT
 /**
  * ErrorDetail
  *
- * One thing that was wrong: where, and what to do about it.
+ * One error: where it is, and what to do about it.
  */
 export type ErrorDetail = {
     /**
@@ -1770,7 +1770,7 @@ export type ImportDashboard = {
     /**
      * Name
      *
-     * Left out: as the file says.
+     * Left out: the name in the file.
      */
     name?: string | null;
 };
@@ -1778,7 +1778,7 @@ export type ImportDashboard = {
 /**
  * ImportNote
  *
- * What became of one thing of an imported file.
+ * What happened to one item of an imported file.
  */
 export type ImportNote = {
     /**
@@ -1815,7 +1815,7 @@ export type IngestBody = MetricPoint | Array<MetricPoint> | MetricBatch;
 /**
  * IngestIssue
  *
- * A sample that was refused, by its place in the batch.
+ * A sample that was refused, by its index in the batch.
  */
 export type IngestIssue = {
     /**
@@ -1835,7 +1835,7 @@ export type IngestIssue = {
 /**
  * IngestResult
  *
- * What became of a batch. `errors` holds the first 100.
+ * The result for a batch. `errors` holds the first 100.
  */
 export type IngestResult = {
     /**
@@ -1891,13 +1891,13 @@ export type JobStatus = {
 /**
  * KeyReceived
  *
- * What has come in by one API key: whether an agent that was just set up works.
+ * What was received with one API key; shows whether a new agent works.
  */
 export type KeyReceived = {
     /**
      * Lastusedat
      *
-     * When the key was last shown; written at most once a minute.
+     * When the key was last used; written at most once a minute.
      */
     lastUsedAt: string | null;
     /**
@@ -1929,7 +1929,7 @@ export type KeyReceived = {
 /**
  * KeyUsage
  *
- * The series that one API key sent last; without an id: Pulseboard itself and people.
+ * The series that one API key sent last; without an id: Pulseboard itself and users.
  */
 export type KeyUsage = {
     /**
@@ -1939,7 +1939,7 @@ export type KeyUsage = {
     /**
      * Monthlydollars
      *
-     * What grows with the data, if it goes on like this: requests, functions and storage; not what a month costs anyhow.
+     * The costs that grow with the data, at the current rate: requests, functions and storage, without fixed costs.
      */
     monthlyDollars: number;
     /**
@@ -1953,7 +1953,7 @@ export type KeyUsage = {
     /**
      * Newlasthour
      *
-     * Series made in the last hour.
+     * Series created in the last hour.
      */
     newLastHour: number;
     /**
@@ -1979,7 +1979,7 @@ export type KeyUsage = {
 /**
  * Login
  *
- * E-mail and password.
+ * Email and password.
  */
 export type Login = {
     /**
@@ -2052,14 +2052,14 @@ export type MetricInfo = {
 /**
  * MetricOrder
  *
- * By which amount metrics are listed, the largest first; names and ages as they read.
+ * The order of metrics: amounts with the largest first, names and ages ascending.
  */
 export type MetricOrder = 'series' | 'newHour' | 'newDay' | 'samples' | 'cost' | 'name' | 'lastSeen';
 
 /**
  * MetricPoint
  *
- * One sample: what was measured, when, and on what.
+ * One sample: metric, value, time and tags.
  */
 export type MetricPoint = {
     /**
@@ -2104,7 +2104,7 @@ export type MetricUsage = {
     /**
      * Monthlydollars
      *
-     * What grows with the data, if it goes on like this: requests, functions and storage; not what a month costs anyhow.
+     * The costs that grow with the data, at the current rate: requests, functions and storage, without fixed costs.
      */
     monthlyDollars: number;
     /**
@@ -2118,7 +2118,7 @@ export type MetricUsage = {
     /**
      * Newlasthour
      *
-     * Series made in the last hour.
+     * Series created in the last hour.
      */
     newLastHour: number;
     /**
@@ -2136,7 +2136,7 @@ export type MetricUsage = {
 /**
  * NoDataPolicy
  *
- * What a series without data in the window means.
+ * What happens to a series without data in the window.
  */
 export type NoDataPolicy = 'keep_state' | 'ok' | 'alert';
 
@@ -2163,13 +2163,13 @@ export type Notification = {
     /**
      * Groupinterval
      *
-     * The shortest time between two notifications, except the one that all have resolved. Left out: the default of the installation.
+     * The shortest time between two notifications, except the one that all have resolved. Left out: the default of the settings.
      */
     groupInterval: string | null;
     /**
      * Groupwait
      *
-     * How long the first alert waits for others. Left out: what is set for all.
+     * How long the first alert waits for others. Left out: the default of the settings.
      */
     groupWait: string | null;
     /**
@@ -2201,13 +2201,13 @@ export type NotificationInput = {
     /**
      * Groupinterval
      *
-     * The shortest time between two notifications, except the one that all have resolved. Left out: the default of the installation.
+     * The shortest time between two notifications, except the one that all have resolved. Left out: the default of the settings.
      */
     groupInterval?: string | null;
     /**
      * Groupwait
      *
-     * How long the first alert waits for others. Left out: what is set for all.
+     * How long the first alert waits for others. Left out: the default of the settings.
      */
     groupWait?: string | null;
     /**
@@ -2219,7 +2219,7 @@ export type NotificationInput = {
 /**
  * PageMeta
  *
- * Where a page stands in its list. Pages count from 1.
+ * The position of a page in its list. Pages are numbered from 1.
  */
 export type PageMeta = {
     /**
@@ -2310,7 +2310,7 @@ export type Panel = {
 /**
  * PanelLayout
  *
- * Where panel `i` stands.
+ * The position of panel `i`.
  */
 export type PanelLayout = {
     /**
@@ -2354,7 +2354,7 @@ export type PanelLink = {
 /**
  * PanelOptions
  *
- * How a panel looks.
+ * Display options of a panel.
  */
 export type PanelOptions = {
     calculation: Calculation;
@@ -2381,7 +2381,7 @@ export type PanelOptions = {
     /**
      * Mappings
      *
-     * Texts for values; the first that fits.
+     * Texts for values; the first match counts.
      */
     mappings: Array<ValueMapping>;
     /**
@@ -2443,7 +2443,7 @@ export type PanelOptions = {
 /**
  * PanelOptions
  *
- * How a panel looks.
+ * Display options of a panel.
  */
 export type PanelOptionsInput = {
     calculation?: Calculation;
@@ -2470,7 +2470,7 @@ export type PanelOptionsInput = {
     /**
      * Mappings
      *
-     * Texts for values; the first that fits.
+     * Texts for values; the first match counts.
      */
     mappings?: Array<ValueMappingInput>;
     /**
@@ -2602,14 +2602,14 @@ export type PanelQueryInput = {
 /**
  * PanelType
  *
- * How a panel draws.
+ * The visualization of a panel.
  */
 export type PanelType = 'line' | 'area' | 'bar' | 'gauge' | 'stat' | 'table';
 
 /**
  * PlacedPanel
  *
- * A panel with the id that it has, or that a new one shall have.
+ * A panel with its id; a new one has an id of the client's choice.
  */
 export type PlacedPanel = {
     /**
@@ -2636,7 +2636,7 @@ export type PlacedPanel = {
 /**
  * Position
  *
- * A rectangle of the grid: 12 columns wide, rows without end.
+ * A rectangle on the grid: 12 columns, unlimited rows.
  */
 export type Position = {
     /**
@@ -2660,7 +2660,7 @@ export type Position = {
 /**
  * PreviewAlertRule
  *
- * A rule, saved or not, to run over samples of the past.
+ * A rule, saved or not, to run over past samples.
  */
 export type PreviewAlertRule = {
     /**
@@ -2791,7 +2791,7 @@ export type QueryParams = {
     /**
      * Tags
      *
-     * Only series that carry all of these.
+     * Only series that have all of these.
      */
     tags?: {
         [key: string]: unknown | string;
@@ -2815,14 +2815,14 @@ export type QueryResult = {
 /**
  * Reducer
  *
- * How the window becomes one value.
+ * How the samples of the window become one value.
  */
 export type Reducer = 'last' | 'avg' | 'min' | 'max' | 'sum';
 
 /**
  * Role
  *
- * What a person may do: viewers read, editors also write, admins also manage people.
+ * What a user may do: viewers read, editors also write, admins also manage users.
  */
 export type Role = 'viewer' | 'editor' | 'admin';
 
@@ -2931,14 +2931,14 @@ export type SeriesData = {
 /**
  * SeriesOrder
  *
- * How series are listed.
+ * The order of series.
  */
 export type SeriesOrder = 'newest' | 'stalest';
 
 /**
  * SeriesOverride
  *
- * Looks of the series whose name matches.
+ * Style of the series whose name matches.
  */
 export type SeriesOverride = {
     /**
@@ -2962,7 +2962,7 @@ export type SeriesOverride = {
     /**
      * Negative
      *
-     * Drawn below zero, as what is sent against what is received.
+     * Drawn below zero, such as bytes sent against bytes received.
      */
     negative: boolean | null;
     /**
@@ -2974,7 +2974,7 @@ export type SeriesOverride = {
 /**
  * SeriesOverride
  *
- * Looks of the series whose name matches.
+ * Style of the series whose name matches.
  */
 export type SeriesOverrideInput = {
     /**
@@ -2998,7 +2998,7 @@ export type SeriesOverrideInput = {
     /**
      * Negative
      *
-     * Drawn below zero, as what is sent against what is received.
+     * Drawn below zero, such as bytes sent against bytes received.
      */
     negative?: boolean | null;
     /**
@@ -3034,7 +3034,7 @@ export type SeriesUsage = {
 /**
  * SetFavourite
  *
- * Whether a dashboard stands among the reader's favourites.
+ * Whether a dashboard is a favourite of the caller.
  */
 export type SetFavourite = {
     /**
@@ -3116,7 +3116,7 @@ export type SlackChannelInput = {
 /**
  * SpillStatus
  *
- * Accepted samples that wait for the database: batches, and those that never can be written.
+ * Accepted samples that wait for the database, and batches that can't be written.
  */
 export type SpillStatus = {
     /**
@@ -3140,7 +3140,7 @@ export type SpillStatus = {
 /**
  * Status
  *
- * Version, parts, breaker and background jobs; `spill` is null where nobody knows.
+ * Version, components, circuit breaker and background jobs; `spill` is null when unknown.
  */
 export type Status = {
     /**
@@ -3203,7 +3203,7 @@ export type TagInfo = {
 /**
  * TagUsage
  *
- * A tag key: what multiplies series.
+ * A tag key with its share in the number of series.
  */
 export type TagUsage = {
     /**
@@ -3213,7 +3213,7 @@ export type TagUsage = {
     /**
      * Seriescount
      *
-     * Series that carry it.
+     * Series that have it.
      */
     seriesCount: number;
     /**
@@ -3233,7 +3233,7 @@ export type TagUsage = {
 /**
  * TagValueInfo
  *
- * A tag value with the number of series that carry it.
+ * A tag value with the number of series that have it.
  */
 export type TagValueInfo = {
     /**
@@ -3399,7 +3399,7 @@ export type UpdateAlertRule = {
 /**
  * UpdateDashboard
  *
- * Changes to a dashboard; what is left out stays.
+ * Changes to a dashboard; fields that are left out stay as they are.
  *
  * `version` is the one that was read: a change by someone else in between returns 409.
  */
@@ -3415,7 +3415,7 @@ export type UpdateDashboard = {
     /**
      * Layout
      *
-     * A place for each panel.
+     * The position of each panel.
      */
     layout?: Array<PanelLayout> | null;
     /**
@@ -3425,7 +3425,7 @@ export type UpdateDashboard = {
     /**
      * Panels
      *
-     * All panels as they shall be: new ones are added, those left out removed.
+     * The complete list of panels: new ones are added, those left out removed.
      */
     panels?: Array<PlacedPanel> | null;
     settings?: DashboardSettingsInput | null;
@@ -3438,7 +3438,7 @@ export type UpdateDashboard = {
 /**
  * UpdatePanel
  *
- * Changes to a panel; what is left out stays.
+ * Changes to a panel; fields that are left out stay as they are.
  */
 export type UpdatePanel = {
     options?: PanelOptionsInput | null;
@@ -3461,7 +3461,7 @@ export type UpdatePanel = {
 /**
  * UpdateUser
  *
- * Changes to a person by an admin; what is left out stays.
+ * Changes to a user by an admin; fields that are left out stay as they are.
  */
 export type UpdateUser = {
     /**
@@ -3500,7 +3500,7 @@ export type UsageLimits = {
 /**
  * UsageOverview
  *
- * All that is stored, and by which key; others' keys are one entry for who is no admin.
+ * All stored data by API key; non-admins see the keys of others as one entry.
  */
 export type UsageOverview = {
     /**
@@ -3529,7 +3529,7 @@ export type UsageOverview = {
 /**
  * UsagePrices
  *
- * What the estimate counts with, in dollars.
+ * The prices of the estimate, in dollars.
  */
 export type UsagePrices = {
     /**
@@ -3545,7 +3545,7 @@ export type UsagePrices = {
 /**
  * User
  *
- * A person.
+ * A user.
  */
 export type User = {
     /**
@@ -3658,7 +3658,7 @@ export type ValueMappingInput = {
 /**
  * Variable
  *
- * A value that readers choose, used in queries and titles as `$name`.
+ * A value that viewers choose, used in queries and titles as `$name`.
  */
 export type Variable = {
     /**
@@ -3699,7 +3699,7 @@ export type Variable = {
 /**
  * Variable
  *
- * A value that readers choose, used in queries and titles as `$name`.
+ * A value that viewers choose, used in queries and titles as `$name`.
  */
 export type VariableInput = {
     /**
@@ -3791,7 +3791,7 @@ export type WebhookChannelInput = {
 /**
  * CreateUser
  *
- * A new person.
+ * A new user.
  */
 export type CreateUserWritable = {
     /**
@@ -3808,7 +3808,7 @@ export type CreateUserWritable = {
 /**
  * Login
  *
- * E-mail and password.
+ * Email and password.
  */
 export type LoginWritable = {
     /**
@@ -3824,7 +3824,7 @@ export type LoginWritable = {
 /**
  * UpdateUser
  *
- * Changes to a person by an admin; what is left out stays.
+ * Changes to a user by an admin; fields that are left out stay as they are.
  */
 export type UpdateUserWritable = {
     /**
@@ -4653,7 +4653,7 @@ export type GetAlertSilencesData = {
         /**
          * Ended
          *
-         * Past ones too.
+         * Include past ones.
          */
         ended?: boolean;
         /**
@@ -4796,7 +4796,7 @@ export type GetApiKeysData = {
         /**
          * Page
          *
-         * Pages count from 1.
+         * Pages are numbered from 1.
          */
         page?: number;
         /**
@@ -5554,7 +5554,7 @@ export type AddPanelData = {
         /**
          * Version
          *
-         * The dashboard's version that was read: another's change in between is 409.
+         * The version that was read; 409 when it has been changed since.
          */
         version?: number | null;
     };
@@ -5611,7 +5611,7 @@ export type DeletePanelData = {
         /**
          * Version
          *
-         * The dashboard's version that was read: another's change in between is 409.
+         * The version that was read; 409 when it has been changed since.
          */
         version?: number | null;
     };
@@ -5668,7 +5668,7 @@ export type UpdatePanelData = {
         /**
          * Version
          *
-         * The dashboard's version that was read: another's change in between is 409.
+         * The version that was read; 409 when it has been changed since.
          */
         version?: number | null;
     };
@@ -5821,7 +5821,7 @@ export type RestoreDashboardVersionData = {
         /**
          * Version
          *
-         * The dashboard's version that was read: another's change in between is 409.
+         * The version that was read; 409 when it has been changed since.
          */
         version?: number | null;
     };
@@ -6098,7 +6098,7 @@ export type GetMetricTagsData = {
         /**
          * Limit
          *
-         * Values a key.
+         * The most values of one key.
          */
         limit?: number;
     };
@@ -6461,7 +6461,7 @@ export type DeleteSeriesData = {
         /**
          * Expect
          *
-         * The expected number of series; 409 when it is another one.
+         * The expected number of series; 409 when the number differs.
          */
         expect?: number | null;
     };
@@ -6603,7 +6603,7 @@ export type GetUsersData = {
         /**
          * Page
          *
-         * Pages count from 1.
+         * Pages are numbered from 1.
          */
         page?: number;
         /**

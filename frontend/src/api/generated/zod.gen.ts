@@ -19,7 +19,7 @@ export const zAggregation = z.enum([
 /**
  * AlertCondition
  *
- * How a value is held against the threshold.
+ * How a value is compared with the threshold.
  */
 export const zAlertCondition = z.enum([
     'gt',
@@ -69,7 +69,7 @@ export const zAlertChange = z.object({
 /**
  * AlertEvent
  *
- * One alert from the moment it fired.
+ * One alert from the time it fired.
  */
 export const zAlertEvent = z.object({
     id: z.uuid(),
@@ -104,7 +104,7 @@ export const zAlertInstance = z.object({
 /**
  * AlertEvaluation
  *
- * What a rule reads now and what the next tick would make of it. Nothing is changed.
+ * The current values of a rule and the states at its next tick. Nothing is changed.
  */
 export const zAlertEvaluation = z.object({
     at: z.iso.datetime(),
@@ -115,7 +115,7 @@ export const zAlertEvaluation = z.object({
 /**
  * AlertPreview
  *
- * When a rule would have fired and resolved, at the ticks that a live one has.
+ * When a rule would have fired and resolved, at the ticks of a real one.
  */
 export const zAlertPreview = z.object({
     changes: z.array(zAlertChange),
@@ -129,7 +129,7 @@ export const zAlertPreview = z.object({
 /**
  * Amounts
  *
- * How much there is of something, up to a minute old.
+ * An amount of stored data, up to a minute old.
  */
 export const zAmounts = z.object({
     monthlyDollars: z.number().gte(0),
@@ -157,7 +157,7 @@ export const zBatchQuery = z.object({
 /**
  * Calculation
  *
- * How a line becomes one number.
+ * How a series is reduced to one number.
  */
 export const zCalculation = z.enum([
     'last',
@@ -170,7 +170,7 @@ export const zCalculation = z.enum([
 /**
  * ChangePassword
  *
- * A new password for oneself. It ends all other sessions.
+ * A new password for the current user. It ends all other sessions.
  */
 export const zChangePassword = z.object({
     currentPassword: z.string().max(200),
@@ -180,7 +180,7 @@ export const zChangePassword = z.object({
 /**
  * ComponentStatus
  *
- * One part that Pulseboard needs.
+ * One component that Pulseboard needs.
  */
 export const zComponentStatus = z.object({
     latencyMs: z.number().nullable(),
@@ -202,7 +202,7 @@ export const zCopyPanel = z.object({
 /**
  * DashboardOrder
  *
- * What comes first in the list.
+ * The order of the list.
  */
 export const zDashboardOrder = z.enum([
     'updated',
@@ -233,7 +233,7 @@ export const zDashboardSummary = z.object({
 /**
  * DashboardVersion
  *
- * A state that a dashboard has had.
+ * A stored version of a dashboard.
  */
 export const zDashboardVersion = z.object({
     authorEmail: z.string().nullable(),
@@ -245,7 +245,7 @@ export const zDashboardVersion = z.object({
 /**
  * DeletedSeries
  *
- * What was deleted, or would be.
+ * What was deleted, or would be deleted.
  */
 export const zDeletedSeries = z.object({
     dryRun: z.boolean(),
@@ -257,7 +257,7 @@ export const zDeletedSeries = z.object({
 /**
  * DeliveryStatus
  *
- * What became of a notification.
+ * The state of a delivery.
  */
 export const zDeliveryStatus = z.enum([
     'waiting',
@@ -268,7 +268,7 @@ export const zDeliveryStatus = z.enum([
 /**
  * AlertDelivery
  *
- * One notification to one channel. Dead ones were given up; they can be sent again.
+ * One notification to one channel. Dead ones are no longer retried; they can be sent again.
  */
 export const zAlertDelivery = z.object({
     attempts: z.int().gte(0),
@@ -289,7 +289,7 @@ export const zAlertDelivery = z.object({
 /**
  * DuplicateDashboard
  *
- * A copy of a dashboard, owned by whoever makes it.
+ * A copy of a dashboard, owned by the caller.
  */
 export const zDuplicateDashboard = z.object({
     name: z.string().min(1).max(200).nullish()
@@ -298,7 +298,7 @@ export const zDuplicateDashboard = z.object({
 /**
  * EmailChannel
  *
- * E-mail to one or more addresses.
+ * Email to one or more addresses.
  */
 export const zEmailChannel = z.object({
     to: z.array(z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/)).min(1).max(50),
@@ -308,7 +308,7 @@ export const zEmailChannel = z.object({
 /**
  * EmailChannel
  *
- * E-mail to one or more addresses.
+ * Email to one or more addresses.
  */
 export const zEmailChannelInput = z.object({
     to: z.array(z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/)).min(1).max(50),
@@ -336,7 +336,7 @@ export const zErrorCode = z.enum([
 /**
  * ErrorDetail
  *
- * One thing that was wrong: where, and what to do about it.
+ * One error: where it is, and what to do about it.
  */
 export const zErrorDetail = z.object({
     field: z.string(),
@@ -381,7 +381,7 @@ export const zImportDashboard = z.object({
 /**
  * ImportNote
  *
- * What became of one thing of an imported file.
+ * What happened to one item of an imported file.
  */
 export const zImportNote = z.object({
     message: z.string(),
@@ -396,7 +396,7 @@ export const zImportNote = z.object({
 /**
  * IngestIssue
  *
- * A sample that was refused, by its place in the batch.
+ * A sample that was refused, by its index in the batch.
  */
 export const zIngestIssue = z.object({
     field: z.string(),
@@ -407,7 +407,7 @@ export const zIngestIssue = z.object({
 /**
  * IngestResult
  *
- * What became of a batch. `errors` holds the first 100.
+ * The result for a batch. `errors` holds the first 100.
  */
 export const zIngestResult = z.object({
     accepted: z.int().gte(0),
@@ -433,7 +433,7 @@ export const zJobStatus = z.object({
 /**
  * KeyReceived
  *
- * What has come in by one API key: whether an agent that was just set up works.
+ * What was received with one API key; shows whether a new agent works.
  */
 export const zKeyReceived = z.object({
     lastUsedAt: z.iso.datetime().nullable(),
@@ -446,7 +446,7 @@ export const zKeyReceived = z.object({
 /**
  * KeyUsage
  *
- * The series that one API key sent last; without an id: Pulseboard itself and people.
+ * The series that one API key sent last; without an id: Pulseboard itself and users.
  */
 export const zKeyUsage = z.object({
     id: z.uuid().nullable(),
@@ -463,7 +463,7 @@ export const zKeyUsage = z.object({
 /**
  * Login
  *
- * E-mail and password.
+ * Email and password.
  */
 export const zLogin = z.object({
     email: z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/)
@@ -484,7 +484,7 @@ export const zMatchOperator = z.enum([
 /**
  * MetricOrder
  *
- * By which amount metrics are listed, the largest first; names and ages as they read.
+ * The order of metrics: amounts with the largest first, names and ages ascending.
  */
 export const zMetricOrder = z.enum([
     'series',
@@ -499,7 +499,7 @@ export const zMetricOrder = z.enum([
 /**
  * MetricPoint
  *
- * One sample: what was measured, when, and on what.
+ * One sample: metric, value, time and tags.
  */
 export const zMetricPoint = z.object({
     name: z.string().max(200).regex(/^[a-zA-Z_:][a-zA-Z0-9_:.]*$/),
@@ -568,7 +568,7 @@ export const zMetricUsage = z.object({
 /**
  * NoDataPolicy
  *
- * What a series without data in the window means.
+ * What happens to a series without data in the window.
  */
 export const zNoDataPolicy = z.enum([
     'keep_state',
@@ -579,7 +579,7 @@ export const zNoDataPolicy = z.enum([
 /**
  * PageMeta
  *
- * Where a page stands in its list. Pages count from 1.
+ * The position of a page in its list. Pages are numbered from 1.
  */
 export const zPageMeta = z.object({
     page: z.int().gte(1),
@@ -714,7 +714,7 @@ export const zPagerDutyChannelInput = z.object({
 /**
  * PanelLayout
  *
- * Where panel `i` stands.
+ * The position of panel `i`.
  */
 export const zPanelLayout = z.object({
     h: z.int().gte(1).lte(50),
@@ -767,7 +767,7 @@ export const zPanelQueryInput = z.object({
 /**
  * PanelType
  *
- * How a panel draws.
+ * The visualization of a panel.
  */
 export const zPanelType = z.enum([
     'line',
@@ -781,7 +781,7 @@ export const zPanelType = z.enum([
 /**
  * Position
  *
- * A rectangle of the grid: 12 columns wide, rows without end.
+ * A rectangle on the grid: 12 columns, unlimited rows.
  */
 export const zPosition = z.object({
     h: z.int().gte(1).lte(50),
@@ -818,7 +818,7 @@ export const zQueryMeta = z.object({
 /**
  * Reducer
  *
- * How the window becomes one value.
+ * How the samples of the window become one value.
  */
 export const zReducer = z.enum([
     'last',
@@ -831,7 +831,7 @@ export const zReducer = z.enum([
 /**
  * Role
  *
- * What a person may do: viewers read, editors also write, admins also manage people.
+ * What a user may do: viewers read, editors also write, admins also manage users.
  */
 export const zRole = z.enum([
     'viewer',
@@ -842,7 +842,7 @@ export const zRole = z.enum([
 /**
  * CreateUser
  *
- * A new person.
+ * A new user.
  */
 export const zCreateUser = z.object({
     email: z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/),
@@ -917,7 +917,7 @@ export const zCreateApiKey = z.object({
 /**
  * CreatedApiKey
  *
- * A new key with its secret, shown this once.
+ * A new key with its secret, which is shown only once.
  */
 export const zCreatedApiKey = z.object({
     createdAt: z.iso.datetime(),
@@ -993,14 +993,14 @@ export const zApiResponseListBatchAnswer = z.object({
 /**
  * SeriesOrder
  *
- * How series are listed.
+ * The order of series.
  */
 export const zSeriesOrder = z.enum(['newest', 'stalest']);
 
 /**
  * SeriesOverride
  *
- * Looks of the series whose name matches.
+ * Style of the series whose name matches.
  */
 export const zSeriesOverride = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
@@ -1014,7 +1014,7 @@ export const zSeriesOverride = z.object({
 /**
  * SeriesOverride
  *
- * Looks of the series whose name matches.
+ * Style of the series whose name matches.
  */
 export const zSeriesOverrideInput = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
@@ -1047,7 +1047,7 @@ export const zApiResponseListSeriesUsage = z.object({
 /**
  * SetFavourite
  *
- * Whether a dashboard stands among the reader's favourites.
+ * Whether a dashboard is a favourite of the caller.
  */
 export const zSetFavourite = z.object({
     favourite: z.boolean()
@@ -1142,7 +1142,7 @@ export const zSlackChannelInput = z.object({
 /**
  * SpillStatus
  *
- * Accepted samples that wait for the database: batches, and those that never can be written.
+ * Accepted samples that wait for the database, and batches that can't be written.
  */
 export const zSpillStatus = z.object({
     bytes: z.int().gte(0).default(0),
@@ -1154,7 +1154,7 @@ export const zSpillStatus = z.object({
 /**
  * Status
  *
- * Version, parts, breaker and background jobs; `spill` is null where nobody knows.
+ * Version, components, circuit breaker and background jobs; `spill` is null when unknown.
  */
 export const zStatus = z.object({
     circuitBreaker: z.enum([
@@ -1182,7 +1182,7 @@ export const zApiResponseStatus = z.object({
 /**
  * TagValueInfo
  *
- * A tag value with the number of series that carry it.
+ * A tag value with the number of series that have it.
  */
 export const zTagValueInfo = z.object({
     seriesCount: z.int().gte(0),
@@ -1212,7 +1212,7 @@ export const zApiResponseListTagInfo = z.object({
 /**
  * TagUsage
  *
- * A tag key: what multiplies series.
+ * A tag key with its share in the number of series.
  */
 export const zTagUsage = z.object({
     key: z.string(),
@@ -1309,7 +1309,7 @@ export const zTokenLogin = z.object({
 /**
  * UpdateUser
  *
- * Changes to a person by an admin; what is left out stays.
+ * Changes to a user by an admin; fields that are left out stay as they are.
  */
 export const zUpdateUser = z.object({
     disabled: z.boolean().nullish(),
@@ -1331,7 +1331,7 @@ export const zUsageLimits = z.object({
 /**
  * UsagePrices
  *
- * What the estimate counts with, in dollars.
+ * The prices of the estimate, in dollars.
  */
 export const zUsagePrices = z.object({
     millionSamples: z.number(),
@@ -1341,7 +1341,7 @@ export const zUsagePrices = z.object({
 /**
  * UsageOverview
  *
- * All that is stored, and by which key; others' keys are one entry for who is no admin.
+ * All stored data by API key; non-admins see the keys of others as one entry.
  */
 export const zUsageOverview = z.object({
     asOf: z.iso.datetime(),
@@ -1364,7 +1364,7 @@ export const zApiResponseUsageOverview = z.object({
 /**
  * User
  *
- * A person.
+ * A user.
  */
 export const zUser = z.object({
     createdAt: z.iso.datetime(),
@@ -1424,7 +1424,7 @@ export const zValueMapping = z.object({
 /**
  * PanelOptions
  *
- * How a panel looks.
+ * Display options of a panel.
  */
 export const zPanelOptions = z.object({
     calculation: zCalculation.default('last'),
@@ -1529,7 +1529,7 @@ export const zValueMappingInput = z.object({
 /**
  * PanelOptions
  *
- * How a panel looks.
+ * Display options of a panel.
  */
 export const zPanelOptionsInput = z.object({
     calculation: zCalculation.optional().default('last'),
@@ -1579,7 +1579,7 @@ export const zCreatePanelInput = z.object({
 /**
  * PlacedPanel
  *
- * A panel with the id that it has, or that a new one shall have.
+ * A panel with its id; a new one has an id of the client's choice.
  */
 export const zPlacedPanel = z.object({
     id: z.uuid(),
@@ -1594,7 +1594,7 @@ export const zPlacedPanel = z.object({
 /**
  * UpdatePanel
  *
- * Changes to a panel; what is left out stays.
+ * Changes to a panel; fields that are left out stay as they are.
  */
 export const zUpdatePanel = z.object({
     options: zPanelOptionsInput.nullish(),
@@ -1619,7 +1619,7 @@ export const zVariableType = z.enum([
 /**
  * Variable
  *
- * A value that readers choose, used in queries and titles as `$name`.
+ * A value that viewers choose, used in queries and titles as `$name`.
  */
 export const zVariable = z.object({
     default: z.array(z.string().max(200)).max(500),
@@ -1636,7 +1636,7 @@ export const zVariable = z.object({
 /**
  * DashboardSettings
  *
- * Settings of the whole board.
+ * Settings of the whole dashboard.
  */
 export const zDashboardSettings = z.object({
     refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable().default('10s'),
@@ -1648,7 +1648,7 @@ export const zDashboardSettings = z.object({
 /**
  * Dashboard
  *
- * A dashboard with its panels. `version` grows with each change of it.
+ * A dashboard with its panels. `version` increases with each change.
  */
 export const zDashboard = z.object({
     canEdit: z.boolean().default(false),
@@ -1675,7 +1675,7 @@ export const zApiResponseDashboard = z.object({
 /**
  * DashboardDocument
  *
- * A dashboard as a file: the same text for the same board, without ids, times or people.
+ * A dashboard as a file: the same text for the same dashboard, without ids, times or users.
  */
 export const zDashboardDocument = z.object({
     description: z.string().max(2000).default(''),
@@ -1714,7 +1714,7 @@ export const zApiResponseImportedDashboard = z.object({
 /**
  * Variable
  *
- * A value that readers choose, used in queries and titles as `$name`.
+ * A value that viewers choose, used in queries and titles as `$name`.
  */
 export const zVariableInput = z.object({
     default: z.array(z.string().max(200)).max(500).optional(),
@@ -1731,7 +1731,7 @@ export const zVariableInput = z.object({
 /**
  * DashboardSettings
  *
- * Settings of the whole board.
+ * Settings of the whole dashboard.
  */
 export const zDashboardSettingsInput = z.object({
     refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default('10s'),
@@ -1756,7 +1756,7 @@ export const zCreateDashboard = z.object({
 /**
  * UpdateDashboard
  *
- * Changes to a dashboard; what is left out stays.
+ * Changes to a dashboard; fields that are left out stay as they are.
  *
  * `version` is the one that was read: a change by someone else in between returns 409.
  */
@@ -2034,7 +2034,7 @@ export const zCreateAlertRule = z.object({
 /**
  * PreviewAlertRule
  *
- * A rule, saved or not, to run over samples of the past.
+ * A rule, saved or not, to run over past samples.
  */
 export const zPreviewAlertRule = z.object({
     end: z.iso.datetime(),
@@ -2093,7 +2093,7 @@ export const zUpdateAlertRule = z.object({
 /**
  * CreateUser
  *
- * A new person.
+ * A new user.
  */
 export const zCreateUserWritable = z.object({
     email: z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/),
@@ -2104,7 +2104,7 @@ export const zCreateUserWritable = z.object({
 /**
  * Login
  *
- * E-mail and password.
+ * Email and password.
  */
 export const zLoginWritable = z.object({
     email: z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/),
@@ -2114,7 +2114,7 @@ export const zLoginWritable = z.object({
 /**
  * UpdateUser
  *
- * Changes to a person by an admin; what is left out stays.
+ * Changes to a user by an admin; fields that are left out stay as they are.
  */
 export const zUpdateUserWritable = z.object({
     disabled: z.boolean().nullish(),

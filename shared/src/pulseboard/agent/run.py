@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from pulseboard.agent import host
 from pulseboard.agent.queue import Queue
-from pulseboard.agent.sender import MAX_WAIT, Outcome, Sender, backoff
+from pulseboard.agent.sender import MAX_WAIT, PushOutcome, Sender, backoff
 from pulseboard.contracts.points import MetricPoint
 
 log = logging.getLogger("pulseboard.agent")
@@ -65,7 +65,7 @@ class Delivery:
         result = self._sender.send(batch.body)
         self._name_rejects(result.rejected)
         match result.outcome:
-            case Outcome.SENT:
+            case PushOutcome.SENT:
                 self._queue.remove(batch)
                 self.sent += 1
                 self._failures = 0
@@ -74,14 +74,14 @@ class Delivery:
                     log.info("%s; %d batch(es) still queued", word, len(self._queue))
                     self._state = "connected"
                 return 0.0
-            case Outcome.REFUSED:
+            case PushOutcome.REFUSED:
                 self._queue.remove(batch)
                 log.error("batch refused and dropped: %s", result.message)
                 return 0.0
-            case Outcome.DENIED:
+            case PushOutcome.DENIED:
                 self._change(result.message, "not allowed")
                 return MAX_WAIT
-            case Outcome.RETRY:
+            case PushOutcome.RETRY:
                 self._failures += 1
                 self._change(result.message, "lost")
                 if result.retry_after is not None:

@@ -16,7 +16,7 @@ _RETRYABLE = frozenset({408, 425, 429})
 MAX_WAIT = 300.0
 
 
-class Outcome(Enum):
+class PushOutcome(Enum):
     """What to do with the batch."""
 
     SENT = auto()
@@ -26,10 +26,10 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class SendResult:
+class PushResult:
     """`retry_after` is in seconds; `rejected` maps a metric's name to why it was refused."""
 
-    outcome: Outcome
+    outcome: PushOutcome
     message: str = ""
     retry_after: float | None = None
     rejected: dict[str, str] = field(default_factory=dict)
@@ -62,31 +62,33 @@ class Sender:
     ) -> None:
         self._client.close()
 
-    def send(self, body: bytes) -> SendResult:
+    def send(self, body: bytes) -> PushResult:
         """Post a gzipped body once. A network error is a result too, never an exception."""
         try:
             response = self._client.post(self._url, content=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return SendResult(Outcome.RETRY, f"can't reach the server ({type(error).__name__})")
+            return PushResult(PushOutcome.RETRY, f"can't reach the server ({type(error).__name__})")
         return _result_of(response, body)
 
 
-def _result_of(response: httpx.Response, body: bytes) -> SendResult:
+def _result_of(response: httpx.Response, body: bytes) -> PushResult:
     status = response.status_code
     if response.is_success:
-        return SendResult(Outcome.SENT, rejected=_rejected(response, body))
+        return PushResult(PushOutcome.SENT, rejected=_rejected(response, body))
     if status in (401, 403):
         hint = (
             "the key is unknown or revoked: make a new one under API keys"
             if status == 401
             else "the key may not write: it needs the ingest scope"
         )
-        return SendResult(Outcome.DENIED, f"{status}: {hint}, set PULSEBOARD_API_KEY and restart")
+        return PushResult(
+            PushOutcome.DENIED, f"{status}: {hint}, set PULSEBOARD_API_KEY and restart"
+        )
     if status in _RETRYABLE or status >= 500:
         wait = parse_retry_after(response.headers.get("Retry-After"), now=time())
-        return SendResult(Outcome.RETRY, f"the server responded {status}", retry_after=wait)
-    return SendResult(
-        Outcome.REFUSED,
+        return PushResult(PushOutcome.RETRY, f"the server responded {status}", retry_after=wait)
+    return PushResult(
+        PushOutcome.REFUSED,
         f"the server responded {status}; is --url the address of Pulseboard?",
         rejected=_rejected(response, body),
     )

@@ -33,7 +33,7 @@ def lease_tick(tick: int, runner: UUID) -> bool:
 
 
 def bucket_of(rule_id: UUID) -> int:
-    """Which of the few keys holds a rule's values."""
+    """The key that holds a rule's values."""
     return rule_id.int % _BUCKETS
 
 

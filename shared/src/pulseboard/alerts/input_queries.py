@@ -21,7 +21,7 @@ COLUMNS: dict[Reducer, int] = {
 _TOTAL = float_sums.total("value")
 
 Window = tuple[float, float, float, float, float]
-"""The samples of a window, reduced in every way."""
+"""The samples of a window with each reducer applied."""
 
 
 def read_windows(

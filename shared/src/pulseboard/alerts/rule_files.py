@@ -1,4 +1,4 @@
-"""Alert rules in files, ours and those of Prometheus, read with a report of what was lost.
+"""Alert rules in files, ours and those of Prometheus, read with a report of what was dropped.
 
 A file of ours is `{rules: [{name, query, condition, threshold, …}]}`, fields as in the API. A
 Prometheus rule file is described at
@@ -47,7 +47,7 @@ _TEMPLATE = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*+)\}\}", re.DOTALL)
 
 
 @dataclass
-class Report:
+class RuleImportReport:
     """The rules that were read, the refused ones, and notes on those that were read in part."""
 
     rules: list[CreateAlertRule] = field(default_factory=list)
@@ -55,12 +55,12 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-def read(document: object) -> Report:
-    """Rules of a parsed file of either kind; the good ones of a partly bad file."""
+def read(document: object) -> RuleImportReport:
+    """Rules of a parsed file of either kind; the valid ones of a partly invalid file."""
     if isinstance(document, Mapping) and isinstance(document.get("groups"), list):
         return _prometheus(document["groups"])
     entries = document.get("rules") if isinstance(document, Mapping) else document
-    report = Report()
+    report = RuleImportReport()
     if not isinstance(entries, list):
         report.refused.append('the file: write "rules:" with a list, or "groups:" as Prometheus')
         return report
@@ -79,8 +79,8 @@ def _first(error: ValidationError) -> str:
     return f"{path}: {problem['msg']}"
 
 
-def _prometheus(groups: list[Any]) -> Report:
-    report = Report()
+def _prometheus(groups: list[Any]) -> RuleImportReport:
+    report = RuleImportReport()
     for group in groups:
         rules = group.get("rules") if isinstance(group, Mapping) else None
         for rule in rules if isinstance(rules, list) else []:
@@ -93,7 +93,7 @@ def _prometheus(groups: list[Any]) -> Report:
     return report
 
 
-def _alert(rule: Mapping[str, Any], report: Report) -> None:
+def _alert(rule: Mapping[str, Any], report: RuleImportReport) -> None:
     name = str(rule.get("alert", "a rule without a name"))
     parts = split_comparison(str(rule.get("expr", "")))
     if parts is None:

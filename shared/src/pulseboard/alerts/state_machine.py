@@ -136,7 +136,7 @@ _FIRING, _RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
 
 
 def condition_of(rule: AlertRuleFields, *, forget_after: float) -> Condition:
-    """The condition of a rule as the API has it."""
+    """The condition of a rule of the API."""
     duration = interval_seconds(rule.duration)
     return Condition(
         operator=rule.condition,
@@ -203,7 +203,7 @@ def _missing(condition: Condition, before: Instance, at: float, evaluate_missing
         return Instance(
             status=_RESOLVED if before.status is _FIRING else _INACTIVE,
             since=at,
-            reason=f"no data for {format_interval(condition.forget_after)}: forgotten",
+            reason=f"no data for {format_interval(condition.forget_after)}: removed",
             no_data_since=since,
         )
     if not evaluate_missing or condition.no_data is NoDataPolicy.KEEP_STATE:

@@ -33,7 +33,7 @@ _FIND: dict[AlertCondition, _Find] = {
     AlertCondition.EQ: lambda t, v: ((bisect_left(t, x), bisect_right(t, x)) for x in set(v)),
     AlertCondition.NE: _differing,
 }
-"""Where, among rising thresholds, those stand that any of the values breaches."""
+"""The slice of ascending thresholds that any of the values breaches."""
 
 _Shared = tuple[str, float, float, Reducer]
 

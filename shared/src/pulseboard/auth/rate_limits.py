@@ -13,7 +13,7 @@ def _key(name: str, subject: str) -> str:
 def count(*, name: str, subject: str, limit: int, window: int) -> None:
     """Count an attempt before it happens, so that concurrent ones can't exceed the limit together.
 
-    The window of `window` seconds begins with the first. The key is made with its end, so a
+    The window of `window` seconds begins with the first. The key contains its end, so a
     process that dies in between locks nobody out. Raises RateLimited beyond `limit` attempts.
     """
     key = _key(name, subject)

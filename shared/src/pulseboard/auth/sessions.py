@@ -1,7 +1,7 @@
 """Sessions: stored in Redis; the browser has only a random token.
 
 `session:{sha256 of the token}` holds the person and the generation of that person's sessions;
-`session-generation:{user}` counts up when all of a person's sessions must end (another password,
+`session-generation:{user}` counts up when all of a user's sessions must end (another password,
 another role, disabled). Each command touches one key: a cluster allows no more.
 """
 
@@ -34,7 +34,7 @@ def _generation_key(user_id: UUID) -> str:
 
 
 def generation(user_id: UUID) -> int:
-    """The generation of a person's sessions; read it before looking at what signs them in."""
+    """The generation of a user's sessions; read it before checking the credentials."""
     return int(client().get(_generation_key(user_id)) or 0)
 
 
@@ -76,7 +76,7 @@ def end(*, token: str) -> None:
 def end_all(*, user_id: UUID) -> None:
     """End every session of a person.
 
-    The counter outlives every session that was made under it.
+    The counter outlives every session that was created under it.
     """
     client().incr(_generation_key(user_id))
     client().expire(_generation_key(user_id), settings().session_lifetime * 2)

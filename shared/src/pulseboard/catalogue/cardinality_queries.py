@@ -183,4 +183,4 @@ def _culprit(connection: psycopg.Connection[Any], name: str, new: list[SeriesKey
     if not values:
         return "it has no tags"
     tag, seen = max(values.items(), key=lambda entry: len(entry[1]))
-    return f'the tag "{tag}" has the most values ({len(seen)} among those looked at): drop it'
+    return f'the tag "{tag}" has the most values ({len(seen)} among those counted): drop it'

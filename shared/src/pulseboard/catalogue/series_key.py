@@ -109,7 +109,7 @@ class RecentIds:
 
     Two generations instead of a linked list: a hit in the old one moves into the young one, and
     when the young one is full it becomes the old one. That keeps at least the `size / 2` most
-    recent entries, and a hit in the young generation costs one dictionary look-up.
+    recent entries, and a hit in the young generation costs one dictionary lookup.
     """
 
     def __init__(self, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Alert rules, their state, and what happened."""
+"""Alert rules, their state and their history."""
 
 from enum import StrEnum
 from typing import Annotated, Self
@@ -12,7 +12,7 @@ from pulseboard.contracts.vocabulary import QueryText, Tags, Title
 
 
 class AlertCondition(StrEnum):
-    """How a value is held against the threshold."""
+    """How a value is compared with the threshold."""
 
     GT = "gt"
     GTE = "gte"
@@ -40,7 +40,7 @@ class AlertStatus(StrEnum):
 
 
 class NoDataPolicy(StrEnum):
-    """What a series without data in the window means."""
+    """What happens to a series without data in the window."""
 
     KEEP_STATE = "keep_state"
     OK = "ok"
@@ -48,7 +48,7 @@ class NoDataPolicy(StrEnum):
 
 
 class Reducer(StrEnum):
-    """How the window becomes one value."""
+    """How the samples of the window become one value."""
 
     LAST = "last"
     AVG = "avg"
@@ -61,7 +61,7 @@ Runbook = Annotated[str, StringConstraints(max_length=2000, pattern=r"^(https?:/
 
 
 class AlertRuleFields(Contract):
-    """What a rule says."""
+    """The fields of a rule."""
 
     name: Title
     query: QueryText
@@ -82,11 +82,11 @@ class AlertRuleFields(Contract):
     labels: Tags = Field(default_factory=dict)
     message: Annotated[str, StringConstraints(max_length=4000)] = Field(
         default="",
-        description="Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`; as Prometheus"
-        " writes them too: `{{ $labels.host }}`, `{{ $value }}`.",
+        description="Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. "
+        "Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.",
     )
     runbook_url: Runbook = Field(
-        default="", description="Where to read what to do; a link in each notification."
+        default="", description="URL of the runbook; a link in each notification."
     )
     notification: Notification = Field(default_factory=Notification)
 
@@ -139,8 +139,8 @@ class AlertRule(AlertRuleFields):
     status: AlertStatus = Field(
         default=AlertStatus.INACTIVE, description="The most urgent state among its series."
     )
-    firing: int = Field(default=0, ge=0, description="Series that fire.")
-    pending: int = Field(default=0, ge=0, description="Series that wait for `duration`.")
+    firing: int = Field(default=0, ge=0, description="Series in the state firing.")
+    pending: int = Field(default=0, ge=0, description="Series in the state pending.")
     last_evaluated_at: UtcTime | None = None
     last_error: str | None = None
     version: int = Field(default=1, ge=1)
@@ -155,7 +155,7 @@ class AlertRuleDetail(AlertRule):
 
 
 class AlertEvent(Contract):
-    """One alert from the moment it fired."""
+    """One alert from the time it fired."""
 
     id: UUID
     rule_id: UUID
@@ -172,7 +172,7 @@ class AlertEvent(Contract):
 
 
 class AlertEvaluation(Contract):
-    """What a rule reads now and what the next tick would make of it. Nothing is changed."""
+    """The current values of a rule and the states at its next tick. Nothing is changed."""
 
     at: UtcTime
     instances: list[AlertInstance]
@@ -180,7 +180,7 @@ class AlertEvaluation(Contract):
 
 
 class PreviewAlertRule(Contract):
-    """A rule, saved or not, to run over samples of the past."""
+    """A rule, saved or not, to run over past samples."""
 
     rule: CreateAlertRule
     start: UtcTime
@@ -204,9 +204,9 @@ class AlertChange(Contract):
 
 
 class AlertPreview(Contract):
-    """When a rule would have fired and resolved, at the ticks that a live one has."""
+    """When a rule would have fired and resolved, at the ticks of a real one."""
 
-    changes: list[AlertChange] = Field(description="In the order of time.")
+    changes: list[AlertChange] = Field(description="Oldest first.")
     series: int = Field(ge=0)
     ticks: int = Field(ge=0)
     fired: int = Field(ge=0)
@@ -247,7 +247,7 @@ class AlertSilence(Contract):
     matchers: list[SilenceMatcher]
     starts_at: UtcTime
     ends_at: UtcTime
-    author: str | None = Field(default=None, description="E-mail of who made it.")
+    author: str | None = Field(default=None, description="Email of the creator.")
     comment: str
     active: bool
     created_at: UtcTime

@@ -13,7 +13,7 @@ class ApiKey(Contract):
 
     id: UUID
     name: str
-    prefix: str = Field(description="The first characters, to recognise it by.")
+    prefix: str = Field(description="The first characters, to identify the key.")
     scopes: list[Scope]
     owner_id: UUID
     created_at: UtcTime
@@ -29,6 +29,6 @@ class CreateApiKey(Contract):
 
 
 class CreatedApiKey(ApiKey):
-    """A new key with its secret, shown this once."""
+    """A new key with its secret, which is shown only once."""
 
     key: str

@@ -1,4 +1,4 @@
-"""People and sessions."""
+"""Users and sessions."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,7 +27,7 @@ NewPassword = Annotated[SecretStr, Field(max_length=200), AfterValidator(_long_e
 
 
 class Login(Contract):
-    """E-mail and password."""
+    """Email and password."""
 
     email: Email
     password: Password
@@ -40,7 +40,7 @@ class TokenLogin(Contract):
 
 
 class User(Contract):
-    """A person."""
+    """A user."""
 
     id: UUID
     email: str
@@ -51,7 +51,7 @@ class User(Contract):
 
 
 class CreateUser(Contract):
-    """A new person."""
+    """A new user."""
 
     email: Email
     password: NewPassword
@@ -59,7 +59,7 @@ class CreateUser(Contract):
 
 
 class UpdateUser(Contract):
-    """Changes to a person by an admin; what is left out stays."""
+    """Changes to a user by an admin; fields that are left out stay as they are."""
 
     role: Role | None = None
     disabled: bool | None = None
@@ -67,7 +67,7 @@ class UpdateUser(Contract):
 
 
 class ChangePassword(Contract):
-    """A new password for oneself. It ends all other sessions."""
+    """A new password for the current user. It ends all other sessions."""
 
     current_password: Password
     new_password: NewPassword

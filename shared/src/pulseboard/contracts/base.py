@@ -1,4 +1,4 @@
-"""The ground all contracts stand on: wire casing, time and interval types.
+"""The base of all contracts: casing in JSON, time and interval types.
 
 JSON is camelCase on the wire; snake_case is accepted too. Times are UTC.
 """
@@ -24,7 +24,7 @@ _INTERVAL_PART = re.compile(r"([0-9]{1,9})(ms|s|m|h|d|w)")
 
 
 class Contract(BaseModel):
-    """A shape of the system: camelCase on the wire, unknown fields refused."""
+    """The base model: camelCase in JSON, unknown fields refused."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -106,7 +106,7 @@ def _in_utc(value: datetime) -> datetime:
 
 
 def iso_utc(value: datetime) -> str:
-    """ISO 8601 in UTC with a ``Z``, to the millisecond, as all times look on the wire."""
+    """ISO 8601 in UTC with a ``Z``, to the millisecond, as all times in the API."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -117,4 +117,4 @@ UtcTime = Annotated[
     PlainSerializer(iso_utc, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""A moment: ISO 8601 with a zone, or milliseconds since 1970; written as ``…Z``."""
+"""A time: ISO 8601 with a zone, or milliseconds since 1970; written as ``…Z``."""

@@ -1,4 +1,4 @@
-"""Where notifications go, and what became of them.
+"""Notification channels and the outcome of deliveries.
 
 Secrets (signing keys, routing keys, Slack's addresses, which are secrets themselves) are written
 and never read back: a response holds `HIDDEN` instead, and `HIDDEN` sent back means "as it
@@ -28,7 +28,7 @@ HIDDEN = "**********"
 """Stands for a secret in responses."""
 
 REVEAL = {"reveal": True}
-"""Serialisation context under which secrets are written out: for the database alone."""
+"""Serialisation context under which secrets are written out: only for the database."""
 
 
 def _write(value: SecretStr, info: SerializationInfo) -> str:
@@ -93,7 +93,7 @@ class PagerDutyChannel(Contract):
 
 
 class EmailChannel(Contract):
-    """E-mail to one or more addresses."""
+    """Email to one or more addresses."""
 
     type: Literal["email"] = "email"
     to: list[Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]] = (
@@ -123,12 +123,13 @@ class Notification(Contract):
     channels: list[Channel] = Field(default_factory=list, max_length=20)
     group_wait: Interval | None = Field(
         default=None,
-        description="How long the first alert waits for others. Left out: what is set for all.",
+        description="How long the first alert waits for others. "
+        "Left out: the default of the settings.",
     )
     group_interval: Interval | None = Field(
         default=None,
         description="The shortest time between two notifications, except the one that all have "
-        "resolved. Left out: the default of the installation.",
+        "resolved. Left out: the default of the settings.",
     )
     repeat_interval: PositiveInterval = "4h"
 
@@ -153,13 +154,13 @@ class AlertChannel(Contract):
     id: UUID
     name: Title
     receiver: Receiver
-    used_by: int = Field(default=0, ge=0, description="Rules that name it.")
+    used_by: int = Field(default=0, ge=0, description="Number of rules that use it.")
     created_at: UtcTime
     updated_at: UtcTime
 
 
 class DeliveryStatus(StrEnum):
-    """What became of a notification."""
+    """The state of a delivery."""
 
     WAITING = "waiting"
     SENT = "sent"
@@ -167,14 +168,14 @@ class DeliveryStatus(StrEnum):
 
 
 class AlertDelivery(Contract):
-    """One notification to one channel. Dead ones were given up; they can be sent again."""
+    """One notification to one channel. Dead ones are no longer retried; they can be sent again."""
 
     id: UUID
     rule_id: UUID | None = None
     rule_name: str
     channel: str = Field(description="Kind and name of the channel, without its secrets.")
     status: DeliveryStatus
-    firing: int = Field(ge=0, description="Alerts that fire in this notification.")
+    firing: int = Field(ge=0, description="Firing alerts in this notification.")
     resolved: int = Field(ge=0)
     attempts: int = Field(ge=0)
     last_error: str | None = None

@@ -20,7 +20,7 @@ Link = Annotated[str, StringConstraints(pattern=r"^(https?://|/)[^\s]*$", max_le
 
 
 class PanelType(StrEnum):
-    """How a panel draws."""
+    """The visualization of a panel."""
 
     LINE = "line"
     AREA = "area"
@@ -31,7 +31,7 @@ class PanelType(StrEnum):
 
 
 class Calculation(StrEnum):
-    """How a line becomes one number."""
+    """How a series is reduced to one number."""
 
     LAST = "last"
     AVG = "avg"
@@ -41,7 +41,7 @@ class Calculation(StrEnum):
 
 
 class Position(Contract):
-    """A rectangle of the grid: 12 columns wide, rows without end."""
+    """A rectangle on the grid: 12 columns, unlimited rows."""
 
     x: int = Field(ge=0, lt=GRID_COLUMNS)
     y: int = Field(ge=0, le=10_000)
@@ -56,7 +56,7 @@ class Position(Contract):
 
 
 class PanelLayout(Position):
-    """Where panel `i` stands."""
+    """The position of panel `i`."""
 
     i: UUID
 
@@ -91,7 +91,7 @@ class ValueMapping(Contract):
 
 
 class SeriesOverride(Contract):
-    """Looks of the series whose name matches."""
+    """Style of the series whose name matches."""
 
     match: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
         description="A series name; `*` stands for any text."
@@ -101,7 +101,7 @@ class SeriesOverride(Contract):
     unit: Annotated[str, StringConstraints(max_length=30)] | None = None
     hidden: bool | None = None
     negative: bool | None = Field(
-        default=None, description="Drawn below zero, as what is sent against what is received."
+        default=None, description="Drawn below zero, such as bytes sent against bytes received."
     )
 
 
@@ -113,7 +113,7 @@ class PanelLink(Contract):
 
 
 class PanelOptions(Contract):
-    """How a panel looks."""
+    """Display options of a panel."""
 
     unit: Annotated[str, StringConstraints(max_length=30)] | None = Field(
         default=None, examples=["percent", "bytes", "seconds", "ops"]
@@ -126,7 +126,7 @@ class PanelOptions(Contract):
     thresholds: list[Threshold] = Field(default_factory=list, max_length=20)
     threshold_style: Literal["line", "area", "both"] = "line"
     mappings: list[ValueMapping] = Field(
-        default_factory=list, max_length=50, description="Texts for values; the first that fits."
+        default_factory=list, max_length=50, description="Texts for values; the first match counts."
     )
     calculation: Calculation = Calculation.LAST
     min: float | None = Field(default=None, allow_inf_nan=False)
@@ -194,20 +194,20 @@ class CreatePanel(Contract):
         return self
 
     def all_queries(self) -> list[PanelQuery]:
-        """The queries, with the shorthand unfolded."""
+        """The queries, with the shorthand expanded."""
         if self.queries is not None:
             return self.queries
         return [PanelQuery(query=self.query or "")]
 
 
 class PlacedPanel(CreatePanel):
-    """A panel with the id that it has, or that a new one shall have."""
+    """A panel with its id; a new one has an id of the client's choice."""
 
     id: UUID
 
 
 class UpdatePanel(Contract):
-    """Changes to a panel; what is left out stays."""
+    """Changes to a panel; fields that are left out stay as they are."""
 
     title: Title | None = None
     type: PanelType | None = None
@@ -223,7 +223,7 @@ class UpdatePanel(Contract):
         return self
 
     def all_queries(self) -> list[PanelQuery] | None:
-        """The queries, with the shorthand unfolded; None when they stay."""
+        """The queries, with the shorthand expanded; None when they stay as they are."""
         if self.query is not None:
             return [PanelQuery(query=self.query)]
         return self.queries
@@ -238,7 +238,7 @@ class VariableType(StrEnum):
 
 
 class Variable(Contract):
-    """A value that readers choose, used in queries and titles as `$name`."""
+    """A value that viewers choose, used in queries and titles as `$name`."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,49}$")]
     label: Annotated[str, StringConstraints(max_length=100)] | None = None
@@ -264,11 +264,11 @@ class Variable(Contract):
 
 
 class DashboardSettings(Contract):
-    """Settings of the whole board."""
+    """Settings of the whole dashboard."""
 
     variables: list[Variable] = Field(default_factory=list, max_length=30)
     time_range: Annotated[str, StringConstraints(max_length=50)] = Field(
-        default="1h", description="What is shown at first: an interval that ends now."
+        default="1h", description="The default time range: an interval that ends now."
     )
     refresh: PositiveInterval | None = Field(
         default="10s", description="How often the dashboard refreshes; null: never by itself."
@@ -286,15 +286,15 @@ class DashboardSummary(Contract):
     owner_email: str | None = None
     is_public: bool
     panel_count: int = Field(ge=0)
-    favourite: bool = Field(default=False, description="Whether the reader marked it.")
-    viewed_at: UtcTime | None = Field(default=None, description="When the reader last opened it.")
+    favourite: bool = Field(default=False, description="Whether it is a favourite of the caller.")
+    viewed_at: UtcTime | None = Field(default=None, description="When the caller last opened it.")
     version: int = Field(ge=1)
     created_at: UtcTime
     updated_at: UtcTime
 
 
 class Dashboard(Contract):
-    """A dashboard with its panels. `version` grows with each change of it."""
+    """A dashboard with its panels. `version` increases with each change."""
 
     id: UUID
     name: str
@@ -304,7 +304,7 @@ class Dashboard(Contract):
     settings: DashboardSettings
     version: int = Field(ge=1)
     panels: list[Panel]
-    can_edit: bool = Field(default=False, description="Whether the reader may change it.")
+    can_edit: bool = Field(default=False, description="Whether the caller may change it.")
     created_at: UtcTime
     updated_at: UtcTime
 
@@ -320,7 +320,7 @@ class CreateDashboard(Contract):
 
 
 class UpdateDashboard(Contract):
-    """Changes to a dashboard; what is left out stays.
+    """Changes to a dashboard; fields that are left out stay as they are.
 
     `version` is the one that was read: a change by someone else in between returns 409.
     """
@@ -331,23 +331,23 @@ class UpdateDashboard(Contract):
     is_public: bool | None = None
     settings: DashboardSettings | None = None
     layout: list[PanelLayout] | None = Field(
-        default=None, max_length=200, description="A place for each panel."
+        default=None, max_length=200, description="The position of each panel."
     )
     panels: list[PlacedPanel] | None = Field(
         default=None,
         max_length=200,
-        description="All panels as they shall be: new ones are added, those left out removed.",
+        description="The complete list of panels: new ones are added, those left out removed.",
     )
 
     @model_validator(mode="after")
     def _placed_once(self) -> Self:
         if self.layout is not None and self.panels is not None:
-            raise ValueError("give either layout or panels, which have places of their own")
+            raise ValueError("give either layout or panels; panels have their own positions")
         return self
 
 
 class DashboardOrder(StrEnum):
-    """What comes first in the list."""
+    """The order of the list."""
 
     UPDATED = "updated"
     NAME = "name"
@@ -361,7 +361,7 @@ class SavedPanel(Panel):
 
 
 class DuplicateDashboard(Contract):
-    """A copy of a dashboard, owned by whoever makes it."""
+    """A copy of a dashboard, owned by the caller."""
 
     name: Title | None = Field(default=None, description='Left out: the name with " (copy)".')
 
@@ -374,22 +374,22 @@ class CopyPanel(Contract):
 
 
 class SetFavourite(Contract):
-    """Whether a dashboard stands among the reader's favourites."""
+    """Whether a dashboard is a favourite of the caller."""
 
     favourite: bool
 
 
 class DashboardVersion(Contract):
-    """A state that a dashboard has had."""
+    """A stored version of a dashboard."""
 
     version: int = Field(ge=1)
-    change: str = Field(description="What was done.", examples=["layout changed"])
+    change: str = Field(description="What was changed.", examples=["layout changed"])
     author_email: str | None = None
     created_at: UtcTime
 
 
 class DashboardDocument(Contract):
-    """A dashboard as a file: the same text for the same board, without ids, times or people."""
+    """A dashboard as a file: the same text for the same dashboard, without ids, times or users."""
 
     format: Literal["pulseboard/dashboard/1"] = "pulseboard/dashboard/1"
     name: Title
@@ -402,12 +402,12 @@ class ImportDashboard(Contract):
     """A dashboard file: our own format, or Grafana's classic JSON."""
 
     document: dict[str, Any]
-    name: Title | None = Field(default=None, description="Left out: as the file says.")
+    name: Title | None = Field(default=None, description="Left out: the name in the file.")
     is_public: bool = False
 
 
 class ImportNote(Contract):
-    """What became of one thing of an imported file."""
+    """What happened to one item of an imported file."""
 
     outcome: Literal["taken", "changed", "dropped"]
     place: str = Field(description="Which panel or part of the file.")

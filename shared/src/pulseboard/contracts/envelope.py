@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class PageMeta(Contract):
-    """Where a page stands in its list. Pages count from 1."""
+    """The position of a page in its list. Pages are numbered from 1."""
 
     total: int = Field(ge=0)
     page: int = Field(ge=1)
@@ -18,7 +18,7 @@ class PageMeta(Contract):
 
 
 class ApiResponse(Contract, Generic[T]):
-    """A success with its data and, for lists, the place of the page."""
+    """A success with its data and, for lists, the pagination."""
 
     data: T
     meta: PageMeta | None = None

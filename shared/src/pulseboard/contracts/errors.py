@@ -1,4 +1,4 @@
-"""What a failure looks like on the wire."""
+"""The format of errors in the API."""
 
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ class ErrorCode(StrEnum):
 
 
 class ErrorDetail(Contract):
-    """One thing that was wrong: where, and what to do about it."""
+    """One error: where it is, and what to do about it."""
 
     field: str = Field(description="Path to the value, such as `points.3.value`.")
     message: str
@@ -36,7 +36,7 @@ class ErrorDetail(Contract):
 class ApiError(Contract):
     """The body of every response that is not a success."""
 
-    error: str = Field(description="A sentence for people.")
+    error: str = Field(description="A readable message.")
     code: ErrorCode
     details: list[ErrorDetail] | None = None
     request_id: str | None = None

@@ -1,4 +1,4 @@
-"""What became of metrics that were sent."""
+"""The result of an ingest request."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from pulseboard.contracts.base import Contract
 
 
 class IngestIssue(Contract):
-    """A sample that was refused, by its place in the batch."""
+    """A sample that was refused, by its index in the batch."""
 
     index: int = Field(ge=0)
     field: str
@@ -14,7 +14,7 @@ class IngestIssue(Contract):
 
 
 class IngestResult(Contract):
-    """What became of a batch. `errors` holds the first 100."""
+    """The result for a batch. `errors` holds the first 100."""
 
     accepted: int = Field(ge=0)
     rejected: int = Field(ge=0)

@@ -1,4 +1,4 @@
-"""The catalogue of what has been seen: metrics and their tags."""
+"""The catalogue: metrics and their tags."""
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ class MetricInfo(Contract):
 
 
 class TagValueInfo(Contract):
-    """A tag value with the number of series that carry it."""
+    """A tag value with the number of series that have it."""
 
     value: str
     series_count: int = Field(ge=0)

@@ -1,4 +1,4 @@
-"""Metrics on their way in, as the agent sends them and the API documents them.
+"""Incoming samples, as the agent sends them and the API documents them.
 
 The functions read these bodies without building an object a point (ingest/decoders/json_points.py).
 """
@@ -10,7 +10,7 @@ from pulseboard.contracts.vocabulary import MetricName, Tags
 
 
 class MetricPoint(Contract):
-    """One sample: what was measured, when, and on what."""
+    """One sample: metric, value, time and tags."""
 
     name: MetricName = Field(examples=["cpu_usage", "system.load.1"])
     value: float = Field(allow_inf_nan=False)

@@ -24,7 +24,7 @@ class QueryFields(Contract):
     step: PositiveInterval | None = Field(
         default=None, description="Width of a bucket. Left out: chosen from `maxPoints`."
     )
-    tags: Tags = Field(default_factory=dict, description="Only series that carry all of these.")
+    tags: Tags = Field(default_factory=dict, description="Only series that have all of these.")
     group_by: list[TagKey] | None = Field(
         default=None,
         max_length=16,

@@ -1,4 +1,4 @@
-"""Samples that were accepted while the database was away."""
+"""Samples that were accepted while the database was unavailable."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from pulseboard.contracts.base import Contract
 
 
 class SpillStatus(Contract):
-    """Accepted samples that wait for the database: batches, and those that never can be written."""
+    """Accepted samples that wait for the database, and batches that can't be written."""
 
     files: int = Field(default=0, ge=0)
     bytes: int = Field(default=0, ge=0)

@@ -1,4 +1,4 @@
-"""How the installation itself is doing."""
+"""The state of the installation."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ class Health(Contract):
 
 
 class ComponentStatus(Contract):
-    """One part that Pulseboard needs."""
+    """One component that Pulseboard needs."""
 
     name: str
     ok: bool
@@ -37,7 +37,7 @@ class JobStatus(Contract):
 
 
 class Status(Contract):
-    """Version, parts, breaker and background jobs; `spill` is null where nobody knows."""
+    """Version, components, circuit breaker and background jobs; `spill` is null when unknown."""
 
     version: str
     time: UtcTime

@@ -10,10 +10,10 @@ from pulseboard.contracts.metrics import TagValueInfo
 
 
 class KeyReceived(Contract):
-    """What has come in by one API key: whether an agent that was just set up works."""
+    """What was received with one API key; shows whether a new agent works."""
 
     last_used_at: UtcTime | None = Field(
-        default=None, description="When the key was last shown; written at most once a minute."
+        default=None, description="When the key was last used; written at most once a minute."
     )
     series_count: int = Field(ge=0, description="Series it sent last, counted up to 1000.")
     metrics: list[str] = Field(description="Their metrics by name, the first 20.")
@@ -26,18 +26,18 @@ class KeyReceived(Contract):
 
 
 class Amounts(Contract):
-    """How much there is of something, up to a minute old."""
+    """An amount of stored data, up to a minute old."""
 
     series_count: int = Field(ge=0)
-    new_last_hour: int = Field(ge=0, description="Series made in the last hour.")
+    new_last_hour: int = Field(ge=0, description="Series created in the last hour.")
     new_last_day: int = Field(ge=0)
     samples_per_second: float | None = Field(
         default=None, description="Of the last five minutes that are rolled up; null when unknown."
     )
     monthly_dollars: float = Field(
         ge=0,
-        description="What grows with the data, if it goes on like this: requests, functions and "
-        "storage; not what a month costs anyhow.",
+        description="The costs that grow with the data, at the current rate: requests, functions "
+        "and storage, without fixed costs.",
     )
 
 
@@ -49,7 +49,7 @@ class MetricUsage(Amounts):
 
 
 class KeyUsage(Amounts):
-    """The series that one API key sent last; without an id: Pulseboard itself and people."""
+    """The series that one API key sent last; without an id: Pulseboard itself and users."""
 
     id: UUID | None = None
     name: str
@@ -66,14 +66,14 @@ class UsageLimits(Contract):
 
 
 class UsagePrices(Contract):
-    """What the estimate counts with, in dollars."""
+    """The prices of the estimate, in dollars."""
 
     million_samples: float
     thousand_series: float
 
 
 class UsageOverview(Contract):
-    """All that is stored, and by which key; others' keys are one entry for who is no admin."""
+    """All stored data by API key; non-admins see the keys of others as one entry."""
 
     total: Amounts
     metrics_count: int = Field(ge=0)
@@ -85,7 +85,7 @@ class UsageOverview(Contract):
 
 
 class MetricOrder(StrEnum):
-    """By which amount metrics are listed, the largest first; names and ages as they read."""
+    """The order of metrics: amounts with the largest first, names and ages ascending."""
 
     SERIES = "series"
     NEW_HOUR = "newHour"
@@ -97,11 +97,11 @@ class MetricOrder(StrEnum):
 
 
 class TagUsage(Contract):
-    """A tag key: what multiplies series."""
+    """A tag key with its share in the number of series."""
 
     key: str
     value_count: int = Field(ge=0, description="Different values.")
-    series_count: int = Field(ge=0, description="Series that carry it.")
+    series_count: int = Field(ge=0, description="Series that have it.")
     values: list[TagValueInfo] = Field(description="The most used values, up to ten.")
 
 
@@ -121,16 +121,16 @@ class SeriesUsage(Contract):
 
 
 class SeriesOrder(StrEnum):
-    """How series are listed."""
+    """The order of series."""
 
     NEWEST = "newest"
     STALEST = "stalest"
 
 
 class DeletedSeries(Contract):
-    """What was deleted, or would be."""
+    """What was deleted, or would be deleted."""
 
     series_count: int = Field(ge=0)
     examples: list[dict[str, str]] = Field(description="Tags of some of them, up to five.")
-    metric_deleted: bool = Field(description="Whether the metric itself goes too.")
+    metric_deleted: bool = Field(description="Whether the metric itself is deleted too.")
     dry_run: bool

@@ -1,4 +1,4 @@
-"""Words that several contracts share: names, texts and choices.
+"""Types that several contracts share: names, texts and choices.
 
 No model is among them, so that a function that needs a word builds no models of others: they are
 a good part of a cold start.
@@ -72,7 +72,7 @@ class Tier(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person may do: viewers read, editors also write, admins also manage people."""
+    """What a user may do: viewers read, editors also write, admins also manage users."""
 
     VIEWER = "viewer"
     EDITOR = "editor"

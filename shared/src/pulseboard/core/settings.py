@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     ingest_max_age: int = Field(
         default=6 * 86_400,
         ge=60,
-        description="Oldest sample accepted. Must stay inside the rollups' look-back.",
+        description="Oldest sample accepted. Must stay inside the rollups' lookback.",
     )
     ingest_max_ahead: int = Field(
         default=600, ge=0, description="How far ahead of the clock a sample may be."
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     # While the database is away
     spill_dir: Path | None = Field(
         default=None,
-        description="Directory for accepted samples that the database can't store at the moment.",
+        description="Directory for accepted samples that the database can't store for now.",
     )
     spill_bucket: str | None = Field(
         default=None, description="The same as an S3 bucket; it goes before the directory."
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         default=43_200,
         ge=60,
         description="Age of the oldest spilled batch at which samples are refused with 503. With "
-        "`ingest_max_age` it must stay inside the rollups' look-back of 6 days 12 hours.",
+        "`ingest_max_age` it must stay inside the rollups' lookback of 6 days 12 hours.",
     )
     drain_max_samples: int = Field(
         default=50_000, ge=1, description="Samples drained in one transaction."

@@ -77,7 +77,7 @@ def update(
     author_id: UUID,
     body: UpdateDashboard,
 ) -> Dashboard:
-    """Change what is given, layout and panels as a whole.
+    """Change the given fields; layout and panels are replaced as a whole.
 
     Raises Conflict, InvalidRequest, NotFound.
     """
@@ -132,8 +132,8 @@ def _write_layout(
         where panels.id = w.id and panels.position <> w.position
         """,
         (
-            [place.i for place in layout],
-            [Jsonb(place.model_dump(mode="json", exclude={"i"})) for place in layout],
+            [item.i for item in layout],
+            [Jsonb(item.model_dump(mode="json", exclude={"i"})) for item in layout],
         ),
     )
 
@@ -199,11 +199,11 @@ def add_panel(
         most = settings().dashboard_max_panels
         if len(board.panels) >= most:
             raise InvalidRequest(f"A dashboard holds {most} panels at most.")
-        place = layouts.below([panel.position for panel in board.panels], body.position)
+        position = layouts.below([panel.position for panel in board.panels], body.position)
         panel_id = store.insert_panel(
             connection,
             dashboard_id=dashboard_id,
-            panel=body.model_copy(update={"position": place}),
+            panel=body.model_copy(update={"position": position}),
         )
     return edit.saved, panel_id
 
@@ -217,9 +217,9 @@ def update_panel(
     body: UpdatePanel,
     expected: int | None = None,
 ) -> Dashboard:
-    """Change what is given of a panel. Raises NotFound.
+    """Change the given fields of a panel. Raises NotFound.
 
-    Where the given position is occupied, the panel stands below all others.
+    When the given position is occupied, the panel goes below all others.
     """
     queries = body.all_queries()
     place = body.position

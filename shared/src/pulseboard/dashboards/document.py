@@ -1,4 +1,4 @@
-"""A dashboard as a file: stable, without ids and times, so that a diff shows what was meant."""
+"""A dashboard as a file: stable, without ids and times, so that diffs are readable."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def export(board: Dashboard) -> DashboardDocument:
 
 
 def panel(source: Panel) -> CreatePanel:
-    """A panel as it would be made anew."""
+    """A panel as it would be created."""
     return CreatePanel(
         title=source.title,
         type=source.type,
@@ -43,7 +43,7 @@ def panel(source: Panel) -> CreatePanel:
 
 
 def to_create(document: DashboardDocument, *, name: str | None = None) -> CreateDashboard:
-    """What makes the dashboard of a file, under another name if one is given."""
+    """The request that creates a file's dashboard, under another name if one is given."""
     return CreateDashboard(
         name=name or document.name,
         description=document.description,
@@ -55,10 +55,10 @@ def to_create(document: DashboardDocument, *, name: str | None = None) -> Create
 def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]]:
     """A parsed file, and the report of what changed or was dropped.
 
-    Raises InvalidRequest that names each wrong place, as `document.…`.
+    Raises InvalidRequest that names each wrong field, as `document.…`.
     """
     if document.get("format") != FORMAT:
-        # It brings the grammar of PromQL, and few requests bring a dashboard of Grafana.
+        # It imports the PromQL parser, which few requests need.
         from pulseboard.dashboards.grafana import board as grafana
 
         if grafana.is_grafana(document):

@@ -1,4 +1,4 @@
-"""Where panels stand on the grid: checks of a whole layout, and room for one more."""
+"""Positions of panels on the grid: checks of a whole layout, and a free position for a panel."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -17,12 +17,12 @@ def check(layout: Sequence[PanelLayout], *, panels: Collection[UUID]) -> None:
     seen: set[UUID] = set()
     for index, item in enumerate(layout):
         if item.i in seen:
-            details.append(_detail(index, "this panel is placed twice"))
+            details.append(_detail(index, "this panel is listed twice"))
         elif item.i not in panels:
             details.append(_detail(index, "this panel is not on the dashboard"))
         seen.add(item.i)
     details += [
-        ErrorDetail(field="layout", message=f"panel {missing} has no place")
+        ErrorDetail(field="layout", message=f"panel {missing} has no position")
         for missing in sorted(set(panels) - seen, key=str)
     ]
     if not details:

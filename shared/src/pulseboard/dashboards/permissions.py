@@ -20,11 +20,11 @@ class Caller(Protocol):
 
     @property
     def user_id(self) -> UUID:
-        """The person, or the owner of the key."""
+        """The user, or the owner of the key."""
 
     @property
     def is_admin(self) -> bool:
-        """Whether this is an admin in person; a key never is."""
+        """Whether this is a session of an admin; a key never is."""
 
     @property
     def can_write(self) -> bool:
@@ -36,7 +36,7 @@ class Owned(Protocol):
 
     @property
     def owner_id(self) -> UUID:
-        """Who made it."""
+        """Its owner."""
 
     @property
     def is_public(self) -> bool:

@@ -214,7 +214,7 @@ def note_visit(
     dashboard_id: UUID,
     favourite: bool | None = None,
 ) -> None:
-    """Store that a person opened a dashboard (None), or whether it is a favourite."""
+    """Store that a user opened a dashboard (None), or whether it is a favourite."""
     connection.execute(
         """
         insert into dashboard_visits (user_id, dashboard_id, favourite, viewed_at)

@@ -130,7 +130,7 @@ def _check(connection: psycopg.Connection[Any], manifest: dict[str, Any]) -> Non
     if newer:
         raise BackupError(
             f"this backup has migration {newer[0]}, which this version does not know: "
-            "restore it with the version that made it, or a newer one"
+            "restore it with the version that created it, or a newer one"
         )
     for table in ("users", "metric_series"):
         if _count(connection, table):

@@ -54,7 +54,7 @@ class _OpenCounter(pybreaker.CircuitBreakerListener):
     """Counts how often this process opened the breaker."""
 
     def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
-        """Called for state changes that this process made."""
+        """Called for state changes by this process."""
         if new_state.name == pybreaker.STATE_OPEN:
             telemetry.count("pulseboard_breaker_opened")
 

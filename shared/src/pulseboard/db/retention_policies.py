@@ -4,7 +4,7 @@
 next deploy or start. A policy is altered only where it differs.
 
 A refresh must not look back further than its source's retention: it would recompute buckets from
-samples that are gone, and so erase them. Its look-back (`start_offset`) therefore follows the
+samples that are gone, and so erase them. Its lookback (`start_offset`) therefore follows the
 retention of its source, with 1/14 of it as a margin, up to the defaults of the schema.
 """
 

@@ -1,4 +1,4 @@
-"""Spilled batches as objects of an S3 bucket, reached through the VPC's gateway endpoint."""
+"""Spilled batches as objects of an S3 bucket, accessed through the VPC's gateway endpoint."""
 
 from functools import lru_cache
 from typing import Any

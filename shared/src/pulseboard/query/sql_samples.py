@@ -205,7 +205,7 @@ class NewestSamples:
 def read_newest(
     connection: psycopg.Connection[Any], *, series: Sequence[Series], time_range: SampleRange
 ) -> NewestSamples:
-    """The newest raw sample of each series in the range: one look-up in metrics_raw_series_time for
+    """The newest raw sample of each series in the range: one lookup in metrics_raw_series_time for
     each. Whether there are stale markers is served by series_end_time.
     """
     with pg_arrays.cursor(connection) as cursor:

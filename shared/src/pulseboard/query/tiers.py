@@ -18,7 +18,7 @@ NICE_STEPS = (
     *(HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR),
     *(DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY),
 )
-"""Widths of buckets in seconds that people read easily."""
+"""Bucket widths in seconds that are easy to read."""
 
 TABLES = {Tier.RAW: "metrics_raw", Tier.MINUTE: "metrics_1min", Tier.HOUR: "metrics_1hour"}
 RESOLUTIONS = {Tier.RAW: 1, Tier.MINUTE: MINUTE, Tier.HOUR: HOUR}

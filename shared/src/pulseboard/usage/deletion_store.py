@@ -48,7 +48,8 @@ def delete(
         )
     if expect is not None and expect != len(series):
         raise Conflict(
-            f"Meanwhile it is {len(series)} series instead of {expect}: look again, then delete."
+            f"The selector now matches {len(series)} series instead of {expect}: check them again, "
+            "then delete."
         )
     if not dry_run:
         ids = [each.id for each in series]

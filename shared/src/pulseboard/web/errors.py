@@ -88,7 +88,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(psycopg.DataError)
     def _unstorable(request: Request, error: psycopg.DataError) -> JSONResponse:
-        # A NUL in a text, a page beyond 64 bits: no contract forbids each of them in each place.
+        # A NUL in a text, a page beyond 64 bits: contracts do not forbid them in every field.
         logger().warning("the database refused a value", exc_info=error)
         return _known(
             request,

@@ -102,7 +102,7 @@ export const testAlertReceiverMutation = (options?: Partial<Options<TestAlertRec
 /**
  * Delete Alert Channel
  *
- * Delete a channel. 409 while a rule names it.
+ * Delete a channel. 409 while a rule uses it.
  */
 export const deleteAlertChannelMutation = (options?: Partial<Options<DeleteAlertChannelData>>): UseMutationOptions<DeleteAlertChannelResponse, DeleteAlertChannelError, Options<DeleteAlertChannelData>> => {
     const mutationOptions: UseMutationOptions<DeleteAlertChannelResponse, DeleteAlertChannelError, Options<DeleteAlertChannelData>> = {
@@ -121,7 +121,7 @@ export const deleteAlertChannelMutation = (options?: Partial<Options<DeleteAlert
 /**
  * Update Alert Channel
  *
- * Change a channel; rules that name it follow a new name. A hidden secret stays as it is.
+ * Change a channel. Rules that use it follow a new name; a hidden secret stays as it is.
  */
 export const updateAlertChannelMutation = (options?: Partial<Options<UpdateAlertChannelData>>): UseMutationOptions<UpdateAlertChannelResponse, UpdateAlertChannelError, Options<UpdateAlertChannelData>> => {
     const mutationOptions: UseMutationOptions<UpdateAlertChannelResponse, UpdateAlertChannelError, Options<UpdateAlertChannelData>> = {
@@ -140,7 +140,7 @@ export const updateAlertChannelMutation = (options?: Partial<Options<UpdateAlert
 /**
  * Test Alert Channel
  *
- * Send a test notification to a channel, the way that real ones go, within ten seconds.
+ * Send a test notification to a channel in the same way as real ones, within ten seconds.
  */
 export const testAlertChannelMutation = (options?: Partial<Options<TestAlertChannelData>>): UseMutationOptions<TestAlertChannelResponse, TestAlertChannelError, Options<TestAlertChannelData>> => {
     const mutationOptions: UseMutationOptions<TestAlertChannelResponse, TestAlertChannelError, Options<TestAlertChannelData>> = {
@@ -278,7 +278,7 @@ export const getAlertHistoryQueryKey = (options?: Options<GetAlertHistoryData>) 
 /**
  * Get Alert History
  *
- * Alerts that fired, newest first: of a rule or of all, in a range or ever.
+ * Alerts that fired, newest first: of one rule or all, in a time range or all time.
  */
 export const getAlertHistoryOptions = (options?: Options<GetAlertHistoryData>) => queryOptions<GetAlertHistoryResponse, GetAlertHistoryError, GetAlertHistoryResponse, ReturnType<typeof getAlertHistoryQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -298,7 +298,7 @@ export const getAlertHistoryInfiniteQueryKey = (options?: Options<GetAlertHistor
 /**
  * Get Alert History
  *
- * Alerts that fired, newest first: of a rule or of all, in a range or ever.
+ * Alerts that fired, newest first: of one rule or all, in a time range or all time.
  */
 export const getAlertHistoryInfiniteOptions = (options?: Options<GetAlertHistoryData>) => infiniteQueryOptions<GetAlertHistoryResponse, GetAlertHistoryError, InfiniteData<GetAlertHistoryResponse>, QueryKey<Options<GetAlertHistoryData>>, string | null | Pick<QueryKey<Options<GetAlertHistoryData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -325,7 +325,7 @@ export const getAlertHistoryInfiniteOptions = (options?: Options<GetAlertHistory
 /**
  * Preview Alert Rule
  *
- * When the rule would have fired and resolved: the live state machine over raw samples.
+ * When the rule would have fired and resolved: the same state machine over raw samples.
  */
 export const previewAlertRuleMutation = (options?: Partial<Options<PreviewAlertRuleData>>): UseMutationOptions<PreviewAlertRuleResponse, PreviewAlertRuleError, Options<PreviewAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<PreviewAlertRuleResponse, PreviewAlertRuleError, Options<PreviewAlertRuleData>> = {
@@ -451,7 +451,7 @@ export const getAlertRuleOptions = (options: Options<GetAlertRuleData>) => query
 /**
  * Update Alert Rule
  *
- * Change a rule; what is left out stays. 409 when `version` is not the stored one's.
+ * Change a rule; fields that are left out stay. 409 when `version` is not the stored one.
  *
  * Firing alerts go on when only texts change; with another query, or disabled, they resolve.
  */
@@ -472,7 +472,7 @@ export const updateAlertRuleMutation = (options?: Partial<Options<UpdateAlertRul
 /**
  * Evaluate Alert Rule
  *
- * What the rule reads now, and the states that a tick would give. Changes nothing.
+ * The current values of the rule and the states at its next tick. Changes nothing.
  */
 export const evaluateAlertRuleMutation = (options?: Partial<Options<EvaluateAlertRuleData>>): UseMutationOptions<EvaluateAlertRuleResponse, EvaluateAlertRuleError, Options<EvaluateAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<EvaluateAlertRuleResponse, EvaluateAlertRuleError, Options<EvaluateAlertRuleData>> = {
@@ -493,7 +493,7 @@ export const getAlertSilencesQueryKey = (options?: Options<GetAlertSilencesData>
 /**
  * Get Alert Silences
  *
- * Silences that hold now or later.
+ * Active and future silences.
  */
 export const getAlertSilencesOptions = (options?: Options<GetAlertSilencesData>) => queryOptions<GetAlertSilencesResponse, GetAlertSilencesError, GetAlertSilencesResponse, ReturnType<typeof getAlertSilencesQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -513,7 +513,7 @@ export const getAlertSilencesInfiniteQueryKey = (options?: Options<GetAlertSilen
 /**
  * Get Alert Silences
  *
- * Silences that hold now or later.
+ * Active and future silences.
  */
 export const getAlertSilencesInfiniteOptions = (options?: Options<GetAlertSilencesData>) => infiniteQueryOptions<GetAlertSilencesResponse, GetAlertSilencesError, InfiniteData<GetAlertSilencesResponse>, QueryKey<Options<GetAlertSilencesData>>, number | Pick<QueryKey<Options<GetAlertSilencesData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -540,7 +540,7 @@ export const getAlertSilencesInfiniteOptions = (options?: Options<GetAlertSilenc
 /**
  * Create Alert Silence
  *
- * Silence alerts that meet all matchers. Their state goes on; nobody is notified.
+ * Silence alerts that meet all matchers. They are still evaluated, but notify nobody.
  */
 export const createAlertSilenceMutation = (options?: Partial<Options<CreateAlertSilenceData>>): UseMutationOptions<CreateAlertSilenceResponse, CreateAlertSilenceError, Options<CreateAlertSilenceData>> => {
     const mutationOptions: UseMutationOptions<CreateAlertSilenceResponse, CreateAlertSilenceError, Options<CreateAlertSilenceData>> = {
@@ -559,7 +559,7 @@ export const createAlertSilenceMutation = (options?: Partial<Options<CreateAlert
 /**
  * End Alert Silence
  *
- * End a silence now. What still fires notifies at the next tick.
+ * End a silence now. Alerts that still fire notify at the next tick.
  */
 export const endAlertSilenceMutation = (options?: Partial<Options<EndAlertSilenceData>>): UseMutationOptions<EndAlertSilenceResponse, EndAlertSilenceError, Options<EndAlertSilenceData>> => {
     const mutationOptions: UseMutationOptions<EndAlertSilenceResponse, EndAlertSilenceError, Options<EndAlertSilenceData>> = {
@@ -580,7 +580,7 @@ export const getApiKeysQueryKey = (options?: Options<GetApiKeysData>) => createQ
 /**
  * Get Api Keys
  *
- * One's own keys; all keys for an admin.
+ * Your own keys; all keys for an admin.
  */
 export const getApiKeysOptions = (options?: Options<GetApiKeysData>) => queryOptions<GetApiKeysResponse, GetApiKeysError, GetApiKeysResponse, ReturnType<typeof getApiKeysQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -600,7 +600,7 @@ export const getApiKeysInfiniteQueryKey = (options?: Options<GetApiKeysData>): Q
 /**
  * Get Api Keys
  *
- * One's own keys; all keys for an admin.
+ * Your own keys; all keys for an admin.
  */
 export const getApiKeysInfiniteOptions = (options?: Options<GetApiKeysData>) => infiniteQueryOptions<GetApiKeysResponse, GetApiKeysError, InfiniteData<GetApiKeysResponse>, QueryKey<Options<GetApiKeysData>>, number | Pick<QueryKey<Options<GetApiKeysData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -627,7 +627,7 @@ export const getApiKeysInfiniteOptions = (options?: Options<GetApiKeysData>) => 
 /**
  * Create Api Key
  *
- * Make a key. The secret is shown this once.
+ * Create a key. The secret is shown only once.
  */
 export const createApiKeyMutation = (options?: Partial<Options<CreateApiKeyData>>): UseMutationOptions<CreateApiKeyResponse, CreateApiKeyError, Options<CreateApiKeyData>> => {
     const mutationOptions: UseMutationOptions<CreateApiKeyResponse, CreateApiKeyError, Options<CreateApiKeyData>> = {
@@ -646,7 +646,7 @@ export const createApiKeyMutation = (options?: Partial<Options<CreateApiKeyData>
 /**
  * Revoke Api Key
  *
- * Revoke a key of one's own; any key for an admin.
+ * Revoke one of your keys; any key for an admin.
  */
 export const revokeApiKeyMutation = (options?: Partial<Options<RevokeApiKeyData>>): UseMutationOptions<RevokeApiKeyResponse, RevokeApiKeyError, Options<RevokeApiKeyData>> => {
     const mutationOptions: UseMutationOptions<RevokeApiKeyResponse, RevokeApiKeyError, Options<RevokeApiKeyData>> = {
@@ -665,7 +665,7 @@ export const revokeApiKeyMutation = (options?: Partial<Options<RevokeApiKeyData>
 /**
  * Login
  *
- * Start a session. Open to anyone; failed tries are limited per account and address.
+ * Start a session. Open to anyone; failed attempts are limited per account and address.
  */
 export const loginMutation = (options?: Partial<Options<LoginData>>): UseMutationOptions<LoginResponse, LoginError, Options<LoginData>> => {
     const mutationOptions: UseMutationOptions<LoginResponse, LoginError, Options<LoginData>> = {
@@ -705,7 +705,7 @@ export const getMeQueryKey = (options?: Options<GetMeData>) => createQueryKey('g
 /**
  * Get Me
  *
- * Who is signed in.
+ * The user who is signed in.
  *
  * Renews the cookie: a session ends some days after its last use, not after its start.
  */
@@ -725,7 +725,7 @@ export const getMeOptions = (options?: Options<GetMeData>) => queryOptions<GetMe
 /**
  * Change Password
  *
- * Change one's own password; ends all other sessions of this person.
+ * Change your own password; ends all your other sessions.
  */
 export const changePasswordMutation = (options?: Partial<Options<ChangePasswordData>>): UseMutationOptions<ChangePasswordResponse, ChangePasswordError, Options<ChangePasswordData>> => {
     const mutationOptions: UseMutationOptions<ChangePasswordResponse, ChangePasswordError, Options<ChangePasswordData>> = {
@@ -765,7 +765,7 @@ export const getDashboardsQueryKey = (options?: Options<GetDashboardsData>) => c
 /**
  * Get Dashboards
  *
- * One's own and public dashboards (all for an admin).
+ * Your own and public dashboards (all for an admin).
  */
 export const getDashboardsOptions = (options?: Options<GetDashboardsData>) => queryOptions<GetDashboardsResponse, GetDashboardsError, GetDashboardsResponse, ReturnType<typeof getDashboardsQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -785,7 +785,7 @@ export const getDashboardsInfiniteQueryKey = (options?: Options<GetDashboardsDat
 /**
  * Get Dashboards
  *
- * One's own and public dashboards (all for an admin).
+ * Your own and public dashboards (all for an admin).
  */
 export const getDashboardsInfiniteOptions = (options?: Options<GetDashboardsData>) => infiniteQueryOptions<GetDashboardsResponse, GetDashboardsError, InfiniteData<GetDashboardsResponse>, QueryKey<Options<GetDashboardsData>>, number | Pick<QueryKey<Options<GetDashboardsData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -812,7 +812,7 @@ export const getDashboardsInfiniteOptions = (options?: Options<GetDashboardsData
 /**
  * Create Dashboard
  *
- * Make a dashboard, with or without panels; one that covers another is placed below.
+ * Create a dashboard, with or without panels; one that overlaps another goes below.
  */
 export const createDashboardMutation = (options?: Partial<Options<CreateDashboardData>>): UseMutationOptions<CreateDashboardResponse, CreateDashboardError, Options<CreateDashboardData>> => {
     const mutationOptions: UseMutationOptions<CreateDashboardResponse, CreateDashboardError, Options<CreateDashboardData>> = {
@@ -850,7 +850,7 @@ export const importDashboardMutation = (options?: Partial<Options<ImportDashboar
 /**
  * Delete Dashboard
  *
- * Remove a dashboard with its panels and its history.
+ * Delete a dashboard with its panels and its history.
  */
 export const deleteDashboardMutation = (options?: Partial<Options<DeleteDashboardData>>): UseMutationOptions<DeleteDashboardResponse, DeleteDashboardError, Options<DeleteDashboardData>> => {
     const mutationOptions: UseMutationOptions<DeleteDashboardResponse, DeleteDashboardError, Options<DeleteDashboardData>> = {
@@ -871,7 +871,7 @@ export const getDashboardQueryKey = (options: Options<GetDashboardData>) => crea
 /**
  * Get Dashboard
  *
- * A dashboard with its panels. 404 when it is not there or not for this caller.
+ * A dashboard with its panels. 404 when it does not exist or the caller may not see it.
  */
 export const getDashboardOptions = (options: Options<GetDashboardData>) => queryOptions<GetDashboardResponse, GetDashboardError, GetDashboardResponse, ReturnType<typeof getDashboardQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -889,7 +889,7 @@ export const getDashboardOptions = (options: Options<GetDashboardData>) => query
 /**
  * Update Dashboard
  *
- * Change what is given; `layout` places all panels at once.
+ * Change the given fields; `layout` sets the positions of all panels at once.
  *
  * 409 when `version` is not the newest.
  */
@@ -910,7 +910,7 @@ export const updateDashboardMutation = (options?: Partial<Options<UpdateDashboar
 /**
  * Duplicate Dashboard
  *
- * Copy a dashboard that one may see; the copy is one's own, and not public.
+ * Copy a visible dashboard. The copy belongs to the caller and is not public.
  */
 export const duplicateDashboardMutation = (options?: Partial<Options<DuplicateDashboardData>>): UseMutationOptions<DuplicateDashboardResponse, DuplicateDashboardError, Options<DuplicateDashboardData>> => {
     const mutationOptions: UseMutationOptions<DuplicateDashboardResponse, DuplicateDashboardError, Options<DuplicateDashboardData>> = {
@@ -949,7 +949,7 @@ export const exportDashboardOptions = (options: Options<ExportDashboardData>) =>
 /**
  * Set Favourite
  *
- * Mark a dashboard as a favourite of one's own, or no longer.
+ * Add a dashboard to your favourites, or remove it.
  */
 export const setFavouriteMutation = (options?: Partial<Options<SetFavouriteData>>): UseMutationOptions<SetFavouriteResponse, SetFavouriteError, Options<SetFavouriteData>> => {
     const mutationOptions: UseMutationOptions<SetFavouriteResponse, SetFavouriteError, Options<SetFavouriteData>> = {
@@ -1006,7 +1006,7 @@ export const deletePanelMutation = (options?: Partial<Options<DeletePanelData>>)
 /**
  * Update Panel
  *
- * Change what is given of a panel; where its place is taken, it stands below all others.
+ * Change the given fields of a panel; on an occupied position it goes below all others.
  */
 export const updatePanelMutation = (options?: Partial<Options<UpdatePanelData>>): UseMutationOptions<UpdatePanelResponse, UpdatePanelError, Options<UpdatePanelData>> => {
     const mutationOptions: UseMutationOptions<UpdatePanelResponse, UpdatePanelError, Options<UpdatePanelData>> = {
@@ -1025,7 +1025,7 @@ export const updatePanelMutation = (options?: Partial<Options<UpdatePanelData>>)
 /**
  * Copy Panel
  *
- * Copy a panel to another dashboard, or within its own.
+ * Copy a panel to another dashboard or within the same one.
  */
 export const copyPanelMutation = (options?: Partial<Options<CopyPanelData>>): UseMutationOptions<CopyPanelResponse, CopyPanelError, Options<CopyPanelData>> => {
     const mutationOptions: UseMutationOptions<CopyPanelResponse, CopyPanelError, Options<CopyPanelData>> = {
@@ -1064,7 +1064,7 @@ export const getDashboardVersionsOptions = (options: Options<GetDashboardVersion
 /**
  * Restore Dashboard Version
  *
- * Make a former state the newest; nothing of the history is lost.
+ * Restore a former version as the newest; the history stays complete.
  */
 export const restoreDashboardVersionMutation = (options?: Partial<Options<RestoreDashboardVersionData>>): UseMutationOptions<RestoreDashboardVersionResponse, RestoreDashboardVersionError, Options<RestoreDashboardVersionData>> => {
     const mutationOptions: UseMutationOptions<RestoreDashboardVersionResponse, RestoreDashboardVersionError, Options<RestoreDashboardVersionData>> = {
@@ -1085,7 +1085,7 @@ export const getDashboardVersionQueryKey = (options: Options<GetDashboardVersion
 /**
  * Get Dashboard Version
  *
- * A former state of a dashboard.
+ * A former version of a dashboard.
  */
 export const getDashboardVersionOptions = (options: Options<GetDashboardVersionData>) => queryOptions<GetDashboardVersionResponse, GetDashboardVersionError, GetDashboardVersionResponse, ReturnType<typeof getDashboardVersionQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1103,7 +1103,7 @@ export const getDashboardVersionOptions = (options: Options<GetDashboardVersionD
 /**
  * Note Visit
  *
- * Remember that one has opened a dashboard, for the list of recent ones.
+ * Record that you opened a dashboard, for the list of recent ones.
  */
 export const noteVisitMutation = (options?: Partial<Options<NoteVisitData>>): UseMutationOptions<NoteVisitResponse, NoteVisitError, Options<NoteVisitData>> => {
     const mutationOptions: UseMutationOptions<NoteVisitResponse, NoteVisitError, Options<NoteVisitData>> = {
@@ -1272,7 +1272,7 @@ export const getStatusQueryKey = (options?: Options<GetStatusData>) => createQue
 /**
  * Get Status
  *
- * Parts, circuit breaker, background jobs.
+ * Components, circuit breaker, background jobs.
  */
 export const getStatusOptions = (options?: Options<GetStatusData>) => queryOptions<GetStatusResponse, GetStatusError, GetStatusResponse, ReturnType<typeof getStatusQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1292,7 +1292,7 @@ export const getUsageQueryKey = (options?: Options<GetUsageData>) => createQuery
 /**
  * Get Usage
  *
- * All that is stored, by API key, with the limits. Up to a minute old.
+ * Stored data by API key, with the limits. Up to a minute old.
  */
 export const getUsageOptions = (options?: Options<GetUsageData>) => queryOptions<GetUsageResponse, GetUsageError, GetUsageResponse, ReturnType<typeof getUsageQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1312,7 +1312,7 @@ export const getKeyReceivedQueryKey = (options: Options<GetKeyReceivedData>) => 
 /**
  * Get Key Received
  *
- * What was received with one of your keys; an admin may name any key.
+ * What was received with one of your keys; an admin may choose any key.
  */
 export const getKeyReceivedOptions = (options: Options<GetKeyReceivedData>) => queryOptions<GetKeyReceivedResponse, GetKeyReceivedError, GetKeyReceivedResponse, ReturnType<typeof getKeyReceivedQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1423,7 +1423,7 @@ export const getSeriesUsageQueryKey = (options: Options<GetSeriesUsageData>) => 
 /**
  * Get Series Usage
  *
- * Series that a selector matches, the newest or those unseen for longest first.
+ * Series that a selector matches, ordered by creation or by their last sample.
  */
 export const getSeriesUsageOptions = (options: Options<GetSeriesUsageData>) => queryOptions<GetSeriesUsageResponse, GetSeriesUsageError, GetSeriesUsageResponse, ReturnType<typeof getSeriesUsageQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1443,7 +1443,7 @@ export const getSeriesUsageInfiniteQueryKey = (options: Options<GetSeriesUsageDa
 /**
  * Get Series Usage
  *
- * Series that a selector matches, the newest or those unseen for longest first.
+ * Series that a selector matches, ordered by creation or by their last sample.
  */
 export const getSeriesUsageInfiniteOptions = (options: Options<GetSeriesUsageData>) => infiniteQueryOptions<GetSeriesUsageResponse, GetSeriesUsageError, InfiniteData<GetSeriesUsageResponse>, QueryKey<Options<GetSeriesUsageData>>, number | Pick<QueryKey<Options<GetSeriesUsageData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -1492,7 +1492,7 @@ export const getUsersQueryKey = (options?: Options<GetUsersData>) => createQuery
 /**
  * Get Users
  *
- * All people, newest first.
+ * All users, newest first.
  */
 export const getUsersOptions = (options?: Options<GetUsersData>) => queryOptions<GetUsersResponse, GetUsersError, GetUsersResponse, ReturnType<typeof getUsersQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -1512,7 +1512,7 @@ export const getUsersInfiniteQueryKey = (options?: Options<GetUsersData>): Query
 /**
  * Get Users
  *
- * All people, newest first.
+ * All users, newest first.
  */
 export const getUsersInfiniteOptions = (options?: Options<GetUsersData>) => infiniteQueryOptions<GetUsersResponse, GetUsersError, InfiniteData<GetUsersResponse>, QueryKey<Options<GetUsersData>>, number | Pick<QueryKey<Options<GetUsersData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -1558,7 +1558,7 @@ export const createUserMutation = (options?: Partial<Options<CreateUserData>>): 
 /**
  * Update User
  *
- * Disable, re-role or give a new password. Ends that person's sessions.
+ * Disable a user, or set the role or a new password. Ends the user's sessions.
  *
  * 409 when it would leave no admin.
  */

@@ -1,4 +1,4 @@
-"""The dashboards that come with Pulseboard."""
+"""The built-in dashboards."""
 
 import json
 from importlib import resources
@@ -12,7 +12,7 @@ from pulseboard.dashboards import document as dashboard_document
 from pulseboard.dashboards import store as dashboards_store
 
 ORDER = ("this-machine", "fleet-of-hosts", "http-service", "pulseboard-itself")
-"""The first is what a newcomer is shown."""
+"""The first is the one that a new user sees."""
 
 
 def documents() -> list[DashboardDocument]:

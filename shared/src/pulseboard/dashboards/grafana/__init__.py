@@ -1,4 +1,4 @@
-"""Grafana's classic dashboard JSON, read into a dashboard of ours with a report of every change.
+"""Grafana's classic dashboard JSON, converted to our own format with a report of every change.
 
 The format: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 Boards of all schema versions since rows were lists (2015) are read; the newer resource format

@@ -28,11 +28,11 @@ _HEIGHT = 8
 _RANGE = re.compile(r"^now-([0-9]+(?:s|m|h|d|w))$")
 
 _Placed = tuple[dict[str, Any], str, tuple[float, float, float, float]]
-"""A panel, how the report calls it, and left, top, right and bottom in Grafana's grid."""
+"""A panel, its name in the report, and left, top, right and bottom in Grafana's grid."""
 
 
 def is_grafana(document: dict[str, Any]) -> bool:
-    """Whether this looks like a dashboard of Grafana, in whatever wrapping."""
+    """Whether this is a dashboard of Grafana, as a file or as its API returns it."""
     inner = _unwrapped(document)
     return "schemaVersion" in inner or any(
         isinstance(inner.get(key), list) for key in ("panels", "rows")
@@ -58,13 +58,13 @@ def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]
         )
     report = ImportReport()
     settings = _settings(board, report=report)
-    made: list[CreatePanel] = []
+    created: list[CreatePanel] = []
     standing: list[Position] = []
     # From top to bottom: each panel moves up to those above it, over the gaps that rows leave.
     for source, location, edges in sorted(
         _placed(board, report=report), key=lambda entry: (entry[2][1], entry[2][0])
     ):
-        if len(made) == MOST_PANELS:
+        if len(created) == MOST_PANELS:
             report.dropped(location, f"a dashboard has {MOST_PANELS} panels at most")
             continue
         position = _position(edges)
@@ -72,14 +72,14 @@ def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]
         if panel is not None:
             position = layout.under(standing, position)
             standing.append(position)
-            made.append(panel.model_copy(update={"position": position}))
+            created.append(panel.model_copy(update={"position": position}))
     _report_left_out(board, report=report)
     return (
         DashboardDocument(
             name=(text(board.get("title")) or "Imported dashboard")[:200],
             description=text(board.get("description"))[:2000],
             settings=settings,
-            panels=made,
+            panels=created,
         ),
         report.notes,
     )

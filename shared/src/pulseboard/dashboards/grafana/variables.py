@@ -28,9 +28,9 @@ def variables(source: Any, *, report: ImportReport) -> list[Variable]:
         if not _NAME.match(name):
             report.dropped(location, "its name is none that can be used")
             continue
-        made = _variable(entry, name, location=location, report=report)
-        if made is not None:
-            found.append(made)
+        variable = _variable(entry, name, location=location, report=report)
+        if variable is not None:
+            found.append(variable)
     if len(found) > 30:
         report.dropped("variables", f"{len(found) - 30} of them: a dashboard has 30 at most")
     return found[:30]
@@ -118,7 +118,7 @@ def _by_list(
 
 
 def _split(written: str) -> list[str]:
-    # `label : value` is how Grafana names a value; a comma in a value is escaped.
+    # `label : value` is a named value in Grafana; a comma in a value is escaped.
     parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", written)]
     return [part.rsplit(" : ", 1)[-1].strip() for part in parts]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pulseboard.catalogue.selector import Matcher
+from pulseboard.catalogue.series_key import NAME as NAME  # for the modules of PromQL
 
-NAME = "__name__"
 LOOKBACK_DELTA = 300.0
 """Seconds for which a sample is the current value of its series, as in Prometheus."""
 
