@@ -12,15 +12,26 @@ import { RouterProvider } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Toaster, toast } from 'sonner'
-import { getMeQueryKey } from './api/generated/@tanstack/react-query.gen'
+import { getMeOptions, getMeQueryKey } from './api/generated/@tanstack/react-query.gen'
 import { ErrorBoundary } from './components/error-boundary'
 import { isApiError, isSignedOut, messageOf } from './lib/errors'
+import { useSession } from './lib/session'
 import { captureSignInToken } from './lib/sign-in-token'
 import { useTheme } from './lib/theme'
 import { makeRouter } from './routes/router'
 
+/** One refused request says little: the session has ended when the server says so again. */
+async function checkSession() {
+  if (useSession.getState().ended) return
+  try {
+    await cache.fetchQuery({ ...getMeOptions(), staleTime: 0, retry: false })
+  } catch (error) {
+    if (isSignedOut(error)) useSession.getState().end()
+  }
+}
+
 function onError(error: unknown, silent: boolean) {
-  if (isSignedOut(error)) void cache.resetQueries({ queryKey: getMeQueryKey() })
+  if (isSignedOut(error)) void checkSession()
   else if (!silent) toast.error(messageOf(error))
 }
 
@@ -36,6 +47,8 @@ const cache: QueryClient = new QueryClient({
       onError(error, mutation.meta?.silent === true),
   }),
   defaultOptions: {
+    // Without a network a change is refused at once: one that waits unseen would look done.
+    mutations: { networkMode: 'always' },
     queries: {
       staleTime: 10_000,
       refetchOnWindowFocus: false,

@@ -369,7 +369,7 @@ def test_each_type_draws(page: Page, boards: Boards, kind: str) -> None:
     preview = page.get_by_role("region", name="P", exact=True)
     expect(preview.get_by_text(re.compile(r"^\d[\d.]*$")).first).to_be_attached()
     if kind == "gauge":
-        expect(preview.locator("svg.recharts-surface")).to_be_visible()
+        expect(preview.locator("svg[data-gauge]")).to_be_visible()
     page.get_by_role("button", name="Save panel").click()
     expect(page.get_by_role("button", name="Done")).to_be_visible()
     assert boards.read(board)["panels"][0]["type"] == kind

@@ -197,7 +197,7 @@ def test_values_are_sorted_mapped_and_coloured_and_readable(
     )
     expect(rows.first).to_contain_text("web-2")
     expect(region(page, "Stats")).to_contain_text("Idle")
-    expect(region(page, "Gauges").locator("svg.recharts-surface")).to_have_count(3)
+    expect(region(page, "Gauges").locator("svg[data-gauge]")).to_have_count(3)
     expect(region(page, "Mirrored").locator("canvas")).to_be_visible()
     check_accessible(page)
     page.request.delete(f"/api/v1/dashboards/{identity}", headers=origin)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { calculate, joinResults, labelSeries, stack } from './chart-data'
+import type { QueryData } from '@/api/generated/types.gen'
+import { aligned, calculate, joinResults, type Line, labelSeries, stack } from './chart-data'
 
 const line = (tags: Record<string, string>, values: (number | null)[] = []) => ({
   name: 'cpu',
@@ -47,5 +48,31 @@ test('stacking adds up and keeps gaps', () => {
   ).toEqual([
     [1, null],
     [3, 3],
+  ])
+})
+
+test('lines of two steps are aligned before they are drawn', () => {
+  const fine = {
+    timestamps: [0, 10, 20, 30, 40],
+    series: [{ name: 'a', tags: {}, values: [1, 1, 1, 1, 1] }],
+  }
+  const coarse = {
+    timestamps: [0, 20, 40],
+    series: [{ name: 'b', tags: {}, values: [2, 4, null] }],
+  }
+  const { times, lines } = joinResults([
+    { data: fine as unknown as QueryData },
+    { data: coarse as unknown as QueryData },
+  ])
+  const [a, b] = lines as [Line, Line]
+  expect(b.values).toEqual([2, null, 4, null, null])
+  expect(aligned(b, times, 'drawn')).toEqual([2, 3, 4, null, null])
+  expect(aligned(b, times, 'held')).toEqual([2, 2, 4, null, null])
+  expect(stack([aligned(a, times, 'drawn'), aligned(b, times, 'drawn')])[1]).toEqual([
+    3,
+    4,
+    5,
+    null,
+    null,
   ])
 })

@@ -1,6 +1,12 @@
 import type { QueryData } from '@/api/generated/types.gen'
 
-export type Line = { key: string; label: string; values: (number | null)[] }
+export type Line = {
+  key: string
+  label: string
+  values: (number | null)[]
+  /** Where its own times are, if others share the axis: elsewhere a null is no gap. */
+  own?: number[]
+}
 
 /** The labels of series: an alias, else the tags that differ, else the metric's name. */
 export function labelSeries(
@@ -48,10 +54,46 @@ export function joinResults(
       const own = labels[index] ?? series.name
       const label =
         several && !alias && own !== series.name ? `${prefix ?? series.name} ${own}` : own
-      return { key: `${number}:${series.name}:${JSON.stringify(series.tags)}`, label, values }
+      const shared =
+        data.timestamps.length === times.length
+          ? {}
+          : { own: data.timestamps.map((time) => at.get(time) ?? 0) }
+      return {
+        ...shared,
+        key: `${number}:${series.name}:${JSON.stringify(series.tags)}`,
+        label,
+        values,
+      }
     })
   })
   return { times, lines }
+}
+
+/**
+ * The values of a line at each time of an axis that it shares with lines of another step: between
+ * two of its own points on the straight line (`drawn`), or the one before (`held`). A gap stays one.
+ */
+export function aligned(
+  { values, own }: Pick<Line, 'values' | 'own'>,
+  times: number[],
+  how: 'drawn' | 'held',
+) {
+  if (!own) return values
+  const all: (number | null)[] = Array(values.length).fill(null)
+  own.forEach((at, position) => {
+    const value = values[at] ?? null
+    all[at] = value
+    const next = own[position + 1]
+    if (value === null || next === undefined) return
+    const after = values[next] ?? null
+    if (after === null) return
+    const [start = 0, end = 0] = [times[at], times[next]]
+    for (let between = at + 1; between < next; between += 1) {
+      const share = ((times[between] ?? start) - start) / (end - start)
+      all[between] = how === 'held' ? value : value + (after - value) * share
+    }
+  })
+  return all
 }
 
 export type Calculation = 'last' | 'avg' | 'min' | 'max' | 'sum'

@@ -23,8 +23,8 @@ const VALUES = [
 const PAIRS = VALUES.flatMap((low) =>
   VALUES.filter((high) => high >= low).map((high) => [low, high]),
 )
-/** A chart is slow to make: every seventh pair, and the two neighbours of one. */
-const SOME = [[1, 1.0000000000000002], ...PAIRS.filter((_, index) => index % 7 === 0)]
+/** A chart is slow to make: one pair in 29, and the two neighbours of one. */
+const SOME = [[1, 1.0000000000000002], ...PAIRS.filter((_, index) => index % 29 === 0)]
 const LIMITS = [undefined, 0, 1, 1.0000000000000002, -1e308, 1e308, 5e-324]
 
 beforeAll(() => {
@@ -43,6 +43,7 @@ beforeAll(() => {
 afterAll(() => void vi.unstubAllGlobals())
 
 test('the ends of the value axis are always far enough apart for ticks', () => {
+  const wrong: string[] = []
   for (const [low = 0, high = 0] of PAIRS)
     for (const min of LIMITS)
       for (const max of LIMITS)
@@ -55,10 +56,11 @@ test('the ends of the value axis are always far enough apart for ticks', () => {
           })
           const span = top - bottom
           const size = Math.max(Math.abs(bottom), Math.abs(top))
-          const given = `${low} ${high} ${min} ${max}: ${bottom} ${top}`
-          expect(Number.isFinite(span) && span >= 1e-28 && span / size >= 1e-13, given).toBe(true)
+          const fine = Number.isFinite(span) && span >= 1e-28 && span / size >= 1e-13
+          if (!fine) wrong.push(`${low} ${high} ${min} ${max}: ${bottom} ${top}`)
         }
-})
+  expect(wrong).toEqual([])
+}, 60_000)
 
 test('one point and only gaps have an axis too', () => {
   for (const log of [false, true])

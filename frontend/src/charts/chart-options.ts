@@ -66,7 +66,7 @@ export function chartOptions(
       x: { time: true, range: () => calls.range() },
       y: {
         distr: style.log ? 3 : 1,
-        range: (_chart, low, high) => valueRange(low, high, style),
+        range: (_chart, low, high) => valueRange(low, high, now()),
       },
     },
     axes: [

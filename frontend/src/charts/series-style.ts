@@ -24,6 +24,14 @@ export function overrideOf(overrides: SeriesOverride[], name: string): Partial<S
   return found
 }
 
+/** Zero at each gap; between the times of a line with a coarser step there is none. */
+function withZeros({ values, own }: Line): (number | null)[] {
+  if (!own) return values.map((value) => value ?? 0)
+  const filled = [...values]
+  for (const at of own) filled[at] = values[at] ?? 0
+  return filled
+}
+
 type StyleOptions = Pick<PanelOptions, 'color' | 'palette' | 'unit' | 'nulls' | 'overrides'>
 
 /** The lines of a panel as it shows them: with overrides applied, and nulls as zero if the options say so. */
@@ -36,7 +44,8 @@ export function applyOverrides(table: Table, options: StyleOptions): StyledLine[
       {
         key: line.key,
         label: found.label ?? line.label,
-        values: options.nulls === 'zero' ? line.values.map((value) => value ?? 0) : line.values,
+        values: options.nulls === 'zero' ? withZeros(line) : line.values,
+        ...(line.own && { own: line.own }),
         color: colorOf(index, chosen, options.palette),
         unit: found.unit ?? options.unit ?? null,
         negative: found.negative ?? false,

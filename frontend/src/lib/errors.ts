@@ -5,10 +5,17 @@ export function isApiError(error: unknown): error is ApiError {
   return typeof error === 'object' && error !== null && 'code' in error && 'error' in error
 }
 
+/** Whether a request had no response. A fault of ours is a TypeError too, with another text. */
+const isNetworkError = (error: unknown) =>
+  error instanceof TypeError && /fetch|network|load failed/i.test(error.message)
+
+const isTimeout = (error: unknown) => error instanceof DOMException && error.name === 'TimeoutError'
+
 /** A message for the user. */
 export function messageOf(error: unknown): string {
   if (isApiError(error)) return error.error
-  if (error instanceof TypeError) return 'Pulseboard is not responding. Check your connection.'
+  if (isNetworkError(error)) return 'Pulseboard is not responding. Check your connection.'
+  if (isTimeout(error)) return 'Pulseboard did not respond in time.'
   if (error instanceof Error) return error.message
   return 'Something went wrong.'
 }

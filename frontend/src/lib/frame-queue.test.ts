@@ -13,3 +13,16 @@ test('jobs are done in tasks of their own, each owner once', async () => {
   expect(done).toEqual([])
   await vi.waitFor(() => expect(done).toEqual(['a', 'b']))
 })
+
+test('a job that throws does not stop the others', async () => {
+  const reported = vi.fn()
+  vi.stubGlobal('reportError', reported)
+  const done: string[] = []
+  enqueueFrameJob({}, () => {
+    throw new Error('broken')
+  })
+  for (const name of ['a', 'b', 'c']) enqueueFrameJob({}, () => void done.push(name))
+  await vi.waitFor(() => expect(done).toEqual(['a', 'b', 'c']))
+  expect(reported).toHaveBeenCalledTimes(1)
+  vi.unstubAllGlobals()
+})

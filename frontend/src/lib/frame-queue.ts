@@ -25,7 +25,12 @@ function work() {
   let done = 0
   for (const [owner, job] of waiting) {
     waiting.delete(owner)
-    job()
+    try {
+      job()
+    } catch (error) {
+      // The others still run; the error is reported as any other that nobody caught.
+      reportError(error)
+    }
     done += 1
     if (done >= MAX_JOBS || performance.now() - start > BUDGET_MS) break
   }

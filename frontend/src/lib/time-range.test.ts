@@ -101,3 +101,10 @@ test('a range widens to twice its width, never past now', () => {
   const last = widenRange({ from: 'now-1h', to: 'now' }, NOW)
   expect(last).toEqual({ from: String(NOW - 2 * HOUR), to: String(NOW) })
 })
+
+test('a range that ends a while ago moves with time too', () => {
+  expect(isLive({ from: 'now-1h', to: 'now-5m' })).toBe(true)
+  expect(isLive({ from: 'now/d', to: 'now/d' })).toBe(true)
+  expect(isLive({ from: 'now-1d/d', to: 'now-1d/d' })).toBe(false)
+  expect(isLive({ from: '1790000000000', to: '1790000100000' })).toBe(false)
+})

@@ -175,7 +175,8 @@ export function resolveRange(range: TimeRange, now: number, zone: Zone = 'browse
 }
 
 /** Whether the range moves with time, and so is refreshed. */
-export const isLive = (range: TimeRange) => /^now(\/[smhdwMy])?$/.test(range.to)
+export const isLive = (range: TimeRange) =>
+  /^now(?:\/[smhdwMy]|-(?:\d+[smhdwMy])+)?$/.test(range.to.trim())
 
 /** Shifts a range by half its width, never past now. */
 export function shiftRange(

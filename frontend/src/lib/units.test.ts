@@ -28,3 +28,10 @@ test('decimals are honoured', () => {
   expect(formatValue(1.23456, 'percent', 3)).toBe('1.235 %')
   expect(formatValue(1.23456, 'percent', 0)).toBe('1 %')
 })
+
+test('impossible decimals do not stop the page', () => {
+  for (const decimals of [-1, 400, Number.NaN, 0.5])
+    expect(
+      formatValue(1.5, 'scientific', decimals) + formatValue(1.5, 'none', decimals),
+    ).toBeTruthy()
+})

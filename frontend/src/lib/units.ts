@@ -147,6 +147,8 @@ export function formatValue(
   decimals?: number | null,
 ): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
+  decimals =
+    typeof decimals === 'number' ? Math.min(20, Math.max(0, Math.trunc(decimals) || 0)) : null
   if (!unit || unit === 'short') return short(value, decimals)
   const known = UNITS[unit]
   return known ? known(value, decimals) : `${plain(value, decimals)} ${unit}`

@@ -1,8 +1,12 @@
-import { Outlet, useNavigate, useSearch } from '@tanstack/react-router'
+import { useQueryClient } from '@tanstack/react-query'
+import { Outlet, useMatch, useNavigate, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import type { User } from '@/api/generated/types.gen'
+import { OfflineBanner } from '@/components/offline-banner'
 import { Shell } from '@/components/shell'
 import { ShortcutsDialog } from '@/components/shortcuts-dialog'
+import { SignInAgain } from '@/features/auth/sign-in'
+import { useSession } from '@/lib/session'
 import { useShortcutKeys, useShortcuts } from '@/lib/shortcuts'
 import { useTheme } from '@/lib/theme'
 
@@ -15,10 +19,15 @@ const SearchPalette = lazy(() =>
 /** The frame of each page: navigation, search and shortcuts. A kiosk has no navigation. */
 export function AppFrame({ user }: { user: User }) {
   const navigate = useNavigate()
-  const kiosk = useSearch({
+  const cache = useQueryClient()
+  const { ended, resume } = useSession()
+  const board = useMatch({ from: '/app/dashboards/$id', shouldThrow: false })
+  const asked = useSearch({
     strict: false,
     select: (search) => 'kiosk' in search && search.kiosk !== undefined,
   })
+  // Other pages have no way back from it.
+  const kiosk = asked && board !== undefined
   const [open, setOpen] = useState<'search' | 'shortcuts'>()
   const choose = useTheme((state) => state.choose)
   const close = () => setOpen(undefined)
@@ -37,12 +46,22 @@ export function AppFrame({ user }: { user: User }) {
   const page = <Outlet />
   return (
     <>
+      <OfflineBanner />
       {kiosk ? (
         <main className="p-3 sm:p-4">{page}</main>
       ) : (
         <Shell user={user} onSearch={search}>
           {page}
         </Shell>
+      )}
+      {ended && (
+        <SignInAgain
+          email={user.email}
+          onDone={() => {
+            resume()
+            void cache.invalidateQueries()
+          }}
+        />
       )}
       {open === 'shortcuts' && <ShortcutsDialog onClose={close} />}
       {open === 'search' && (

@@ -87,8 +87,11 @@ const app = createRoute({
       ...getMeOptions(),
       staleTime: 60_000,
       retry: false,
+      // Renews the session of a display that nobody touches.
+      refetchInterval: 3_600_000,
+      refetchIntervalInBackground: true,
     })
-    if (error && isSignedOut(error)) return <ToSignIn />
+    if (error && isSignedOut(error) && !data) return <ToSignIn />
     if (error && !data) return <Failure message={messageOf(error)} onRetry={() => void refetch()} />
     if (!data) return null
     return <AppFrame user={data.data} />
@@ -223,6 +226,9 @@ export const makeRouter = (cache: QueryClient) =>
     parseSearch,
     stringifySearch,
     defaultPreload: 'intent',
+    defaultErrorComponent: ({ error, reset }) => (
+      <Failure message={`This page can't be shown: ${messageOf(error)}`} onRetry={reset} />
+    ),
   })
 
 declare module '@tanstack/react-router' {

@@ -1,5 +1,13 @@
 import { X } from 'lucide-react'
 import { type ReactNode, useEffect, useRef } from 'react'
+import { ErrorBoundary } from '../error-boundary'
+
+/** What to focus after a dialog: of a menu, which is gone by then, its button. */
+function openerOf(active: Element | null): HTMLElement | null {
+  const button = active?.closest('[role="menu"]')?.getAttribute('aria-labelledby')
+  const found = button ? document.getElementById(button) : active
+  return found instanceof HTMLElement && found !== document.body ? found : null
+}
 
 /** The browser's own modal dialog: it traps focus, closes on Escape and is announced by screen readers. */
 export function Dialog({
@@ -15,7 +23,15 @@ export function Dialog({
 }) {
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => {
+    const opener = openerOf(document.activeElement)
     dialog.current?.showModal()
+    return () => {
+      // After the element is gone: a modal dialog makes all else inert.
+      setTimeout(() => {
+        const lost = document.activeElement === null || document.activeElement === document.body
+        if (lost && opener?.isConnected) opener.focus()
+      })
+    }
   }, [])
   return (
     <dialog
@@ -35,7 +51,7 @@ export function Dialog({
           <X size={17} aria-hidden="true" />
         </button>
       </div>
-      {children}
+      <ErrorBoundary>{children}</ErrorBoundary>
     </dialog>
   )
 }

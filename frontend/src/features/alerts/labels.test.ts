@@ -1,5 +1,12 @@
-import { describe, expect, it } from 'vitest'
-import { describeRule, formatAlertValue, formatDuration, formatTags, readLabels } from './labels'
+import { describe, expect, it, test } from 'vitest'
+import {
+  describeRule,
+  formatAlertValue,
+  formatDuration,
+  formatTags,
+  readLabels,
+  writeLabels,
+} from './labels'
 
 describe('labels of alerts', () => {
   it('describes a rule briefly', () => {
@@ -24,4 +31,16 @@ describe('labels of alerts', () => {
       '4 d',
     ])
   })
+})
+
+test('labels are read as they were written, whatever is in them', () => {
+  const labels = {
+    team: 'ops, night=shift',
+    note: ' "x" ',
+    url: 'a=b',
+    quoted: '"q"',
+    empty: 'a\nb',
+  }
+  expect(readLabels(writeLabels(labels))).toEqual({ labels })
+  expect(writeLabels({ team: 'ops, night=shift' })).toBe('team=ops, night=shift')
 })

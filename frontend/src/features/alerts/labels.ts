@@ -58,6 +58,25 @@ export function formatTags(tags: Record<string, unknown>): string {
   return parts.sort().join(', ')
 }
 
+/** Labels as `readLabels` reads them. A value that would not be read as it is, is quoted. */
+export const writeLabels = (labels: Record<string, unknown>) =>
+  Object.entries(labels)
+    .map(([key, value]) => [key, String(value)] as const)
+    .map(
+      ([key, value]) => `${key}=${/^["\s]|\s$|\n|^$/.test(value) ? JSON.stringify(value) : value}`,
+    )
+    .sort()
+    .join('\n')
+
+function readValue(text: string): string {
+  if (!/^".*"$/.test(text)) return text
+  try {
+    return String(JSON.parse(text))
+  } catch {
+    return text
+  }
+}
+
 /** `key=value`, one per line, as an object; `error` names the first line in another form. */
 export function readLabels(text: string): { labels: Record<string, string>; error?: string } {
   const labels: Record<string, string> = {}
@@ -65,7 +84,7 @@ export function readLabels(text: string): { labels: Record<string, string>; erro
     if (!line) continue
     const [, key, value] = /^([a-zA-Z_][a-zA-Z0-9_.]*)\s*=\s*(.+)$/.exec(line) ?? []
     if (!key || !value) return { labels, error: `“${line}” is not in the form key=value` }
-    labels[key] = value
+    labels[key] = readValue(value)
   }
   return { labels }
 }

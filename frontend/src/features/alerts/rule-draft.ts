@@ -1,5 +1,5 @@
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
-import { formatTags, readLabels } from './labels'
+import { readLabels, writeLabels } from './labels'
 
 /** A rule while it is being edited: numbers and labels are still text. */
 export type RuleDraft = Required<
@@ -61,7 +61,7 @@ export function draftOf(rule: AlertRule): RuleDraft {
     ...rule,
     threshold: String(rule.threshold),
     window: rule.window ?? '',
-    labels: formatTags(rule.labels).replaceAll(', ', '\n'),
+    labels: writeLabels(rule.labels),
     groupWait: rule.notification.groupWait ?? '',
     groupInterval: rule.notification.groupInterval ?? '',
     repeatInterval: rule.notification.repeatInterval,

@@ -5,6 +5,7 @@ import type { AlertRule } from '@/api/generated/types.gen'
 import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
+import { useTypedValue } from '@/lib/use-typed-text'
 import { type AlertsSearch, filterRules, STATES } from './alerts-search'
 import { describeRule, formatTags, SEVERITIES } from './labels'
 import { HeadCells, Loaded } from './loaded'
@@ -23,6 +24,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
   const { update, remove } = useRuleChanges()
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
   const [deleting, setDeleting] = useState<AlertRule | null>(null)
+  const [text, setText] = useTypedValue(search.q ?? '', (q) => onSearch({ q: q || undefined }))
   const choose = (id: string, on: boolean) => {
     const next = new Set(chosen)
     if (on) next.add(id)
@@ -41,7 +43,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
     <>
       <Loaded of={rules}>
         {({ data }) => {
-          const shown = filterRules(data, search)
+          const shown = filterRules(data, { ...search, q: text || undefined })
           const marked = shown.filter(({ id }) => chosen.has(id))
           return data.length === 0 && saving.length === 0 ? (
             <Empty title="No alert rules yet">
@@ -60,8 +62,8 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                     label="Search rules"
                     type="search"
                     placeholder="Name, query or label"
-                    value={search.q ?? ''}
-                    onChange={(event) => onSearch({ q: event.target.value || undefined })}
+                    value={text}
+                    onChange={(event) => setText(event.target.value)}
                   />
                 </div>
                 <Choice

@@ -37,7 +37,15 @@ export function useRuleChanges({ silent = false } = {}) {
   const back = (context: { before: unknown } | undefined) => {
     if (context?.before) cache.setQueryData(all.queryKey, context.before as never)
   }
-  const settle = () => cache.invalidateQueries()
+  // What shows rules, their states and their history: panels and dashboards do not depend on them.
+  const settle = () =>
+    cache.invalidateQueries({
+      predicate: ({ queryKey: [first] }) =>
+        typeof first === 'object' &&
+        first !== null &&
+        '_id' in first &&
+        /^getAlert/.test(String(first._id)),
+    })
   const create = useMutation({
     ...createAlertRuleMutation(),
     mutationKey: CREATE,

@@ -1,17 +1,59 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useEffect, useState } from 'react'
+import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { loginMutation, loginWithTokenMutation } from '@/api/generated/@tanstack/react-query.gen'
 import { Brand, ThemeButton } from '@/components/shell'
 import { Button, Card, Field } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
+import { useSession } from '@/lib/session'
 import { consumeSignInToken } from '@/lib/sign-in-token'
 
 export function SignIn({ onDone }: { onDone: () => void }) {
+  return (
+    <main className="flex min-h-full items-center justify-center p-4">
+      <title>Sign in · Pulseboard</title>
+      <div className="absolute top-3 right-3">
+        <ThemeButton />
+      </div>
+      <Card className="w-full max-w-sm p-6">
+        <Brand />
+        <h1 className="mt-5 mb-4 text-xl font-semibold tracking-tight">Sign in</h1>
+        <SignInForm onDone={onDone} />
+      </Card>
+    </main>
+  )
+}
+
+/** Signs in over the page whose session has ended; the page and what is typed in it stay. */
+export function SignInAgain({ email, onDone }: { email: string; onDone: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    dialog.current?.showModal()
+    dialog.current?.querySelector<HTMLElement>('[type=password]')?.focus()
+  }, [])
+  return (
+    <dialog
+      ref={dialog}
+      aria-label="Sign in again"
+      onCancel={(event) => event.preventDefault()}
+      className="m-auto w-[min(24rem,calc(100vw-2rem))] rounded-xl border border-line bg-surface p-6 text-text shadow-xl backdrop:bg-black/50"
+    >
+      <h2 className="text-lg font-semibold">Sign in again</h2>
+      <p className="mt-1 mb-4 text-sm text-muted">
+        Your session has ended. The page stays as it is.
+      </p>
+      <SignInForm again={email} onDone={onDone} />
+    </dialog>
+  )
+}
+
+function SignInForm({ again, onDone }: { again?: string; onDone: () => void }) {
   const cache = useQueryClient()
-  const [email, setEmail] = useState('')
+  const [email, setEmail] = useState(again ?? '')
   const [password, setPassword] = useState('')
-  const done = () => {
-    cache.clear()
+  const done = ({ data }: { data: { email: string } }) => {
+    useSession.getState().resume()
+    // Somebody else sees other things.
+    if (data.email !== again) cache.clear()
     onDone()
   }
   const login = useMutation({ ...loginMutation(), onSuccess: done, meta: { silent: true } })
@@ -33,46 +75,36 @@ export function SignIn({ onDone }: { onDone: () => void }) {
   }
   const error = login.error ?? byLink.error
   return (
-    <main className="flex min-h-full items-center justify-center p-4">
-      <title>Sign in · Pulseboard</title>
-      <div className="absolute top-3 right-3">
-        <ThemeButton />
-      </div>
-      <Card className="w-full max-w-sm p-6">
-        <Brand />
-        <h1 className="mt-5 mb-4 text-xl font-semibold tracking-tight">Sign in</h1>
-        <form onSubmit={submit} className="space-y-4">
-          <Field
-            label="Email"
-            type="email"
-            autoComplete="username"
-            required
-            value={email}
-            onChange={(event) => setEmail(event.target.value)}
-          />
-          <Field
-            label="Password"
-            type="password"
-            autoComplete="current-password"
-            required
-            value={password}
-            onChange={(event) => setPassword(event.target.value)}
-          />
-          {error && (
-            <p role="alert" className="text-sm text-danger">
-              {messageOf(error)}
-            </p>
-          )}
-          <Button
-            type="submit"
-            variant="primary"
-            className="w-full"
-            disabled={login.isPending || byLink.isPending}
-          >
-            {login.isPending || byLink.isPending ? 'Signing in…' : 'Sign in'}
-          </Button>
-        </form>
-      </Card>
-    </main>
+    <form onSubmit={submit} className="space-y-4">
+      <Field
+        label="Email"
+        type="email"
+        autoComplete="username"
+        required
+        value={email}
+        onChange={(event) => setEmail(event.target.value)}
+      />
+      <Field
+        label="Password"
+        type="password"
+        autoComplete="current-password"
+        required
+        value={password}
+        onChange={(event) => setPassword(event.target.value)}
+      />
+      {error && (
+        <p role="alert" className="text-sm text-danger">
+          {messageOf(error)}
+        </p>
+      )}
+      <Button
+        type="submit"
+        variant="primary"
+        className="w-full"
+        disabled={login.isPending || byLink.isPending}
+      >
+        {login.isPending || byLink.isPending ? 'Signing in…' : 'Sign in'}
+      </Button>
+    </form>
   )
 }

@@ -7,7 +7,7 @@ import { Area, Button, Check, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { errorsByField } from '@/lib/validation-errors'
 
-export default function CreateDashboardDialog({ onClose }: { onClose: () => void }) {
+export function CreateDashboardDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('')
   const [description, setDescription] = useState('')
   const [isPublic, setPublic] = useState(false)

@@ -14,7 +14,7 @@ const OUTCOMES: [ImportNote['outcome'], string][] = [
 ]
 
 /** Imports a dashboard from a Pulseboard or Grafana file and reports the result. */
-export default function ImportDashboardDialog({ onClose }: { onClose: () => void }) {
+export function ImportDashboardDialog({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState('')
   const [parseError, setParseError] = useState<string>()
   const cache = useQueryClient()

@@ -2,8 +2,16 @@ import { Plus, Upload } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { Button } from '@/components/ui/controls'
 
-const CreateDashboardDialog = lazy(() => import('./create-dashboard-dialog'))
-const ImportDashboardDialog = lazy(() => import('./import-dashboard-dialog'))
+const CreateDashboardDialog = lazy(() =>
+  import('./create-dashboard-dialog').then(({ CreateDashboardDialog }) => ({
+    default: CreateDashboardDialog,
+  })),
+)
+const ImportDashboardDialog = lazy(() =>
+  import('./import-dashboard-dialog').then(({ ImportDashboardDialog }) => ({
+    default: ImportDashboardDialog,
+  })),
+)
 
 /** Buttons that create a dashboard, empty or from a file. */
 export function NewDashboard() {

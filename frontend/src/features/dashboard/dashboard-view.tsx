@@ -1,13 +1,12 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from 'react'
-import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Panel, Variable } from '@/api/generated/types.gen'
 import { AddData } from '@/components/add-data'
 import { ErrorBoundary } from '@/components/error-boundary'
 import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { describeRange, type TimeRange } from '@/lib/time-range'
+import { describeRange, intervalMs, isLive, type TimeRange } from '@/lib/time-range'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import { AlertOnPanel } from './alert-on-panel'
 import { BoardPanels } from './board-panels'
@@ -16,9 +15,10 @@ import { BoardToolbar } from './board-toolbar'
 import { BoardMenu } from './edit-mode/board-menu'
 import { ConflictBar, EditBar } from './edit-mode/edit-bar'
 import { PanelMenu } from './edit-mode/panel-menu'
-import { useDraft, useDraftPanels } from './edit-mode/use-draft'
+import { boardOptions, POLL, useDraft, useDraftPanels } from './edit-mode/use-draft'
 import { FavouriteButton } from './favourite-button'
 import { Kiosk } from './kiosk'
+import { RefreshContext } from './panel/data-age'
 import { PanelView } from './panel/panel-view'
 import { fillPanel, originalId, resolvePanels } from './resolve-panels'
 import { useLongBoardData } from './use-board-data'
@@ -27,7 +27,9 @@ import { VariableBar } from './variable-bar'
 import { ViewerMenuItems } from './viewer-menu-items'
 import { ObservePanelContext, useVisiblePanels } from './visible-panels'
 
-const EditGrid = lazy(() => import('./edit-mode/edit-grid'))
+const EditGrid = lazy(() =>
+  import('./edit-mode/edit-grid').then(({ EditGrid }) => ({ default: EditGrid })),
+)
 const InspectPanel = lazy(() =>
   import('./inspect-panel').then(({ InspectPanel }) => ({ default: InspectPanel })),
 )
@@ -42,7 +44,11 @@ export function DashboardView({ id, search, onSearch }: Props) {
     data: response,
     error,
     refetch,
-  } = useQuery({ ...getDashboardOptions({ path: { dashboard_id: id } }), staleTime: 60_000 })
+  } = useQuery({
+    ...boardOptions(id),
+    refetchInterval: POLL,
+    refetchIntervalInBackground: false,
+  })
   const board = response?.data
   const range: TimeRange = {
     from: search.from ?? `now-${board?.settings.timeRange ?? '1h'}`,
@@ -51,11 +57,11 @@ export function DashboardView({ id, search, onSearch }: Props) {
   const zone: Zone = search.tz ?? board?.settings.timezone ?? 'browser'
   const defaultRefresh = board ? (board.settings.refresh ?? 'off') : '10s'
   const refresh = search.refresh ?? defaultRefresh
-  const { variables, scope } = useVariables(
-    board?.settings.variables ?? NO_VARIABLES,
-    board?.panels ?? NO_PANELS,
-    search,
-  )
+  const {
+    variables,
+    scope,
+    retry: retryVariables,
+  } = useVariables(board?.settings.variables ?? NO_VARIABLES, board?.panels ?? NO_PANELS, search)
   const panels = useMemo(
     () => (board && scope ? resolvePanels(board.panels, scope) : undefined),
     [board, scope],
@@ -84,10 +90,18 @@ export function DashboardView({ id, search, onSearch }: Props) {
       <Page title="Dashboard">
         <Card>
           <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+          {search.kiosk && (
+            <p className="pb-4 text-center">
+              <Link to="/" className="text-accent underline">
+                Go to dashboards
+              </Link>
+            </p>
+          )}
         </Card>
       </Page>
     )
   }
+  const failed = variables.filter(({ failure }) => failure !== undefined)
   const change = (some: Partial<BoardSearch>) => onSearch({ ...search, ...some })
   const setRange = (next: TimeRange) => {
     zoomedFrom.current = []
@@ -101,7 +115,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
   const refreshNow = boardData.refetch
 
   const showDraft = (panel: Panel, menu: ReactNode) => (
-    <ErrorBoundary key={panel.id} onRetry={refreshNow}>
+    <ErrorBoundary key={panel.id} onRetry={refreshNow} shown={panel}>
       <PanelView
         panel={panel}
         filling
@@ -171,6 +185,18 @@ export function DashboardView({ id, search, onSearch }: Props) {
             )
           }}
         />
+      ) : failed.length > 0 ? (
+        <Card>
+          <Failure
+            message={failed
+              .map(
+                ({ variable, failure }) =>
+                  `The values of ${variable.label || variable.name} can't be listed: ${failure}`,
+              )
+              .join(' ')}
+            onRetry={retryVariables}
+          />
+        </Card>
       ) : (
         <Loading />
       )}
@@ -185,7 +211,12 @@ export function DashboardView({ id, search, onSearch }: Props) {
       )}
     </ZoneContext>
   )
-  const content = <ObservePanelContext value={observe}>{inner}</ObservePanelContext>
+  const every = isLive(range) ? intervalMs(refresh) : undefined
+  const content = (
+    <RefreshContext value={every}>
+      <ObservePanelContext value={observe}>{inner}</ObservePanelContext>
+    </RefreshContext>
+  )
   if (search.kiosk && board) {
     return (
       <Kiosk

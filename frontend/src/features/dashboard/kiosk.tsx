@@ -28,10 +28,12 @@ export function Kiosk({
       timer = setTimeout(() => setAwake(false), 4000)
     }
     window.addEventListener('pointermove', wake)
+    window.addEventListener('pointerdown', wake)
     window.addEventListener('keydown', wake)
     return () => {
       clearTimeout(timer)
       window.removeEventListener('pointermove', wake)
+      window.removeEventListener('pointerdown', wake)
       window.removeEventListener('keydown', wake)
     }
   }, [])

@@ -138,6 +138,17 @@ function Ends({
   const now = resolveRange(range, Date.now(), zone)
   const [from, setFrom] = useState(shownEnd(range.from, now.start, zone))
   const [to, setTo] = useState(shownEnd(range.to, now.end, zone))
+  const [shownZone, setShownZone] = useState(zone)
+  if (shownZone !== zone) {
+    // The same times, as the other time zone writes them.
+    const moved = (text: string, side: 'from' | 'to') => {
+      const time = resolveEnd(text, Date.now(), side, shownZone)
+      return time === undefined ? text : shownEnd(text.trim(), time, zone)
+    }
+    setShownZone(zone)
+    setFrom(moved(from, 'from'))
+    setTo(moved(to, 'to'))
+  }
   const error = rangeError({ from, to }, zone)
   const apply = (event: FormEvent) => {
     event.preventDefault()

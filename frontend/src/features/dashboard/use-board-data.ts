@@ -5,7 +5,7 @@ import {
   useQueries,
   useQuery,
 } from '@tanstack/react-query'
-import { useMemo } from 'react'
+import { useMemo, useRef } from 'react'
 import { executeQueryBatch } from '@/api/generated/sdk.gen'
 import type { BatchAnswer, BatchQuery, Panel } from '@/api/generated/types.gen'
 import { chunk } from '@/lib/chunk'
@@ -14,18 +14,29 @@ import { intervalMs, isLive, resolveRange, type TimeRange } from '@/lib/time-ran
 import { fillTaggedQuery, timeScope } from '@/lib/variables'
 import type { Zone } from '@/lib/zone'
 
-export type BoardData = { start: number; end: number; responses: Map<string, BatchAnswer> }
+/** `at`: when the response came, `stale`: of the query before, until the new one has responded. */
+export type BoardData = {
+  start: number
+  end: number
+  at: number
+  stale?: boolean
+  responses: Map<string, BatchAnswer>
+}
 
 /** As many queries as the API accepts in one request. */
 const BATCH = 100
 const MAX_POINTS = 500
+/** Milliseconds after which a request counts as failed: more than the server allows a query. */
+const TIMEOUT = 45_000
 
 export const responseId = (panelId: string, index: number) => `${panelId}:${index}`
 
 type BoardQuery = Omit<BatchQuery, 'id'> & { responseId: string }
 
 function queriesOf(panels: Panel[]): BoardQuery[] {
-  return panels.flatMap((panel) =>
+  // In the order of the ids: a panel that is moved needs no new request.
+  const ordered = [...panels].sort((a, b) => (a.id < b.id ? -1 : 1))
+  return ordered.flatMap((panel) =>
     panel.queries.flatMap((query, index) =>
       query.hidden
         ? []
@@ -52,6 +63,8 @@ function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: st
     refetchInterval: every ?? false,
     refetchIntervalInBackground: false,
     staleTime: every ? every * 0.9 : 300_000,
+    // A range that was left is worth a way back, but each holds the data of a whole board.
+    gcTime: 30_000,
     retry: 0,
     meta: { silent: true },
     queryFn: queries.length
@@ -83,6 +96,8 @@ export function useLongBoardData(
   refresh: string,
 ) {
   const groups = useMemo(() => chunk(panels ?? [], GROUP), [panels])
+  // What each panel showed last: another range or variable replaces it once its data are here.
+  const last = useRef(new Map<string, BoardData>())
   const results = useQueries({
     queries: groups.map((group) => ({
       ...boardOptions(group, range, zone, refresh),
@@ -94,8 +109,17 @@ export function useLongBoardData(
     [groups],
   )
   const resultOf = (panelId: string) => results[groupOf.get(panelId) ?? -1]
+  const before = last.current
+  last.current = new Map()
+  for (const id of groupOf.keys()) {
+    const result = resultOf(id)
+    const fresh = result?.isPlaceholderData ? undefined : result?.data
+    const old = before.get(id)
+    const shown = fresh ?? (old && (old.stale ? old : { ...old, stale: true }))
+    if (shown) last.current.set(id, shown)
+  }
   return {
-    dataOf: (panelId: string): BoardData | undefined => resultOf(panelId)?.data,
+    dataOf: (panelId: string): BoardData | undefined => last.current.get(panelId),
     failureOf: (panelId: string) => {
       const error = resultOf(panelId)?.error
       return error ? messageOf(error) : undefined
@@ -133,7 +157,7 @@ async function fetchBoard(
               id: `${index}`,
             })),
           },
-          signal,
+          signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
           throwOnError: true,
         })
         for (const response of data.data) {
@@ -157,5 +181,5 @@ async function fetchBoard(
   )
   // If one of several batches fails, only its own panels are affected.
   if (failures.length === batches.length) throw failures[0]
-  return { start, end, responses }
+  return { start, end, at: Date.now(), responses }
 }

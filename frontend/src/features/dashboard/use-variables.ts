@@ -15,6 +15,9 @@ export type BoardVariable = {
   failure: string | undefined
 }
 
+/** Milliseconds until a failed list of values is asked for again. */
+const RETRY = 10_000
+
 const natural = new Intl.Collator(undefined, { numeric: true })
 
 /** A board's variables with their values; the scope is undefined while a required value is unknown. */
@@ -22,12 +25,15 @@ export function useVariables(
   variables: Variable[],
   panels: Panel[],
   search: BoardSearch,
-): { variables: BoardVariable[]; scope: Scope | undefined } {
+): { variables: BoardVariable[]; scope: Scope | undefined; retry: () => void } {
   const tagged = variables.filter(({ type }) => type === 'tag')
   const responses = useQueries({
     queries: tagged.map(({ metric }) => ({
       ...getMetricTagsOptions({ path: { name: metric ?? '' }, query: { limit: 1000 } }),
       staleTime: 60_000,
+      // Without its values no query can be sent: it is tried again until they are here.
+      refetchInterval: ({ state }: { state: { status: string } }) =>
+        state.status === 'error' ? RETRY : false,
     })),
   })
   const found = variables.map((variable) => {
@@ -42,7 +48,13 @@ export function useVariables(
     const failure = response?.error ? messageOf(response.error) : undefined
     const repeated = panels.some((panel) => panel.options.repeat === variable.name)
     const known = chosen.values.length > 0 || (chosen.all && !repeated)
-    return { variable, options, chosen, failure, ready: known || !response?.isPending }
+    return {
+      variable,
+      options,
+      chosen,
+      failure,
+      ready: known || variable.type !== 'tag' || response?.isSuccess === true,
+    }
   })
   const ready = found.every((each) => each.ready)
   const shape = JSON.stringify(found.map(({ variable, chosen }) => [variable.name, chosen]))
@@ -50,5 +62,8 @@ export function useVariables(
     () => (ready ? new Map(JSON.parse(shape) as [string, Chosen][]) : undefined),
     [ready, shape],
   )
-  return { variables: found, scope }
+  const retry = () => {
+    for (const response of responses) if (response.error) void response.refetch()
+  }
+  return { variables: found, scope, retry }
 }

@@ -12,6 +12,7 @@ import { Button, Card, Empty, Failure, FIELD, Page, Skeleton } from '@/component
 import { messageOf } from '@/lib/errors'
 import { timeAgo } from '@/lib/time-ago'
 import { useDebounced } from '@/lib/use-debounced'
+import { useTypedValue } from '@/lib/use-typed-text'
 import { count, dollars, lastSeenText, rate, Tile } from './amounts'
 import { DeleteSeries } from './delete-series'
 import { addCondition, type MetricUsageSearch, selectorOf } from './usage-search'
@@ -151,6 +152,7 @@ function SeriesList({
   onDelete,
 }: Omit<Props, 'onGone'> & { onDelete: ((selector: string) => void) | undefined }) {
   const { where = '', page = 1 } = search
+  const [text, setText] = useTypedValue(where, (typed) => onSearch({ where: typed || undefined }))
   const selector = useDebounced(selectorOf(name, where), 300)
   const { data, error } = useQuery({
     ...getSeriesUsageOptions({ query: { selector, page, pageSize: PAGE_SIZE } }),
@@ -166,10 +168,10 @@ function SeriesList({
           aria-invalid={error ? true : undefined}
           placeholder={'host="web-1", path=~"/user/.*"'}
           className={`${FIELD} font-mono !text-xs sm:!w-96`}
-          value={where}
-          onChange={({ target }) => onSearch({ where: target.value || undefined })}
+          value={text}
+          onChange={({ target }) => setText(target.value)}
         />
-        {onDelete && where.trim() && !error && total > 0 && (
+        {onDelete && text === where && where.trim() && !error && total > 0 && (
           <Button variant="danger" onClick={() => onDelete(selector)}>
             <Trash2 size={15} aria-hidden="true" /> Delete {count(total)} series
           </Button>

@@ -16,6 +16,7 @@ import { AddData } from '@/components/add-data'
 import { Card, Empty, Failure, FIELD, Page, Select, Skeleton } from '@/components/ui/controls'
 import { Tabs } from '@/components/ui/tabs'
 import { messageOf } from '@/lib/errors'
+import { useTypedValue } from '@/lib/use-typed-text'
 import { count, dollars, LimitBar, lastSeenText, price, rate, Tile } from './amounts'
 import { ORDERS, type UsageSearch } from './usage-search'
 import { Pager, UsageTable } from './usage-table'
@@ -106,6 +107,9 @@ function Totals({ overview }: { overview: UsageOverview }) {
 
 function Metrics({ search, onSearch, overview }: Props & { overview: UsageOverview }) {
   const { q = '', order = 'series', page = 1 } = search
+  const [text, setText] = useTypedValue(q, (typed) =>
+    onSearch({ order: search.order, q: typed || undefined }),
+  )
   const { data, error, refetch } = useQuery({
     ...getUsageByMetricOptions({ query: { search: q, order, page, pageSize: PAGE_SIZE } }),
     placeholderData: keepPreviousData,
@@ -119,8 +123,8 @@ function Metrics({ search, onSearch, overview }: Props & { overview: UsageOvervi
           aria-label="Search metrics"
           placeholder="Search"
           className={`${FIELD} sm:!w-64`}
-          value={q}
-          onChange={({ target }) => onSearch({ order: search.order, q: target.value || undefined })}
+          value={text}
+          onChange={({ target }) => setText(target.value)}
         />
         <Select
           label="Order"

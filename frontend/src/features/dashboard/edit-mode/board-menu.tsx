@@ -21,8 +21,12 @@ import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
 import { download } from '@/lib/download'
 import { boardKey, type Editing } from './use-draft'
 
-const HistoryDialog = lazy(() => import('./history-dialog'))
-const SettingsDialog = lazy(() => import('./settings-dialog'))
+const HistoryDialog = lazy(() =>
+  import('./history-dialog').then(({ HistoryDialog }) => ({ default: HistoryDialog })),
+)
+const SettingsDialog = lazy(() =>
+  import('./settings-dialog').then(({ SettingsDialog }) => ({ default: SettingsDialog })),
+)
 
 type Props = { board: Dashboard; editing: Editing | undefined; onEdit: () => void }
 

@@ -1,8 +1,8 @@
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
-import { difference } from './changes'
+import { difference, rebaseDraft } from './changes'
 
-/** `waiting`: for the network. */
+/** `waiting`: for the network, or for somebody to sign in. */
 export type SaveState = 'saved' | 'changed' | 'saving' | 'waiting' | 'conflict'
 
 export type Draft = {
@@ -91,5 +91,5 @@ export function rolledBack(draft: Draft): Draft {
 /** Adopts a newer version from the server, unless there are unsaved changes. */
 export function adopt(draft: Draft, board: Dashboard): Draft {
   if (board.version <= draft.base.version || draft.state !== 'saved') return draft
-  return { base: board, panels: board.panels, past: [], future: [], state: 'saved' }
+  return { ...rebaseDraft(draft, board), panels: board.panels, state: 'saved' }
 }

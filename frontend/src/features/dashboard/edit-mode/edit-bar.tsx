@@ -4,6 +4,7 @@ import { useEffect, useState } from 'react'
 import { useStore } from 'zustand'
 import type { Dashboard } from '@/api/generated/types.gen'
 import { Button } from '@/components/ui/controls'
+import { messageOf } from '@/lib/errors'
 import { type Draft, redo, type SaveState, undo } from './draft'
 import type { Editing } from './use-draft'
 
@@ -11,7 +12,7 @@ const STATES: Record<SaveState, [typeof Check, string]> = {
   saved: [Check, 'All changes saved'],
   changed: [CloudUpload, 'Unsaved changes'],
   saving: [CloudUpload, 'Saving…'],
-  waiting: [CloudOff, 'Offline: not saved yet'],
+  waiting: [CloudOff, 'Not saved yet: waiting for the connection'],
   conflict: [CloudOff, 'Not saved'],
 }
 
@@ -108,7 +109,27 @@ export function ConflictBar({
   onResolved?: (how: 'reloaded' | 'saved') => void
 }) {
   const state = useStore(editing.store, (draft) => draft.state)
+  const [busy, setBusy] = useState(false)
+  const [failure, setFailure] = useState<string>()
   if (state !== 'conflict') return null
+  const resolve = async (how: () => Promise<void>) => {
+    setBusy(true)
+    setFailure(undefined)
+    try {
+      await how()
+    } catch (error) {
+      setFailure(messageOf(error))
+    }
+    setBusy(false)
+  }
+  const reload = async () => {
+    await editing.saver.reload()
+    onResolved?.('reloaded')
+  }
+  const overwrite = async () => {
+    const outcome = await editing.saver.overwrite()
+    if (outcome === 'saved' || outcome === 'nothing') onResolved?.('saved')
+  }
   return (
     <div
       role="alert"
@@ -118,17 +139,11 @@ export function ConflictBar({
         <strong className="font-medium">Someone else has changed this dashboard.</strong> Your
         changes are not saved. Overwrite applies them on top of theirs; Reload discards them.
       </p>
-      <Button onClick={() => void editing.saver.reload().then(() => onResolved?.('reloaded'))}>
+      {failure && <p className="text-sm text-danger">{failure}</p>}
+      <Button disabled={busy} onClick={() => void resolve(reload)}>
         Reload
       </Button>
-      <Button
-        variant="primary"
-        onClick={() =>
-          void editing.saver.overwrite().then((outcome) => {
-            if (outcome === 'saved' || outcome === 'nothing') onResolved?.('saved')
-          })
-        }
-      >
+      <Button variant="primary" disabled={busy} onClick={() => void resolve(overwrite)}>
         Overwrite
       </Button>
     </div>

@@ -14,6 +14,7 @@ import {
   freePosition,
   layoutOf,
   move,
+  putBack,
   resize,
   type Step,
 } from './layout'
@@ -39,7 +40,7 @@ const RESIZE = { handles: ['se', 'e', 's'] } as const
 const NARROW = 736
 
 /** The panels of a dashboard being edited: dragged, resized, or moved by keyboard. */
-export default function EditGrid({ board, editing, render }: Props) {
+export function EditGrid({ board, editing, render }: Props) {
   const { store } = editing
   const panels = useStore(store, (draft) => draft.panels)
   const { width, containerRef, mounted } = useContainerWidth()
@@ -96,7 +97,7 @@ export default function EditGrid({ board, editing, render }: Props) {
           act((draft) =>
             draft.panels === after && draft.past.at(-1) === before
               ? undo(draft)
-              : change(draft, compacted([...draft.panels, panel])),
+              : change(draft, putBack(draft.panels, before, after, panel)),
           ),
       },
     })

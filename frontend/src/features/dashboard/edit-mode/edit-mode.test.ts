@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Dashboard, Panel, PanelOptions, UpdateDashboard } from '@/api/generated/types.gen'
 import { difference, rebasePanels, updateOf } from './changes'
-import { adopt, change, createDraft, redo, undo } from './draft'
+import { adopt, change, createDraft, redo, saved, undo } from './draft'
 import { keepBackup, restoreBackup } from './draft-backup'
-import { compacted, freePosition, move, resize } from './layout'
+import { compacted, freePosition, move, putBack, resize } from './layout'
 import { createSaver, QUIET_MS } from './saver'
 
 const options = { unit: null } as PanelOptions
@@ -315,4 +315,49 @@ test('what did reach the server in the end is not restored', () => {
   const done = createDraft(board(4, [a]))
   expect(restoreBackup(done, board(4, [a]))).toBe(false)
   expect(done.getState().state).toBe('saved')
+})
+
+test('a panel that is put back stands where it was, also after a save', () => {
+  const before = [a, b, c]
+  const after = compacted([b, c])
+  const fromServer = structuredClone(after)
+  expect(spots(putBack(fromServer, before, after, a))).toEqual(spots(before))
+})
+
+test('a save that is refused because the session ended waits for a sign-in', async () => {
+  let signedIn = false
+  const { store, created } = saver((body) =>
+    signedIn
+      ? Promise.resolve(board(2, body.panels as Panel[]))
+      : Promise.reject({ error: 'sign in', code: 'UNAUTHORIZED' }),
+  )
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS)
+  expect(store.getState()).toMatchObject({ state: 'waiting', panels: [a] })
+  signedIn = true
+  expect(await created.flush()).toBe('saved')
+})
+
+test('a save whose response was lost is found to be done', async () => {
+  const { store, created } = saver(
+    () => Promise.reject(new TypeError('Failed to fetch')),
+    board(2, [a]),
+  )
+  store.setState((draft) => change(draft, [a]))
+  expect(await created.flush()).toBe('saved')
+  expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 2 } })
+})
+
+test('a newer version is adopted with the undo steps on top of it', () => {
+  const store = createDraft(board(1, [a, b]))
+  store.setState((draft) => change(draft, [a]))
+  store.setState((draft) => saved(draft, board(2, [a]), draft.panels))
+  store.setState((draft) => adopt(draft, board(3, [a, panel('theirs', 0, 20)])))
+  store.setState(undo)
+  expect(
+    store
+      .getState()
+      .panels.map(({ id }) => id)
+      .sort(),
+  ).toEqual(['a', 'b', 'theirs'])
 })

@@ -16,7 +16,7 @@ const when = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle
 
 type Props = { board: Dashboard; editing: Editing | undefined; onClose: () => void }
 
-export default function HistoryDialog({ board, editing, onClose }: Props) {
+export function HistoryDialog({ board, editing, onClose }: Props) {
   const [shown, setShown] = useState<number>()
   const cache = useQueryClient()
   const path = { dashboard_id: board.id }

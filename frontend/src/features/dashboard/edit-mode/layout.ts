@@ -80,6 +80,23 @@ export function resize(panels: Panel[], id: string, step: Step): Panel[] {
   return applyLayout(grown, verticalCompactor.compact(moved, COLUMNS))
 }
 
+/**
+ * The panels with a removed one where it was: what moved up by the removal (`before` to `after`)
+ * and was not moved since makes room again.
+ */
+export function putBack(panels: Panel[], before: Panel[], after: Panel[], removed: Panel): Panel[] {
+  const old = new Map(before.map((panel) => [panel.id, panel.position]))
+  const closed = new Map(after.map((panel) => [panel.id, panel.position]))
+  const same = (a: Panel['position'], b: Panel['position'] | undefined) =>
+    b !== undefined && a.x === b.x && a.y === b.y && a.w === b.w && a.h === b.h
+  const opened = panels.map((panel) => {
+    const position = old.get(panel.id)
+    const untouched = same(panel.position, closed.get(panel.id))
+    return position && untouched ? { ...panel, position } : panel
+  })
+  return compacted([...opened.filter(({ id }) => id !== removed.id), removed])
+}
+
 /** The first free row below everything. */
 export const bottomOf = (panels: Panel[]) =>
   panels.reduce((lowest, { position }) => Math.max(lowest, position.y + position.h), 0)

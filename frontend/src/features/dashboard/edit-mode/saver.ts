@@ -1,11 +1,11 @@
 import type { Dashboard, UpdateDashboard } from '@/api/generated/types.gen'
-import { isApiError } from '@/lib/errors'
-import { rebaseDraft, updateOf } from './changes'
+import { isApiError, isSignedOut } from '@/lib/errors'
+import { difference, rebaseDraft, updateOf } from './changes'
 import { type DraftStore, rolledBack, saved } from './draft'
 
 export const QUIET_MS = 500
 
-/** The result of a save; `nothing` when there was nothing to save, `waiting` without a network. */
+/** The result of a save; `nothing` when there was nothing to save, `waiting` for a network or a sign-in. */
 export type Outcome = 'saved' | 'conflict' | 'failed' | 'nothing' | 'waiting'
 
 export type SaverClient = {
@@ -14,6 +14,7 @@ export type SaverClient = {
   onSaved: (board: Dashboard) => void
   onFailure: (error: unknown) => void
   onConflict?: () => void
+  onSignedOut?: () => void
   /** Whether the browser has a network: without one a save waits for it. */
   online?: () => boolean
 }
@@ -91,13 +92,34 @@ export function createSaver(store: DraftStore, client: SaverClient) {
         client.onConflict?.()
         return 'conflict'
       }
-      if (leaving || !online()) {
+      const arrived = isApiError(error) ? undefined : await savedAfterAll(body, panels)
+      if (arrived) {
+        store.setState((draft) => saved(draft, arrived, panels))
+        client.onSaved(arrived)
+        return 'saved'
+      }
+      if (isSignedOut(error)) client.onSignedOut?.()
+      if (leaving || !online() || isSignedOut(error)) {
         store.setState({ state: 'waiting' })
         return 'waiting'
       }
       store.setState(rolledBack)
       client.onFailure(error)
       return 'failed'
+    }
+  }
+
+  /** The dashboard, if a save whose response was lost has been done nevertheless. */
+  async function savedAfterAll(
+    body: UpdateDashboard,
+    panels: Dashboard['panels'],
+  ): Promise<Dashboard | undefined> {
+    try {
+      const board = await client.latest()
+      const same = difference(board.panels, panels) === 'none'
+      return board.version > body.version && same ? board : undefined
+    } catch {
+      return undefined
     }
   }
 

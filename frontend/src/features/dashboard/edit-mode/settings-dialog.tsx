@@ -17,7 +17,7 @@ const REFRESHES = ['5s', '10s', '30s', '1m', '5m', '15m']
 
 type Props = { board: Dashboard; editing: Editing | undefined; onClose: () => void }
 
-export default function SettingsDialog({ board, editing, onClose }: Props) {
+export function SettingsDialog({ board, editing, onClose }: Props) {
   const cache = useQueryClient()
   const [name, setName] = useState(board.name)
   const [description, setDescription] = useState(board.description)

@@ -1,4 +1,4 @@
-import { type QueryClient, useQueryClient } from '@tanstack/react-query'
+import { type QueryClient, replaceEqualDeep, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useMemo } from 'react'
 import { toast } from 'sonner'
 import { useStore } from 'zustand'
@@ -9,6 +9,7 @@ import {
 import { getDashboard, updateDashboard } from '@/api/generated/sdk.gen'
 import type { Dashboard } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
+import { useSession } from '@/lib/session'
 import { adopt, createDraft, type DraftStore, redo } from './draft'
 import { dropBackup, keepBackup, restoreBackup } from './draft-backup'
 import { createSaver, type Saver } from './saver'
@@ -41,6 +42,7 @@ function open(cache: QueryClient, board: Dashboard): Editing {
       dropBackup(saved.id)
       putInCache(cache, saved)
     },
+    onSignedOut: () => useSession.getState().end(),
     onConflict: () => {
       if (!window.location.pathname.includes(board.id))
         toast.error(`Your changes of ${board.name} are not saved.`, {
@@ -50,6 +52,7 @@ function open(cache: QueryClient, board: Dashboard): Editing {
     },
     onFailure: (error) =>
       toast.error(`Not saved: ${messageOf(error)}`, {
+        id: `not-saved-${board.id}`,
         description: 'Your last change was undone.',
         duration: Number.POSITIVE_INFINITY,
         action: { label: 'Try again', onClick: () => store.setState(redo) },
@@ -60,6 +63,20 @@ function open(cache: QueryClient, board: Dashboard): Editing {
   known.set(board.id, created)
   return created
 }
+
+/** How often an open dashboard looks for changes by others. */
+export const POLL = 30_000
+
+/** A dashboard. A response that is older than what is here, since a save was faster, is ignored. */
+export const boardOptions = (id: string) => ({
+  ...getDashboardOptions({ path: { dashboard_id: id } }),
+  staleTime: 60_000,
+  structuralSharing: (before: unknown, after: unknown) =>
+    versionOf(before) > versionOf(after) ? before : replaceEqualDeep(before, after),
+})
+
+const versionOf = (response: unknown) =>
+  (response as { data?: Dashboard } | undefined)?.data?.version ?? 0
 
 /** Puts the server's latest response into the query cache. */
 export function putInCache(cache: QueryClient, board: Dashboard) {
@@ -89,11 +106,15 @@ export function useDraft(board: Dashboard | undefined): Editing | undefined {
       void saver.flush()
       event.preventDefault()
     }
+    const signedIn = useSession.subscribe(({ ended }) => {
+      if (!ended) shown()
+    })
     window.addEventListener('pagehide', hide)
     window.addEventListener('pageshow', shown)
     window.addEventListener('online', shown)
     window.addEventListener('beforeunload', unload)
     return () => {
+      signedIn()
       window.removeEventListener('pagehide', hide)
       window.removeEventListener('pageshow', shown)
       window.removeEventListener('online', shown)

@@ -4,6 +4,7 @@ import { useId } from 'react'
 import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Variable } from '@/api/generated/types.gen'
 import { Button, Check, Choice, Field } from '@/components/ui/controls'
+import { useTypedText } from '@/lib/use-typed-text'
 
 type Props = {
   variables: Variable[]
@@ -93,6 +94,28 @@ export function VariablesEditor({ variables, fieldErrors, onChange }: Props) {
   )
 }
 
+type ListProps = {
+  label: string
+  hint?: string
+  placeholder: string
+  value: string[]
+  onChange: (value: string[]) => void
+}
+
+function ListField({ value, onChange, ...rest }: ListProps) {
+  const [text, setText] = useTypedText(value, listOf, (list) => list.join(', '))
+  return (
+    <Field
+      value={text}
+      onChange={(event) => {
+        setText(event.target.value)
+        onChange(listOf(event.target.value))
+      }}
+      {...rest}
+    />
+  )
+}
+
 type RowProps = {
   variable: Variable
   error: string | undefined
@@ -164,20 +187,20 @@ function Row({ variable, error, onChange }: RowProps) {
         </>
       ) : (
         <div className="sm:col-span-2">
-          <Field
+          <ListField
             label="Values"
             hint="Comma-separated"
-            defaultValue={variable.values.join(', ')}
+            value={variable.values}
             placeholder={variable.type === 'interval' ? '1m, 5m, 1h' : 'production, staging'}
-            onChange={(event) => onChange({ values: listOf(event.target.value) })}
+            onChange={(values) => onChange({ values })}
           />
         </div>
       )}
-      <Field
+      <ListField
         label="Default"
         placeholder={variable.includeAll ? 'All' : 'First value'}
-        defaultValue={variable.default.join(', ')}
-        onChange={(event) => onChange({ default: listOf(event.target.value) })}
+        value={variable.default}
+        onChange={(chosen) => onChange({ default: chosen })}
       />
       <div className="flex gap-4 sm:col-span-3">
         <Check

@@ -9,6 +9,7 @@ import { Button, Card, Empty, Page, Select } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import { isLive, type TimeRange } from '@/lib/time-range'
 import { useDebounced } from '@/lib/use-debounced'
+import { useTypedValue } from '@/lib/use-typed-text'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import { ChooseDashboard } from '../edit-mode/choose-dashboard'
 import { boardKey } from '../edit-mode/use-draft'
@@ -31,7 +32,11 @@ const ID = 'explore'
 
 /** An ad-hoc query, shown as chart and table, with its statistics. */
 export function Explore({ search, onSearch }: Props) {
-  const queries = readQueries(search)
+  const [queries, setQueries] = useTypedValue(
+    readQueries(search),
+    (next) => onSearch({ ...search, q: writeQueries(next) }, true),
+    (next) => readQueries({ q: writeQueries(next) }),
+  )
   const type = search.type ?? 'line'
   const range: TimeRange = { from: search.from ?? 'now-1h', to: search.to ?? 'now' }
   const zone: Zone = search.tz ?? 'browser'
@@ -83,7 +88,7 @@ export function Explore({ search, onSearch }: Props) {
             panel={{ ...panel, queries }}
             fieldErrors={{}}
             errorOf={(index) => data?.responses.get(responseId(ID, index))?.error}
-            onChange={(next) => onSearch({ ...search, q: writeQueries(next) }, true)}
+            onChange={setQueries}
           />
           {hasQuery ? (
             <>

@@ -71,3 +71,22 @@ test('names are offered where a value may begin, not after one', () => {
     expect(kind(query)).toBe('none')
   }
 })
+
+test('a choice within existing text replaces the whole token and nothing else', () => {
+  const at = (query: string) => {
+    const caret = query.indexOf('|')
+    const text = query.replace('|', '')
+    return { text, token: tokenAt(text, caret) }
+  }
+  const chosen = (query: string, choice: string) => {
+    const { text, token } = at(query)
+    return complete(text, token, choice).query
+  }
+  expect(chosen('cpu{ho|st="a", env="b"}', 'host')).toBe('cpu{host="a", env="b"}')
+  expect(chosen('cpu{h|o=~"a"}', 'host')).toBe('cpu{host=~"a"}')
+  expect(chosen('cpu{host="w|eb-1", env="b"}', 'web-2')).toBe('cpu{host="web-2", env="b"}')
+  expect(chosen('sum by (ho|st, env) (cpu)', 'host')).toBe('sum by (host, env) (cpu)')
+  expect(chosen('ra|te(cpu[5m])', 'rate(')).toBe('rate(cpu[5m])')
+  expect(chosen('cpu{path="|"}', 'a"b')).toBe('cpu{path="a\\"b"}')
+  expect(chosen('cpu{path="}{", ho|}', 'host')).toBe('cpu{path="}{", host=""}')
+})

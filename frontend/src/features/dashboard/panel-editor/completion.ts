@@ -29,11 +29,13 @@ const KEYWORDS = new Set(['and', 'or', 'unless', 'bool', 'offset', 'inf', 'nan',
 
 export function tokenAt(query: string, caret: number): Token {
   const before = query.slice(0, caret)
-  const open = before.lastIndexOf('{')
-  if (open > before.lastIndexOf('}')) {
+  // Braces in a text are not those of a selector.
+  const masked = before.replace(/"(?:[^"\\]|\\.)*"?/g, (text) => '_'.repeat(text.length))
+  const open = masked.lastIndexOf('{')
+  if (open > masked.lastIndexOf('}')) {
     const metric = METRIC.exec(before.slice(0, open).trimEnd())?.[0] ?? ''
     const inner = before.slice(open + 1)
-    const value = /([a-zA-Z_][\w.]*)\s*(?:=~|!~|!=|=)\s*"([^"]*)$/.exec(inner)
+    const value = /([a-zA-Z_][\w.]*)\s*(?:=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)$/.exec(inner)
     if (value) {
       const text = value[2] ?? ''
       return { kind: 'value', start: caret - text.length, text, metric, tag: value[1] ?? '' }
@@ -88,18 +90,31 @@ export function callAt(query: string, caret: number): { name: string; hint: stri
   return null
 }
 
+/** The rest of a token after the caret, which a choice replaces too. */
+const REST: Record<Token['kind'], RegExp> = {
+  none: /^/,
+  metric: /^[\w:.]*/,
+  tag: /^[\w.]*/,
+  label: /^[\w.]*/,
+  value: /^(?:[^"\\]|\\.)*(?=")|^[^"{},]*/,
+}
+
+const escapeValue = (text: string) =>
+  text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
+
 /** The query with the token replaced by a choice, and the new caret position. */
 export function complete(query: string, token: Token, choice: string) {
-  const end = token.start + token.text.length
-  const rest = query.slice(end)
+  const rest = query.slice(token.start + token.text.length).replace(REST[token.kind], '')
+  const compared = token.kind === 'tag' && /^\s*(?:=~|!~|!=|=)/.test(rest)
   const written =
-    token.kind === 'metric' || token.kind === 'label'
-      ? choice
-      : token.kind === 'tag'
+    token.kind === 'value'
+      ? `${escapeValue(choice)}${rest.startsWith('"') ? '' : '"'}`
+      : token.kind === 'tag' && !compared
         ? `${choice}=""`
-        : `${choice}${rest.startsWith('"') ? '' : '"'}`
-  const caret = token.start + written.length + (token.kind === 'tag' ? -1 : 0)
-  // The rest of a name around the caret is replaced too.
-  const left = token.kind === 'metric' ? rest.replace(/^[\w:.]+/, '') : rest
+        : choice
+  // Between the quotes of a new tag; of one that has a value, after its name.
+  const caret = token.start + written.length + (token.kind === 'tag' && !compared ? -1 : 0)
+  // A function that is there already keeps its parenthesis.
+  const left = written.endsWith('(') && rest.startsWith('(') ? rest.slice(1) : rest
   return { query: query.slice(0, token.start) + written + left, caret }
 }

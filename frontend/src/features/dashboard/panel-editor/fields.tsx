@@ -1,27 +1,37 @@
-import { useId, useState } from 'react'
+import { useId } from 'react'
 import { colorOf } from '@/charts/palette'
 import { Choice, Field } from '@/components/ui/controls'
+import { useTypedText } from '@/lib/use-typed-text'
 
 type NumberProps = {
   label: string
   value: number | null | undefined
   placeholder?: string
   error?: string | undefined
+  /** What an empty field means. */
+  empty?: number
+  min?: number
+  max?: number
+  step?: number | 'any'
   onChange: (value: number | null) => void
 }
 
 /** A number or nothing. The text stays as it is typed. */
-export function NumberField({ value, onChange, ...rest }: NumberProps) {
-  const [text, setText] = useState(value === null || value === undefined ? '' : String(value))
+export function NumberField({ value, onChange, empty, step = 'any', ...rest }: NumberProps) {
+  const read = (text: string) => {
+    const number = text.trim() === '' ? Number.NaN : Number(text)
+    return Number.isFinite(number) ? number : (empty ?? null)
+  }
+  const write = (number: number | null) => (number === null ? '' : String(number))
+  const [text, setText] = useTypedText(value ?? null, read, write)
   return (
     <Field
       type="number"
-      step="any"
+      step={step}
       value={text}
       onChange={(event) => {
         setText(event.target.value)
-        const number = event.target.valueAsNumber
-        onChange(Number.isFinite(number) ? number : null)
+        onChange(read(event.target.value))
       }}
       {...rest}
     />

@@ -48,6 +48,7 @@ export function ListOptions({ options, timed, fieldErrors, onChange }: Props) {
               <NumberField
                 label="From"
                 value={threshold.value}
+                empty={0}
                 onChange={(value) => change({ value: value ?? 0 })}
               />
               <ColorField

@@ -88,6 +88,9 @@ export function OptionsForm({ panel, variables, fieldErrors, onChange }: Props) 
           <UnitChoice value={options.unit} onChange={(unit) => set({ unit })} />
           <NumberField
             label="Decimals"
+            min={0}
+            max={10}
+            step={1}
             placeholder="Automatic"
             value={options.decimals}
             error={fieldErrors['options.decimals'] && '0 to 10'}

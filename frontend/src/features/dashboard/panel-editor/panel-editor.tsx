@@ -1,12 +1,12 @@
 import { useQuery } from '@tanstack/react-query'
 import { useBlocker } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
-import { getDashboardOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { zPlacedPanel } from '@/api/generated/zod.gen'
+import { ErrorBoundary } from '@/components/error-boundary'
 import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { isLive, type TimeRange } from '@/lib/time-range'
+import { intervalMs, isLive, type TimeRange } from '@/lib/time-range'
 import { useDebounced } from '@/lib/use-debounced'
 import { errorsByField } from '@/lib/validation-errors'
 import { type Zone, ZoneContext } from '@/lib/zone'
@@ -14,7 +14,8 @@ import { type BoardSearch, variableKey } from '../board-search'
 import { difference } from '../edit-mode/changes'
 import { change } from '../edit-mode/draft'
 import { ConflictBar } from '../edit-mode/edit-bar'
-import { type Editing, useDraft } from '../edit-mode/use-draft'
+import { boardOptions, type Editing, useDraft } from '../edit-mode/use-draft'
+import { RefreshContext } from '../panel/data-age'
 import { PanelView } from '../panel/panel-view'
 import { RangePicker } from '../range-picker'
 import { RefreshControl } from '../refresh-control'
@@ -36,14 +37,7 @@ type Props = {
 }
 
 export function PanelEditor(props: Props) {
-  const {
-    data: response,
-    error,
-    refetch,
-  } = useQuery({
-    ...getDashboardOptions({ path: { dashboard_id: props.id } }),
-    staleTime: 60_000,
-  })
+  const { data: response, error, refetch } = useQuery(boardOptions(props.id))
   const board = response?.data
   const editing = useDraft(board)
   if (error && !board) {
@@ -87,6 +81,14 @@ export function PanelEditor(props: Props) {
   return <Form {...props} board={board} editing={editing} opened={opened} />
 }
 
+/** What is wrong with the options as they are typed, by field. */
+function optionErrors(panel: Panel): Record<string, string> {
+  const checked = zPlacedPanel.shape.options.safeParse(panel.options)
+  if (checked.success) return {}
+  const found = Object.entries(errorsByField(checked.error))
+  return Object.fromEntries(found.map(([field, error]) => [`options.${field}`, error]))
+}
+
 type FormProps = Props & { board: Dashboard; editing: Editing; opened: Panel | undefined }
 
 function Form({ board, editing, opened: first, search, onSearch, onLeave }: FormProps) {
@@ -111,10 +113,16 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
   const defaultRefresh = board.settings.refresh ?? 'off'
   const refresh = search.refresh ?? defaultRefresh
   const debounced = useDebounced(panel.queries, 350)
+  // Options are drawn as soon as they are valid; until then the preview keeps the last ones.
+  const wrongOptions = optionErrors(panel)
+  const [validOptions, setValidOptions] = useState(panel.options)
+  if (validOptions !== panel.options && !Object.keys(wrongOptions).length)
+    setValidOptions(panel.options)
   const { variables, scope } = useVariables(board.settings.variables, [], search)
   const fill = (one: Panel) => (scope ? fillPanel(one, scope) : one)
   const preview = {
     ...panel,
+    options: validOptions,
     queries: debounced.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
   }
   const { data, error, refetch, isFetching } = useBoardData(
@@ -219,34 +227,43 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
         <div className="grid gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
           <div className="min-w-0 space-y-4">
             <div className="h-80">
-              <PanelView
-                filling
-                panel={fill({
-                  ...preview,
-                  queries: panel.queries.length === debounced.length ? panel.queries : debounced,
-                })}
-                data={data}
-                failure={error ? messageOf(error) : undefined}
-                onRetry={() => void refetch()}
-                onZoom={(start, end) =>
-                  onSearch({ ...search, from: String(start), to: String(end) })
-                }
-                onReset={() => onSearch({ ...search, from: undefined, to: undefined })}
-              />
+              <ErrorBoundary shown={panel} onRetry={() => void refetch()}>
+                <RefreshContext value={isLive(range) ? intervalMs(refresh) : undefined}>
+                  <PanelView
+                    filling
+                    panel={fill({
+                      ...preview,
+                      queries:
+                        panel.queries.length === debounced.length ? panel.queries : debounced,
+                    })}
+                    data={data}
+                    failure={error ? messageOf(error) : undefined}
+                    onRetry={() => void refetch()}
+                    onZoom={(start, end) =>
+                      onSearch({ ...search, from: String(start), to: String(end) })
+                    }
+                    onReset={() => onSearch({ ...search, from: undefined, to: undefined })}
+                  />
+                </RefreshContext>
+              </ErrorBoundary>
             </div>
-            <QueryRows
-              panel={panel}
-              fieldErrors={fieldErrors}
-              errorOf={(index) => data?.responses.get(responseId(panel.id, index))?.error}
-              onChange={(queries) => set({ queries })}
-            />
+            <ErrorBoundary shown={panel.queries}>
+              <QueryRows
+                panel={panel}
+                fieldErrors={fieldErrors}
+                errorOf={(index) => data?.responses.get(responseId(panel.id, index))?.error}
+                onChange={(queries) => set({ queries })}
+              />
+            </ErrorBoundary>
           </div>
-          <OptionsForm
-            panel={panel}
-            variables={board.settings.variables}
-            fieldErrors={fieldErrors}
-            onChange={set}
-          />
+          <ErrorBoundary shown={panel.options}>
+            <OptionsForm
+              panel={panel}
+              variables={board.settings.variables}
+              fieldErrors={{ ...wrongOptions, ...fieldErrors }}
+              onChange={set}
+            />
+          </ErrorBoundary>
         </div>
       </ZoneContext>
     </Page>

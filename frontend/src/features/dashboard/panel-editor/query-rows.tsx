@@ -1,7 +1,8 @@
 import { CopyPlus, Eye, EyeOff, Plus, Trash2 } from 'lucide-react'
-import { useId, useState } from 'react'
+import { useId } from 'react'
 import type { ApiError, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { Button, Choice, Field } from '@/components/ui/controls'
+import { useTypedText } from '@/lib/use-typed-text'
 import { NEW_QUERY } from './new-query'
 import { QueryError } from './query-error'
 import { QueryInput } from './query-input'
@@ -59,18 +60,26 @@ type RowProps = {
   onRemove: () => void
 }
 
+function readGroups(text: string): string[] | null {
+  const keys = text
+    .split(',')
+    .map((key) => key.trim())
+    .filter(Boolean)
+  return keys.length ? keys : null
+}
+
 function QueryRow(props: RowProps) {
   const { name, query, fieldError, error, onChange } = props
   const errorId = useId()
   // The raw text: while `host, env` is typed, it has a comma before it has a second key.
-  const [groups, setGroups] = useState(query.groupBy?.join(', ') ?? '')
+  const [groups, setGroups] = useTypedText(
+    query.groupBy?.length ? query.groupBy : null,
+    readGroups,
+    (keys) => keys?.join(', ') ?? '',
+  )
   const group = (text: string) => {
     setGroups(text)
-    const keys = text
-      .split(',')
-      .map((key) => key.trim())
-      .filter(Boolean)
-    onChange({ groupBy: keys.length ? keys : null })
+    onChange({ groupBy: readGroups(text) })
   }
   const icon = 'w-9 !px-0'
   return (

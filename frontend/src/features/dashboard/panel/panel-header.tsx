@@ -1,6 +1,7 @@
 import { ExternalLink, TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { Panel, QueryMeta } from '@/api/generated/types.gen'
+import { DataAge } from './data-age'
 import { PanelInfo } from './panel-info'
 
 type Props = {
@@ -8,13 +9,17 @@ type Props = {
   meta: QueryMeta | undefined
   /** Why a refresh failed, while older data are shown. */
   failure: string | undefined
+  /** When the data came; undefined without any. */
+  at: number | undefined
+  /** Whether the data are of the range or the variables before. */
+  stale: boolean
   actions: ReactNode
 }
 
 const ICON =
   'grid size-6 shrink-0 place-items-center rounded text-muted hover:bg-raised hover:text-text'
 
-export function PanelHeader({ panel, meta, failure, actions }: Props) {
+export function PanelHeader({ panel, meta, failure, at, stale, actions }: Props) {
   const { description, links } = panel.options
   return (
     <header className="panel-header flex h-9 shrink-0 items-center gap-1 px-3">
@@ -33,6 +38,7 @@ export function PanelHeader({ panel, meta, failure, actions }: Props) {
         </a>
       ))}
       <span className="ml-auto flex items-center gap-1">
+        <DataAge at={at} stale={stale} />
         {failure && (
           <span
             className="text-danger"

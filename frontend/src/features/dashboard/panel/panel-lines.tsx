@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
-import { stack, type Table } from '@/charts/chart-data'
+import { aligned, stack, type Table } from '@/charts/chart-data'
 import { colorOf, resolveColor } from '@/charts/palette'
 import { applyOverrides, showValue } from '@/charts/series-style'
 import { TimeChart } from '@/charts/time-chart'
@@ -28,10 +28,12 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
   const marks = useAlertMarks(panel)
   const all = useMemo(() => applyOverrides(table, options), [table, options])
   const lines = all.filter((line) => !hidden.has(line.key))
-  const measured = lines.map((line) => line.values)
-  const signed = lines.map(({ negative, values }) =>
-    negative ? values.map((value) => (value === null ? null : -value)) : values,
-  )
+  const measured = lines.map((line) => aligned(line, table.times, 'held'))
+  const signed = lines.map((line) => {
+    // A bar stands where its sample is.
+    const values = kind === 'bar' ? line.values : aligned(line, table.times, 'drawn')
+    return line.negative ? values.map((value) => (value === null ? null : -value)) : values
+  })
   const totals = options.stacked ? stack(signed) : signed
   // A logarithmic scale has no values at or below zero.
   const drawn =

@@ -1,11 +1,9 @@
 import clsx from 'clsx'
-import { lazy, Suspense } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { calculate, type Table } from '@/charts/chart-data'
+import { GaugeChart } from '@/charts/gauge-chart'
 import { applyOverrides, showValue, textColor } from '@/charts/series-style'
 import { SeriesTable } from './series-table'
-
-const GaugeChart = lazy(() => import('@/charts/gauge-chart'))
 
 type Props = { panel: Panel; table: Table }
 
@@ -123,18 +121,13 @@ export function Gauge({ panel, table }: Props) {
           return (
             <div key={line.key} className="flex min-h-24 min-w-0 flex-col">
               <div className="relative min-h-0 flex-1 [container-type:size]">
-                {/* Half a ring is no wider than its box: the library sizes it by the height alone. */}
-                <div className="absolute inset-0 m-auto h-[min(100cqh,62cqw)]">
-                  <div className="h-full" aria-hidden="true">
-                    <Suspense>
-                      <GaugeChart
-                        value={value ?? low}
-                        low={low}
-                        high={high}
-                        color={color ?? line.color}
-                      />
-                    </Suspense>
-                  </div>
+                <div className="absolute inset-0 m-auto h-[min(100cqh,60cqw)]">
+                  <GaugeChart
+                    value={value ?? low}
+                    low={low}
+                    high={high}
+                    color={color ?? line.color}
+                  />
                   <p className="absolute inset-x-0 bottom-[14%] truncate text-center text-[clamp(0.9rem,min(11cqw,17cqh),1.75rem)] font-semibold tabular-nums">
                     {text}
                   </p>

@@ -13,6 +13,7 @@ import type { Table } from '@/charts/chart-data'
 import { Empty, Failure, Skeleton } from '@/components/ui/controls'
 import type { BoardData } from '../use-board-data'
 import { ObservePanelContext } from '../visible-panels'
+import { StillLoading } from './data-age'
 import { NoData } from './no-data'
 import { PanelHeader } from './panel-header'
 import { PanelLines } from './panel-lines'
@@ -76,6 +77,8 @@ export function PanelView({
         panel={panel}
         meta={meta}
         failure={table.lines.length > 0 ? (failure ?? ownError) : undefined}
+        at={newest?.at}
+        stale={newest?.stale === true}
         actions={actions}
       />
       <div className="min-h-0 flex-1 px-3 pb-2">
@@ -90,7 +93,10 @@ export function PanelView({
         ) : data && responded ? (
           <NoData panel={panel} data={data} onZoom={onZoom} onReset={onReset} />
         ) : (
-          <Skeleton className="h-full" />
+          <div className="relative h-full">
+            <Skeleton className="h-full" />
+            <StillLoading />
+          </div>
         )}
       </div>
     </section>
