@@ -115,7 +115,7 @@ def test_edits_without_a_network_wait_and_survive_the_tab(
     all_saved(again)
     boards.page = again
     boards.wait_for_version(board, 2)
-    assert boards.places(board)["A"][0] > 3
+    assert boards.positions(board)["A"][0] > 3
 
 
 def test_a_rule_is_not_shown_as_disabled_while_it_is_not(
@@ -245,7 +245,7 @@ def test_a_removed_panel_comes_back_where_it_was(page: Page, boards: Boards) -> 
         "button", name="Undo"
     ).click()
     boards.wait_for_version(board, 3)
-    assert boards.places(board) == dict(THREE)
+    assert boards.positions(board) == dict(THREE)
 
 
 def test_a_kiosk_has_a_way_back(page: Page) -> None:
