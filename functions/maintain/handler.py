@@ -1,5 +1,6 @@
 """Every minute: runs the due database jobs where the server can't, monitors them everywhere, and
-removes samples of deleted series, stale markers of series without samples, and expired series."""
+removes samples of deleted series, stale markers of series without samples, and expired series, and
+measures how often metrics are sent."""
 
 from functions import bootstrap
 
@@ -10,7 +11,12 @@ from contextlib import contextmanager
 from time import time
 from typing import Any
 
-from pulseboard.catalogue import cardinality_queries, expiry_store, stale_markers_store
+from pulseboard.catalogue import (
+    cardinality_queries,
+    expiry_store,
+    intervals_store,
+    stale_markers_store,
+)
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger, record
 from pulseboard.core.settings import settings
@@ -22,17 +28,19 @@ PURGE_SECONDS = 15.0
 PRUNE_SECONDS = 5.0
 EXPIRE_SECONDS = 10.0
 RECOUNT_MINUTES = 5
+MEASURE_SECONDS = 5.0
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Names of the jobs that ran, failed, and are late; numbers of purged series, of pruned
-    stale markers and of expired series. Raises Unavailable without a database.
+    stale markers, of expired series, and of metrics whose interval was measured.
 
-    A step that fails stops none of the others; its error is raised at the end.
+    A step that fails stops none of the others; its error is raised at the end. Raises Unavailable
+    without a database.
     """
     failed: list[str] = []
     ran: list[str] = []
-    purged = pruned = expired = 0
+    purged = pruned = expired = measured = 0
     late: list[str] = []
     steps = _Steps()
     with steps.step("jobs"), database.connection() as connection:
@@ -65,6 +73,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     with steps.step("active series"), database.connection() as connection:
         if expired or int(time() / 60) % RECOUNT_MINUTES == 0:
             cardinality_queries.recount(connection)
+    with steps.step("intervals"), database.connection() as connection:
+        measured = intervals_store.measure_due(connection, seconds=MEASURE_SECONDS)
     steps.raise_first()
     return {
         "ran": ran,
@@ -73,6 +83,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "purged": purged,
         "pruned": pruned,
         "expired": expired,
+        "measured": measured,
     }
 
 

@@ -67,14 +67,12 @@ test('tags take one value, and several go into the selector', () => {
   expect(request('{"a.b"}', '$hosts').query).toBe(`{"a.b",${matcher}}`)
 })
 
-test('intervals follow the range', () => {
-  const hour = timeScope(0, 3_600_000, 500)
-  expect(fillQuery('rate(x[$__rate_interval]) # $__interval $__range', hour)).toBe(
-    'rate(x[40s]) # 10s 1h',
+test('the range is filled in, and intervals are left to the server', () => {
+  const hour = timeScope(0, 3_600_000)
+  expect(fillQuery('rate(x[$__rate_interval]) # $__interval ${__interval_ms} $__range', hour)).toBe(
+    'rate(x[$__rate_interval]) # $__interval ${__interval_ms} 1h',
   )
-  expect(fillQuery('$__interval ${__range_s}', timeScope(0, 7 * 86_400_000, 500))).toBe(
-    '30m 604800',
-  )
+  expect(fillQuery('$__range ${__range_s}', timeScope(0, 7 * 86_400_000))).toBe('7d 604800')
 })
 
 test('the chosen values come from the URL, the default, all or the first', () => {

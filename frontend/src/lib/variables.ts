@@ -161,15 +161,6 @@ export function fillTaggedQuery<T extends TaggedQuery>(request: T, scope: Scope)
   return { ...request, query, tags }
 }
 
-const NICE_STEPS = [
-  ...[1, 2, 5, 10, 15, 30],
-  ...[60, 120, 300, 600, 900, 1800],
-  ...[3600, 7200, 10_800, 21_600, 43_200],
-  ...[86_400, 172_800, 604_800],
-]
-/** Seconds between the samples of an agent. */
-const SAMPLED = 10
-
 /** A number of seconds as a PromQL duration. */
 function duration(seconds: number): string {
   for (const [unit, size] of [
@@ -182,16 +173,13 @@ function duration(seconds: number): string {
   return `${seconds}s`
 }
 
-/** The variables that depend on the range: the step, a window for `rate`, and the whole range. */
-export function timeScope(start: number, end: number, points: number): Scope {
+/**
+ * The variables of the range. The server fills `$__interval` and `$__rate_interval`: it knows at
+ * which interval a metric is sent.
+ */
+export function timeScope(start: number, end: number): Scope {
   const range = Math.max(1, Math.round((end - start) / 1000))
-  const wanted = Math.max(SAMPLED, range / points)
-  const step = NICE_STEPS.find((size) => size >= wanted) ?? 604_800
   return new Map([
-    ['__interval', single(duration(step))],
-    ['__interval_ms', single(String(step * 1000))],
-    // Four samples, or a point and the sample before it: never a window without two samples.
-    ['__rate_interval', single(duration(Math.max(4 * SAMPLED, step + SAMPLED)))],
     ['__range', single(duration(range))],
     ['__range_s', single(String(range))],
     ['__range_ms', single(String(range * 1000))],

@@ -8,8 +8,10 @@ export type ClientOptions = {
  * Aggregation
  *
  * How samples become one value, in a bucket and across series.
+ *
+ * `none`: no buckets; each point is the newest sample, as in PromQL.
  */
-export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'count' | 'last';
+export type Aggregation = 'none' | 'avg' | 'min' | 'max' | 'sum' | 'count' | 'last';
 
 /**
  * AlertChange
@@ -1019,6 +1021,9 @@ export type BatchAnswer = {
  * One query of a batch; `id` is returned with its result.
  */
 export type BatchQuery = {
+    /**
+     * Left out: the newest sample at each point; with `groupBy`, avg.
+     */
     aggregation?: Aggregation;
     /**
      * Groupby
@@ -1035,15 +1040,21 @@ export type BatchQuery = {
      */
     maxPoints?: number;
     /**
+     * Minstep
+     *
+     * The least step to choose when `step` is left out.
+     */
+    minStep?: string | null;
+    /**
      * Query
      *
-     * A metric name, optionally with tags, which is bucketed by `aggregation`; or an expression in the subset of PromQL, which looks back from each point.
+     * A metric name, optionally with tags, or an expression in the subset of PromQL. Each point looks back from its time; with `aggregation` or `groupBy`, the samples of a metric are bucketed instead. `$__interval` is the step, `$__rate_interval` a window for `rate` that always holds samples: four intervals of the metric, at least the step.
      */
     query: string;
     /**
      * Step
      *
-     * Width of a bucket. Left out: chosen from `maxPoints`.
+     * Seconds between two points. Left out: chosen from `maxPoints`. Buckets are never narrower than the interval at which the metric is sent.
      */
     step?: string | null;
     /**
@@ -2393,6 +2404,12 @@ export type PanelOptions = {
      */
     min: number | null;
     /**
+     * Minstep
+     *
+     * The least step of its queries that set none.
+     */
+    minStep: string | null;
+    /**
      * Nulls
      */
     nulls: 'gap' | 'connect' | 'zero';
@@ -2482,6 +2499,12 @@ export type PanelOptionsInput = {
      */
     min?: number | null;
     /**
+     * Minstep
+     *
+     * The least step of its queries that set none.
+     */
+    minStep?: string | null;
+    /**
      * Nulls
      */
     nulls?: 'gap' | 'connect' | 'zero';
@@ -2535,6 +2558,9 @@ export type PanelOptionsInput = {
  * One query of a panel.
  */
 export type PanelQuery = {
+    /**
+     * Left out: the newest sample at each point; with `groupBy`, avg.
+     */
     aggregation: Aggregation;
     /**
      * Alias
@@ -2570,6 +2596,9 @@ export type PanelQuery = {
  * One query of a panel.
  */
 export type PanelQueryInput = {
+    /**
+     * Left out: the newest sample at each point; with `groupBy`, avg.
+     */
     aggregation?: Aggregation;
     /**
      * Alias
@@ -2757,6 +2786,9 @@ export type QueryMeta = {
  * A query over the time between `start` (inclusive) and `end` (exclusive).
  */
 export type QueryParams = {
+    /**
+     * Left out: the newest sample at each point; with `groupBy`, avg.
+     */
     aggregation?: Aggregation;
     /**
      * End
@@ -2773,9 +2805,15 @@ export type QueryParams = {
      */
     maxPoints?: number;
     /**
+     * Minstep
+     *
+     * The least step to choose when `step` is left out.
+     */
+    minStep?: string | null;
+    /**
      * Query
      *
-     * A metric name, optionally with tags, which is bucketed by `aggregation`; or an expression in the subset of PromQL, which looks back from each point.
+     * A metric name, optionally with tags, or an expression in the subset of PromQL. Each point looks back from its time; with `aggregation` or `groupBy`, the samples of a metric are bucketed instead. `$__interval` is the step, `$__rate_interval` a window for `rate` that always holds samples: four intervals of the metric, at least the step.
      */
     query: string;
     /**
@@ -2785,7 +2823,7 @@ export type QueryParams = {
     /**
      * Step
      *
-     * Width of a bucket. Left out: chosen from `maxPoints`.
+     * Seconds between two points. Left out: chosen from `maxPoints`. Buckets are never narrower than the interval at which the metric is sent.
      */
     step?: string | null;
     /**

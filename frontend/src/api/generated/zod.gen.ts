@@ -6,8 +6,11 @@ import * as z from 'zod';
  * Aggregation
  *
  * How samples become one value, in a bucket and across series.
+ *
+ * `none`: no buckets; each point is the newest sample, as in PromQL.
  */
 export const zAggregation = z.enum([
+    'none',
     'avg',
     'min',
     'max',
@@ -145,10 +148,11 @@ export const zAmounts = z.object({
  * One query of a batch; `id` is returned with its result.
  */
 export const zBatchQuery = z.object({
-    aggregation: zAggregation.optional().default('avg'),
+    aggregation: zAggregation.optional().default('none'),
     groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
     id: z.string().min(1).max(100),
     maxPoints: z.int().gte(1).lte(11000).optional().default(500),
+    minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     query: z.string().min(1).max(20000),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     tags: z.record(z.string(), z.unknown()).optional()
@@ -740,7 +744,7 @@ export const zPanelLink = z.object({
  * One query of a panel.
  */
 export const zPanelQuery = z.object({
-    aggregation: zAggregation.default('avg'),
+    aggregation: zAggregation.default('none'),
     alias: z.string().max(200).nullable(),
     groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullable(),
     hidden: z.boolean().default(false),
@@ -755,7 +759,7 @@ export const zPanelQuery = z.object({
  * One query of a panel.
  */
 export const zPanelQueryInput = z.object({
-    aggregation: zAggregation.optional().default('avg'),
+    aggregation: zAggregation.optional().default('none'),
     alias: z.string().max(200).nullish(),
     groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
     hidden: z.boolean().optional().default(false),
@@ -1286,10 +1290,11 @@ export const zTier = z.enum([
  * A query over the time between `start` (inclusive) and `end` (exclusive).
  */
 export const zQueryParams = z.object({
-    aggregation: zAggregation.optional().default('avg'),
+    aggregation: zAggregation.optional().default('none'),
     end: z.iso.datetime(),
     groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
     maxPoints: z.int().gte(1).lte(11000).optional().default(500),
+    minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     query: z.string().min(1).max(20000),
     start: z.iso.datetime(),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
@@ -1436,6 +1441,7 @@ export const zPanelOptions = z.object({
     mappings: z.array(zValueMapping).max(50),
     max: z.number().nullable(),
     min: z.number().nullable(),
+    minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
     nulls: z.enum([
         'gap',
         'connect',
@@ -1541,6 +1547,7 @@ export const zPanelOptionsInput = z.object({
     mappings: z.array(zValueMappingInput).max(50).optional(),
     max: z.number().nullish(),
     min: z.number().nullish(),
+    minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     nulls: z.enum([
         'gap',
         'connect',

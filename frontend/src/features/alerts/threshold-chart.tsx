@@ -41,7 +41,6 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
           query,
           start: new Date(start).toISOString(),
           end: new Date(end).toISOString(),
-          aggregation: 'last',
           maxPoints: 400,
         },
         signal,

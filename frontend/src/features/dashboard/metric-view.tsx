@@ -23,6 +23,7 @@ const PLAIN: Panel['options'] = {
   links: [],
   max: null,
   min: null,
+  minStep: null,
   nulls: 'gap',
   overrides: [],
   palette: null,
@@ -52,7 +53,7 @@ export function MetricView({ name, search, onSearch }: Props) {
         queries: [
           {
             query: name,
-            aggregation: 'avg',
+            aggregation: 'none',
             tags: {},
             hidden: false,
             alias: null,

@@ -47,6 +47,7 @@ function queriesOf(panels: Panel[]): BoardQuery[] {
             step: query.step,
             tags: query.tags,
             groupBy: query.groupBy,
+            minStep: panel.options.minStep,
             maxPoints: MAX_POINTS,
           },
     ),
@@ -142,7 +143,7 @@ async function fetchBoard(
 ): Promise<BoardData> {
   const { start, end } = resolveRange(range, Date.now(), zone)
   const between = { start: new Date(start).toISOString(), end: new Date(end).toISOString() }
-  const windows = timeScope(start, end, MAX_POINTS)
+  const windows = timeScope(start, end)
   const responses = new Map<string, BatchAnswer>()
   const failures: unknown[] = []
   const batches = chunk(queries, BATCH)

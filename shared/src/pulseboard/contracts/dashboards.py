@@ -134,6 +134,9 @@ class PanelOptions(Contract):
     stacked: bool = False
     nulls: Literal["gap", "connect", "zero"] = "gap"
     scale: Literal["linear", "log"] = "linear"
+    min_step: PositiveInterval | None = Field(
+        default=None, description="The least step of its queries that set none."
+    )
     sparkline: bool = True
     overrides: list[SeriesOverride] = Field(default_factory=list, max_length=100)
     links: list[PanelLink] = Field(default_factory=list, max_length=20)
@@ -153,7 +156,10 @@ class PanelQuery(Contract):
     """One query of a panel."""
 
     query: QueryText
-    aggregation: Aggregation = Aggregation.AVG
+    aggregation: Aggregation = Field(
+        default=Aggregation.NONE,
+        description="Left out: the newest sample at each point; with `groupBy`, avg.",
+    )
     step: PositiveInterval | None = None
     tags: Tags = Field(default_factory=dict)
     group_by: list[TagKey] | None = Field(default=None, max_length=16)

@@ -16,13 +16,24 @@ class QueryFields(Contract):
     """What to read, without the time range."""
 
     query: QueryInput = Field(
-        description="A metric name, optionally with tags, which is bucketed by `aggregation`; "
-        "or an expression in the subset of PromQL, which looks back from each point.",
+        description="A metric name, optionally with tags, or an expression in the subset of "
+        "PromQL. Each point looks back from its time; with `aggregation` or `groupBy`, the "
+        "samples of a metric are bucketed instead. `$__interval` is the step, `$__rate_interval` "
+        "a window for `rate` that always holds samples: four intervals of the metric, at least "
+        "the step.",
         examples=["cpu_usage", 'cpu_usage{host="web-1"}', "sum by (host) (rate(requests[5m]))"],
     )
-    aggregation: Aggregation = Aggregation.AVG
+    aggregation: Aggregation = Field(
+        default=Aggregation.NONE,
+        description="Left out: the newest sample at each point; with `groupBy`, avg.",
+    )
     step: PositiveInterval | None = Field(
-        default=None, description="Width of a bucket. Left out: chosen from `maxPoints`."
+        default=None,
+        description="Seconds between two points. Left out: chosen from `maxPoints`. Buckets are "
+        "never narrower than the interval at which the metric is sent.",
+    )
+    min_step: PositiveInterval | None = Field(
+        default=None, description="The least step to choose when `step` is left out."
     )
     tags: Tags = Field(default_factory=dict, description="Only series that have all of these.")
     group_by: list[TagKey] | None = Field(

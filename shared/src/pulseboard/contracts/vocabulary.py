@@ -53,8 +53,12 @@ class MetricType(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """How samples become one value, in a bucket and across series."""
+    """How samples become one value, in a bucket and across series.
 
+    `none`: no buckets; each point is the newest sample, as in PromQL.
+    """
+
+    NONE = "none"
     AVG = "avg"
     MIN = "min"
     MAX = "max"

@@ -7,13 +7,15 @@ with a query is that query's own error; the others have their results.
 import math
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 import psycopg
 
+from pulseboard.catalogue.intervals import get_intervals
 from pulseboard.catalogue.series_key import labels_of, order_of
 from pulseboard.contracts.base import format_interval
 from pulseboard.contracts.queries import QueryMeta, QueryParams
@@ -26,7 +28,7 @@ from pulseboard.db import database
 from pulseboard.query import limits
 from pulseboard.query.expression import Expression
 from pulseboard.query.parts import PlanPart
-from pulseboard.query.plan import Plan, plan
+from pulseboard.query.plan import Plan, metrics_of, plan
 from pulseboard.query.reader import PlanReader
 from pulseboard.query.result_cache import extents, invalidation
 from pulseboard.query.result_cache import store as result_cache
@@ -114,9 +116,10 @@ def execute_batch(
     began = time.perf_counter()
     outcomes: dict[int, PlanResult | PulseboardError] = {}
     tasks: dict[SpanKey, _Task] = {}
+    intervals = _intervals(queries, now)
     for position, params in enumerate(queries):
         try:
-            task = _task(params, now)
+            task = _task(params, now, intervals)
         except Exception as error:  # noqa: BLE001 - one query must never harm the others
             outcomes[position] = _own_error(error)
         else:
@@ -130,7 +133,17 @@ def execute_batch(
     return [outcomes[position] for position in range(len(queries))]
 
 
-def _task(params: QueryParams, now: datetime) -> _Task:
+def _intervals(queries: Sequence[QueryParams], now: datetime) -> dict[str, float]:
+    """How often the metrics of all queries are sent, in seconds."""
+    names: dict[str, None] = {}
+    for params in queries:
+        # A text that can't be parsed gets its error when it is planned.
+        with suppress(Exception):
+            names.update(dict.fromkeys(metrics_of(params)))
+    return get_intervals(names, now=now.timestamp())
+
+
+def _task(params: QueryParams, now: datetime, intervals: Mapping[str, float]) -> _Task:
     configured = settings()
     planned = plan(
         params,
@@ -141,6 +154,7 @@ def _task(params: QueryParams, now: datetime) -> _Task:
             Tier.HOUR: configured.retention_hour,
         },
         longest=configured.query_max_range,
+        intervals=intervals,
     )
     limits.check_points(len(planned.span))
     raw = planned.tier is Tier.RAW

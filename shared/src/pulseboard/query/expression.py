@@ -110,7 +110,7 @@ class Expression:
             return replace(select, window=window, offset=float(offset))
 
         tree = _map(self.tree, fit)
-        fitted = replace(self, tree=tree, lookback_delta=max(LOOKBACK_DELTA, float(width)))
+        fitted = replace(self, tree=tree, lookback_delta=max(self.lookback_delta, float(width)))
         needs = {read.needs for read in fitted.reads}
         if Need.COUNTER in needs:
             notes.append(f"rates read last_value of {table}, one counter sample a bucket")

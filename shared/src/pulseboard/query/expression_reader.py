@@ -60,6 +60,8 @@ def evaluate(
     for read in expression.reads:
         series[read], read_notes = _find(reader, plan, read, budget)
         notes += read_notes
+        if isinstance(expression.tree, Select):
+            limits.check_lines(len(series[read]), len(series[read]), len(plan.span))
     lines, rows = evaluate_at(
         reader,
         expression.tree,

@@ -21,7 +21,8 @@ def check_lines(series: int, lines: int, points: int) -> None:
     configured = settings()
     if lines > configured.query_max_series or series > configured.query_max_series * 10:
         raise limit_exceeded(
-            f"The query selects {series} series; {configured.query_max_series} may be shown.",
+            f"The query selects {max(series, lines)} series; "
+            f"{configured.query_max_series} may be shown.",
             "query",
             "add a tag filter, or group by fewer tags",
         )

@@ -1,12 +1,14 @@
 """Plans a query: which points, from which tier, by which computation, under which cache key.
 
-A metric's name, alone or with tags, is bucketed: the point at t holds the samples of [t, t + step).
-Anything else is an expression with the meaning of PromQL: the point at t looks back from t.
+A query has the meaning of PromQL: the point at t looks back from t. A metric's name, alone or with
+tags, is an instant selector like any other: the newest sample within the look-back. With an
+aggregation or a grouping its samples are bucketed: the point at t holds those of [t, t + step).
 """
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,9 +22,20 @@ from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.query import tiers
 from pulseboard.query.expression import Expression, parse_expression
+from pulseboard.query.promql.ast import LOOKBACK_DELTA, Need, Select
 
 ROUNDING = 10
 """Seconds: queries whose times differ by less share a plan."""
+DELIVERY = 5
+"""Seconds after which the samples of a bucket have arrived. Sums and counts of a bucket in progress
+would be too small: it is left out until then."""
+LOOKBACK_INTERVALS = 2
+"""A sample is the current value for at least so many intervals of its metric."""
+_INTERVAL_VARIABLE = re.compile(
+    r"\$(?:\{__(rate_interval|interval(?:_ms)?)\}|__(rate_interval|interval(?:_ms)?)\b)"
+)
+_ADDITIVE = (Aggregation.SUM, Aggregation.COUNT)
+_TWO_SAMPLES = (Need.COUNTER, Need.SAMPLES)
 # Possessive, since each part may take the blanks of the others: backtracking was cubic.
 _SELECTOR_LIKE = re.compile(r"\s*+[\w:.]*+\s*+(?:\{[^}]*+)?+\}?+\s*+")
 
@@ -73,10 +86,26 @@ class Plan:
         return math.floor((now.timestamp() - allowed_lateness - self.lookahead) / self.step) + 1
 
 
-def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], longest: int) -> Plan:
+def metrics_of(params: QueryParams) -> tuple[str, ...]:
+    """The metrics that a query names. Raises InvalidRequest for a text that can't be parsed."""
+    shape, _ = _shape(params, _filled(params.query, step=60, interval=0))
+    if isinstance(shape, Bucketed):
+        return (shape.name,)
+    return tuple(dict.fromkeys(read.name for read in shape.reads if read.name is not None))
+
+
+def plan(
+    params: QueryParams,
+    *,
+    now: datetime,
+    retention: dict[Tier, int],
+    longest: int,
+    intervals: Mapping[str, float] | None = None,
+) -> Plan:
     """Plan a query. Raises InvalidRequest, with the position, for a text that can't be parsed.
 
-    `retention` and `longest`, the longest range that is allowed, are in seconds.
+    `retention` and `longest`, the longest range that is allowed, are in seconds. `intervals` are
+    the seconds between two samples of a series, of the metrics for which they are known.
     """
     if (params.end - params.start).total_seconds() > longest:
         message = f"The range is longer than {format_interval(longest)}."
@@ -85,39 +114,116 @@ def plan(params: QueryParams, *, now: datetime, retention: dict[Tier, int], long
             details=[ErrorDetail(field="start", message=message, hint="narrow the range")],
         )
     rounded = _rounded(params)
-    shape, key = _shape(params)
-    lookback = shape.lookback if isinstance(shape, Expression) else 0.0
-    chosen = tiers.choose(
-        start=rounded.start,
-        end=rounded.end,
-        now=now,
-        step=interval_seconds(params.step) if params.step else None,
-        max_points=params.max_points,
-        tier=params.tier,
-        retention=retention,
-        lookback=lookback,
-    )
+    known = intervals or {}
+    interval = max((known.get(name, 0.0) for name in metrics_of(params)), default=0.0)
+    shape, key, chosen = _chosen(rounded, now, retention, interval)
     notes = list(chosen.notes)
     span, lookahead = chosen.span, float(chosen.step)
     if isinstance(shape, Expression):
+        notes += _interval_notes(shape, known)
         shape, tier_notes = shape.fitted_to(chosen.tier)
         notes += tier_notes
-        if params.group_by is not None or params.aggregation is not Aggregation.AVG:
+        if params.group_by is not None or params.aggregation not in _WITHOUT_EFFECT:
             notes.append(
                 "aggregation and groupBy do nothing to an expression: write avg by (…) (…)"
             )
         first = math.ceil(rounded.start.timestamp() / chosen.step)
         last = math.floor(rounded.end.timestamp() / chosen.step)
+        if any(read.window is not None for read in shape.reads):
+            # A window that ends in the future is not whole.
+            last = max(min(last, math.floor(now.timestamp() / chosen.step)), first)
         span, lookahead = range(min(first, last), last + 1), shape.lookahead
+    elif shape.aggregation in _ADDITIVE:
+        complete = math.floor((now.timestamp() - DELIVERY) / chosen.step)
+        span = range(span.start, max(span.start + 1, min(span.stop, complete)))
     return Plan(
         tier=chosen.tier,
         step=chosen.step,
         span=span,
         shape=shape,
         key={"tier": chosen.tier, "step": chosen.step, **key},
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
         lookahead=lookahead,
     )
+
+
+_WITHOUT_EFFECT = (Aggregation.NONE, Aggregation.AVG)
+
+
+def _chosen(
+    rounded: QueryParams, now: datetime, retention: dict[Tier, int], interval: float
+) -> tuple[Bucketed | Expression, dict[str, Any], tiers.TierChoice]:
+    """What is computed, its part of the cache key, and from which tier in which steps."""
+    variables = _INTERVAL_VARIABLE.search(rounded.query) is not None
+    step = interval_seconds(rounded.step) if rounded.step else None
+    min_step = interval_seconds(rounded.min_step) if rounded.min_step else 0.0
+    if variables:
+        # As in Grafana: $__interval is at least the interval of the samples.
+        min_step = max(min_step, interval)
+
+    def choose(shape: Bucketed | Expression) -> tiers.TierChoice:
+        bucketed = isinstance(shape, Bucketed)
+        return tiers.choose(
+            start=rounded.start,
+            end=rounded.end,
+            now=now,
+            step=step,
+            max_points=rounded.max_points,
+            tier=rounded.tier,
+            retention=retention,
+            lookback=0.0 if isinstance(shape, Bucketed) else shape.lookback,
+            min_step=min_step,
+            interval=interval if bucketed else 0.0,
+        )
+
+    shape, key = _shape(rounded, _filled(rounded.query, step=60, interval=interval))
+    shape, key = _looking_back(shape, key, interval)
+    chosen = choose(shape)
+    if variables:
+        shape, key = _shape(rounded, _filled(rounded.query, step=chosen.step, interval=interval))
+        shape, key = _looking_back(shape, key, interval)
+        if isinstance(shape, Expression):
+            shape = replace(shape, text=shape.text.replace(" ]", "]"))
+        chosen = choose(shape)
+    return shape, key, chosen
+
+
+def _looking_back(
+    shape: Bucketed | Expression, key: dict[str, Any], interval: float
+) -> tuple[Bucketed | Expression, dict[str, Any]]:
+    """The expression with a look-back that reaches the sample before, however seldom they come."""
+    lookback = max(LOOKBACK_DELTA, LOOKBACK_INTERVALS * interval)
+    if isinstance(shape, Bucketed) or lookback == LOOKBACK_DELTA:
+        return shape, key
+    return replace(shape, lookback_delta=lookback), {**key, "lookback": lookback}
+
+
+def _filled(query: str, *, step: int, interval: float) -> str:
+    """The text with its `$__interval`, `$__interval_ms` and `$__rate_interval` as in Grafana.
+
+    The text keeps its length, so that positions of errors stay right.
+    """
+    usual = interval or tiers.AUTO_RAW_STEP
+    values = {
+        "interval": format_interval(step),
+        "interval_ms": f"{step * 1000}",
+        "rate_interval": format_interval(math.ceil(max(step + usual, 4 * usual))),
+    }
+    return _INTERVAL_VARIABLE.sub(
+        lambda match: values[match[1] or match[2]].ljust(len(match[0])), query
+    )
+
+
+def _interval_notes(expression: Expression, intervals: Mapping[str, float]) -> list[str]:
+    """Notes on windows that are too short to hold two samples."""
+    return [
+        f"a window of {format_interval(read.window)} may hold fewer than two samples: "
+        f"{read.name} is sent every {format_interval(interval)}; use [$__rate_interval]"
+        for read in expression.reads
+        if read.needs in _TWO_SAMPLES
+        and read.window is not None
+        and (interval := intervals.get(read.name or "", 0.0)) * 2 > read.window
+    ]
 
 
 def _rounded(params: QueryParams) -> QueryParams:
@@ -135,10 +241,10 @@ def _rounded(params: QueryParams) -> QueryParams:
     )
 
 
-def _shape(params: QueryParams) -> tuple[Bucketed | Expression, dict[str, Any]]:
+def _shape(params: QueryParams, text: str) -> tuple[Bucketed | Expression, dict[str, Any]]:
     """What is computed, and its part of the cache key."""
     return _parsed(
-        params.query,
+        text,
         tuple(sorted(params.tags.items())),
         params.aggregation,
         tuple(sorted(set(params.group_by))) if params.group_by is not None else None,
@@ -169,6 +275,14 @@ def _parsed(
             "lookback": expression.lookback_delta,
         }
     matchers = tuple(sorted({*selector.matchers, *filters}, key=repr))
+    if aggregation is Aggregation.NONE and group_by is None:
+        expression = Expression(Select(selector.name, matchers), " ".join(query.split()))
+        return expression, {
+            "expression": repr(expression.tree),
+            "lookback": expression.lookback_delta,
+        }
+    if aggregation is Aggregation.NONE:
+        aggregation = Aggregation.AVG
     return Bucketed(selector.name, matchers, aggregation, group_by), {
         "query": selectors.Selector(selector.name, matchers).normalised(),
         "aggregation": aggregation,

@@ -52,11 +52,15 @@ def choose(
     tier: Tier | None,
     retention: dict[Tier, int],
     lookback: float = 0.0,
+    min_step: float = 0.0,
+    interval: float = 0.0,
 ) -> TierChoice:
     """Choose for a query that reads samples up to `lookback` seconds before `start`.
 
-    `step` is in seconds and rounded up to the tier's resolution; None chooses a nice one that
-    gives at most `max_points` buckets. `retention` is each tier's age in seconds.
+    `step` is in seconds and rounded up to the tier's resolution; None chooses a nice one, of at
+    least `min_step`, that gives at most `max_points` buckets. `interval` is that of the samples
+    in seconds, for buckets: no step is below it, and a chosen one is a multiple of it, so that
+    each bucket has the same number of samples. `retention` is each tier's age in seconds.
     """
     length = (end - start).total_seconds()
     notes: list[str] = []
@@ -70,9 +74,19 @@ def choose(
         if stored is not chosen:
             notes.append(f"{TABLES[chosen]} no longer holds the start of the range")
             chosen = stored
-    width = _width(length, step=step, max_points=max_points, tier=chosen)
-    if step is not None and width != step:
-        notes.append(f"the step was widened to the resolution of {TABLES[chosen]}")
+    resolution = RESOLUTIONS[chosen]
+    every = math.ceil(interval / resolution) * resolution if interval > resolution else 0
+    if step is not None:
+        width = max(resolution, math.ceil(step / resolution) * resolution)
+        if width != step:
+            notes.append(f"the step was widened to the resolution of {TABLES[chosen]}")
+        if width < every:
+            width = every
+            notes.append(f"the step was widened to {every} s: samples are that far apart")
+    else:
+        width = _chosen_width(
+            max(length / max_points, min_step), resolution=resolution, every=every
+        )
     first = math.floor(start.timestamp() / width) * width
     count = max(1, math.ceil((end.timestamp() - first) / width))
     return TierChoice(tier=chosen, step=width, first=first, count=count, notes=tuple(notes))
@@ -97,11 +111,17 @@ def _still_stored(chosen: Tier, *, age: float, retention: dict[Tier, int]) -> Ti
     return Tier.HOUR
 
 
-def _width(length: float, *, step: float | None, max_points: int, tier: Tier) -> int:
-    resolution = RESOLUTIONS[tier]
-    if step is not None:
-        return max(resolution, math.ceil(step / resolution) * resolution)
-    least = max(length / max_points, AUTO_RAW_STEP if tier is Tier.RAW else resolution)
+def _chosen_width(least: float, *, resolution: int, every: int) -> int:
+    least = max(least, AUTO_RAW_STEP if resolution == 1 else resolution)
+    whole = every or resolution
+    if every >= least:
+        return every
+    # 7 s, say, has no nice multiple nearby.
+    for nice in NICE_STEPS:
+        if least <= nice <= 3 * least and nice % whole == 0 and nice % resolution == 0:
+            return nice
+    if every:
+        return math.ceil(least / every) * every
     for nice in NICE_STEPS:
         if nice >= least and nice % resolution == 0:
             return nice

@@ -14,6 +14,7 @@ const OPTIONS: PanelOptions = {
   mappings: [],
   calculation: 'last',
   min: null,
+  minStep: null,
   max: null,
   stacked: false,
   nulls: 'gap',

@@ -3,7 +3,7 @@ import type { PanelQuery } from '@/api/generated/types.gen'
 /** In its own module: parsing a URL needs it, but nothing else of the editor. */
 export const NEW_QUERY: PanelQuery = {
   query: '',
-  aggregation: 'avg',
+  aggregation: 'none',
   step: null,
   tags: {},
   groupBy: null,

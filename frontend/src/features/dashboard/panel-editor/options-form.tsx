@@ -120,6 +120,13 @@ export function OptionsForm({ panel, variables, fieldErrors, onChange }: Props) 
             <option value="connect">Connect</option>
             <option value="zero">Zero</option>
           </Choice>
+          <Field
+            label="Minimum step"
+            placeholder="Automatic"
+            value={options.minStep ?? ''}
+            error={fieldErrors['options.minStep'] && 'For example 30s, 5m or 1h.'}
+            onChange={(event) => set({ minStep: event.target.value || null })}
+          />
         </div>
         {type === 'stat' && (
           <Check

@@ -15,7 +15,7 @@ type Props = {
 }
 
 const MOST = 26
-const AGGREGATIONS = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
+const AGGREGATIONS = ['none', 'avg', 'min', 'max', 'sum', 'count', 'last'] as const
 const letter = (index: number) => String.fromCharCode(65 + index)
 
 /** The queries of a panel, each with its own error. */
@@ -150,7 +150,9 @@ function QueryRow(props: RowProps) {
             }
           >
             {AGGREGATIONS.map((how) => (
-              <option key={how}>{how}</option>
+              <option key={how} value={how}>
+                {how === 'none' ? 'none (newest sample)' : how}
+              </option>
             ))}
           </Choice>
           <Field

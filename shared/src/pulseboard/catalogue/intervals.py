@@ -1,0 +1,64 @@
+"""How often the series of metrics are sent, cached in the process.
+
+The interval of a metric is measured from its newest samples, kept with the metric, and measured
+again by `maintain`. A metric that `maintain` has not measured yet is measured when it is queried.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pulseboard.catalogue import intervals_store
+from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.process_state import on_reset
+from pulseboard.db import database
+
+KNOWN_FOR = 60.0
+"""Seconds for which a process uses an interval before it reads it again."""
+UNKNOWN_FOR = 5.0
+"""The same for a metric whose interval can't be measured yet: it has too few samples."""
+MAX_CACHED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    seconds: float | None
+    until: float
+
+
+_cached: dict[str, _Cached] = {}
+
+
+@on_reset
+def reset() -> None:
+    """Drop all cached intervals."""
+    _cached.clear()
+
+
+def get_intervals(names: Iterable[str], *, now: float) -> dict[str, float]:
+    """Seconds between two samples of a series, by metric; unknown ones are left out.
+
+    `now` is in seconds since 1970. Without a database only what is cached is known: the query
+    itself will say that the database is away.
+    """
+    wanted = list(dict.fromkeys(names))
+    at = time.monotonic()
+    missing = [name for name in wanted if (one := _cached.get(name)) is None or one.until <= at]
+    if missing:
+        try:
+            with database.connection() as connection:
+                found = intervals_store.get(connection, names=missing, now=now)
+        except Unavailable:
+            found = None
+        if found is not None:
+            if len(_cached) + len(missing) > MAX_CACHED:
+                _cached.clear()
+            for name in missing:
+                seconds = found.get(name)
+                life = UNKNOWN_FOR if seconds is None else KNOWN_FOR
+                _cached[name] = _Cached(seconds, at + life)
+    return {
+        name: one.seconds
+        for name in wanted
+        if (one := _cached.get(name)) is not None and one.seconds is not None
+    }
