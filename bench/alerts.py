@@ -197,6 +197,7 @@ def _backtest(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         name=fields.name,
         query=fields.query,
         condition=condition_of(fields, forget_after=86_400),
+        default_window=True,
     )
     durations = []
     fired = 0

@@ -257,6 +257,7 @@ def preview_alert_rule(caller: Reader, body: PreviewAlertRule) -> ApiResponse[Al
         query=body.rule.query,
         condition=condition_of(body.rule, forget_after=configured.alert_forget_after),
         reducer=body.rule.reducer,
+        default_window=body.rule.window is None,
         delay=interval_seconds(body.rule.evaluation_delay),
     )
     ticks = backtest.tick_times(start.timestamp(), body.end.timestamp())

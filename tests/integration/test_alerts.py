@@ -307,7 +307,7 @@ def test_a_new_series_is_evaluated_at_the_next_tick(
 
 
 def test_a_deleted_series_is_left_out_at_the_next_tick(admin: TestClient, clock: Clock) -> None:
-    rule = make(admin, query="cpu", noData="ok")
+    rule = make(admin, query="cpu", noData="ok", window="1m")
     # After a whole window without a gap between ticks, missing data is evaluated.
     clock.beat(5, 8, host="a")
     clock.beat(95, host="a")

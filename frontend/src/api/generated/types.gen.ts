@@ -401,7 +401,7 @@ export type AlertRule = {
     /**
      * Window
      *
-     * Left out: the larger of duration and 1m.
+     * Left out: the newest sample within the look-back of PromQL for `last`, else the larger of duration, 1m and two intervals of the metric.
      */
     window: string | null;
 };
@@ -516,7 +516,7 @@ export type AlertRuleDetail = {
     /**
      * Window
      *
-     * Left out: the larger of duration and 1m.
+     * Left out: the newest sample within the look-back of PromQL for `last`, else the larger of duration, 1m and two intervals of the metric.
      */
     window: string | null;
 };
@@ -1216,7 +1216,7 @@ export type CreateAlertRule = {
     /**
      * Window
      *
-     * Left out: the larger of duration and 1m.
+     * Left out: the newest sample within the look-back of PromQL for `last`, else the larger of duration, 1m and two intervals of the metric.
      */
     window?: string | null;
 };

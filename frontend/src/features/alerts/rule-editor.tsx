@@ -212,7 +212,7 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
               <Field
                 label="Over the last"
                 placeholder="same as For, at least 1m"
-                hint="The evaluation window."
+                hint="The evaluation window. Empty: the newest sample, as in PromQL."
                 {...text('window')}
               />
             </div>

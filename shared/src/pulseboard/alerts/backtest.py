@@ -6,7 +6,7 @@ series are half a million ticks and a few thousand steps. A property test checks
 the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +49,18 @@ def tick_times(start: float, end: float) -> Floats:
 
 
 def reduce_windows(
-    times: Floats, values: Floats, ends: Floats, *, window: float, reducer: Reducer
+    times: Floats,
+    values: Floats,
+    ends: Floats,
+    *,
+    window: float,
+    reducer: Reducer,
+    stale_markers: Sequence[float] = (),
 ) -> Floats:
-    """The reduced value of (end - window, end] for each end; NaN where the window is empty.
+    """The reduced value of (end - window, end] for each end; NaN where the window is empty, and,
+    for `last`, where a stale marker came after the newest sample.
 
-    `times` ascend. The same as `input_queries.read_windows` does in SQL.
+    `times` and `stale_markers` ascend. The same as `input_queries` does in SQL.
     """
     low = np.searchsorted(times, ends - window, side="right")
     high = np.searchsorted(times, ends, side="right")
@@ -63,7 +70,14 @@ def reduce_windows(
         return result
     low, high = low[filled], high[filled]
     if reducer is Reducer.LAST:
-        result[filled] = values[high - 1]
+        newest = values[high - 1]
+        if stale_markers:
+            markers = np.array(stale_markers)
+            stale = np.searchsorted(markers, ends[filled], side="right") > np.searchsorted(
+                markers, times[high - 1], side="right"
+            )
+            newest = np.where(stale, np.nan, newest)
+        result[filled] = newest
         return result
     bounds = np.empty(2 * len(low), dtype=np.intp)
     bounds[0::2], bounds[1::2] = low, high

@@ -19,6 +19,7 @@ from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.settings import settings
 from pulseboard.query import expression_reader, limits, promql
 from pulseboard.query.expression_reader import Times
+from pulseboard.query.plan import lookback_of
 from pulseboard.query.reader import PlanReader
 
 
@@ -71,9 +72,10 @@ def reduce(values: backtest.Floats, reducer: Reducer) -> float | None:
 
 
 def evaluate(
-    reader: PlanReader, expression: ResolvedExpression, times: Times
+    reader: PlanReader, expression: ResolvedExpression, times: Times, *, interval: float = 0.0
 ) -> list[ExpressionSeries]:
-    """Each series of the expression at each of `times`.
+    """Each series of the expression, of metrics that are sent every `interval` seconds at least,
+    at each of `times`.
 
     Raises InvalidRequest for what can't be matched or is too much.
     """
@@ -96,6 +98,7 @@ def evaluate(
         times=times,
         tier=Tier.RAW,
         budget=limits.new_budget(),
+        lookback_delta=lookback_of(interval),
     )
     if len(lines) > most:
         raise InvalidRequest(

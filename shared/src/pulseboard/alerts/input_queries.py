@@ -24,6 +24,37 @@ Window = tuple[float, float, float, float, float]
 """The samples of a window with each reducer applied."""
 
 
+def read_newest(
+    connection: psycopg.Connection[Any], *, series_ids: Sequence[int], start: float, end: float
+) -> dict[int, float]:
+    """The newest sample of each series in (start, end], unless a stale marker came after it.
+
+    Served by metrics_raw_series_time and series_end_pkey.
+    """
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(
+            b"""
+            select s.id, newest.value
+            from unnest(%(ids)s::int[]) as s (id)
+            cross join lateral (
+              select time, value from metrics_raw r
+              where r.series_id = s.id and r.time > %(start)s and r.time <= %(end)s
+              order by r.time desc limit 1
+            ) newest
+            where not exists (
+              select from series_end e
+              where e.series_id = s.id and e.time > newest.time and e.time <= %(end)s
+            )
+            """,
+            {
+                "ids": list(series_ids),
+                "start": datetime.fromtimestamp(start, UTC),
+                "end": datetime.fromtimestamp(end, UTC),
+            },
+        ).fetchall()
+    return dict(rows)
+
+
 def read_windows(
     connection: psycopg.Connection[Any], *, series_ids: Sequence[int], start: float, end: float
 ) -> dict[int, Window]:

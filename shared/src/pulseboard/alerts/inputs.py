@@ -4,7 +4,7 @@ Rules that read the same series share one read. All selectors are resolved by on
 none while no series is created; samples are read once for each window length.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil, inf
@@ -19,6 +19,7 @@ from pulseboard.alerts.expression_inputs import ExpressionSeries, ResolvedExpres
 from pulseboard.alerts.state_machine import RuleSnapshot
 from pulseboard.catalogue import selector as selectors
 from pulseboard.catalogue import series_queries
+from pulseboard.catalogue.intervals import get_measured
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.alerts import Reducer
@@ -29,6 +30,7 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import promql, sql_samples
+from pulseboard.query.plan import LOOKBACK_INTERVALS
 from pulseboard.query.promql.ast import LOOKBACK_DELTA
 from pulseboard.query.reader import PlanReader
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers
@@ -38,28 +40,46 @@ _PARSED = 20_000
 
 T = TypeVar("T")
 Parsed = selectors.Selector | promql.Expr | InvalidRequest
-_ExpressionKey = tuple[str, float, float, bool]
+_ExpressionKey = tuple[str, float, bool, float, bool]
 
 
 def _key(rule: RuleSnapshot) -> _ExpressionKey:
     """What rules with one expression share: its text, its window, and whether only the window's
     end is evaluated."""
-    return rule.query, rule.condition.window, rule.delay, rule.reducer is Reducer.LAST
+    last = rule.reducer is Reducer.LAST
+    return rule.query, rule.condition.window, rule.default_window, rule.delay, last
+
+
+def _is_instant(rule: RuleSnapshot) -> bool:
+    """Whether the rule reads the newest sample within the look-back, as PromQL does."""
+    return rule.default_window and rule.reducer is Reducer.LAST
 
 
 @dataclass
 class TickInputs:
     """What rules read at one tick: by query text the series of a selector, by (window, delay) the
-    reduced samples of each series id, by key the values of an expression.
+    reduced samples of each series id, by (look-back, delay) the newest sample of each, by key the
+    values of an expression; by query text, how often its metrics are sent.
     """
 
     series: dict[str, list[Series] | PulseboardError] = field(default_factory=dict)
     windows: dict[tuple[float, float], dict[int, input_queries.Window] | PulseboardError] = field(
         default_factory=dict
     )
+    newest: dict[tuple[float, float], dict[int, float] | PulseboardError] = field(
+        default_factory=dict
+    )
     expressions: dict[_ExpressionKey, list[ExpressionSeries] | PulseboardError] = field(
         default_factory=dict
     )
+    intervals: dict[str, float] = field(default_factory=dict)
+
+    def window_of(self, rule: RuleSnapshot) -> tuple[float, float]:
+        """Window and delay of a rule in seconds: a default window holds two samples."""
+        window = rule.condition.window
+        if rule.default_window:
+            window = max(window, LOOKBACK_INTERVALS * self.intervals.get(rule.query, 0.0))
+        return window, rule.delay
 
     def of(self, rule: RuleSnapshot) -> list[tuple[str, dict[str, str], float | None]]:
         """Each series of a rule: key, tags, value or None. Raises what its read raised."""
@@ -70,16 +90,14 @@ class TickInputs:
                 for one in _unless_error(evaluated)
             ]
         series = _unless_error(self.series[rule.query])
-        windows = _unless_error(self.windows.get((rule.condition.window, rule.delay), {}))
-        column = input_queries.COLUMNS[rule.reducer]
-        observed = [
-            (
-                series_key(each.tags_key),
-                each.tags,
-                row[column] if (row := windows.get(each.id)) else None,
-            )
-            for each in series
-        ]
+        values: Mapping[int, float]
+        if _is_instant(rule):
+            values = _unless_error(self.newest.get(self.window_of(rule), {}))
+        else:
+            windows = _unless_error(self.windows.get(self.window_of(rule), {}))
+            column = input_queries.COLUMNS[rule.reducer]
+            values = {id_: row[column] for id_, row in windows.items()}
+        observed = [(series_key(each.tags_key), each.tags, values.get(each.id)) for each in series]
         _check_watched(sum(value is not None for *_, value in observed))
         return observed
 
@@ -117,37 +135,73 @@ def read(
     """
     rules = list(rules)
     series, expressions = _resolve(connection, _lookbacks(rules), at)
-    inputs = TickInputs(series)
+    inputs = TickInputs(series, intervals=_intervals(connection, {rule.query for rule in rules}))
     # Expressions with equal selectors over equal ranges share what is read.
     reader = PlanReader(connection, deadline=inf)
     ids: dict[tuple[float, float], set[int]] = {}
+    newest_ids: dict[tuple[float, float], set[int]] = {}
     examples: dict[tuple[float, float], RuleSnapshot] = {}
     for rule in rules:
         expression = expressions.get(rule.query)
         if expression is not None:
             if _key(rule) not in inputs.expressions:
-                inputs.expressions[_key(rule)] = _evaluate(reader, rule, expression, at)
+                inputs.expressions[_key(rule)] = _evaluate(reader, rule, expression, at, inputs)
             continue
         found = series[rule.query]
         if not isinstance(found, PulseboardError):
-            of_window = ids.setdefault((rule.condition.window, rule.delay), set())
+            wanted_ids = newest_ids if _is_instant(rule) else ids
+            of_window = wanted_ids.setdefault(inputs.window_of(rule), set())
             of_window.update([each.id for each in found])
-            examples.setdefault((rule.condition.window, rule.delay), rule)
+            examples.setdefault(inputs.window_of(rule), rule)
     for (window, delay), wanted in ids.items():
         inputs.windows[window, delay] = _read_window(
-            connection, sorted(wanted), examples[window, delay], at - delay
+            input_queries.read_windows,
+            *(connection, sorted(wanted), examples[window, delay]),
+            *(window, at - delay),
+        )
+    for (window, delay), wanted in newest_ids.items():
+        inputs.newest[window, delay] = _read_window(
+            input_queries.read_newest,
+            *(connection, sorted(wanted), examples[window, delay]),
+            *(window, at - delay),
         )
     return inputs
 
 
+def _intervals(connection: psycopg.Connection[Any], texts: Iterable[str]) -> dict[str, float]:
+    """By query text, how many seconds apart the samples of its metrics are at most, if known."""
+    metrics = {text: _metrics_of(text) for text in texts}
+    known = get_measured(connection, {name for names in metrics.values() for name in names})
+    return {
+        text: max((known.get(name, 0.0) for name in names), default=0.0)
+        for text, names in metrics.items()
+    }
+
+
+@lru_cache(maxsize=_PARSED)
+def _metrics_of(text: str) -> tuple[str, ...]:
+    meaning = _parsed(text)
+    if isinstance(meaning, InvalidRequest):
+        return ()
+    if isinstance(meaning, selectors.Selector):
+        return (meaning.name,)
+    return tuple(one.name for one in promql.selectors(meaning) if one.name is not None)
+
+
 def _evaluate(
-    reader: PlanReader, rule: RuleSnapshot, expression: ResolvedExpression, at: float
+    reader: PlanReader,
+    rule: RuleSnapshot,
+    expression: ResolvedExpression,
+    at: float,
+    inputs: TickInputs,
 ) -> list[ExpressionSeries] | PulseboardError:
+    window, delay = inputs.window_of(rule)
+    interval = inputs.intervals.get(rule.query, 0.0)
     try:
-        times = expression_inputs.times_of(at - rule.delay, rule.condition.window, rule.reducer)
+        times = expression_inputs.times_of(at - delay, window, rule.reducer)
         with reader.connection.transaction():
             set_statement_timeout(reader.connection, seconds=settings().query_timeout)
-            return expression_inputs.evaluate(reader, expression, times)
+            return expression_inputs.evaluate(reader, expression, times, interval=interval)
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the expression's samples took too long: narrow it.")
     except Exception as error:  # noqa: BLE001 - one rule must never stop the others
@@ -167,15 +221,20 @@ def _of_the_rule(error: Exception, rule: RuleSnapshot) -> PulseboardError:
 
 
 def _read_window(
-    connection: psycopg.Connection[Any], ids: list[int], example: RuleSnapshot, end: float
-) -> dict[int, input_queries.Window] | PulseboardError:
+    read: Callable[..., dict[int, T]],
+    connection: psycopg.Connection[Any],
+    ids: list[int],
+    example: RuleSnapshot,
+    window: float,
+    end: float,
+) -> dict[int, T] | PulseboardError:
     if not ids:
         return {}
     try:
-        start = end - example.condition.window
+        start = end - window
         with connection.transaction():
             set_statement_timeout(connection, seconds=settings().query_timeout)
-            return input_queries.read_windows(connection, series_ids=ids, start=start, end=end)
+            return read(connection, series_ids=ids, start=start, end=end)
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the window took too long: shorten it or narrow the query.")
     except Exception as error:  # noqa: BLE001 - the window's rules must never stop the others
@@ -315,14 +374,17 @@ def read_history(rule: RuleSnapshot, ticks: backtest.Floats) -> list[History]:
         length = float(ticks[-1] - ticks[0])
         lookback = length + rule.delay + rule.condition.window
         found, expressions = _resolve(connection, {rule.query: lookback}, float(ticks[-1]))
+        inputs = TickInputs(found, intervals=_intervals(connection, [rule.query]))
         try:
             with connection.transaction():
                 set_statement_timeout(connection, seconds=settings().query_timeout)
                 if rule.query in expressions:
                     expression = expressions[rule.query]
-                    return _expression_history(connection, rule, expression, ticks)
+                    return _expression_history(connection, rule, expression, ticks, inputs)
                 series = _unless_error(found[rule.query])
-                return _selector_history(connection, rule, series, ticks) if series else []
+                if not series:
+                    return []
+                return _selector_history(connection, rule, series, ticks, inputs)
         except psycopg.errors.QueryCanceled as error:
             raise InvalidRequest(
                 "Reading the samples took too long: choose a shorter range or narrow the query."
@@ -334,15 +396,22 @@ def _selector_history(
     rule: RuleSnapshot,
     series: list[Series],
     ticks: backtest.Floats,
+    inputs: TickInputs,
 ) -> list[History]:
-    window = rule.condition.window
-    ends = ticks - rule.delay
+    window, delay = inputs.window_of(rule)
+    ends = ticks - delay
+    time_range = SampleRange(float(ends[0]) - window, float(ends[-1]))
+    stale_markers = StaleMarkers()
+    if _is_instant(rule):
+        stale_markers = sql_samples.request_stale_markers(
+            connection, series=series, time_range=time_range
+        )
     result = sql_samples.read_samples(
         connection,
         tier=Tier.RAW,
         series=series,
-        time_range=SampleRange(float(ends[0]) - window, float(ends[-1])),
-        stale_markers=StaleMarkers(),
+        time_range=time_range,
+        stale_markers=stale_markers,
     )
     _check_watched(len(result.stored))
     stored = {id(one.labels): one for one in result.stored if isinstance(one, promql.SeriesSamples)}
@@ -350,7 +419,12 @@ def _selector_history(
         History(
             each.tags,
             backtest.reduce_windows(
-                samples.times, samples.values, ends, window=window, reducer=rule.reducer
+                samples.times,
+                samples.values,
+                ends,
+                window=window,
+                reducer=rule.reducer,
+                stale_markers=samples.stale_markers,
             ),
         )
         for each in series
@@ -363,11 +437,17 @@ def _expression_history(
     rule: RuleSnapshot,
     expression: ResolvedExpression,
     ticks: backtest.Floats,
+    inputs: TickInputs,
 ) -> list[History]:
-    ends = ticks - rule.delay
-    window = rule.condition.window
+    window, delay = inputs.window_of(rule)
+    ends = ticks - delay
     times = expression_inputs.times_of(float(ends[-1]), window, rule.reducer, ends=len(ends))
-    lines = expression_inputs.evaluate(PlanReader(connection, deadline=inf), expression, times)
+    lines = expression_inputs.evaluate(
+        PlanReader(connection, deadline=inf),
+        expression,
+        times,
+        interval=inputs.intervals.get(rule.query, 0.0),
+    )
     if rule.reducer is Reducer.LAST:
         return [History(line.tags, line.values) for line in lines]
     histories = []

@@ -28,12 +28,13 @@ from pulseboard.contracts.alerts import (
     Reducer,
 )
 from pulseboard.contracts.base import format_interval, interval_seconds
+from pulseboard.query.promql.ast import LOOKBACK_DELTA
 
 TICK = 10
 """Seconds between two evaluations. Tick n is n × 10 s after the start of 1970."""
 
 MIN_WINDOW = 60.0
-"""Seconds: the shortest window of a rule that sets none."""
+"""Seconds: the shortest window of a rule that sets none and reduces it by other than `last`."""
 
 _COMPARE: dict[AlertCondition, Callable[[float, float], bool]] = {
     AlertCondition.GT: operator.gt,
@@ -116,6 +117,9 @@ class RuleSnapshot:
     query: str
     condition: Condition
     reducer: Reducer = Reducer.LAST
+    default_window: bool = False
+    """The rule sets no window: it may be widened to what the interval of its metric needs, and
+    `last` is PromQL's instant selector."""
     severity: AlertSeverity = AlertSeverity.WARNING
     delay: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -142,16 +146,22 @@ def condition_of(rule: AlertRuleFields, *, forget_after: float) -> Condition:
         operator=rule.condition,
         threshold=rule.threshold,
         duration=duration,
-        window=window_of(duration, interval_seconds(rule.window) if rule.window else None),
+        window=window_of(
+            duration, interval_seconds(rule.window) if rule.window else None, rule.reducer
+        ),
         keep_firing_for=interval_seconds(rule.keep_firing_for),
         no_data=rule.no_data,
         forget_after=forget_after,
     )
 
 
-def window_of(duration: float, window: float | None) -> float:
-    """Seconds of samples that a rule reads: as set, or the larger of `duration` and a minute."""
-    return window if window is not None else max(duration, MIN_WINDOW)
+def window_of(duration: float, window: float | None, reducer: Reducer) -> float:
+    """Seconds of samples that a rule reads: as set, or the look-back for `last`, or the larger of
+    `duration` and a minute.
+    """
+    if window is not None:
+        return window
+    return LOOKBACK_DELTA if reducer is Reducer.LAST else max(duration, MIN_WINDOW)
 
 
 def format_value(value: float | None) -> str:

@@ -35,7 +35,7 @@ _FIND: dict[AlertCondition, _Find] = {
 }
 """The slice of ascending thresholds that any of the values breaches."""
 
-_Shared = tuple[str, float, float, Reducer]
+_Shared = tuple[str, float, bool, float, Reducer]
 
 
 @dataclass
@@ -59,7 +59,10 @@ class RuleIndex:
             condition = rule.condition
             if condition.no_data is NoDataPolicy.ALERT or rule.last_error is not None:
                 self.always_evaluated.append(rule)
-            shared = (rule.query, condition.window, rule.delay, rule.reducer)
+            shared = (
+                *(rule.query, condition.window, rule.default_window),
+                *(rule.delay, rule.reducer),
+            )
             shared_read = self._reads.setdefault(shared, _SharedRead(rule))
             shared_read.rules.setdefault(condition.operator, []).append(rule)
             shared_read.thresholds.setdefault(condition.operator, []).append(condition.threshold)

@@ -7,6 +7,9 @@ again by `maintain`. A metric that `maintain` has not measured yet is measured w
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 
 from pulseboard.catalogue import intervals_store
 from pulseboard.core.exceptions import Unavailable
@@ -17,6 +20,8 @@ KNOWN_FOR = 60.0
 """Seconds for which a process uses an interval before it reads it again."""
 UNKNOWN_FOR = 5.0
 """The same for a metric whose interval can't be measured yet: it has too few samples."""
+MEASURED_SOON = 30.0
+"""The same for a metric that `maintain` will measure."""
 MAX_CACHED = 20_000
 
 
@@ -42,21 +47,43 @@ def get_intervals(names: Iterable[str], *, now: float) -> dict[str, float]:
     itself will say that the database is away.
     """
     wanted = list(dict.fromkeys(names))
-    at = time.monotonic()
-    missing = [name for name in wanted if (one := _cached.get(name)) is None or one.until <= at]
+    missing = _missing(wanted)
     if missing:
         try:
             with database.connection() as connection:
                 found = intervals_store.get(connection, names=missing, now=now)
         except Unavailable:
-            found = None
-        if found is not None:
-            if len(_cached) + len(missing) > MAX_CACHED:
-                _cached.clear()
-            for name in missing:
-                seconds = found.get(name)
-                life = UNKNOWN_FOR if seconds is None else KNOWN_FOR
-                _cached[name] = _Cached(seconds, at + life)
+            pass
+        else:
+            _put(missing, found, UNKNOWN_FOR)
+    return _known(wanted)
+
+
+def get_measured(connection: psycopg.Connection[Any], names: Iterable[str]) -> dict[str, float]:
+    """The same of metrics that are measured already: measuring thousands would delay a tick."""
+    wanted = list(dict.fromkeys(names))
+    missing = _missing(wanted)
+    if missing:
+        found = intervals_store.get(connection, names=missing, now=None)
+        _put(missing, found, MEASURED_SOON)
+    return _known(wanted)
+
+
+def _missing(names: list[str]) -> list[str]:
+    at = time.monotonic()
+    return [name for name in names if (one := _cached.get(name)) is None or one.until <= at]
+
+
+def _put(names: list[str], found: dict[str, float], unknown_for: float) -> None:
+    at = time.monotonic()
+    if len(_cached) + len(names) > MAX_CACHED:
+        _cached.clear()
+    for name in names:
+        seconds = found.get(name)
+        _cached[name] = _Cached(seconds, at + (unknown_for if seconds is None else KNOWN_FOR))
+
+
+def _known(wanted: list[str]) -> dict[str, float]:
     return {
         name: one.seconds
         for name in wanted

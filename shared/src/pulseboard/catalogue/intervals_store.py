@@ -32,10 +32,10 @@ def nice_interval(seconds: float) -> float:
 
 
 def get(
-    connection: psycopg.Connection[Any], *, names: Sequence[str], now: float
+    connection: psycopg.Connection[Any], *, names: Sequence[str], now: float | None
 ) -> dict[str, float]:
     """The interval of each metric, in seconds; those without one are measured before `now`
-    (seconds since 1970). Left out: metrics with too few samples.
+    (seconds since 1970), unless that is None. Left out: metrics with too few samples.
     """
     # Served by metric_definitions_name_key.
     rows = connection.execute(
@@ -44,7 +44,7 @@ def get(
     ).fetchall()
     intervals = {name: interval for _, name, interval in rows if interval is not None}
     unmeasured = {id_: name for id_, name, interval in rows if interval is None}
-    if unmeasured:
+    if unmeasured and now is not None:
         measured = _measure(connection, ids=list(unmeasured), now=datetime.fromtimestamp(now, UTC))
         intervals |= {unmeasured[id_]: interval for id_, interval in measured.items()}
     return intervals

@@ -71,7 +71,9 @@ class AlertRuleFields(Contract):
         default="0s", description="How long the condition must hold before it fires."
     )
     window: PositiveInterval | None = Field(
-        default=None, description="Left out: the larger of duration and 1m."
+        default=None,
+        description="Left out: the newest sample within the look-back of PromQL for `last`, else "
+        "the larger of duration, 1m and two intervals of the metric.",
     )
     reducer: Reducer = Reducer.LAST
     severity: AlertSeverity = AlertSeverity.WARNING

@@ -188,11 +188,18 @@ def _chosen(
     return shape, key, chosen
 
 
+def lookback_of(interval: float) -> float:
+    """For how many seconds a sample of a metric that is sent every `interval` seconds is the
+    current value.
+    """
+    return max(LOOKBACK_DELTA, LOOKBACK_INTERVALS * interval)
+
+
 def _looking_back(
     shape: Bucketed | Expression, key: dict[str, Any], interval: float
 ) -> tuple[Bucketed | Expression, dict[str, Any]]:
     """The expression with a look-back that reaches the sample before, however seldom they come."""
-    lookback = max(LOOKBACK_DELTA, LOOKBACK_INTERVALS * interval)
+    lookback = lookback_of(interval)
     if isinstance(shape, Bucketed) or lookback == LOOKBACK_DELTA:
         return shape, key
     return replace(shape, lookback_delta=lookback), {**key, "lookback": lookback}
