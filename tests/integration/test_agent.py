@@ -115,7 +115,8 @@ def test_nothing_is_lost_or_reordered_and_the_key_is_never_logged(
 
 def test_refusals(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     partly = {"data": {"errors": [{"index": 0, "field": "value", "message": "too old"}]}}
-    server.plan = [(400, {}, {"error": "no"}), (200, {}, partly), (200, {}, partly), (401, {}, {})]
+    refusal = {"error": "no", "code": "VALIDATION_ERROR"}
+    server.plan = [(400, {}, refusal), (200, {}, partly), (200, {}, partly), (401, {}, {})]
     queue = Queue(tmp_path, max_bytes=1_000_000)
     for number in (1, 2, 2, 3):
         put(queue, number)
@@ -128,6 +129,43 @@ def test_refusals(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixtu
     queue.close()
     assert caplog.text.count("refuses m2: too old") == 1
     assert "make a new one under API keys" in caplog.text
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 405, 422])
+def test_what_is_not_pulseboard_loses_nothing(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    server.plan = [(status, {"Location": "/login"}, {"message": "a proxy"})]
+    queue = Queue(tmp_path, max_bytes=1_000_000)
+    put(queue, 1)
+    with Sender(server.url, KEY) as sender:
+        delivery = Delivery(queue, sender, first_wait=0.01)
+        assert delivery.step()
+        assert len(queue) == 1
+        assert "is --url the address of Pulseboard?" in caplog.text
+        server.accepted.clear()
+        assert delivery.step() == 0.0
+    assert len(queue) == 0
+    assert len(server.accepted) == 1
+    queue.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (404, {"error": "There is no such page.", "code": "NOT_FOUND"}, 1),
+        (404, {"detail": "Not Found"}, 1),
+        (400, {"error": "no", "code": "VALIDATION_ERROR"}, 1),
+        (200, {"data": {"errors": []}}, 0),
+    ],
+)
+def test_once_says_whether_all_was_taken(
+    server: Server, tmp_path: Path, status: int, body: dict[str, Any], code: int
+) -> None:
+    server.plan = [(status, {}, body)]
+    with start(server.url, tmp_path, "--once") as process:
+        process.communicate(timeout=30)
+    assert process.returncode == code
 
 
 def start(url: str, queue: Path, *options: str) -> subprocess.Popen[str]:

@@ -192,5 +192,6 @@ def test_virtual_interfaces_are_left_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_version_is_printed() -> None:
-    shown = CliRunner().invoke(app, ["version"])
-    assert (shown.exit_code, shown.stdout.strip()) == (0, __version__)
+    for text in ("version", "--version"):
+        shown = CliRunner().invoke(app, [text])
+        assert (shown.exit_code, shown.stdout.strip()) == (0, __version__)

@@ -34,8 +34,21 @@ app = typer.Typer(
 app.add_typer(rules.app, name="rules")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(metadata.version("pulseboard"))
+        raise typer.Exit
+
+
 @app.callback()
-def _main() -> None:
+def _main(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
     """Pulseboard from the command line."""
 
 
@@ -43,7 +56,7 @@ def _main() -> None:
 def agent(
     url: Annotated[
         str, typer.Option(envvar="PULSEBOARD_URL", help="Address of Pulseboard.")
-    ] = "http://localhost:8000",
+    ] = "http://localhost:8080",
     key: Annotated[
         str,
         typer.Option(
@@ -113,7 +126,7 @@ def query(
     """Run a query and draw the result."""
     local = query_command.local_server(Path(".local/state.json"))
     key = key or local.get("api_key", "")
-    url = url or local.get("url", "http://localhost:8000")
+    url = url or local.get("url", "http://localhost:8080")
     if not key:
         _fail("no API key: set PULSEBOARD_API_KEY (make one under API keys in Pulseboard)")
     if not url.startswith(("http://", "https://")):

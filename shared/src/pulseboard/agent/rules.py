@@ -21,7 +21,7 @@ def apply_rules(
     file: Annotated[Path, typer.Argument(help="YAML: rules of ours, or a Prometheus rule file.")],
     url: Annotated[
         str, typer.Option(envvar="PULSEBOARD_URL", help="Address of Pulseboard.")
-    ] = "http://localhost:8000",
+    ] = "http://localhost:8080",
     key: Annotated[
         str,
         typer.Option(envvar="PULSEBOARD_API_KEY", help="API key with the scopes read and write."),

@@ -40,6 +40,7 @@ class Delivery:
         self._state = ""
         self._known_rejects: set[str] = set()
         self.sent = 0
+        self.refused = 0
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     def start(self) -> None:
@@ -76,6 +77,7 @@ class Delivery:
                 return 0.0
             case PushOutcome.REFUSED:
                 self._queue.remove(batch)
+                self.refused += 1
                 log.error("batch refused and dropped: %s", result.message)
                 return 0.0
             case PushOutcome.DENIED:
@@ -117,7 +119,7 @@ class Delivery:
 
 
 def once(queue: Queue, sender: Sender, *, tags: Mapping[str, str]) -> bool:
-    """Measure over one second, send all that is queued; True when nothing is left."""
+    """Measure over one second, send all that is queued; True when all of it was taken."""
     before = host.read()
     time.sleep(1)
     points, _ = host.collect(before, tags=tags)
@@ -125,7 +127,7 @@ def once(queue: Queue, sender: Sender, *, tags: Mapping[str, str]) -> bool:
     delivery = Delivery(queue, sender)
     while delivery.step() == 0.0:
         pass
-    return len(queue) == 0
+    return len(queue) == 0 and not delivery.refused
 
 
 def forever(queue: Queue, sender: Sender, *, interval: float, tags: Mapping[str, str]) -> None:
@@ -152,6 +154,8 @@ def _measure(queue: Queue, delivery: Delivery, *, interval: float, tags: Mapping
     summary_at, points_since = time.monotonic() + 60, 0
     while True:
         points, counters = host.collect(counters, tags=tags)
+        # The new batch is about to be sent: it does not wait.
+        waiting = len(queue)
         try:
             queue.put(encode(points))
         except OSError as error:
@@ -159,7 +163,7 @@ def _measure(queue: Queue, delivery: Delivery, *, interval: float, tags: Mapping
         delivery.wake()
         points_since += len(points)
         if time.monotonic() >= summary_at:
-            log.info("%d points measured, %d batch(es) waiting", points_since, len(queue))
+            log.info("%d points measured, %d batch(es) waiting", points_since, waiting)
             summary_at, points_since = time.monotonic() + 60, 0
         now = time.time()
         time.sleep((now // interval + 1) * interval - now)

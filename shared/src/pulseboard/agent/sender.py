@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 
-_RETRYABLE = frozenset({408, 425, 429})
+_REFUSING = frozenset({400, 413, 422})
+"""Statuses by which Pulseboard refuses a batch for good. From anything else, such as a proxy or a
+sign-in page, no status says anything about the batch: it is kept."""
 MAX_WAIT = 300.0
 
 
@@ -73,7 +75,8 @@ class Sender:
 
 def _result_of(response: httpx.Response, body: bytes) -> PushResult:
     status = response.status_code
-    if response.is_success:
+    ours = _is_ours(response)
+    if response.is_success and ours:
         return PushResult(PushOutcome.SENT, rejected=_rejected(response, body))
     if status in (401, 403):
         hint = (
@@ -84,14 +87,36 @@ def _result_of(response: httpx.Response, body: bytes) -> PushResult:
         return PushResult(
             PushOutcome.DENIED, f"{status}: {hint}, set PULSEBOARD_API_KEY and restart"
         )
-    if status in _RETRYABLE or status >= 500:
-        wait = parse_retry_after(response.headers.get("Retry-After"), now=time())
-        return PushResult(PushOutcome.RETRY, f"the server responded {status}", retry_after=wait)
-    return PushResult(
-        PushOutcome.REFUSED,
-        f"the server responded {status}; is --url the address of Pulseboard?",
-        rejected=_rejected(response, body),
-    )
+    # Too large is too large, whoever says so: the batch would stand in the way of all others.
+    if status == 413 or (ours and status in _REFUSING):
+        return PushResult(
+            PushOutcome.REFUSED,
+            f"the server responded {status}: {_reason(response)}",
+            rejected=_rejected(response, body),
+        )
+    wait = parse_retry_after(response.headers.get("Retry-After"), now=time())
+    message = f"the server responded {status}"
+    if status < 500 and status not in (408, 425, 429):
+        message += "; is --url the address of Pulseboard?"
+    return PushResult(PushOutcome.RETRY, message, retry_after=wait)
+
+
+def _is_ours(response: httpx.Response) -> bool:
+    """Whether Pulseboard responded: its successes have data, its failures an error and a code."""
+    try:
+        content: Any = response.json()
+    except ValueError:
+        return False
+    if not isinstance(content, dict):
+        return False
+    return "data" in content if response.is_success else {"error", "code"} <= content.keys()
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return "the batch is too large"
 
 
 def _rejected(response: httpx.Response, body: bytes) -> dict[str, str]:
