@@ -229,7 +229,7 @@ def test_a_batch_keeps_errors_apart(admin: TestClient, now: int) -> None:
             "start": now - 5 * MINUTE,
             "end": now,
             "queries": [
-                {"id": "good", "query": "cpu"},
+                {"id": "good", "query": "cpu", "aggregation": "avg"},
                 {"id": "bad", "query": "cpu{"},
                 {"id": "empty", "query": "nothing"},
             ],
