@@ -155,7 +155,7 @@ def test_limits_name_what_to_narrow(
     monkeypatch.setenv("PULSEBOARD_QUERY_MAX_POINTS", "100")
     settings.cache_clear()
     body = {"query": "cpu", "start": now - 60 * MINUTE, "end": now}
-    response = admin.post("/api/v1/query", json=body)
+    response = admin.post("/api/v1/query", json={**body, "step": "1m"})
     assert response.status_code == 400
     assert "5 series" in response.json()["error"]
     assert response.json()["details"][0]["hint"]
