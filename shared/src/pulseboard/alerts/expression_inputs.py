@@ -19,7 +19,7 @@ from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.settings import settings
 from pulseboard.query import expression_reader, limits, promql
 from pulseboard.query.expression_reader import Times
-from pulseboard.query.plan import lookback_of
+from pulseboard.query.lookback import lookback_of
 from pulseboard.query.reader import PlanReader
 
 

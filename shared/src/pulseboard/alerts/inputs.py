@@ -30,8 +30,7 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import promql, sql_samples
-from pulseboard.query.plan import LOOKBACK_INTERVALS
-from pulseboard.query.promql.ast import LOOKBACK_DELTA
+from pulseboard.query.lookback import LOOKBACK_DELTA, LOOKBACK_INTERVALS
 from pulseboard.query.reader import PlanReader
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers
 

@@ -22,15 +22,14 @@ from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.query import tiers
 from pulseboard.query.expression import Expression, parse_expression
-from pulseboard.query.promql.ast import LOOKBACK_DELTA, Need, Select
+from pulseboard.query.lookback import LOOKBACK_DELTA, lookback_of
+from pulseboard.query.promql.ast import Need, Select
 
 ROUNDING = 10
 """Seconds: queries whose times differ by less share a plan."""
 DELIVERY = 5
 """Seconds after which the samples of a bucket have arrived. Sums and counts of a bucket in progress
 would be too small: it is left out until then."""
-LOOKBACK_INTERVALS = 2
-"""A sample is the current value for at least so many intervals of its metric."""
 _INTERVAL_VARIABLE = re.compile(
     r"\$(?:\{__(rate_interval|interval(?:_ms)?)\}|__(rate_interval|interval(?:_ms)?)\b)"
 )
@@ -186,13 +185,6 @@ def _chosen(
             shape = replace(shape, text=shape.text.replace(" ]", "]"))
         chosen = choose(shape)
     return shape, key, chosen
-
-
-def lookback_of(interval: float) -> float:
-    """For how many seconds a sample of a metric that is sent every `interval` seconds is the
-    current value.
-    """
-    return max(LOOKBACK_DELTA, LOOKBACK_INTERVALS * interval)
 
 
 def _looking_back(

@@ -9,9 +9,7 @@ from enum import StrEnum
 
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import NAME as NAME  # for the modules of PromQL
-
-LOOKBACK_DELTA = 300.0
-"""Seconds for which a sample is the current value of its series, as in Prometheus."""
+from pulseboard.query.lookback import LOOKBACK_DELTA as LOOKBACK_DELTA  # likewise
 
 
 class Need(StrEnum):
