@@ -24,6 +24,7 @@ DEADLINES = {
     "agent/host.py",
     "agent/run.py",
     "catalogue/stale_markers_store.py",
+    "catalogue/intervals_store.py",
     "catalogue/expiry_store.py",
     "db/connection_deadlines.py",
     "query/engine.py",

@@ -16,10 +16,10 @@ from pulseboard.catalogue.series_key import NAME, Series, canonical_tags
 from pulseboard.contracts.alerts import Reducer
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.lookback import lookback_of
 from pulseboard.core.settings import settings
 from pulseboard.query import expression_reader, limits, promql
 from pulseboard.query.expression_reader import Times
-from pulseboard.query.lookback import lookback_of
 from pulseboard.query.reader import PlanReader
 
 

@@ -25,12 +25,12 @@ from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.alerts import Reducer
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.core.exceptions import InvalidRequest, PulseboardError, Unavailable
+from pulseboard.core.lookback import LOOKBACK_DELTA, LOOKBACK_INTERVALS
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.statement_timeout import set_statement_timeout
 from pulseboard.query import promql, sql_samples
-from pulseboard.query.lookback import LOOKBACK_DELTA, LOOKBACK_INTERVALS
 from pulseboard.query.reader import PlanReader
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers
 

@@ -28,7 +28,7 @@ from pulseboard.contracts.alerts import (
     Reducer,
 )
 from pulseboard.contracts.base import format_interval, interval_seconds
-from pulseboard.query.lookback import LOOKBACK_DELTA
+from pulseboard.core.lookback import LOOKBACK_DELTA
 
 TICK = 10
 """Seconds between two evaluations. Tick n is n × 10 s after the start of 1970."""

@@ -13,6 +13,7 @@ import psycopg
 
 from pulseboard.catalogue import intervals_store
 from pulseboard.core.exceptions import Unavailable
+from pulseboard.core.freshness import is_fresh
 from pulseboard.core.process_state import on_reset
 from pulseboard.db import database
 
@@ -28,7 +29,8 @@ MAX_CACHED = 20_000
 @dataclass(frozen=True, slots=True)
 class _Cached:
     seconds: float | None
-    until: float
+    since: float
+    life: float
 
 
 _cached: dict[str, _Cached] = {}
@@ -70,17 +72,20 @@ def get_measured(connection: psycopg.Connection[Any], names: Iterable[str]) -> d
 
 
 def _missing(names: list[str]) -> list[str]:
-    at = time.monotonic()
-    return [name for name in names if (one := _cached.get(name)) is None or one.until <= at]
+    return [
+        name
+        for name in names
+        if (one := _cached.get(name)) is None or not is_fresh(one.since, one.life)
+    ]
 
 
 def _put(names: list[str], found: dict[str, float], unknown_for: float) -> None:
-    at = time.monotonic()
+    since = time.time()
     if len(_cached) + len(names) > MAX_CACHED:
         _cached.clear()
     for name in names:
         seconds = found.get(name)
-        _cached[name] = _Cached(seconds, at + (unknown_for if seconds is None else KNOWN_FOR))
+        _cached[name] = _Cached(seconds, since, unknown_for if seconds is None else KNOWN_FOR)
 
 
 def _known(wanted: list[str]) -> dict[str, float]:

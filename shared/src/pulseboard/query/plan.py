@@ -20,9 +20,9 @@ from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.contracts.queries import QueryParams
 from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.lookback import LOOKBACK_DELTA, lookback_of
 from pulseboard.query import tiers
 from pulseboard.query.expression import Expression, parse_expression
-from pulseboard.query.lookback import LOOKBACK_DELTA, lookback_of
 from pulseboard.query.promql.ast import Need, Select
 
 ROUNDING = 10

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import NAME as NAME  # for the modules of PromQL
-from pulseboard.query.lookback import LOOKBACK_DELTA as LOOKBACK_DELTA  # likewise
+from pulseboard.core.lookback import LOOKBACK_DELTA as LOOKBACK_DELTA  # likewise
 
 
 class Need(StrEnum):
