@@ -63,7 +63,7 @@ def _set_cookie(response: Response, token: str) -> None:
     )
 
 
-def _start_session(request: Request, response: Response, user_id: UUID, generation: int) -> User:
+def _start_session(request: Request, response: Response, user_id: UUID, generation: str) -> User:
     """A new session and its cookie; the browser's old session ends, so no token is ever reused."""
     old = request.cookies.get(SESSION_COOKIE)
     if old:
@@ -136,7 +136,7 @@ def login(body: Login, request: Request, response: Response) -> ApiResponse[User
     with database.connection() as connection:
         found = users_store.find_credentials(connection, email=body.email)
         # Read again under the generation: a change after this ends the session that is created.
-        generation = sessions.generation(found.id) if found else 0
+        generation = sessions.generation(found.id) if found else ""
         known = users_store.find_credentials(connection, user_id=found.id) if found else None
     # Without a connection: hashing takes long enough for others to want it.
     matches = passwords.verify(

@@ -5,6 +5,8 @@ import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from infra.local.services import ServiceError
+
 
 @dataclass
 class StackState:
@@ -21,12 +23,21 @@ class StackState:
 
 
 def load(file: Path) -> StackState:
-    """The state of the last start, or an empty one."""
+    """The state of the last start, or an empty one. Raises ServiceError for a damaged file."""
     if not file.exists():
         return StackState()
     known = {field.name for field in fields(StackState)}
-    content = json.loads(file.read_text(encoding="utf-8"))
-    return StackState(**{key: value for key, value in content.items() if key in known})
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        found = {key: value for key, value in content.items() if key in known}
+        if not all(isinstance(value, str) for value in found.values()):
+            raise ValueError("its values are no texts")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ServiceError(
+            f"{file} can't be read ({error}). It holds addresses and the first password only: move "
+            "it away and start again; `pulseboard reset-admin` gives the admin a new password."
+        ) from error
+    return StackState(**found)
 
 
 def save(file: Path, state: StackState) -> None:

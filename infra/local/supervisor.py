@@ -1,9 +1,11 @@
 """One process that starts every part, keeps them running, and stops them all."""
 
 import contextlib
+import fcntl
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from infra.local import beat_files, services, state
 from infra.local.parts import Parts, Probe, check_ports
 from infra.local.services import Child, ServiceError
 from pulseboard.core.exceptions import Conflict
+from pulseboard.db import database
 from pulseboard.db.migrate import MigrationError, migrate
 
 ROOT = Path(__file__).parents[2]
@@ -36,15 +39,33 @@ class Supervisor:
 
     def run(self) -> None:
         """Start all, watch until interrupted, stop all. Raises ServiceError."""
-        try:
-            self._start_all()
-            self.parts.watch()
-        finally:
-            self.parts.stop()
+        self.data.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            try:
+                self._start_all()
+                self.parts.watch()
+            finally:
+                self.parts.stop()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the data directory: a second stack would share its spill, queue and state."""
+        with (self.data / "up.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise ServiceError(
+                    f"Pulseboard is running on {self.data} already (process {lock.read().strip()}):"
+                    " stop it with Ctrl-C there, or give this one a directory of its own (--data)."
+                ) from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
 
     def _start_all(self) -> None:
         self._check_ports()
-        self.data.mkdir(parents=True, exist_ok=True)
         file = self.data / "state.json"
         known = state.load(file)
         os.environ["DATABASE_URL"] = self.given_database or services.timescaledb_url(
@@ -70,6 +91,7 @@ class Supervisor:
         which = self.given_database or "embedded"
         if known.database != which:
             known = state.StackState(database=which)
+        self._forget_what_is_gone(known)
         if not known.user_id:
             self._seed(known)
         known.url = self.url
@@ -77,7 +99,7 @@ class Supervisor:
         known.redis_url = os.environ["REDIS_URL"]
         with self.parts.step("application"):
             self._start_application()
-        if known.password and not known.api_key:
+        if known.user_id and not known.api_key:
             known.api_key = self._make_key(known)
         done = self.data / "beats"
         self.parts.supervise(
@@ -102,15 +124,34 @@ class Supervisor:
             wanted.append(("Valkey", self.redis_port, "REDIS_PORT"))
         check_ports(wanted, command="make up")
 
+    def _forget_what_is_gone(self, known: state.StackState) -> None:
+        """Drop a user and a key that the database does not have (any more)."""
+        from pulseboard.auth import api_keys_store, users_store
+
+        with database.connection() as connection:
+            if known.user_id and not users_store.find_credentials(
+                connection, user_id=UUID(known.user_id)
+            ):
+                known.user_id = known.email = known.password = known.api_key = ""
+            if known.api_key and not api_keys_store.find_by_secret(
+                connection, secret=known.api_key
+            ):
+                known.api_key = ""
+
     def _seed(self, known: state.StackState) -> None:
         # Late, since these read the settings and the environment has just been set.
-        from pulseboard.seed import seed
+        from pulseboard.auth import users_store
+        from pulseboard.seed import ADMIN_EMAIL, seed
 
         with self.parts.step("admin and dashboard"):
             try:
                 admin = seed()
             except Conflict:
-                print("  this database has its admin already: sign in with the known password")
+                with database.connection() as connection:
+                    found = users_store.find_credentials(connection, email=ADMIN_EMAIL)
+                assert found is not None
+                known.user_id, known.email = str(found.id), found.email
+                print("  this database has its admin already: sign in by the link below")
                 return
         known.user_id, known.email, known.password = admin.user_id, admin.email, admin.password
         self.first_page = admin.first_page
@@ -131,12 +172,17 @@ class Supervisor:
         return False
 
     def _make_key(self, known: state.StackState) -> str:
-        login = {"email": known.email, "password": known.password}
-        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", trust_env=False) as http:
-            http.post("/auth/login", json=login).raise_for_status()
-            wanted = {"name": "This machine's agent", "scopes": ["ingest", "read"]}
-            response = http.post("/api-keys", json=wanted).raise_for_status()
-        return str(response.json()["data"]["key"])
+        from pulseboard.auth import api_keys_store
+        from pulseboard.contracts.vocabulary import Scope
+
+        with database.connection() as connection:
+            key = api_keys_store.create_key(
+                connection,
+                owner_id=UUID(known.user_id),
+                name="This machine's agent",
+                scopes=[Scope.INGEST, Scope.READ],
+            )
+        return key.key
 
     def _greet(self, known: state.StackState) -> None:
         lines = [f"Pulseboard is up after {time.monotonic() - self.parts.began:.0f} s: {self.url}"]
@@ -148,6 +194,8 @@ class Supervisor:
             lines.append(f"Sign in:  {link}  (once, within 10 minutes)")
             secret = f"  password {known.password}" if self.first_page else ""
             lines.append(f"       or: {known.email}{secret}")
+            if not known.password:
+                lines.append("       (its password is not known here: pulseboard reset-admin)")
         if not self.given_database:
             lines.append(
                 "The embedded database is for demos and tests; DATABASE_URL names another."

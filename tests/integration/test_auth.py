@@ -1,5 +1,8 @@
 """Sign-in, sessions, people and keys over HTTP, on the real database and cache."""
 
+import re
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -8,11 +11,13 @@ import psycopg
 import pytest
 import redis
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
 from functions.dev import api
+from pulseboard.agent import cli
 from pulseboard.auth import api_keys_store, login_tokens, passwords, users_store
 from pulseboard.contracts.vocabulary import Role
-from pulseboard.core.exceptions import Conflict
+from pulseboard.core.exceptions import Conflict, Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.db import cache, database
 
@@ -326,7 +331,7 @@ def test_nobody_is_changed_while_their_sessions_cannot_be_ended(
         lambda user_id: (
             (_ for _ in ()).throw(redis.ConnectionError("away"))
             if str(user_id) == created["id"]
-            else 0
+            else ""
         ),
     )
     response = admin.patch(f"/api/v1/users/{created['id']}", json={"disabled": True})
@@ -424,3 +429,68 @@ def test_a_read_only_database_still_knows_its_keys(admin: TestClient, ingest_key
         row = connection.execute("select last_used_at from api_keys").fetchone()
         assert row is not None
         assert row[0] is not None
+
+
+def test_an_evicted_key_ends_sessions_and_brings_none_back(
+    admin: TestClient, redis_url: str
+) -> None:
+    made = new_user(admin, "editor")
+    with TestClient(api(), base_url="http://testserver") as old:
+        assert sign_in(old, made["email"]) == 200
+        changed = admin.patch(f"/api/v1/users/{made['id']}", json={"password": "another horse"})
+        assert changed.status_code == 200
+        assert old.get("/api/v1/auth/me").status_code == 401
+    with TestClient(api(), base_url="http://testserver") as old:
+        assert sign_in(old, made["email"], "another horse") == 200
+        admin.patch(f"/api/v1/users/{made['id']}", json={"password": "a third horse"})
+        with redis.Redis.from_url(redis_url) as cache:
+            assert cache.delete(f"session-generation:{made['id']}") == 1
+        assert old.get("/api/v1/auth/me").status_code == 401
+        # One more sign-in begins a generation, which is not that of the ended session.
+        with TestClient(api(), base_url="http://testserver") as new:
+            assert sign_in(new, made["email"], "a third horse") == 200
+            assert new.get("/api/v1/auth/me").status_code == 200
+        assert old.get("/api/v1/auth/me").status_code == 401
+
+
+def test_reset_admin_gives_a_new_password_and_ends_sessions(
+    admin: TestClient, client: TestClient, database_url: str
+) -> None:
+    done = CliRunner().invoke(cli.app, ["reset-admin", "--database-url", database_url])
+    assert done.exit_code == 0, done.output
+    email, password = re.findall(r"(?:email|password): +(\S+)", done.output)
+    assert admin.get("/api/v1/auth/me").status_code == 401
+    assert sign_in(client, email, password) == 200
+    unknown = CliRunner().invoke(
+        cli.app, ["reset-admin", "--database-url", database_url, "--email", "nobody@example.com"]
+    )
+    assert unknown.exit_code == 1
+    assert "no admin" in unknown.output
+
+
+def test_many_sign_ins_at_once_hash_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each hash takes 64 MiB."""
+    lock, at_once, most = threading.Lock(), 0, 0
+
+    class Slow:
+        def verify(self, stored: str, password: str) -> bool:
+            nonlocal at_once, most
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            time.sleep(0.02)
+            with lock:
+                at_once -= 1
+            return True
+
+    monkeypatch.setattr(passwords, "_hasher", Slow)
+    with ThreadPoolExecutor(60) as threads:
+        assert all(threads.map(lambda _: passwords.verify("a", "b"), range(60)))
+    assert most <= settings().password_hashes
+    # Who has to wait too long hears so, instead of holding a thread of everybody's.
+    monkeypatch.setattr(passwords, "WAIT", 0.01)
+    with ThreadPoolExecutor(60) as threads:
+        tries = [threads.submit(passwords.verify, "a", "b") for _ in range(60)]
+        failures = [each.exception() for each in tries if each.exception()]
+    assert failures
+    assert all(isinstance(error, Unavailable) for error in failures)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,3 +202,61 @@ def test_a_port_in_use_is_named() -> None:
     assert done.returncode == 1
     assert str(port) in done.stderr
     assert "PORT=" in done.stderr
+
+
+def _ports() -> dict[str, int]:
+    return {
+        "PORT": services.free_port(),
+        "DB_PORT": services.free_port(),
+        "REDIS_PORT": services.free_port(highest=services.HIGHEST_REDIS_PORT),
+    }
+
+
+def _by_link(output: Path) -> str:
+    """Sign in by the link that the last start printed; the email of who that is."""
+    [(url, token)] = re.findall(r"Sign in:  (http://[^/]+)/\S*#token=(\S+)", output.read_text())
+    with httpx.Client(base_url=url + "/api/v1", trust_env=False) as http:
+        http.post("/auth/token", json={"token": token}).raise_for_status()
+        return str(http.get("/auth/me").json()["data"]["email"])
+
+
+def _refused_start(data: Path, ports: dict[str, int]) -> str:
+    environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")}
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local", "--data", str(data)],
+        cwd=ROOT,
+        env=environment | {name: str(port) for name, port in ports.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_lost_or_damaged_state_and_a_lost_database_have_a_way_back(tmp_path: Path) -> None:
+    data, ports = tmp_path / "local", _ports()
+    with _started(data, ports) as (_, output):
+        assert _by_link(output) == "admin@localhost"
+        # A second start on the directory says so, whatever its ports.
+        assert "is running on" in _refused_start(data, _ports())
+    state = data / "state.json"
+    state.write_text("{")
+    refused = _refused_start(data, ports)
+    assert "state.json can't be read" in refused
+    assert "reset-admin" in refused
+    state.unlink()
+    with _started(data, ports) as (_, output):
+        assert _by_link(output) == "admin@localhost"
+        known = json.loads(state.read_text())
+        assert known["api_key"]
+        assert "reset-admin" in output.read_text()
+    shutil.rmtree(data / "timescaledb")
+    with _started(data, ports) as (_, output):
+        assert _by_link(output) == "admin@localhost"
+        again = json.loads(state.read_text())
+        assert again["api_key"] != known["api_key"]
+        with _signed_in(again) as http:
+            assert http.get("/dashboards").json()["data"]

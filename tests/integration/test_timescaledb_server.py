@@ -31,6 +31,7 @@ pytestmark = pytest.mark.integration
 
 LOCAL = Path(__file__).parents[2] / "infra" / "local"
 START_TIMEOUT = 60.0
+CANNOT_START = 1
 CANNOT_LISTEN = 2
 DIRECTORY_IN_USE = 3
 USAGE = 64
@@ -655,6 +656,49 @@ def test_creation_cut_short_is_begun_afresh(tmp_path: Path) -> None:
     process.communicate()
     with _running(data) as server, server.connect() as connection:
         assert _value(connection, "select 1") == 1
+
+    # Nothing that is not empty is deleted: the half-made files were moved aside.
+    [aside] = data.glob("pgdata.unfinished-*")
+    assert (aside / "base").exists()
+
+
+def _files(directory: Path) -> dict[str, int]:
+    return {
+        str(file.relative_to(directory)): file.stat().st_size
+        for file in directory.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_a_directory_without_its_version_file_is_refused_and_left_as_it_is(data: Path) -> None:
+    version = data / "pgdata" / "PG_VERSION"
+    content = version.read_text()
+    version.unlink()
+    before = _files(data)
+    # Twice: the first start must not leave behind what makes the second one delete.
+    for _ in range(2):
+        code, said = _refused(data, "--port", "0")
+        assert code == CANNOT_START
+        assert "no PG_VERSION" in said
+        assert "Nothing was changed" in said
+    assert _files(data) == before
+    # A marker of a creation, as versions up to 0.1 left it in such a directory.
+    (data / "initialising").write_text("")
+    assert _refused(data, "--port", "0")[0] == CANNOT_START
+    version.write_text(content)
+    with _running(data) as server, server.connect() as connection:
+        assert _value(connection, "select 1") == 1
+
+
+@pytest.mark.parametrize("file", ["global/pg_control", "PG_VERSION"])
+def test_a_damaged_directory_gives_a_sentence_and_stays(data: Path, file: str) -> None:
+    (data / "pgdata" / file).write_bytes(b"")
+    before = _files(data / "pgdata")
+    code, said = _refused(data, "--port", "0")
+    assert code == CANNOT_START, said
+    assert "can't be opened" in said
+    assert "Restore a backup" in said
+    assert set(before) <= set(_files(data / "pgdata")) | {"postmaster.pid"}
 
 
 def test_crash_of_the_database_ends_the_process(data: Path) -> None:

@@ -13,6 +13,7 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -23,8 +24,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** A live process holds the directory. */
 export class DirectoryInUse extends Error {}
 
+/** The directory holds something that is no whole database. */
+export class DamagedDirectory extends Error {}
+
 /** @typedef {{ pid: number, started: string | null }} Owner */
 
+const FROM_EMPTY = 'begun in an empty directory';
 const ATTEMPTS = 20;
 const SETTLE_MS = 50;
 
@@ -74,11 +79,41 @@ export class DataDirectory {
     if (read(this.#lock) === this.#mine) rmSync(this.#lock, { force: true });
   }
 
-  /** Call with the lock held. A database whose creation was cut short is begun afresh. */
+  /**
+   * Call with the lock held. Nothing that is not empty is deleted: files of a creation that was cut
+   * short are moved aside.
+   * @throws {DamagedDirectory}
+   * @returns {string | null} where files were moved, or null
+   */
   beginInitialisation() {
-    if (existsSync(this.#marker)) rmSync(this.database, { recursive: true, force: true });
-    if (!existsSync(path.join(this.database, 'PG_VERSION'))) writeFileSync(this.#marker, '');
+    const complete = existsSync(path.join(this.database, 'PG_VERSION'));
+    const begun = read(this.#marker);
+    // The marker says that the directory was empty when the creation began.
+    if (begun !== null && (begun === FROM_EMPTY || isEmpty(this.database))) {
+      const aside = isEmpty(this.database) ? null : this.#moveAside();
+      writeFileSync(this.#marker, FROM_EMPTY);
+      mkdirSync(this.database, { recursive: true });
+      return aside;
+    }
+    if (begun !== null && complete) rmSync(this.#marker, { force: true });
+    if (complete) return null;
+    if (!isEmpty(this.database)) {
+      throw new DamagedDirectory(
+        `${this.database} holds files but no PG_VERSION: it is damaged, or no database. Nothing ` +
+          'was changed. Put the file back, or move the directory away and restore a backup: a ' +
+          'start without it makes a new, empty database',
+      );
+    }
+    writeFileSync(this.#marker, FROM_EMPTY);
     mkdirSync(this.database, { recursive: true });
+    return null;
+  }
+
+  #moveAside() {
+    const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
+    const aside = `${this.database}.unfinished-${time}`;
+    renameSync(this.database, aside);
+    return aside;
   }
 
   endInitialisation() {
@@ -116,6 +151,11 @@ function createdBy(action) {
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     throw error;
   }
+}
+
+/** @param {string} directory */
+function isEmpty(directory) {
+  return !existsSync(directory) || readdirSync(directory).length === 0;
 }
 
 /** @param {string} file */

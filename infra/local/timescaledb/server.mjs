@@ -10,7 +10,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Backend, BackendCrashed } from './backend.mjs';
-import { DataDirectory } from './data-directory.mjs';
+import { DamagedDirectory, DataDirectory } from './data-directory.mjs';
 import { Scheduler } from './scheduler.mjs';
 import { Session } from './session.mjs';
 
@@ -78,8 +78,21 @@ export class TimescaleServer {
     const { idleTransactionMs, log } = this.#options;
     const port = await this.#listen();
     await this.#directory.acquire();
-    this.#directory.beginInitialisation();
-    const backend = await Backend.open(this.#directory.database);
+    let backend;
+    try {
+      const aside = this.#directory.beginInitialisation();
+      if (aside) log(`a creation that was cut short was moved to ${aside}`);
+      backend = await Backend.open(this.#directory.database);
+    } catch (error) {
+      this.#directory.release();
+      if (error instanceof DamagedDirectory) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new DamagedDirectory(
+        `the database in ${this.#directory.database} can't be opened (${reason}). Nothing was ` +
+          'removed. Restore a backup into a new directory, or move this one away to begin anew',
+        { cause: error },
+      );
+    }
     this.#directory.endInitialisation();
     this.#backend = backend;
     this.#context.parameters = { server_version: backend.postgresVersion, ...PARAMETERS };

@@ -222,6 +222,44 @@ def _move(direction: str, file: Path, database_url: str) -> None:
     typer.echo(f"{direction}: {file}, {done.size / 1e6:,.1f} MB")
 
 
+@app.command("reset-admin")
+def reset_admin(
+    database_url: Annotated[
+        str,
+        typer.Option(
+            "--database-url",
+            envvar="DATABASE_URL",
+            help="PostgreSQL URL; default: the embedded database that `make up` runs.",
+        ),
+    ] = "",
+    email: Annotated[
+        str, typer.Option(help="Whose password; default: the oldest active admin.")
+    ] = "",
+) -> None:
+    """Give an admin a new password, print it, and end all of their sessions."""
+    try:
+        import psycopg
+
+        from pulseboard.auth import reset_admin as reset
+        from pulseboard.core.settings import settings
+    except ImportError:
+        _fail("this needs the server part: pip install 'pulseboard[server]'")
+    database_url = database_url or settings().database_url.get_secret_value()
+    try:
+        with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
+            changed = reset.reset(connection, email=email or None)
+    except reset.NoSuchAdmin as error:
+        _fail(str(error))
+    except psycopg.errors.UndefinedTable:
+        _fail("this database has no schema of Pulseboard yet: run `pulseboard migrate` first")
+    except psycopg.Error as error:
+        _fail(f"the database refused: {str(error).strip()}")
+    typer.echo(f"email:    {changed.email}")
+    typer.echo(f"password: {changed.password}")
+    if not changed.sessions_ended:
+        _fail("the password is changed, but the cache is unreachable: old sessions were not ended")
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

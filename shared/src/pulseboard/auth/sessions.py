@@ -1,8 +1,10 @@
 """Sessions: stored in Redis; the browser has only a random token.
 
 `session:{sha256 of the token}` holds the person and the generation of that person's sessions;
-`session-generation:{user}` counts up when all of a user's sessions must end (another password,
-another role, disabled). Each command touches one key: a cluster allows no more.
+`session-generation:{user}` holds another random value when all of a user's sessions must end
+(another password, another role, disabled). A session whose generation is missing is over: an
+evicted key ends sessions, and never brings one back. Each command touches one key: a cluster allows
+no more.
 """
 
 import hashlib
@@ -33,12 +35,24 @@ def _generation_key(user_id: UUID) -> str:
     return f"session-generation:{user_id}"
 
 
-def generation(user_id: UUID) -> int:
-    """The generation of a user's sessions; read it before checking the credentials."""
-    return int(client().get(_generation_key(user_id)) or 0)
+def generation(user_id: UUID) -> str:
+    """The generation of a user's sessions, begun if there is none; read it before checking the
+    credentials.
+    """
+    lifetime = settings().session_lifetime * 2
+    while True:
+        found = _current_generation(user_id)
+        if found is not None:
+            return found
+        client().set(_generation_key(user_id), secrets.token_urlsafe(16), ex=lifetime, nx=True)
 
 
-def create(session: Session, *, generation: int) -> str:
+def _current_generation(user_id: UUID) -> str | None:
+    found = client().getex(_generation_key(user_id), ex=settings().session_lifetime * 2)
+    return found.decode() if isinstance(found, bytes) else found
+
+
+def create(session: Session, *, generation: str) -> str:
     """Start a session and return its token, 256 random bits.
 
     A `generation` from before the credentials were checked makes a session that a change of the
@@ -62,7 +76,8 @@ def find(*, token: str) -> Session | None:
         return None
     document = json.loads(found)
     user_id = UUID(document["user_id"])
-    if document["generation"] != generation(user_id):
+    # The generation lives on with each use, as the session does.
+    if _current_generation(user_id) != str(document["generation"]):
         end(token=token)
         return None
     return Session(user_id=user_id, role=Role(document["role"]), email=document["email"])
@@ -76,7 +91,7 @@ def end(*, token: str) -> None:
 def end_all(*, user_id: UUID) -> None:
     """End every session of a person.
 
-    The counter outlives every session that was created under it.
+    The generation outlives every session that was created under it.
     """
-    client().incr(_generation_key(user_id))
-    client().expire(_generation_key(user_id), settings().session_lifetime * 2)
+    lifetime = settings().session_lifetime * 2
+    client().set(_generation_key(user_id), secrets.token_urlsafe(16), ex=lifetime)

@@ -90,6 +90,14 @@ def find_credentials(
         return cursor.fetchone()
 
 
+def oldest_admin(connection: psycopg.Connection[Any]) -> str | None:
+    """The email of the admin who was made first, active ones before disabled ones."""
+    row = connection.execute(
+        "select email from users where role = 'admin' order by disabled, created_at limit 1"
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
 def record_login(connection: psycopg.Connection[Any], *, user_id: UUID) -> User:
     """Store the time of a sign-in."""
     connection.execute("update users set last_login_at = now() where id = %s", (user_id,))

@@ -363,6 +363,12 @@ class Settings(BaseSettings):
         default=10, ge=1, description="Failed sign-ins per account and address in the window."
     )
     login_window: int = Field(default=300, ge=1, description="Window of the sign-in limit.")
+    password_hashes: int = Field(
+        default=4,
+        ge=1,
+        description="Passwords that one process hashes at once; each takes 64 MiB. Others wait two "
+        "seconds, then get 503.",
+    )
     edge_secret: SecretStr | None = Field(
         default=None,
         description="What CloudFront sends to the API (`x-pulseboard-edge`): with it, and "
