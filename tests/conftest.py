@@ -161,6 +161,8 @@ def stack(database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PULSEBOARD_COOKIE_SECURE", "false")
     # What tests count is what they send.
     monkeypatch.setenv("PULSEBOARD_OWN_METRICS_INTERVAL", "0")
+    # A busy machine is slow, not wrong.
+    monkeypatch.setenv("PULSEBOARD_DATABASE_DEADLINE", "60")
     process_state.reset()
     _empty(database_url, redis_url)
     yield

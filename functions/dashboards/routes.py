@@ -209,8 +209,12 @@ def get_dashboard_versions(
 ) -> ApiResponse[list[DashboardVersion]]:
     """What was changed, when and by whom, newest first."""
     with database.connection() as connection:
-        _read(connection, caller, dashboard_id)
-        found = changes_store.list_versions(connection, dashboard_id=dashboard_id)
+        board = _read(connection, caller, dashboard_id)
+        found = changes_store.list_versions(
+            connection,
+            dashboard_id=dashboard_id,
+            public_only=not permissions.can_read_private_versions(caller, board),
+        )
     return ApiResponse(data=found)
 
 
@@ -220,8 +224,13 @@ def get_dashboard_version(
 ) -> ApiResponse[Dashboard]:
     """A former version of a dashboard."""
     with database.connection() as connection:
-        _read(connection, caller, dashboard_id)
-        found = changes_store.get_version(connection, dashboard_id=dashboard_id, version=version)
+        board = _read(connection, caller, dashboard_id)
+        found = changes_store.get_version(
+            connection,
+            dashboard_id=dashboard_id,
+            version=version,
+            public_only=not permissions.can_read_private_versions(caller, board),
+        )
     return ApiResponse(data=found)
 
 

@@ -24,6 +24,9 @@ from pulseboard.db import database, status, timescale_jobs
 from pulseboard.ingest.telemetry_store import write_values
 from pulseboard.usage import deletion_store
 
+# As long as the function itself: a job rewrites a day of samples, and a statement that is cut here
+# would go on in the server.
+JOB_SECONDS = 840.0
 PURGE_SECONDS = 15.0
 PRUNE_SECONDS = 5.0
 EXPIRE_SECONDS = 10.0
@@ -43,7 +46,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     purged = pruned = expired = measured = 0
     late: list[str] = []
     steps = _Steps()
-    with steps.step("jobs"), database.connection() as connection:
+    with steps.step("jobs"), database.connection(deadline=JOB_SECONDS) as connection:
         if not timescale_jobs.server_runs_jobs(connection):
             for job in timescale_jobs.claim_due(connection):
                 with steps.step(job.name):
@@ -52,25 +55,28 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
                     if error:
                         failed.append(job.name)
                         logger().error("job failed", extra={"job": job.name, "reason": error})
-    with steps.step("late jobs"), database.connection() as connection:
+    with steps.step("late jobs"), database.connection(deadline=JOB_SECONDS) as connection:
         late = [job.name for job in timescale_jobs.statuses(connection) if job.late]
         if late:
             logger().warning("jobs are late", extra={"jobs": late})
         record(LateJobs=len(late), FailedJobs=len(failed))
         write_values({"pulseboard_late_jobs": len(late)})
-    with steps.step("size of the database"), database.connection() as connection:
+    with (
+        steps.step("size of the database"),
+        database.connection(deadline=JOB_SECONDS) as connection,
+    ):
         used = status.database_bytes(connection)
         disk = settings().database_disk_bytes
         percent = {"DatabaseUsedPercent": 100 * used / disk} if disk else {}
         record(DatabaseBytes=used, **percent)
         write_values({"pulseboard_database_bytes": used})
-    with steps.step("deleted series"), database.connection() as connection:
+    with steps.step("deleted series"), database.connection(deadline=JOB_SECONDS) as connection:
         purged = deletion_store.purge(connection, seconds=PURGE_SECONDS)
-    with steps.step("stale markers"), database.connection() as connection:
+    with steps.step("stale markers"), database.connection(deadline=JOB_SECONDS) as connection:
         pruned = stale_markers_store.prune(connection, seconds=PRUNE_SECONDS)
-    with steps.step("expired series"), database.connection() as connection:
+    with steps.step("expired series"), database.connection(deadline=JOB_SECONDS) as connection:
         expired = expiry_store.expire(connection, seconds=EXPIRE_SECONDS)
-    with steps.step("active series"), database.connection() as connection:
+    with steps.step("active series"), database.connection(deadline=JOB_SECONDS) as connection:
         if expired or int(time() / 60) % RECOUNT_MINUTES == 0:
             cardinality_queries.recount(connection)
     with steps.step("intervals"), database.connection() as connection:

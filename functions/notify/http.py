@@ -19,6 +19,12 @@ _TRY_AGAIN = frozenset({408, 425, 429})
 _SHOWN = 200
 
 
+# An IPv4 address in the last 32 bits: IPv4-compatible, translated (RFC 2765), NAT64 (RFC 6052).
+_HOLDS_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+# A network's own NAT64 (RFC 8215), and site-local addresses (RFC 3879).
+_NEVER_PUBLIC = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "fec0::/10")))
+
+
 class Refused(Exception):
     """The address may not receive notifications."""
 
@@ -81,8 +87,10 @@ def is_public(text: str) -> bool:
         inner = address.ipv4_mapped or address.sixtofour
         if address.teredo:
             inner = address.teredo[1]
-        if address in ipaddress.ip_network("64:ff9b::/96"):
+        if any(address in network for network in _HOLDS_IPV4):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if any(address in network for network in _NEVER_PUBLIC):
+            return False
         if inner is not None:
             return is_public(str(inner))
     return address.is_global and not address.is_multicast

@@ -161,6 +161,8 @@ class Supervisor:
         command = [sys.executable, "-m", "uvicorn", "functions.dev:local", "--factory"]
         options = ["--host", "127.0.0.1", "--port", str(self.port)]
         quiet = ["--no-access-log", "--timeout-graceful-shutdown", "2"]
+        # Nothing stands in front of it: whoever sends X-Forwarded-For has made it up.
+        quiet.append("--no-proxy-headers")
         child = Child("application", [*command, *options, *quiet], self.parts.log("application"))
         self.parts.supervise(child, probe=Probe(self._healthy, APPLICATION_PATIENCE))
         child.wait_until(self._healthy, 90)

@@ -489,6 +489,33 @@ def deliver(report: Report, response: dict[str, Any] | None = None) -> None:
     evaluate.handler(response or notify.handler({"claims": claims}, None), None)
 
 
+@pytest.mark.parametrize(
+    "matchers",
+    [
+        [("nosuchlabel", "=", "")],
+        [("host", "=~", ".*")],
+        [("host", "=~", "a|"), ("env", "!=", "prod")],
+        [("host", "!~", "a+")],
+    ],
+)
+def test_a_silence_that_would_match_everything_is_refused(
+    admin: TestClient, matchers: list[tuple[str, str, str]]
+) -> None:
+    silence = {
+        "matchers": [
+            {"label": label, "operator": operator, "value": value}
+            for label, operator, value in matchers
+        ],
+        "endsAt": "2999-01-01T00:00:00Z",
+    }
+    response = admin.post(f"{API}/silences", json=silence)
+    assert response.status_code == 400, response.text
+    assert "silence everything" in response.json()["error"]
+    # One matcher that does not match the empty value is enough.
+    silence["matchers"] = [*silence["matchers"], {"label": "job", "value": "api"}]
+    assert admin.post(f"{API}/silences", json=silence).status_code == 201
+
+
 def test_silences_hold_notifications_back_until_they_end(admin: TestClient, clock: Clock) -> None:
     make(admin, notification=hook())
     silence = {

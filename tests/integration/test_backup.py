@@ -44,7 +44,9 @@ def rows(url: str) -> dict[str, list[Any]]:
             for tier in TIERS
         }
         raw = connection.execute("select * from metrics_raw order by 1, 2").fetchall()
-        tags = connection.execute("select * from metric_points order by 1, 2, 3").fetchall()
+        tags = connection.execute(
+            "select * from metric_points order by 1, 2, 3, tags::text"
+        ).fetchall()
     return {"counts": counts, **tiers, "raw": raw, "tags": tags}
 
 

@@ -62,3 +62,31 @@ def test_own_public_and_others_boards(admin: TestClient) -> None:
     assert admin.get("/api/v1/dashboards").json()["meta"]["total"] == 3
     secret = admin.get(f"/api/v1/dashboards/{created['Secret'].id}").json()["data"]
     assert secret["canEdit"] is True
+
+
+def test_what_was_private_stays_so_when_the_board_becomes_public(admin: TestClient) -> None:
+    board = admin.post("/api/v1/dashboards", json={"name": "Layoffs", "panels": [PANEL]}).json()
+    path = f"/api/v1/dashboards/{board['data']['id']}"
+    version = board["data"]["version"]
+    for change in ({"name": "Hosts"}, {"isPublic": True}, {"name": "All hosts"}):
+        saved = admin.put(path, json=change | {"version": version})
+        assert saved.status_code == 200, saved.text
+        version = saved.json()["data"]["version"]
+    body = {"email": "viewer@example.com", "password": "correct horse battery", "role": "viewer"}
+    assert admin.post("/api/v1/users", json=body).status_code == 201
+    every = [entry["version"] for entry in admin.get(f"{path}/versions").json()["data"]]
+    public = {
+        version
+        for version in every
+        if admin.get(f"{path}/versions/{version}").json()["data"]["isPublic"]
+    }
+    assert public
+    assert public != set(every)
+    with TestClient(api(), base_url="http://testserver") as reader:
+        del body["role"]
+        assert reader.post("/api/v1/auth/login", json=body).status_code == 200
+        shown = {entry["version"] for entry in reader.get(f"{path}/versions").json()["data"]}
+        assert shown == public
+        for version in every:
+            status = reader.get(f"{path}/versions/{version}").status_code
+            assert status == (200 if version in public else 404)

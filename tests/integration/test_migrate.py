@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from functions.maintain.handler import handler as maintain
 from functions.migrate.handler import handler
 from infra.local import services
-from pulseboard.db.migrate import MigrationError, available, migrate
+from pulseboard.db.migrate import MigrationError, _create_extension, available, migrate
 
 pytestmark = pytest.mark.integration
 
@@ -109,3 +109,53 @@ def test_four_deploys_at_once_make_one_schema(plain_database: str) -> None:
     finally:
         with psycopg.connect(plain_database, autocommit=True) as connection:
             connection.execute("drop database fresh with (force)")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (psycopg.errors.InsufficientPrivilege("permission denied"), "have a superuser run"),
+        (
+            psycopg.errors.InternalError_(
+                'extension "timescaledb" must be preloaded\nHINT: edit postgresql.conf'
+            ),
+            "shared_preload_libraries",
+        ),
+        (
+            psycopg.OperationalError('FATAL: extension "timescaledb" must be preloaded'),
+            "shared_preload_libraries",
+        ),
+        (psycopg.errors.UndefinedFile("could not open control file"), "can't be created: could"),
+    ],
+)
+def test_an_extension_that_cannot_be_created_is_a_sentence(
+    error: psycopg.Error, sentence: str
+) -> None:
+    class Refusing:
+        def execute(self, statement: str) -> object:
+            if statement.startswith("create"):
+                raise error
+            return self
+
+        def fetchone(self) -> tuple[str]:
+            return ("2.23.0",)
+
+    with pytest.raises(MigrationError, match=sentence):
+        _create_extension(Refusing())  # type: ignore[arg-type]
+
+
+def test_two_first_deploys_at_once_create_the_extension_once() -> None:
+    """Needs a server of several processes that has TimescaleDB."""
+    server = os.environ.get("DATABASE_URL")
+    if not server:
+        pytest.skip("the embedded database is one process")
+    name = f"pulseboard_first_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+        try:
+            url = make_conninfo(server, dbname=name)
+            with ThreadPoolExecutor(4) as all_at_once:
+                applied = list(all_at_once.map(migrate, [url] * 4))
+            assert sorted(map(len, applied))[:3] == [0, 0, 0]
+        finally:
+            connection.execute(f"drop database {name} with (force)".encode())

@@ -23,6 +23,8 @@ class Proxy:
         self._await_response = False
         self._swallow = False
         self._down = False
+        self._flowing = threading.Event()
+        self._flowing.set()
         self.cuts = 0
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -37,6 +39,7 @@ class Proxy:
         # A close alone would not wake the thread that accepts.
         _close(self._listener)
         self._acceptor.join()
+        self.resume()
         self.drop_all()
         for pump in self._pumps:
             pump.join()
@@ -55,6 +58,14 @@ class Proxy:
     def heal(self) -> None:
         """Pass everything on again."""
         self._pattern, self._down, self._swallow = b"", False, False
+
+    def stall(self) -> None:
+        """Pass nothing on, in either direction, until `resume`; connections stay open."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Pass on what was held back, and all that follows."""
+        self._flowing.set()
 
     def drop_all(self) -> None:
         """Cut every connection that is open."""
@@ -86,6 +97,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             seen = b""
             while data := client.recv(65_536):
+                self._flowing.wait()
                 window = seen + data
                 position = window.find(self._pattern) if self._pattern else -1
                 if position >= 0:
@@ -105,6 +117,7 @@ class Proxy:
     def _to_client(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(65_536):
+                self._flowing.wait()
                 if self._swallow:
                     continue
                 client.sendall(data)

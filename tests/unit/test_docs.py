@@ -111,7 +111,9 @@ def test_named_commands_of_pulseboard_exist() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands
                 if command.callback} | {group.name for group in app.registered_groups}  # fmt: skip
     for document in DOCUMENTS:
-        for name in re.findall(r"(?:^|`)pulseboard ([a-z]+(?:-[a-z]+)*)", _shown(document), re.MULTILINE):
+        for name in re.findall(
+            r"(?:^|`)pulseboard ([a-z]+(?:-[a-z]+)*)", _shown(document), re.MULTILINE
+        ):
             assert name in commands, f"pulseboard {name} in {document.name}"
     for name in re.findall(r"`pulseboard ([a-z]+(?:-[a-z]+)*)", _error_texts()):
         assert name in commands, f"pulseboard {name} in a text of the code"

@@ -227,6 +227,15 @@ def test_templates_say_no_data() -> None:
         ("64:ff9b::a9fe:a9fe", False),
         ("2002:7f00:1::", False),
         ("ff02::1", False),
+        ("::127.0.0.1", False),
+        ("::10.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("::ffff:0:169.254.169.254", False),
+        ("64:ff9b:1::a9fe:a9fe", False),
+        ("64:ff9b:1::5db8:d80e", False),
+        ("64:ff9b::5db8:d80e", True),
+        ("fec0::1", False),
+        ("feff::1", False),
     ],
 )
 def test_only_the_public_internet_is_public(address: str, public: bool) -> None:

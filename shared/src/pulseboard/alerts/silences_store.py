@@ -8,8 +8,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from pulseboard.alerts.state_store import as_jsonb
+from pulseboard.catalogue.selector import Matcher
 from pulseboard.contracts.alerts import AlertSilence, CreateAlertSilence, SilenceMatcher
-from pulseboard.core.exceptions import NotFound
+from pulseboard.core.exceptions import InvalidRequest, NotFound
 
 _SELECT = """
     select s.id, s.matchers, s.starts_at, s.ends_at, u.email as author, s.comment, s.created_at,
@@ -33,7 +34,12 @@ def active(connection: psycopg.Connection[Any], *, at: float) -> list[list[Silen
 def create_silence(
     connection: psycopg.Connection[Any], *, author_id: UUID, body: CreateAlertSilence
 ) -> AlertSilence:
-    """Add a silence."""
+    """Add a silence. Raises InvalidRequest when its matchers match every alert."""
+    if all(Matcher(m.label, m.operator.value, m.value).accepts({}) for m in body.matchers):
+        raise InvalidRequest(
+            "This silence would silence everything: each of its matchers also matches an alert "
+            "without that label. At least one must not match the empty value."
+        )
     row = connection.execute(
         """
         insert into alert_silences (matchers, starts_at, ends_at, author_id, comment)

@@ -1,10 +1,11 @@
 """Dashboards and the panels on them."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from pulseboard.contracts.base import Contract, PositiveInterval, UtcTime
 from pulseboard.contracts.vocabulary import Aggregation, QueryText, TagKey, Tags, Title
@@ -16,7 +17,18 @@ Color = Annotated[
     StringConstraints(pattern=r"^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$"),
     Field(description="`#rrggbb`, or a name of the palette such as `blue`."),
 ]
-Link = Annotated[str, StringConstraints(pattern=r"^(https?://|/)[^\s]*$", max_length=2000)]
+
+
+def _own_path_or_url(link: str) -> str:
+    # A browser takes `//host` and `/\host` for another host: so do we, and say so.
+    return re.sub(r"^/[/\\]+", "https://", link)
+
+
+Link = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https?://|/)[^\s]*$", max_length=2000),
+    AfterValidator(_own_path_or_url),
+]
 
 
 class PanelType(StrEnum):

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
         default=4, ge=1, le=100, description="Connections one process may open."
     )
     database_connect_timeout: float = Field(default=3.0, gt=0, description="Wait for a connection.")
+    database_deadline: float = Field(
+        default=12.0,
+        gt=0,
+        description="Time the database has for one statement before the connection is cut, where "
+        "the work has no limit of its own. Above `query_timeout`, which the server enforces.",
+    )
     redis_timeout: float = Field(default=0.5, gt=0, description="Wait for a response of the cache.")
     breaker_failures: int = Field(
         default=5, ge=1, description="Database failures in a row that open the circuit breaker."

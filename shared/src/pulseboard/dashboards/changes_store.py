@@ -290,31 +290,45 @@ def delete(connection: psycopg.Connection[Any], *, dashboard_id: UUID) -> None:
 
 
 def list_versions(
-    connection: psycopg.Connection[Any], *, dashboard_id: UUID
+    connection: psycopg.Connection[Any], *, dashboard_id: UUID, public_only: bool = False
 ) -> list[DashboardVersion]:
-    """The versions of a dashboard, newest first. Served by the primary key."""
+    """The versions of a dashboard, newest first. Served by the primary key.
+
+    `public_only` leaves out those from when it was private.
+    """
     with connection.cursor(row_factory=class_row(DashboardVersion)) as cursor:
         return cursor.execute(
             """
             select v.version, v.change, u.email as author_email, v.created_at
             from dashboard_versions v left join users u on u.id = v.author_id
-            where v.dashboard_id = %s order by v.version desc
+            where v.dashboard_id = %s and (not %s or (v.document->>'is_public')::boolean)
+            order by v.version desc
             """,
-            (dashboard_id,),
+            (dashboard_id, public_only),
         ).fetchall()
 
 
 def get_version(
-    connection: psycopg.Connection[Any], *, dashboard_id: UUID, version: int
+    connection: psycopg.Connection[Any],
+    *,
+    dashboard_id: UUID,
+    version: int,
+    public_only: bool = False,
 ) -> Dashboard:
-    """A former version. Raises NotFound. Served by the primary key."""
+    """A former version. Raises NotFound. Served by the primary key.
+
+    `public_only` knows none from when the dashboard was private.
+    """
     row = connection.execute(
         "select document from dashboard_versions where dashboard_id = %s and version = %s",
         (dashboard_id, version),
     ).fetchone()
     if row is None:
         raise NotFound(f"Version {version} of this dashboard is no longer stored.")
-    return Dashboard.model_validate(row[0])
+    former = Dashboard.model_validate(row[0])
+    if public_only and not former.is_public:
+        raise NotFound(f"Version {version} of this dashboard is not public.")
+    return former
 
 
 def restore(

@@ -46,9 +46,16 @@ class Owned(Protocol):
 def can_read(caller: Caller, dashboard: Owned) -> bool:
     """Whether the caller may read, export and duplicate the dashboard and see its history.
 
+    Of the history only what was public: see `can_read_private_versions`.
+
     `dashboards.store.list_dashboards` applies the same rule in SQL.
     """
     return dashboard.is_public or _is_owner(caller, dashboard) or sees_all(caller)
+
+
+def can_read_private_versions(caller: Caller, dashboard: Owned) -> bool:
+    """Whether the caller may also read what the dashboard was while it was private."""
+    return _is_owner(caller, dashboard) or sees_all(caller)
 
 
 def can_edit(caller: Caller, dashboard: Owned) -> bool:

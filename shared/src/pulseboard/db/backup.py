@@ -7,6 +7,7 @@ TimescaleDB's watermark.
 """
 
 import json
+import time
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+REFRESH_WAIT = 300.0
+"""Seconds that a restore waits for another refresh of a tier."""
 FORMAT = 1
 RAW = "metrics_raw"
 TIERS = ("metrics_1min", "metrics_1hour")
@@ -281,15 +284,38 @@ def _materialized(connection: psycopg.Connection[Any], tier: str) -> str:
 def _refresh(connection: psycopg.Connection[Any], cut: datetime) -> None:
     """Compute what raw samples cover, which also moves the mark of what is complete."""
     for tier in TIERS:
-        connection.execute(
-            sql.SQL("call refresh_continuous_aggregate({}, {}, {})").format(
-                sql.Literal(tier),
-                sql.SQL("{}::timestamptz").format(sql.Literal(cut)),
-                sql.SQL(
-                    "greatest(date_trunc('hour', now()), {}::timestamptz + interval '2 hours')"
-                ).format(sql.Literal(cut)),
-            )
-        )
+        _refresh_tier(connection, tier, cut)
+
+
+def _refresh_tier(connection: psycopg.Connection[Any], tier: str, cut: datetime) -> None:
+    """Refresh one tier; while the server's own job refreshes it, wait and try again.
+
+    Raises BackupError when that takes minutes.
+    """
+    statement = sql.SQL("call refresh_continuous_aggregate({}, {}, {})").format(
+        sql.Literal(tier),
+        sql.SQL("{}::timestamptz").format(sql.Literal(cut)),
+        sql.SQL("greatest(date_trunc('hour', now()), {}::timestamptz + interval '2 hours')").format(
+            sql.Literal(cut)
+        ),
+    )
+    deadline = time.monotonic() + REFRESH_WAIT
+    while True:
+        try:
+            connection.execute(statement)
+        except (
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.SerializationFailure,
+        ) as error:
+            if time.monotonic() > deadline:
+                raise BackupError(
+                    f"all rows are restored, but {tier} is being refreshed by another. When that "
+                    f"has ended, run: {statement.as_string(connection)}"
+                ) from error
+            time.sleep(0.2)
+        else:
+            return
 
 
 def _count(connection: psycopg.Connection[Any], table: str) -> int:

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
@@ -21,7 +21,7 @@ _STEP = 0.1
 
 _lock = threading.Lock()
 _numbers = count()
-_watched: dict[int, tuple[float, psycopg.Connection[Any]]] = {}
+_watched: dict[int, tuple[Callable[[], float], psycopg.Connection[Any]]] = {}
 _work = threading.Event()
 _thread: threading.Thread | None = None
 
@@ -39,20 +39,38 @@ def cut_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[N
 
     Raises DeadlineExceeded then.
     """
+    until = time.monotonic() + seconds
+    with _watching(connection, lambda: until) as number:
+        try:
+            yield
+        except psycopg.Error as error:
+            if number in _cut_ones:
+                raise DeadlineExceeded(f"not done within {seconds:g} s") from error
+            raise
+
+
+@contextmanager
+def cut_when(connection: psycopg.Connection[Any], due: Callable[[], float]) -> Iterator[None]:
+    """Break the connection when the monotonic clock passes `due()`, which may change meanwhile.
+
+    To the caller it is a connection that the network broke.
+    """
+    with _watching(connection, due):
+        yield
+
+
+@contextmanager
+def _watching(connection: psycopg.Connection[Any], due: Callable[[], float]) -> Iterator[int]:
     global _thread
     number = next(_numbers)
     with _lock:
-        _watched[number] = (time.monotonic() + seconds, connection)
+        _watched[number] = (due, connection)
         if _thread is None or not _thread.is_alive():
             _thread = threading.Thread(target=_watch, name="deadlines", daemon=True)
             _thread.start()
     _work.set()
     try:
-        yield
-    except psycopg.Error as error:
-        if number in _cut_ones:
-            raise DeadlineExceeded(f"not done within {seconds:g} s") from error
-        raise
+        yield number
     finally:
         with _lock:
             _watched.pop(number, None)
@@ -65,7 +83,7 @@ def _watch() -> None:
         time.sleep(_STEP)
         with _lock:
             now = time.monotonic()
-            due = [number for number, (until, _) in _watched.items() if until <= now]
+            due = [number for number, (until, _) in _watched.items() if until() <= now]
             # Under the lock: whoever is done can't close the connection for another meanwhile.
             for number in due:
                 _cut_ones.add(number)

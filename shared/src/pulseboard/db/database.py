@@ -4,15 +4,17 @@ Connections may pass pgBouncer or an embedded server with one backend: nothing i
 session state is set, limits are `SET LOCAL` inside a transaction.
 """
 
+import math
 import select
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import psycopg
 import pybreaker
+from psycopg.abc import PQGen
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from pulseboard.core import telemetry
@@ -22,7 +24,7 @@ from pulseboard.core.retry_gate import RetryGate
 from pulseboard.core.settings import settings
 from pulseboard.db import database_url
 from pulseboard.db.circuit_breaker import SharedBreakerState
-from pulseboard.db.connection_deadlines import DeadlineExceeded, cut_after
+from pulseboard.db.connection_deadlines import DeadlineExceeded, cut_after, cut_when
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html, one by one: a class also holds
 # errors of single statements, such as 53400 (a limit of the configuration) or 58P01 (no such file).
@@ -44,10 +46,27 @@ Purpose = Literal["read", "write"]
 """What a connection is for. `write`: to store samples, which must not close the way to reads."""
 
 
+_Result = TypeVar("_Result")
+
+
 class _Connection(psycopg.Connection[Any]):
-    """A connection with the time of its last use, in seconds since 1970."""
+    """A connection with the time of its last use, in seconds since 1970, and a deadline for each
+    statement: `deadline` seconds, after which `due` (monotonic) has passed.
+    """
 
     last_used = 0.0
+    deadline = math.inf
+    due = math.inf
+
+    def wait(
+        self, gen: PQGen[_Result], interval: float = 0.1, timeout: float | None = None
+    ) -> _Result:
+        """What psycopg calls for each round trip to the server."""
+        self.due = time.monotonic() + self.deadline
+        try:
+            return super().wait(gen, interval, timeout)
+        finally:
+            self.due = math.inf
 
 
 class _OpenCounter(pybreaker.CircuitBreakerListener):
@@ -181,21 +200,24 @@ def close() -> None:
 
 @contextmanager
 def connection(
-    *, wait: float | None = None, purpose: Purpose = "read"
+    *, wait: float | None = None, purpose: Purpose = "read", deadline: float | None = None
 ) -> Iterator[psycopg.Connection[Any]]:
     """A connection in autocommit mode; use `connection.transaction()` for more than a statement.
 
     Raises Unavailable when the database does not respond (within `wait` seconds, by default
-    `database_connect_timeout`) or the breaker of this
-    purpose is open.
+    `database_connect_timeout`), when one statement takes longer than `deadline` (by default
+    `database_deadline`), or when the breaker of this purpose is open.
     """
     _check_timeout.seconds = wait or settings().database_connect_timeout
     try:
         with breaker(purpose).calling(), pool().connection(timeout=wait) as acquired:
             _count_in_use(1)
+            acquired.deadline = deadline or settings().database_deadline
             try:
-                yield acquired
+                with cut_when(acquired, lambda: acquired.due):
+                    yield acquired
             finally:
+                acquired.deadline = math.inf
                 _count_in_use(-1)
                 acquired.last_used = time.time()
     except pybreaker.CircuitBreakerError as error:

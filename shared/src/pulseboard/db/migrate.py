@@ -83,6 +83,10 @@ def migrate(
     wanted = [m for m in (migrations or available()) if timeseries or not m.timeseries]
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         if timeseries:
+            # In a transaction of its own under the same lock: of deploys at once one creates it.
+            with connection.transaction():
+                connection.execute("select pg_advisory_xact_lock(%s)", (LOCK_ID,))
+                _create_extension(connection)
             _require_timescaledb(connection)
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(%s)", (LOCK_ID,))
@@ -147,7 +151,7 @@ def _apply_retention(connection: psycopg.Connection[Any]) -> None:
         raise MigrationError(str(error)) from error
 
 
-def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
+def _create_extension(connection: psycopg.Connection[Any]) -> None:
     row = connection.execute(
         "select default_version from pg_available_extensions where name = 'timescaledb'"
     ).fetchone()
@@ -156,7 +160,24 @@ def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
             "this PostgreSQL has no TimescaleDB: use Tiger Cloud, the timescale/timescaledb image "
             "or the packages of Timescale (RDS and Aurora do not offer it)"
         )
-    connection.execute("create extension if not exists timescaledb")
+    try:
+        connection.execute("create extension if not exists timescaledb")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise MigrationError(
+            "this role may not create the extension timescaledb: have a superuser run "
+            "`create extension timescaledb` in this database once"
+        ) from error
+    except psycopg.Error as error:
+        if "preload" in str(error):
+            raise MigrationError(
+                "TimescaleDB is installed but not loaded: add timescaledb to "
+                "shared_preload_libraries in postgresql.conf and restart the server"
+            ) from error
+        reason = str(error).strip().partition("\n")[0]
+        raise MigrationError(f"the extension timescaledb can't be created: {reason}") from error
+
+
+def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
     row = connection.execute(
         "select extversion from pg_extension where extname = 'timescaledb'"
     ).fetchone()

@@ -15,7 +15,9 @@ def set_statement_timeout(connection: psycopg.Connection[Any], *, seconds: float
     transaction, so the next user of the connection does not inherit it.
     """
     connection.execute(
-        "select set_config('statement_timeout', %s, true)", (f"{max(1, seconds * 1000):.0f}",)
+        # Compiling a query takes longer than the queries here; servers have it on by default.
+        "select set_config('statement_timeout', %s, true), set_config('jit', 'off', true)",
+        (f"{max(1, seconds * 1000):.0f}",),
     )
 
 

@@ -38,14 +38,18 @@ _STATUS: LiteralString = """
       j.job_id as id,
       j.proc_name as name,
       j.hypertable_name as target,
-      greatest(s.last_run_started_at, r.started_at) as last_run_at,
-      coalesce(s.next_start, r.started_at + j.schedule_interval) as next_run_at,
+      greatest(nullif(s.last_run_started_at, '-infinity'), r.started_at) as last_run_at,
+      -- While a job runs its next start is -infinity.
+      coalesce(
+        nullif(nullif(s.next_start, '-infinity'), 'infinity'), r.started_at + j.schedule_interval
+      ) as next_run_at,
       case
         when s.last_run_status is not null then s.last_run_status
         when r.error is not null then 'Failed'
         when r.finished_at is not null then 'Success'
       end as last_status,
-      j.scheduled and now() > 5 * interval '1 minute' + 2 * j.schedule_interval + coalesce(
+      j.scheduled and j.proc_name <> 'policy_telemetry'
+      and now() > 5 * interval '1 minute' + 2 * j.schedule_interval + coalesce(
         nullif(greatest(
           nullif(s.last_successful_finish, '-infinity'),
           case when r.error is null then r.finished_at end

@@ -21,6 +21,8 @@ from pulseboard.ingest import late_marks_store
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_file import TransactionHorizon
 
+LATE_SECONDS = 60.0
+"""Time the database has for one statement of a late write, which may decompress much."""
 _ATTEMPTS = 3
 RUN_GAP = 600_000
 """Milliseconds between two samples from which on they are written by transactions of their own."""
@@ -106,7 +108,7 @@ def write_late(batch: Batch, *, key_id: UUID | None, horizon: TransactionHorizon
     A stored value is replaced only if it was certainly stored before these samples arrived. The
     limit of new series per minute does not apply to `key_id`.
     """
-    with database.connection(purpose="write") as connection:
+    with database.connection(purpose="write", deadline=LATE_SECONDS) as connection:
         try:
             _write(
                 connection, batch, key_id, late=horizon or TransactionHorizon(UUID(int=0), _OLDEST)

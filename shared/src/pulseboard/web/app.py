@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from pulseboard import __version__
 from pulseboard.contracts.errors import ApiError
 from pulseboard.core import telemetry
-from pulseboard.web import errors, headers
+from pulseboard.web import body_limit, errors, headers
 from pulseboard.web.telemetry_middleware import TelemetryMiddleware
 
 
@@ -48,6 +48,7 @@ def create_app(
         },
     )
     errors.install(app)
+    body_limit.install(app)
     headers.install(app)
     app.add_middleware(TelemetryMiddleware, write=write_telemetry)
     for router in routers:

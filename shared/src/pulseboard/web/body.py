@@ -13,6 +13,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 # What is left of it when a gateway decoded the body as text.
 _GZIP_AS_TEXT = "\x1f\ufffd".encode()
 _GZIP_WINDOW = 31
+MAX_MEMBERS = 10_000
+"""Concatenated gzip streams in one body."""
+_PIECE = 16_384
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
@@ -71,19 +74,25 @@ def inflate_any(body: bytes, *, limit: int) -> bytes:
 
 def _inflate_zlib(body: bytes, limit: int, window: int, name: str) -> bytes:
     parts: list[bytes] = []
-    room = limit
-    rest = body
+    room, position, members = limit, 0, 0
+    view = memoryview(body)
     try:
-        while rest:
+        while position < len(body):
+            members += 1
+            if members > MAX_MEMBERS:
+                raise InvalidRequest(f"The {name} body has more than {MAX_MEMBERS} members.")
             member = zlib.decompressobj(window)
-            part = member.decompress(rest, room + 1)
-            if len(part) > room:
-                raise _inflates_too_much(limit)
-            if not member.eof:
-                raise InvalidRequest(f"The {name} body ends before it is complete.")
-            parts.append(part)
-            room -= len(part)
-            rest = member.unused_data
+            # In pieces: what follows a member is copied, and there may be many members.
+            while not member.eof:
+                piece = view[position : position + _PIECE]
+                if not piece:
+                    raise InvalidRequest(f"The {name} body ends before it is complete.")
+                part = member.decompress(piece, room + 1)
+                if len(part) > room:
+                    raise _inflates_too_much(limit)
+                parts.append(part)
+                room -= len(part)
+                position += len(piece) - len(member.unused_data)
     except zlib.error as error:
         raise InvalidRequest(f"The body is broken {name}: {error}.") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,62 @@
+"""Refuses bodies that are too large before they are read, whatever the route.
+
+Routes with a JSON body read it before they know who calls. So a request without any credentials may
+send little: what signing in needs.
+"""
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pulseboard.contracts.errors import ApiError, ErrorCode
+from pulseboard.core.settings import settings
+from pulseboard.web.errors import respond
+from pulseboard.web.request_id import request_id
+
+ANONYMOUS_LIMIT = 65_536
+"""Bytes of a body without credentials."""
+_CREDENTIALS = ("authorization", "cookie", "dd-api-key")
+
+
+class BodyLimit:
+    """A plain ASGI middleware: by the declared length, and by counting while bytes arrive."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it with 413."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        if any(request.headers.get(name) for name in _CREDENTIALS):
+            limit, who = settings().ingest_max_body_bytes, "."
+        else:
+            limit, who = ANONYMOUS_LIMIT, " without a key or a session."
+        sentence = f"The body is larger than the {limit} bytes that are accepted{who}"
+        declared = request.headers.get("content-length", "")
+        long = len(declared) > 18
+        if declared.isascii() and declared.isdigit() and (long or int(declared) > limit):
+            body = ApiError(
+                error=sentence, code=ErrorCode.PAYLOAD_TOO_LARGE, request_id=request_id(request)
+            )
+            await respond(413, body)(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise HTTPException(413, sentence)
+            return message
+
+        await self.app(scope, counted, send)
+
+
+def install(app: FastAPI) -> None:
+    """Put the middleware on an app."""
+    app.add_middleware(BodyLimit)
