@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from functions import openapi_responses
 from functions.alerts.channels import router as alert_channels
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
@@ -127,7 +128,10 @@ def openapi() -> dict[str, Any]:
     app = api()
     document = _plainly_named(app.openapi())
     _name_functions(app, document)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    document["components"]["securitySchemes"] = openapi_responses.SCHEMES
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
     for name, shape in _ALSO_PUBLISHED.items():
         schema = TypeAdapter(shape).json_schema(ref_template="#/components/schemas/{model}")
         for inner_name, inner in schema.pop("$defs", {}).items():
@@ -144,7 +148,9 @@ def _name_functions(app: FastAPI, document: dict[str, Any]) -> None:
         function = route.endpoint.__module__.split(".")[1]
         for method in sorted(set(route.methods or ()) - {"HEAD", "OPTIONS"}):
             if route.include_in_schema:
-                document["paths"][route.path_format][method.lower()]["x-function"] = function
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["x-function"] = function
+                openapi_responses.describe(route, method, operation)
             else:
                 # API Gateway knows no path that ends in a slash, and leads such a request to the
                 # path without it.

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from fastapi.dependencies.models import Dependant
+from fastapi.testclient import TestClient
 
 from functions import dev
 from pulseboard.auth.access import require, require_agent, require_key_checker
@@ -43,3 +45,45 @@ def test_every_route_but_the_open_ones_declares_access() -> None:
     assert len(routes) > 15
     open_routes = {route.name for route in routes if not _requires_access(route.dependant)}
     assert open_routes == OPEN
+
+
+def _operations() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method} {path}", operation)
+        for path, methods in dev.openapi()["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_each_operation_says_who_may_call_it() -> None:
+    schemes = dev.openapi()["components"]["securitySchemes"]
+    found = {name: operation["security"] for name, operation in _operations()}
+    assert found["get /api/v1/dashboards"] == [{"session": []}, {"apiKey": []}]
+    assert found["get /api/v1/users"] == [{"session": []}]
+    assert {scheme for each in found.values() for entry in each for scheme in entry} == set(schemes)
+    # Routes of foreign protocols, and their keys, are not in the document.
+    names = {
+        operation["operationId"] for _, operation in _operations() if not operation["security"]
+    }
+    assert names == {"getHealth", "login", "loginWithToken"}
+
+
+def test_each_operation_declares_the_errors_that_it_gives_and_no_other() -> None:
+    for name, operation in _operations():
+        declared = set(operation["responses"])
+        assert "422" not in declared, name
+        assert {"400", "404", "500", "503"} <= declared, name
+        if not name.startswith("get "):
+            assert {"409", "413", "415"} <= declared, name
+
+
+def test_an_error_has_each_field_that_the_contract_calls_required() -> None:
+    schemas = dev.openapi()["components"]["schemas"]
+    with TestClient(dev.api(), base_url="http://testserver") as anyone:
+        wrong = anyone.post("/api/v1/auth/login", json={"email": 1})
+        unknown = anyone.get("/api/v1/nothing")
+    for response, status in ((wrong, 400), (unknown, 404)):
+        assert response.status_code == status
+        assert set(schemas["ApiError"]["required"]) <= set(response.json())
+    for detail in wrong.json()["details"]:
+        assert set(schemas["ErrorDetail"]["required"]) <= set(detail)

@@ -23,7 +23,15 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
  *
  * All channels by name, their secrets hidden.
  */
-export const getAlertChannels = <ThrowOnError extends boolean = false>(options?: Options<GetAlertChannelsData, ThrowOnError>) => (options?.client ?? client).get<GetAlertChannelsResponses, GetAlertChannelsErrors, ThrowOnError>({ url: '/api/v1/alerts/channels', ...options });
+export const getAlertChannels = <ThrowOnError extends boolean = false>(options?: Options<GetAlertChannelsData, ThrowOnError>) => (options?.client ?? client).get<GetAlertChannelsResponses, GetAlertChannelsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/channels',
+    ...options
+});
 
 /**
  * Create Alert Channel
@@ -31,6 +39,11 @@ export const getAlertChannels = <ThrowOnError extends boolean = false>(options?:
  * Store a receiver under a name. 409 when the name exists.
  */
 export const createAlertChannel = <ThrowOnError extends boolean = false>(options: Options<CreateAlertChannelData, ThrowOnError>) => (options.client ?? client).post<CreateAlertChannelResponses, CreateAlertChannelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/alerts/channels',
     ...options,
     headers: {
@@ -47,6 +60,11 @@ export const createAlertChannel = <ThrowOnError extends boolean = false>(options
  * `/deliveries/{id}` shows its result.
  */
 export const testAlertReceiver = <ThrowOnError extends boolean = false>(options: Options<TestAlertReceiverData, ThrowOnError>) => (options.client ?? client).post<TestAlertReceiverResponses, TestAlertReceiverErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/alerts/channels/test',
     ...options,
     headers: {
@@ -60,7 +78,15 @@ export const testAlertReceiver = <ThrowOnError extends boolean = false>(options:
  *
  * Delete a channel. 409 while a rule uses it.
  */
-export const deleteAlertChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertChannelData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertChannelResponses, DeleteAlertChannelErrors, ThrowOnError>({ url: '/api/v1/alerts/channels/{channel_id}', ...options });
+export const deleteAlertChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertChannelData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertChannelResponses, DeleteAlertChannelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/channels/{channel_id}',
+    ...options
+});
 
 /**
  * Update Alert Channel
@@ -68,6 +94,11 @@ export const deleteAlertChannel = <ThrowOnError extends boolean = false>(options
  * Change a channel. Rules that use it follow a new name; a hidden secret stays as it is.
  */
 export const updateAlertChannel = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertChannelData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertChannelResponses, UpdateAlertChannelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/alerts/channels/{channel_id}',
     ...options,
     headers: {
@@ -81,35 +112,75 @@ export const updateAlertChannel = <ThrowOnError extends boolean = false>(options
  *
  * Send a test notification to a channel in the same way as real ones, within ten seconds.
  */
-export const testAlertChannel = <ThrowOnError extends boolean = false>(options: Options<TestAlertChannelData, ThrowOnError>) => (options.client ?? client).post<TestAlertChannelResponses, TestAlertChannelErrors, ThrowOnError>({ url: '/api/v1/alerts/channels/{channel_id}/test', ...options });
+export const testAlertChannel = <ThrowOnError extends boolean = false>(options: Options<TestAlertChannelData, ThrowOnError>) => (options.client ?? client).post<TestAlertChannelResponses, TestAlertChannelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/channels/{channel_id}/test',
+    ...options
+});
 
 /**
  * Get Alert Deliveries
  *
  * Notifications, newest first; `status=dead` are the dead letters.
  */
-export const getAlertDeliveries = <ThrowOnError extends boolean = false>(options?: Options<GetAlertDeliveriesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertDeliveriesResponses, GetAlertDeliveriesErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries', ...options });
+export const getAlertDeliveries = <ThrowOnError extends boolean = false>(options?: Options<GetAlertDeliveriesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertDeliveriesResponses, GetAlertDeliveriesErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/deliveries',
+    ...options
+});
 
 /**
  * Get Alert Delivery
  *
  * The delivery of a notification.
  */
-export const getAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<GetAlertDeliveryData, ThrowOnError>) => (options.client ?? client).get<GetAlertDeliveryResponses, GetAlertDeliveryErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries/{delivery_id}', ...options });
+export const getAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<GetAlertDeliveryData, ThrowOnError>) => (options.client ?? client).get<GetAlertDeliveryResponses, GetAlertDeliveryErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/deliveries/{delivery_id}',
+    ...options
+});
 
 /**
  * Resend Alert Delivery
  *
  * Send a dead letter again, with the same idempotency key. 404 when it is not dead.
  */
-export const resendAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<ResendAlertDeliveryData, ThrowOnError>) => (options.client ?? client).post<ResendAlertDeliveryResponses, ResendAlertDeliveryErrors, ThrowOnError>({ url: '/api/v1/alerts/deliveries/{delivery_id}/resend', ...options });
+export const resendAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<ResendAlertDeliveryData, ThrowOnError>) => (options.client ?? client).post<ResendAlertDeliveryResponses, ResendAlertDeliveryErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/deliveries/{delivery_id}/resend',
+    ...options
+});
 
 /**
  * Get Alert History
  *
  * Alerts that fired, newest first: of one rule or all, in a time range or all time.
  */
-export const getAlertHistory = <ThrowOnError extends boolean = false>(options?: Options<GetAlertHistoryData, ThrowOnError>) => (options?.client ?? client).get<GetAlertHistoryResponses, GetAlertHistoryErrors, ThrowOnError>({ url: '/api/v1/alerts/events', ...options });
+export const getAlertHistory = <ThrowOnError extends boolean = false>(options?: Options<GetAlertHistoryData, ThrowOnError>) => (options?.client ?? client).get<GetAlertHistoryResponses, GetAlertHistoryErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/events',
+    ...options
+});
 
 /**
  * Preview Alert Rule
@@ -117,6 +188,11 @@ export const getAlertHistory = <ThrowOnError extends boolean = false>(options?: 
  * When the rule would have fired and resolved: the same state machine over raw samples.
  */
 export const previewAlertRule = <ThrowOnError extends boolean = false>(options: Options<PreviewAlertRuleData, ThrowOnError>) => (options.client ?? client).post<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/alerts/preview',
     ...options,
     headers: {
@@ -130,7 +206,15 @@ export const previewAlertRule = <ThrowOnError extends boolean = false>(options: 
  *
  * All rules with their state, the most urgent first.
  */
-export const getAlertRules = <ThrowOnError extends boolean = false>(options?: Options<GetAlertRulesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertRulesResponses, GetAlertRulesErrors, ThrowOnError>({ url: '/api/v1/alerts/rules', ...options });
+export const getAlertRules = <ThrowOnError extends boolean = false>(options?: Options<GetAlertRulesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertRulesResponses, GetAlertRulesErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/rules',
+    ...options
+});
 
 /**
  * Create Alert Rule
@@ -138,6 +222,11 @@ export const getAlertRules = <ThrowOnError extends boolean = false>(options?: Op
  * Add a rule. It is evaluated from the next tick on, within ten seconds.
  */
 export const createAlertRule = <ThrowOnError extends boolean = false>(options: Options<CreateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/alerts/rules',
     ...options,
     headers: {
@@ -151,14 +240,30 @@ export const createAlertRule = <ThrowOnError extends boolean = false>(options: O
  *
  * Delete a rule. Its firing alerts resolve and its channels are notified; its history stays.
  */
-export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}', ...options });
+export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>) => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/rules/{rule_id}',
+    ...options
+});
 
 /**
  * Get Alert Rule
  *
  * A rule with its series: those that are firing, pending or resolved, and the value of each.
  */
-export const getAlertRule = <ThrowOnError extends boolean = false>(options: Options<GetAlertRuleData, ThrowOnError>) => (options.client ?? client).get<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}', ...options });
+export const getAlertRule = <ThrowOnError extends boolean = false>(options: Options<GetAlertRuleData, ThrowOnError>) => (options.client ?? client).get<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/rules/{rule_id}',
+    ...options
+});
 
 /**
  * Update Alert Rule
@@ -168,6 +273,11 @@ export const getAlertRule = <ThrowOnError extends boolean = false>(options: Opti
  * Firing alerts go on when only texts change; with another query, or disabled, they resolve.
  */
 export const updateAlertRule = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertRuleData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertRuleResponses, UpdateAlertRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/alerts/rules/{rule_id}',
     ...options,
     headers: {
@@ -181,14 +291,30 @@ export const updateAlertRule = <ThrowOnError extends boolean = false>(options: O
  *
  * The current values of the rule and the states at its next tick. Changes nothing.
  */
-export const evaluateAlertRule = <ThrowOnError extends boolean = false>(options: Options<EvaluateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<EvaluateAlertRuleResponses, EvaluateAlertRuleErrors, ThrowOnError>({ url: '/api/v1/alerts/rules/{rule_id}/evaluate', ...options });
+export const evaluateAlertRule = <ThrowOnError extends boolean = false>(options: Options<EvaluateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<EvaluateAlertRuleResponses, EvaluateAlertRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/rules/{rule_id}/evaluate',
+    ...options
+});
 
 /**
  * Get Alert Silences
  *
  * Active and future silences.
  */
-export const getAlertSilences = <ThrowOnError extends boolean = false>(options?: Options<GetAlertSilencesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertSilencesResponses, GetAlertSilencesErrors, ThrowOnError>({ url: '/api/v1/alerts/silences', ...options });
+export const getAlertSilences = <ThrowOnError extends boolean = false>(options?: Options<GetAlertSilencesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertSilencesResponses, GetAlertSilencesErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/silences',
+    ...options
+});
 
 /**
  * Create Alert Silence
@@ -196,6 +322,11 @@ export const getAlertSilences = <ThrowOnError extends boolean = false>(options?:
  * Silence alerts that meet all matchers. They are still evaluated, but notify nobody.
  */
 export const createAlertSilence = <ThrowOnError extends boolean = false>(options: Options<CreateAlertSilenceData, ThrowOnError>) => (options.client ?? client).post<CreateAlertSilenceResponses, CreateAlertSilenceErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/alerts/silences',
     ...options,
     headers: {
@@ -209,14 +340,30 @@ export const createAlertSilence = <ThrowOnError extends boolean = false>(options
  *
  * End a silence now. Alerts that still fire notify at the next tick.
  */
-export const endAlertSilence = <ThrowOnError extends boolean = false>(options: Options<EndAlertSilenceData, ThrowOnError>) => (options.client ?? client).delete<EndAlertSilenceResponses, EndAlertSilenceErrors, ThrowOnError>({ url: '/api/v1/alerts/silences/{silence_id}', ...options });
+export const endAlertSilence = <ThrowOnError extends boolean = false>(options: Options<EndAlertSilenceData, ThrowOnError>) => (options.client ?? client).delete<EndAlertSilenceResponses, EndAlertSilenceErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/silences/{silence_id}',
+    ...options
+});
 
 /**
  * Get Api Keys
  *
  * Your own keys; all keys for an admin.
  */
-export const getApiKeys = <ThrowOnError extends boolean = false>(options?: Options<GetApiKeysData, ThrowOnError>) => (options?.client ?? client).get<GetApiKeysResponses, GetApiKeysErrors, ThrowOnError>({ url: '/api/v1/api-keys', ...options });
+export const getApiKeys = <ThrowOnError extends boolean = false>(options?: Options<GetApiKeysData, ThrowOnError>) => (options?.client ?? client).get<GetApiKeysResponses, GetApiKeysErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/api-keys',
+    ...options
+});
 
 /**
  * Create Api Key
@@ -224,6 +371,11 @@ export const getApiKeys = <ThrowOnError extends boolean = false>(options?: Optio
  * Create a key. The secret is shown only once.
  */
 export const createApiKey = <ThrowOnError extends boolean = false>(options: Options<CreateApiKeyData, ThrowOnError>) => (options.client ?? client).post<CreateApiKeyResponses, CreateApiKeyErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
     url: '/api/v1/api-keys',
     ...options,
     headers: {
@@ -237,7 +389,15 @@ export const createApiKey = <ThrowOnError extends boolean = false>(options: Opti
  *
  * Revoke one of your keys; any key for an admin.
  */
-export const revokeApiKey = <ThrowOnError extends boolean = false>(options: Options<RevokeApiKeyData, ThrowOnError>) => (options.client ?? client).delete<RevokeApiKeyResponses, RevokeApiKeyErrors, ThrowOnError>({ url: '/api/v1/api-keys/{key_id}', ...options });
+export const revokeApiKey = <ThrowOnError extends boolean = false>(options: Options<RevokeApiKeyData, ThrowOnError>) => (options.client ?? client).delete<RevokeApiKeyResponses, RevokeApiKeyErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/api-keys/{key_id}',
+    ...options
+});
 
 /**
  * Login
@@ -258,7 +418,15 @@ export const login = <ThrowOnError extends boolean = false>(options: Options<Log
  *
  * End this session.
  */
-export const logout = <ThrowOnError extends boolean = false>(options?: Options<LogoutData, ThrowOnError>) => (options?.client ?? client).post<LogoutResponses, LogoutErrors, ThrowOnError>({ url: '/api/v1/auth/logout', ...options });
+export const logout = <ThrowOnError extends boolean = false>(options?: Options<LogoutData, ThrowOnError>) => (options?.client ?? client).post<LogoutResponses, LogoutErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/auth/logout',
+    ...options
+});
 
 /**
  * Get Me
@@ -267,7 +435,15 @@ export const logout = <ThrowOnError extends boolean = false>(options?: Options<L
  *
  * Renews the cookie: a session ends some days after its last use, not after its start.
  */
-export const getMe = <ThrowOnError extends boolean = false>(options?: Options<GetMeData, ThrowOnError>) => (options?.client ?? client).get<GetMeResponses, GetMeErrors, ThrowOnError>({ url: '/api/v1/auth/me', ...options });
+export const getMe = <ThrowOnError extends boolean = false>(options?: Options<GetMeData, ThrowOnError>) => (options?.client ?? client).get<GetMeResponses, GetMeErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/auth/me',
+    ...options
+});
 
 /**
  * Change Password
@@ -275,6 +451,11 @@ export const getMe = <ThrowOnError extends boolean = false>(options?: Options<Ge
  * Change your own password; ends all your other sessions.
  */
 export const changePassword = <ThrowOnError extends boolean = false>(options: Options<ChangePasswordData, ThrowOnError>) => (options.client ?? client).post<ChangePasswordResponses, ChangePasswordErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
     url: '/api/v1/auth/password',
     ...options,
     headers: {
@@ -302,7 +483,15 @@ export const loginWithToken = <ThrowOnError extends boolean = false>(options: Op
  *
  * Your own and public dashboards (all for an admin).
  */
-export const getDashboards = <ThrowOnError extends boolean = false>(options?: Options<GetDashboardsData, ThrowOnError>) => (options?.client ?? client).get<GetDashboardsResponses, GetDashboardsErrors, ThrowOnError>({ url: '/api/v1/dashboards', ...options });
+export const getDashboards = <ThrowOnError extends boolean = false>(options?: Options<GetDashboardsData, ThrowOnError>) => (options?.client ?? client).get<GetDashboardsResponses, GetDashboardsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards',
+    ...options
+});
 
 /**
  * Create Dashboard
@@ -310,6 +499,11 @@ export const getDashboards = <ThrowOnError extends boolean = false>(options?: Op
  * Create a dashboard, with or without panels; one that overlaps another goes below.
  */
 export const createDashboard = <ThrowOnError extends boolean = false>(options: Options<CreateDashboardData, ThrowOnError>) => (options.client ?? client).post<CreateDashboardResponses, CreateDashboardErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/dashboards',
     ...options,
     headers: {
@@ -324,6 +518,11 @@ export const createDashboard = <ThrowOnError extends boolean = false>(options: O
  * Create a dashboard from a file, with a report of what was changed or dropped.
  */
 export const importDashboard = <ThrowOnError extends boolean = false>(options: Options<ImportDashboardData, ThrowOnError>) => (options.client ?? client).post<ImportDashboardResponses, ImportDashboardErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/dashboards/import',
     ...options,
     headers: {
@@ -337,14 +536,30 @@ export const importDashboard = <ThrowOnError extends boolean = false>(options: O
  *
  * Delete a dashboard with its panels and its history.
  */
-export const deleteDashboard = <ThrowOnError extends boolean = false>(options: Options<DeleteDashboardData, ThrowOnError>) => (options.client ?? client).delete<DeleteDashboardResponses, DeleteDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}', ...options });
+export const deleteDashboard = <ThrowOnError extends boolean = false>(options: Options<DeleteDashboardData, ThrowOnError>) => (options.client ?? client).delete<DeleteDashboardResponses, DeleteDashboardErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}',
+    ...options
+});
 
 /**
  * Get Dashboard
  *
  * A dashboard with its panels. 404 when it does not exist or the caller may not see it.
  */
-export const getDashboard = <ThrowOnError extends boolean = false>(options: Options<GetDashboardData, ThrowOnError>) => (options.client ?? client).get<GetDashboardResponses, GetDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}', ...options });
+export const getDashboard = <ThrowOnError extends boolean = false>(options: Options<GetDashboardData, ThrowOnError>) => (options.client ?? client).get<GetDashboardResponses, GetDashboardErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}',
+    ...options
+});
 
 /**
  * Update Dashboard
@@ -354,6 +569,11 @@ export const getDashboard = <ThrowOnError extends boolean = false>(options: Opti
  * 409 when `version` is not the newest.
  */
 export const updateDashboard = <ThrowOnError extends boolean = false>(options: Options<UpdateDashboardData, ThrowOnError>) => (options.client ?? client).put<UpdateDashboardResponses, UpdateDashboardErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/dashboards/{dashboard_id}',
     ...options,
     headers: {
@@ -368,6 +588,11 @@ export const updateDashboard = <ThrowOnError extends boolean = false>(options: O
  * Copy a visible dashboard. The copy belongs to the caller and is not public.
  */
 export const duplicateDashboard = <ThrowOnError extends boolean = false>(options: Options<DuplicateDashboardData, ThrowOnError>) => (options.client ?? client).post<DuplicateDashboardResponses, DuplicateDashboardErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/dashboards/{dashboard_id}/duplicate',
     ...options,
     headers: {
@@ -381,7 +606,15 @@ export const duplicateDashboard = <ThrowOnError extends boolean = false>(options
  *
  * The dashboard as a file for Git: no ids, no times, always in the same order.
  */
-export const exportDashboard = <ThrowOnError extends boolean = false>(options: Options<ExportDashboardData, ThrowOnError>) => (options.client ?? client).get<ExportDashboardResponses, ExportDashboardErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/export', ...options });
+export const exportDashboard = <ThrowOnError extends boolean = false>(options: Options<ExportDashboardData, ThrowOnError>) => (options.client ?? client).get<ExportDashboardResponses, ExportDashboardErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}/export',
+    ...options
+});
 
 /**
  * Set Favourite
@@ -389,6 +622,11 @@ export const exportDashboard = <ThrowOnError extends boolean = false>(options: O
  * Add a dashboard to your favourites, or remove it.
  */
 export const setFavourite = <ThrowOnError extends boolean = false>(options: Options<SetFavouriteData, ThrowOnError>) => (options.client ?? client).put<SetFavouriteResponses, SetFavouriteErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
     url: '/api/v1/dashboards/{dashboard_id}/favourite',
     ...options,
     headers: {
@@ -403,6 +641,11 @@ export const setFavourite = <ThrowOnError extends boolean = false>(options: Opti
  * Add a panel; when its position is occupied, it goes below all others.
  */
 export const addPanel = <ThrowOnError extends boolean = false>(options: Options<AddPanelData, ThrowOnError>) => (options.client ?? client).post<AddPanelResponses, AddPanelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/dashboards/{dashboard_id}/panels',
     ...options,
     headers: {
@@ -416,7 +659,15 @@ export const addPanel = <ThrowOnError extends boolean = false>(options: Options<
  *
  * Remove a panel and return the dashboard without it.
  */
-export const deletePanel = <ThrowOnError extends boolean = false>(options: Options<DeletePanelData, ThrowOnError>) => (options.client ?? client).delete<DeletePanelResponses, DeletePanelErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}', ...options });
+export const deletePanel = <ThrowOnError extends boolean = false>(options: Options<DeletePanelData, ThrowOnError>) => (options.client ?? client).delete<DeletePanelResponses, DeletePanelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}',
+    ...options
+});
 
 /**
  * Update Panel
@@ -424,6 +675,11 @@ export const deletePanel = <ThrowOnError extends boolean = false>(options: Optio
  * Change the given fields of a panel; on an occupied position it goes below all others.
  */
 export const updatePanel = <ThrowOnError extends boolean = false>(options: Options<UpdatePanelData, ThrowOnError>) => (options.client ?? client).put<UpdatePanelResponses, UpdatePanelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}',
     ...options,
     headers: {
@@ -438,6 +694,11 @@ export const updatePanel = <ThrowOnError extends boolean = false>(options: Optio
  * Copy a panel to another dashboard or within the same one.
  */
 export const copyPanel = <ThrowOnError extends boolean = false>(options: Options<CopyPanelData, ThrowOnError>) => (options.client ?? client).post<CopyPanelResponses, CopyPanelErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/dashboards/{dashboard_id}/panels/{panel_id}/copy',
     ...options,
     headers: {
@@ -451,28 +712,60 @@ export const copyPanel = <ThrowOnError extends boolean = false>(options: Options
  *
  * What was changed, when and by whom, newest first.
  */
-export const getDashboardVersions = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionsData, ThrowOnError>) => (options.client ?? client).get<GetDashboardVersionsResponses, GetDashboardVersionsErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions', ...options });
+export const getDashboardVersions = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionsData, ThrowOnError>) => (options.client ?? client).get<GetDashboardVersionsResponses, GetDashboardVersionsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}/versions',
+    ...options
+});
 
 /**
  * Restore Dashboard Version
  *
  * Restore a former version as the newest; the history stays complete.
  */
-export const restoreDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<RestoreDashboardVersionData, ThrowOnError>) => (options.client ?? client).post<RestoreDashboardVersionResponses, RestoreDashboardVersionErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions/{restored}/restore', ...options });
+export const restoreDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<RestoreDashboardVersionData, ThrowOnError>) => (options.client ?? client).post<RestoreDashboardVersionResponses, RestoreDashboardVersionErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}/versions/{restored}/restore',
+    ...options
+});
 
 /**
  * Get Dashboard Version
  *
  * A former version of a dashboard.
  */
-export const getDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionData, ThrowOnError>) => (options.client ?? client).get<GetDashboardVersionResponses, GetDashboardVersionErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/versions/{version}', ...options });
+export const getDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionData, ThrowOnError>) => (options.client ?? client).get<GetDashboardVersionResponses, GetDashboardVersionErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}/versions/{version}',
+    ...options
+});
 
 /**
  * Note Visit
  *
  * Record that you opened a dashboard, for the list of recent ones.
  */
-export const noteVisit = <ThrowOnError extends boolean = false>(options: Options<NoteVisitData, ThrowOnError>) => (options.client ?? client).post<NoteVisitResponses, NoteVisitErrors, ThrowOnError>({ url: '/api/v1/dashboards/{dashboard_id}/visit', ...options });
+export const noteVisit = <ThrowOnError extends boolean = false>(options: Options<NoteVisitData, ThrowOnError>) => (options.client ?? client).post<NoteVisitResponses, NoteVisitErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/dashboards/{dashboard_id}/visit',
+    ...options
+});
 
 /**
  * Get Health
@@ -486,7 +779,15 @@ export const getHealth = <ThrowOnError extends boolean = false>(options?: Option
  *
  * Metrics whose name begins with `prefix`, by name.
  */
-export const listMetrics = <ThrowOnError extends boolean = false>(options?: Options<ListMetricsData, ThrowOnError>) => (options?.client ?? client).get<ListMetricsResponses, ListMetricsErrors, ThrowOnError>({ url: '/api/v1/metrics', ...options });
+export const listMetrics = <ThrowOnError extends boolean = false>(options?: Options<ListMetricsData, ThrowOnError>) => (options?.client ?? client).get<ListMetricsResponses, ListMetricsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/metrics',
+    ...options
+});
 
 /**
  * Ingest Metrics
@@ -496,6 +797,11 @@ export const listMetrics = <ThrowOnError extends boolean = false>(options?: Opti
  * Good points of a partly bad batch are stored, the bad ones named.
  */
 export const ingestMetrics = <ThrowOnError extends boolean = false>(options: Options<IngestMetricsData, ThrowOnError>) => (options.client ?? client).post<IngestMetricsResponses, IngestMetricsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/metrics',
     ...options,
     headers: {
@@ -509,7 +815,15 @@ export const ingestMetrics = <ThrowOnError extends boolean = false>(options: Opt
  *
  * Tag keys of a metric with their values and series counts.
  */
-export const getMetricTags = <ThrowOnError extends boolean = false>(options: Options<GetMetricTagsData, ThrowOnError>) => (options.client ?? client).get<GetMetricTagsResponses, GetMetricTagsErrors, ThrowOnError>({ url: '/api/v1/metrics/{name}/tags', ...options });
+export const getMetricTags = <ThrowOnError extends boolean = false>(options: Options<GetMetricTagsData, ThrowOnError>) => (options.client ?? client).get<GetMetricTagsResponses, GetMetricTagsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/metrics/{name}/tags',
+    ...options
+});
 
 /**
  * Execute Query
@@ -517,6 +831,11 @@ export const getMetricTags = <ThrowOnError extends boolean = false>(options: Opt
  * Execute one query; the result is columnar.
  */
 export const executeQuery = <ThrowOnError extends boolean = false>(options: Options<ExecuteQueryData, ThrowOnError>) => (options.client ?? client).post<ExecuteQueryResponses, ExecuteQueryErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/query',
     ...options,
     headers: {
@@ -531,6 +850,11 @@ export const executeQuery = <ThrowOnError extends boolean = false>(options: Opti
  * Execute all queries of a dashboard; each has its own result or error.
  */
 export const executeQueryBatch = <ThrowOnError extends boolean = false>(options: Options<ExecuteQueryBatchData, ThrowOnError>) => (options.client ?? client).post<ExecuteQueryBatchResponses, ExecuteQueryBatchErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
     url: '/api/v1/query/batch',
     ...options,
     headers: {
@@ -544,35 +868,75 @@ export const executeQueryBatch = <ThrowOnError extends boolean = false>(options:
  *
  * Components, circuit breaker, background jobs.
  */
-export const getStatus = <ThrowOnError extends boolean = false>(options?: Options<GetStatusData, ThrowOnError>) => (options?.client ?? client).get<GetStatusResponses, GetStatusErrors, ThrowOnError>({ url: '/api/v1/status', ...options });
+export const getStatus = <ThrowOnError extends boolean = false>(options?: Options<GetStatusData, ThrowOnError>) => (options?.client ?? client).get<GetStatusResponses, GetStatusErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/status',
+    ...options
+});
 
 /**
  * Get Usage
  *
  * Stored data by API key, with the limits. Up to a minute old.
  */
-export const getUsage = <ThrowOnError extends boolean = false>(options?: Options<GetUsageData, ThrowOnError>) => (options?.client ?? client).get<GetUsageResponses, GetUsageErrors, ThrowOnError>({ url: '/api/v1/usage', ...options });
+export const getUsage = <ThrowOnError extends boolean = false>(options?: Options<GetUsageData, ThrowOnError>) => (options?.client ?? client).get<GetUsageResponses, GetUsageErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/usage',
+    ...options
+});
 
 /**
  * Get Key Received
  *
  * What was received with one of your keys; an admin may choose any key.
  */
-export const getKeyReceived = <ThrowOnError extends boolean = false>(options: Options<GetKeyReceivedData, ThrowOnError>) => (options.client ?? client).get<GetKeyReceivedResponses, GetKeyReceivedErrors, ThrowOnError>({ url: '/api/v1/usage/keys/{key_id}/received', ...options });
+export const getKeyReceived = <ThrowOnError extends boolean = false>(options: Options<GetKeyReceivedData, ThrowOnError>) => (options.client ?? client).get<GetKeyReceivedResponses, GetKeyReceivedErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/usage/keys/{key_id}/received',
+    ...options
+});
 
 /**
  * Get Usage By Metric
  *
  * Metrics whose name contains `search`, the largest first. Up to a minute old.
  */
-export const getUsageByMetric = <ThrowOnError extends boolean = false>(options?: Options<GetUsageByMetricData, ThrowOnError>) => (options?.client ?? client).get<GetUsageByMetricResponses, GetUsageByMetricErrors, ThrowOnError>({ url: '/api/v1/usage/metrics', ...options });
+export const getUsageByMetric = <ThrowOnError extends boolean = false>(options?: Options<GetUsageByMetricData, ThrowOnError>) => (options?.client ?? client).get<GetUsageByMetricResponses, GetUsageByMetricErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/usage/metrics',
+    ...options
+});
 
 /**
  * Get Metric Usage
  *
  * One metric: its amounts, and its tags with their most used values. Up to a minute old.
  */
-export const getMetricUsage = <ThrowOnError extends boolean = false>(options: Options<GetMetricUsageData, ThrowOnError>) => (options.client ?? client).get<GetMetricUsageResponses, GetMetricUsageErrors, ThrowOnError>({ url: '/api/v1/usage/metrics/{name}', ...options });
+export const getMetricUsage = <ThrowOnError extends boolean = false>(options: Options<GetMetricUsageData, ThrowOnError>) => (options.client ?? client).get<GetMetricUsageResponses, GetMetricUsageErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/usage/metrics/{name}',
+    ...options
+});
 
 /**
  * Delete Series
@@ -582,28 +946,60 @@ export const getMetricUsage = <ThrowOnError extends boolean = false>(options: Op
  * No further query finds them, but charts may show them for five minutes from the cache. Their
  * samples leave the disk within minutes.
  */
-export const deleteSeries = <ThrowOnError extends boolean = false>(options: Options<DeleteSeriesData, ThrowOnError>) => (options.client ?? client).delete<DeleteSeriesResponses, DeleteSeriesErrors, ThrowOnError>({ url: '/api/v1/usage/series', ...options });
+export const deleteSeries = <ThrowOnError extends boolean = false>(options: Options<DeleteSeriesData, ThrowOnError>) => (options.client ?? client).delete<DeleteSeriesResponses, DeleteSeriesErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/usage/series',
+    ...options
+});
 
 /**
  * Get Series Usage
  *
  * Series that a selector matches, ordered by creation or by their last sample.
  */
-export const getSeriesUsage = <ThrowOnError extends boolean = false>(options: Options<GetSeriesUsageData, ThrowOnError>) => (options.client ?? client).get<GetSeriesUsageResponses, GetSeriesUsageErrors, ThrowOnError>({ url: '/api/v1/usage/series', ...options });
+export const getSeriesUsage = <ThrowOnError extends boolean = false>(options: Options<GetSeriesUsageData, ThrowOnError>) => (options.client ?? client).get<GetSeriesUsageResponses, GetSeriesUsageErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/usage/series',
+    ...options
+});
 
 /**
  * Get Usage By Tag
  *
  * Tag keys of all metrics, those with the most values first. Up to a minute old.
  */
-export const getUsageByTag = <ThrowOnError extends boolean = false>(options?: Options<GetUsageByTagData, ThrowOnError>) => (options?.client ?? client).get<GetUsageByTagResponses, GetUsageByTagErrors, ThrowOnError>({ url: '/api/v1/usage/tags', ...options });
+export const getUsageByTag = <ThrowOnError extends boolean = false>(options?: Options<GetUsageByTagData, ThrowOnError>) => (options?.client ?? client).get<GetUsageByTagResponses, GetUsageByTagErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/usage/tags',
+    ...options
+});
 
 /**
  * Get Users
  *
  * All users, newest first.
  */
-export const getUsers = <ThrowOnError extends boolean = false>(options?: Options<GetUsersData, ThrowOnError>) => (options?.client ?? client).get<GetUsersResponses, GetUsersErrors, ThrowOnError>({ url: '/api/v1/users', ...options });
+export const getUsers = <ThrowOnError extends boolean = false>(options?: Options<GetUsersData, ThrowOnError>) => (options?.client ?? client).get<GetUsersResponses, GetUsersErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/users',
+    ...options
+});
 
 /**
  * Create User
@@ -611,6 +1007,11 @@ export const getUsers = <ThrowOnError extends boolean = false>(options?: Options
  * Add a user. 409 when the email is in use.
  */
 export const createUser = <ThrowOnError extends boolean = false>(options: Options<CreateUserData, ThrowOnError>) => (options.client ?? client).post<CreateUserResponses, CreateUserErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
     url: '/api/v1/users',
     ...options,
     headers: {
@@ -627,6 +1028,11 @@ export const createUser = <ThrowOnError extends boolean = false>(options: Option
  * 409 when it would leave no admin.
  */
 export const updateUser = <ThrowOnError extends boolean = false>(options: Options<UpdateUserData, ThrowOnError>) => (options.client ?? client).patch<UpdateUserResponses, UpdateUserErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }],
     url: '/api/v1/users/{user_id}',
     ...options,
     headers: {

@@ -1737,16 +1737,6 @@ export type ErrorDetail = {
 };
 
 /**
- * HTTPValidationError
- */
-export type HttpValidationError = {
-    /**
-     * Detail
-     */
-    detail?: Array<ValidationError>;
-};
-
-/**
  * Health
  *
  * Alive, nothing more: reads neither database nor cache.
@@ -3610,34 +3600,6 @@ export type User = {
 };
 
 /**
- * ValidationError
- */
-export type ValidationError = {
-    /**
-     * Context
-     */
-    ctx?: {
-        [key: string]: unknown;
-    };
-    /**
-     * Input
-     */
-    input?: unknown;
-    /**
-     * Location
-     */
-    loc: Array<string | number>;
-    /**
-     * Message
-     */
-    msg: string;
-    /**
-     * Error Type
-     */
-    type: string;
-};
-
-/**
  * ValueMapping
  *
  * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
@@ -3897,6 +3859,14 @@ export type GetAlertChannelsErrors = {
      */
     403: ApiError;
     /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
      * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
@@ -3934,9 +3904,25 @@ export type CreateAlertChannelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -3986,9 +3972,25 @@ export type TestAlertReceiverErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4032,9 +4034,25 @@ export type DeleteAlertChannelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4078,9 +4096,25 @@ export type UpdateAlertChannelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4124,9 +4158,25 @@ export type TestAlertChannelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4178,9 +4228,13 @@ export type GetAlertDeliveriesErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4224,9 +4278,13 @@ export type GetAlertDeliveryErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4270,9 +4328,25 @@ export type ResendAlertDeliveryErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4338,9 +4412,13 @@ export type GetAlertHistoryErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4379,9 +4457,25 @@ export type PreviewAlertRuleErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4439,9 +4533,13 @@ export type GetAlertRulesErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4480,9 +4578,25 @@ export type CreateAlertRuleErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4526,9 +4640,25 @@ export type DeleteAlertRuleErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4572,9 +4702,13 @@ export type GetAlertRuleErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4618,9 +4752,25 @@ export type UpdateAlertRuleErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4664,9 +4814,25 @@ export type EvaluateAlertRuleErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4720,9 +4886,13 @@ export type GetAlertSilencesErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4761,9 +4931,25 @@ export type CreateAlertSilenceErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4807,9 +4993,25 @@ export type EndAlertSilenceErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4859,9 +5061,13 @@ export type GetApiKeysErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4900,9 +5106,25 @@ export type CreateApiKeyErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4946,9 +5168,25 @@ export type RevokeApiKeyErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -4987,9 +5225,29 @@ export type LoginErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * Too many attempts; see Retry-After.
+     */
+    429: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5028,6 +5286,26 @@ export type LogoutErrors = {
      */
     403: ApiError;
     /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
      * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
@@ -5064,6 +5342,14 @@ export type GetMeErrors = {
      * The caller may not do this.
      */
     403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5102,9 +5388,29 @@ export type ChangePasswordErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * Too many attempts; see Retry-After.
+     */
+    429: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5143,9 +5449,25 @@ export type LoginWithTokenErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5202,9 +5524,13 @@ export type GetDashboardsErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5243,9 +5569,25 @@ export type CreateDashboardErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5284,9 +5626,25 @@ export type ImportDashboardErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5330,9 +5688,25 @@ export type DeleteDashboardErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5376,9 +5750,13 @@ export type GetDashboardErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5422,9 +5800,25 @@ export type UpdateDashboardErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5468,9 +5862,25 @@ export type DuplicateDashboardErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5514,9 +5924,13 @@ export type ExportDashboardErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5560,9 +5974,25 @@ export type SetFavouriteErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5613,9 +6043,25 @@ export type AddPanelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5670,9 +6116,25 @@ export type DeletePanelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5727,9 +6189,25 @@ export type UpdatePanelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5777,9 +6255,25 @@ export type CopyPanelErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5823,9 +6317,13 @@ export type GetDashboardVersionsErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5880,9 +6378,25 @@ export type RestoreDashboardVersionErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5930,9 +6444,13 @@ export type GetDashboardVersionErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -5976,9 +6494,25 @@ export type NoteVisitErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6016,6 +6550,14 @@ export type GetHealthErrors = {
      * The caller may not do this.
      */
     403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6067,9 +6609,13 @@ export type ListMetricsErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6107,6 +6653,26 @@ export type IngestMetricsErrors = {
      * The caller may not do this.
      */
     403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6157,9 +6723,13 @@ export type GetMetricTagsErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6198,9 +6768,25 @@ export type ExecuteQueryErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6239,9 +6825,25 @@ export type ExecuteQueryBatchErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6280,6 +6882,14 @@ export type GetStatusErrors = {
      */
     403: ApiError;
     /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
      * The database or the cache does not respond; see Retry-After.
      */
     503: ApiError;
@@ -6316,6 +6926,14 @@ export type GetUsageErrors = {
      * The caller may not do this.
      */
     403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6359,9 +6977,13 @@ export type GetKeyReceivedErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6414,9 +7036,13 @@ export type GetUsageByMetricErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6460,9 +7086,13 @@ export type GetMetricUsageErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6520,9 +7150,25 @@ export type DeleteSeriesErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6577,9 +7223,13 @@ export type GetSeriesUsageErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6617,6 +7267,14 @@ export type GetUsageByTagErrors = {
      * The caller may not do this.
      */
     403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6666,9 +7324,13 @@ export type GetUsersErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6707,9 +7369,25 @@ export type CreateUserErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */
@@ -6753,9 +7431,25 @@ export type UpdateUserErrors = {
      */
     403: ApiError;
     /**
-     * Validation Error
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
      */
-    422: HttpValidationError;
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
     /**
      * The database or the cache does not respond; see Retry-After.
      */

@@ -1397,24 +1397,6 @@ export const zApiResponseListUser = z.object({
 });
 
 /**
- * ValidationError
- */
-export const zValidationError = z.object({
-    ctx: z.record(z.string(), z.unknown()).optional(),
-    input: z.unknown().optional(),
-    loc: z.array(z.union([z.string(), z.int()])),
-    msg: z.string(),
-    type: z.string()
-});
-
-/**
- * HTTPValidationError
- */
-export const zHttpValidationError = z.object({
-    detail: z.array(zValidationError).optional()
-});
-
-/**
  * ValueMapping
  *
  * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.

@@ -39,9 +39,9 @@ def error_body(error: PulseboardError, request: Request | None = None) -> ApiErr
 
 
 def respond(status: int, body: ApiError, *, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An error as a response."""
+    """An error as a response; what is unknown is null in it, as the contract says."""
     return JSONResponse(
-        body.model_dump(mode="json", by_alias=True, exclude_none=True),
+        body.model_dump(mode="json", by_alias=True),
         status_code=status,
         headers=headers,
     )
