@@ -21,6 +21,8 @@ from pulseboard.db import database_url
 
 ROOT = Path(__file__).parents[2]
 DEADLINES = {
+    "db/backup.py",
+    "db/database.py",
     "agent/host.py",
     "agent/run.py",
     "catalogue/stale_markers_store.py",
