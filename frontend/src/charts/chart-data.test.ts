@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
 import type { QueryData } from '@/api/generated/types.gen'
-import { aligned, calculate, joinResults, type Line, labelSeries, stack } from './chart-data'
+import {
+  aligned,
+  calculate,
+  joinResults,
+  type Line,
+  labelSeries,
+  lonePoints,
+  stack,
+} from './chart-data'
 
 const line = (tags: Record<string, string>, values: (number | null)[] = []) => ({
   name: 'cpu',
@@ -75,4 +83,10 @@ test('lines of two steps are aligned before they are drawn', () => {
     null,
     null,
   ])
+})
+
+test('points with a gap on both sides are lone', () => {
+  expect(lonePoints([1, null, 2, null, 3, 4, null, 5])).toEqual([0, 2, 7])
+  expect(lonePoints([null, 1, null])).toEqual([1])
+  expect(lonePoints([])).toEqual([])
 })

@@ -116,6 +116,16 @@ export function calculate(values: (number | null)[], how: Calculation): number |
   }
 }
 
+/** Positions of values with a gap on both sides, which no line reaches: they are drawn as dots. */
+export function lonePoints(values: ArrayLike<number | null | undefined>): number[] {
+  const lone: number[] = []
+  const present = (index: number) => (values[index] ?? null) !== null
+  for (let index = 0; index < values.length; index++) {
+    if (present(index) && !present(index - 1) && !present(index + 1)) lone.push(index)
+  }
+  return lone
+}
+
 /** Running totals, positive and negative values separately; a gap adds nothing. */
 export function stack(lines: (number | null)[][]): (number | null)[][] {
   const above: number[] = []

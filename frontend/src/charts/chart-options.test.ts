@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { chartOptions, clockText, valueRange } from './chart-options'
+import { formatValue } from '@/lib/units'
+import { chartOptions, clockText, utcSplits, valueLabels, valueRange } from './chart-options'
 
 const style = {
   kind: 'line' as const,
@@ -43,4 +44,45 @@ test('colours follow the theme without a new chart', () => {
   const stroke = chartOptions(style, { ...calls, style: () => dark }, size, undefined).series[1]
     ?.stroke
   expect(typeof stroke === 'function' ? stroke({} as never, 1) : stroke).toBe('#abcdef')
+})
+
+test('a constant with the noise of rounding is a flat line', () => {
+  expect(valueRange(0.30000000000000004, 0.3, style)).toEqual(valueRange(0.3, 0.3, style))
+  const [low, high] = valueRange(1e9, 1e9 + 1e-6, style)
+  expect(high - low).toBeGreaterThan(1e8)
+})
+
+test('a logarithmic axis honours its limits', () => {
+  expect(valueRange(0.5, 50, { ...style, log: true, min: 0.1, max: 1000 })).toEqual([0.1, 1000])
+})
+
+test('labels of the value axis never stand twice', () => {
+  const gib = 1024 ** 3
+  const format = (value: number, decimals?: number) => formatValue(value, 'bytes', decimals)
+  const labels = valueLabels([412 * gib, 412.1 * gib, 412.2 * gib, null], format)
+  expect(labels).toEqual(['412 GiB', '412.1 GiB', '412.2 GiB', null])
+  expect(
+    valueLabels([0, 2e-6, 4e-6], (value, decimals) => formatValue(value, null, decimals)),
+  ).toEqual(['0', '2e-6', '4e-6'])
+})
+
+test.each(['2026-10-25', '2026-03-29'])(
+  'a UTC axis is even on %s, when Berlin changes its clock',
+  (day) => {
+    const start = Date.parse(`${day}T00:00:00Z`) / 1000
+    const hours = utcSplits(null, 0, start - 3600, start + 6 * 3600, 3600)
+    expect(hours.map((split) => clockText(split, 3600, 'utc')).slice(2)).toEqual([
+      ...['01:00', '02:00', '03:00', '04:00', '05:00', '06:00'],
+    ])
+    expect(new Set(hours.slice(1).map((split, index) => split - (hours[index] ?? 0)))).toEqual(
+      new Set([3600]),
+    )
+  },
+)
+
+test('a UTC axis of months begins each month', () => {
+  const at = (text: string) => Date.parse(text) / 1000
+  expect(utcSplits(null, 0, at('2026-01-15'), at('2026-04-10'), 30 * 86_400)).toEqual(
+    ['2026-02-01', '2026-03-01', '2026-04-01'].map(at),
+  )
 })

@@ -1,5 +1,6 @@
 import type uPlot from 'uplot'
 import type { Zone } from '@/lib/zone'
+import { lonePoints } from './chart-data'
 
 export type ChartStyle = {
   kind: 'line' | 'area' | 'bar'
@@ -17,7 +18,7 @@ export type ChartStyle = {
   gridColor: string
   /** Whether the scale counts in powers of two, as bytes do. */
   binary: boolean
-  format: (value: number) => string
+  format: (value: number, decimals?: number) => string
 }
 
 export type ChartCallbacks = {
@@ -53,9 +54,8 @@ export function chartOptions(
   }
   return {
     ...size,
-    ...(zone === 'utc' ? { tzDate: asUtc } : {}),
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     cursor: {
       sync: { key: 'board', setSeries: false },
       points: { size: 7 },
@@ -74,15 +74,15 @@ export function chartOptions(
         ...axis,
         size: 28,
         space: 70,
+        ...(zone === 'utc' ? { splits: utcSplits } : {}),
         values: (_chart, splits, _axis, _space, increment) =>
           splits.map((split) => clockText(split, increment, zone)),
       },
       {
         ...axis,
         size: (_chart, values) =>
-          values?.length ? Math.max(...values.map((text) => text?.length ?? 0)) * 6.4 + 16 : 40,
-        values: (_chart, splits) =>
-          splits.map((split) => (split === null ? null : style.format(split))),
+          values?.length ? Math.max(...values.map((text) => text?.length ?? 0)) * 6.8 + 16 : 40,
+        values: (_chart, splits) => valueLabels(splits, style.format),
         space: 32,
         ...(style.binary ? { incrs: POWERS_OF_TWO } : {}),
       },
@@ -96,7 +96,15 @@ export function chartOptions(
         stroke: () => colorOf(index),
         width: style.kind === 'bar' ? 0 : lineWidth(style.series.length),
         fill: style.kind === 'line' ? undefined : () => fillOf(style.kind, colorOf(index)),
-        points: { show: false },
+        points:
+          style.kind === 'bar' || style.connect
+            ? { show: false }
+            : {
+                show: true,
+                size: 5,
+                fill: () => colorOf(index),
+                filter: (chart: uPlot, series: number) => lonePoints(chart.data[series] ?? []),
+              },
         spanGaps: style.connect,
         paths: style.kind === 'bar' ? bars : undefined,
       })),
@@ -123,26 +131,75 @@ export function chartOptions(
 
 const POWERS_OF_TWO = Array.from({ length: 70 }, (_, power) => 2 ** (power - 10))
 
-/** A date whose local fields are those of UTC, since uPlot positions its ticks by them. */
-function asUtc(seconds: number): Date {
-  const date = new Date(seconds * 1000)
-  return new Date(date.getTime() + date.getTimezoneOffset() * 60_000)
+/** Labels of the value axis: with as many decimals as it takes for none to stand twice. */
+export function valueLabels(
+  splits: (number | null)[],
+  format: (value: number, decimals?: number) => string,
+): (string | null)[] {
+  const labels = (decimals?: number) =>
+    splits.map((split) => (split === null ? null : format(split, decimals)))
+  const differ = (texts: (string | null)[]) => {
+    const shown = texts.filter((text) => text !== null)
+    return new Set(shown).size === shown.length
+  }
+  const usual = labels()
+  for (let decimals = 1, texts = usual; decimals <= 12; decimals++) {
+    if (differ(texts)) return texts
+    texts = labels(decimals)
+  }
+  return usual
+}
+
+const DAY = 86_400
+
+/**
+ * Grid lines of a UTC axis. uPlot places them by local time, which jumps where the browser's zone
+ * changes its clock.
+ */
+export function utcSplits(
+  _chart: unknown,
+  _axis: number,
+  low: number,
+  high: number,
+  increment: number,
+): number[] {
+  const splits: number[] = []
+  if (increment >= 28 * DAY) {
+    const months = Math.max(1, Math.round(increment / (30 * DAY)))
+    const first = new Date(low * 1000)
+    for (let month = Math.floor(first.getUTCMonth() / months) * months; ; month += months) {
+      const split = Date.UTC(first.getUTCFullYear(), month) / 1000
+      if (split > high) return splits
+      if (split >= low) splits.push(split)
+    }
+  }
+  for (let split = Math.ceil(low / increment) * increment; split <= high; split += increment) {
+    splits.push(split)
+  }
+  return splits
 }
 
 /** A time label on the axis, as precise as the distance between grid lines. */
 export function clockText(seconds: number, increment: number, zone: Zone = 'browser'): string {
-  const time = zone === 'utc' ? asUtc(seconds) : new Date(seconds * 1000)
-  if (increment >= 86_400) {
-    return time.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
-  }
+  const time = new Date(seconds * 1000)
+  const utc = zone === 'utc'
+  const day = () =>
+    time.toLocaleDateString(undefined, {
+      month: 'short',
+      day: 'numeric',
+      ...(utc ? { timeZone: 'UTC' } : {}),
+    })
+  if (increment >= DAY) return day()
   const two = (part: number) => String(part).padStart(2, '0')
-  const clock = `${two(time.getHours())}:${two(time.getMinutes())}`
-  if (clock === '00:00' && increment >= 3600) {
-    return time.toLocaleDateString(undefined, { month: 'short', day: 'numeric' })
-  }
-  return increment < 60 ? `${clock}:${two(time.getSeconds())}` : clock
+  const clock = utc
+    ? time.toISOString().slice(11, 16)
+    : `${two(time.getHours())}:${two(time.getMinutes())}`
+  if (clock === '00:00' && increment >= 3600) return day()
+  return increment < 60 ? `${clock}:${two(time.getUTCSeconds())}` : clock
 }
 
+/** Values that differ by less, of their size, are one value with the noise of rounding. */
+const NOISE = 1e-9
 /** The largest end of an axis: the distance between two of them is still a number. */
 const LARGEST = 2 ** 1022
 /** The least height of an axis, of its value: below it the ticks' sums no longer change. */
@@ -167,9 +224,11 @@ export function valueRange(
   high: number | null,
   style: Pick<ChartStyle, 'min' | 'max' | 'log' | 'kind'>,
 ): [number, number] {
-  if (style.log) return logRange(low, high)
-  const least = bounded(low, 0)
+  if (style.log) return logRange(style.min ?? low, style.max ?? high)
   const most = bounded(high, 1)
+  const lowest = bounded(low, 0)
+  const flat = most - lowest <= NOISE * Math.max(Math.abs(most), Math.abs(lowest))
+  const least = flat ? most : lowest
   const span = most - least || Math.abs(most) || 1
   const fromZero = style.kind !== 'line' || (least >= 0 && least <= span * 1.5)
   const bottom = bounded(style.min, fromZero ? Math.min(0, least) : least - span * 0.1)

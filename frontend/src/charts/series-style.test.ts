@@ -32,7 +32,6 @@ test('options are applied; hidden lines keep their palette index', () => {
     color: null,
     palette: null,
     unit: 'bytes',
-    nulls: 'zero',
     overrides: [
       { ...override, match: 'b', hidden: true, negative: null },
       { ...override, match: 'c', label: 'Sea', unit: 'seconds' },
@@ -42,7 +41,7 @@ test('options are applied; hidden lines keep their palette index', () => {
     ['a', 'bytes', 'var(--series-1)'],
     ['Sea', 'seconds', 'var(--series-3)'],
   ])
-  expect(lines[0]?.values).toEqual([1, 0])
+  expect(lines[0]?.values).toEqual([1, null])
 })
 
 test('the highest threshold reached gives the colour', () => {

@@ -25,16 +25,16 @@ export function overrideOf(overrides: SeriesOverride[], name: string): Partial<S
 }
 
 /** Zero at each gap; between the times of a line with a coarser step there is none. */
-function withZeros({ values, own }: Line): (number | null)[] {
+export function withZeros({ values, own }: Line): (number | null)[] {
   if (!own) return values.map((value) => value ?? 0)
   const filled = [...values]
   for (const at of own) filled[at] = values[at] ?? 0
   return filled
 }
 
-type StyleOptions = Pick<PanelOptions, 'color' | 'palette' | 'unit' | 'nulls' | 'overrides'>
+type StyleOptions = Pick<PanelOptions, 'color' | 'palette' | 'unit' | 'overrides'>
 
-/** The lines of a panel as it shows them: with overrides applied, and nulls as zero if the options say so. */
+/** The lines of a panel as it shows them, with overrides applied. */
 export function applyOverrides(table: Table, options: StyleOptions): StyledLine[] {
   return table.lines.flatMap((line, index) => {
     const found = overrideOf(options.overrides, line.label)
@@ -44,7 +44,7 @@ export function applyOverrides(table: Table, options: StyleOptions): StyledLine[
       {
         key: line.key,
         label: found.label ?? line.label,
-        values: options.nulls === 'zero' ? withZeros(line) : line.values,
+        values: line.values,
         ...(line.own && { own: line.own }),
         color: colorOf(index, chosen, options.palette),
         unit: found.unit ?? options.unit ?? null,

@@ -20,6 +20,20 @@ test.each([
   [3, 'apples', '3 apples'],
   [null, 'bytes', '–'],
   [Number.NaN, 'bytes', '–'],
+  [2e-6, undefined, '2e-6'],
+  [2.346e-7, 'none', '2.35e-7'],
+  [-0.00001, undefined, '-1e-5'],
+  [0.00042, undefined, '0.00042'],
+  [99.96, 'percent', '99.96 %'],
+  [99.9, 'percent', '99.9 %'],
+  [0.99996, 'ratio', '99.996 %'],
+  [999_999, undefined, '999.999 k'],
+  [999_999.9, undefined, '1 M'],
+  [1e300, undefined, '1e288 T'],
+  [1e20, 'none', '1e20'],
+  [-0, undefined, '0'],
+  [123_456, 'none', '123,456'],
+  [1023.99, 'bytes', '1 KiB'],
 ])('%s in %s reads %s', (value, unit, text) => {
   expect(formatValue(value, unit)).toBe(text)
 })
@@ -32,6 +46,13 @@ test('decimals are honoured', () => {
 test('impossible decimals do not stop the page', () => {
   for (const decimals of [-1, 400, Number.NaN, 0.5])
     expect(
-      formatValue(1.5, 'scientific', decimals) + formatValue(1.5, 'none', decimals),
+      formatValue(1.5, 'scientific', decimals) +
+        formatValue(1.5, 'none', decimals) +
+        formatValue(1.5, 'bytes', decimals),
     ).toBeTruthy()
+})
+
+test('few decimals do not reach the next unit, and nothing is minus zero', () => {
+  expect(formatValue(999_999, undefined, 0)).toBe('1 M')
+  expect(formatValue(-0.001, 'percent', 1)).toBe('0 %')
 })

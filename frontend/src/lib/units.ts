@@ -11,26 +11,61 @@ const number = (value: number, decimals: number) => {
   return format.format(value)
 }
 
-/** Decimals that leave about three significant digits. */
-function natural(value: number): number {
-  const size = Math.abs(value)
-  if (size >= 100 || value === 0) return 0
-  if (size >= 10) return 1
-  if (size >= 0.1) return 2
-  return 4
+/** Significant digits of a number. More, up to `MOST_DIGITS`, where fewer would reach a power of ten. */
+const DIGITS = 3
+const MOST_DIGITS = 6
+/** Sizes that are written with an exponent: 2e-6, 1e+20. */
+const SMALL = 1e-4
+const LARGE = 1e15
+
+/** Significant digits with which 99.96 is not written 100. */
+function digitsOf(size: number): number {
+  const next = 10 ** (Math.floor(Math.log10(size)) + 1)
+  let digits = DIGITS
+  while (digits < MOST_DIGITS && Number(size.toPrecision(digits)) >= next) digits += 1
+  return digits
 }
 
-const plain = (value: number, decimals: number | null | undefined) =>
-  number(value, decimals ?? natural(value))
+/** Decimals that leave about three significant digits. */
+function natural(size: number): number {
+  if (size === 0) return 0
+  return Math.max(0, digitsOf(size) - 1 - Math.floor(Math.log10(size)))
+}
+
+function plain(value: number, decimals: number | null | undefined): string {
+  const size = Math.abs(value)
+  const given = decimals ?? null
+  if (size >= LARGE || (given === null && size > 0 && size < SMALL)) {
+    return value
+      .toPrecision(digitsOf(size))
+      .replace(/^(-?[\d.]+)$/, (text) => Number(text).toExponential())
+      .replace(/(\.\d*?)0+e/, '$1e')
+      .replace('.e', 'e')
+      .replace('e+', 'e')
+  }
+  const text = number(value, given ?? natural(size))
+  return text === '-0' ? '0' : text
+}
+
+/** The number that is shown. */
+function rounded(value: number, decimals: number | null | undefined): number {
+  const size = Math.abs(value)
+  if (size === 0 || size >= LARGE || !Number.isFinite(size)) return value
+  const places = decimals ?? natural(size)
+  return !(places >= 0 && places <= 20) ? value : Number(value.toFixed(places))
+}
 
 function scaled(base: number, prefixes: readonly string[], suffix: string): Formatter {
   return (value, decimals) => {
     let scaledValue = value
     let index = 0
-    while (Math.abs(scaledValue) >= base && index < prefixes.length - 1) {
+    const shown = () => Math.abs(rounded(scaledValue, decimals))
+    while (shown() >= base && index < prefixes.length - 1) {
       scaledValue /= base
       index += 1
     }
+    // 1023.99 B is 1 KiB, and not 0.99999.
+    if (index > 0 && Math.abs(scaledValue) < 1) scaledValue = Math.sign(scaledValue)
     const unit = `${prefixes[index]}${suffix}`
     return `${plain(scaledValue, decimals)}${unit ? ` ${unit}` : ''}`
   }

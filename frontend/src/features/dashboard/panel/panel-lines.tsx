@@ -2,7 +2,7 @@ import { useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
 import { aligned, stack, type Table } from '@/charts/chart-data'
 import { colorOf, resolveColor } from '@/charts/palette'
-import { applyOverrides, showValue } from '@/charts/series-style'
+import { applyOverrides, showValue, withZeros } from '@/charts/series-style'
 import { TimeChart } from '@/charts/time-chart'
 import { useTheme } from '@/lib/theme'
 import { formatValue } from '@/lib/units'
@@ -30,8 +30,9 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
   const lines = all.filter((line) => !hidden.has(line.key))
   const measured = lines.map((line) => aligned(line, table.times, 'held'))
   const signed = lines.map((line) => {
+    const filled = options.nulls === 'zero' ? { ...line, values: withZeros(line) } : line
     // A bar stands where its sample is.
-    const values = kind === 'bar' ? line.values : aligned(line, table.times, 'drawn')
+    const values = kind === 'bar' ? filled.values : aligned(filled, table.times, 'drawn')
     return line.negative ? values.map((value) => (value === null ? null : -value)) : values
   })
   const totals = options.stacked ? stack(signed) : signed
@@ -40,7 +41,8 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
     options.scale === 'log'
       ? totals.map((values) => values.map((value) => (value !== null && value > 0 ? value : null)))
       : totals
-  const format = (value: number) => formatValue(value, options.unit, options.decimals)
+  const format = (value: number, decimals?: number) =>
+    formatValue(value, options.unit, decimals ?? options.decimals)
   // Later series are painted over earlier ones: the highest of a stack comes first.
   const order = options.stacked ? [...lines.keys()].reverse() : [...lines.keys()]
   const pick = <T,>(list: T[]) => order.map((index) => list[index] as T)
