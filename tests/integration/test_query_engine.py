@@ -314,7 +314,9 @@ def test_what_goes_wrong_with_a_query_harms_no_other(
 ) -> None:
     send(admin, *(("cpu", {"host": host}, now - 5 * MINUTE, 1.0) for host in "abc"))
     settle()
-    queries = [{"id": host, "query": f'cpu{{host="{host}"}}'} for host in "abc"]
+    queries = [
+        {"id": host, "query": f'cpu{{host="{host}"}}', "aggregation": "avg"} for host in "abc"
+    ]
     body = {"start": now - HOUR, "end": now, "queries": queries}
     module, name = place.rsplit(".", 1)
     original = getattr(import_module(module), name)
@@ -344,7 +346,8 @@ def test_an_unexpected_error_of_a_single_query_is_a_server_error(
 ) -> None:
     send(admin, ("cpu", {}, now - 5 * MINUTE, 1.0))
     monkeypatch.setattr("pulseboard.query.sql_buckets.read_lines", _divide_by_zero)
-    response = admin.post("/api/v1/query", json={"query": "cpu", "start": now - HOUR, "end": now})
+    bucketed = {"query": "cpu", "aggregation": "avg", "start": now - HOUR, "end": now}
+    response = admin.post("/api/v1/query", json=bucketed)
     assert response.status_code == 500
     assert response.json()["code"] == "INTERNAL_ERROR"
     assert "zero" not in response.text
@@ -391,7 +394,7 @@ def test_a_batch_shares_reads_and_bounds_its_queries(
 
     results = batch(
         *({"query": "cpu", "aggregation": each} for each in ("avg", "max", "count")),
-        {"query": " cpu "},
+        {"query": " cpu ", "groupBy": []},
         {"query": "max(cpu) - min(cpu)"},
     ).json()["data"]
     values = [
