@@ -16,8 +16,9 @@ import numpy as np
 import psycopg
 
 from functions.evaluate import tick
-from pulseboard.alerts import backtest, state_store
+from pulseboard.alerts import backtest, notifier, state_store
 from pulseboard.alerts import inputs as alert_inputs
+from pulseboard.alerts.notifications import SendResult
 from pulseboard.alerts.state_machine import TICK, RuleSnapshot, condition_of
 from pulseboard.alerts.state_store import as_jsonb
 from pulseboard.auth import users_store
@@ -41,7 +42,8 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
     rules = RULES // 10 if quick else RULES
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute(
-            "truncate alert_rules, alert_state, alert_events, alert_outbox, alert_ticks cascade"
+            "truncate alert_rules, alert_state, alert_events, alert_outbox, alert_notified,"
+            " alert_ticks cascade"
         )
         ids = _series(connection, "bench_alert", SERIES)
         owner = _owner(connection)
@@ -57,6 +59,9 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
         }
         few, fewer = _ticks(connection, owner, ids, rules // 10, READS)
         whole, changed = _ticks(connection, owner, ids, rules, READS)
+        mixed, _ = _ticks(connection, owner, ids, rules, READS, expressions=True)
+        print(f"tick, {rules:,} rules, half of them expressions, 5 % change {mixed * 1000:7.1f} ms")
+        _storm(connection, ids)
         alone = _one_by_one(connection, rules)
         for (some, reads), seconds in calm.items():
             print(f"tick, {some:,} rules, {reads} reads, none changes  {seconds * 1000:7.1f} ms")
@@ -75,7 +80,8 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
         print(f"one query a rule  {alone:6.2f} s = {alone / whole:.0f} × the tick")
         _backtest(connection)
         connection.execute(
-            "truncate alert_rules, alert_state, alert_events, alert_outbox, alert_ticks cascade"
+            "truncate alert_rules, alert_state, alert_events, alert_outbox, alert_notified,"
+            " alert_ticks cascade"
         )
 
 
@@ -114,23 +120,41 @@ def _ticks(
     reads: int,
     *,
     changing: int = CHANGING,
+    expressions: bool = False,
 ) -> tuple[float, float]:
     """Median seconds of a tick, and of changes of state."""
     connection.execute("truncate alert_rules, alert_state, alert_ticks cascade")
+    channel = connection.execute(
+        """
+        insert into alert_channels (name, config) values ('bench', %s)
+        on conflict (name) do update set config = excluded.config returning id::text
+        """,
+        (as_jsonb({"type": "webhook", "url": "http://127.0.0.1:9/"}),),
+    ).fetchone()
+    assert channel is not None
     notification = as_jsonb(
         {
-            "channels": [{"type": "webhook", "url": "http://127.0.0.1:9/"}],
+            "channels": [{"type": "saved", "id": channel[0]}],
             "repeat_interval": "4h",
         }
     )
     connection.execute(
         """
         insert into alert_rules (owner_id, name, query, condition, threshold, notification)
-        select %(owner)s, 'rule ' || n, 'bench_alert{pair="p' || n %% %(reads)s || '"}', 'gt', 50,
+        select %(owner)s, 'rule ' || n,
+          case when %(expressions)s and n %% 2 = 1
+            then 'sum by (host) (bench_alert{pair="p' || n %% %(reads)s || '"})'
+            else 'bench_alert{pair="p' || n %% %(reads)s || '"}' end, 'gt', 50,
           %(notification)s
         from generate_series(0, %(last)s) n
         """,
-        {"owner": owner, "reads": reads, "notification": notification, "last": rules - 1},
+        {
+            "owner": owner,
+            "reads": reads,
+            "notification": notification,
+            "last": rules - 1,
+            "expressions": expressions,
+        },
     )
     tick.reset()
     series_cache.reset()
@@ -158,6 +182,62 @@ def _ticks(
         changes.append(report.changes)
     # The first reads all rules.
     return median(durations[1:]), median(changes[1:])
+
+
+def _storm(connection: psycopg.Connection[tuple[object, ...]], ids: Sequence[int]) -> None:
+    """1,000 rules of three receivers fire at once: how many ticks until the last is notified."""
+    connection.execute("truncate alert_state, alert_ticks, alert_outbox, alert_notified cascade")
+    made = [
+        connection.execute(
+            """
+            insert into alert_channels (name, config) values (%s, %s)
+            on conflict (name) do update set config = excluded.config returning id::text
+            """,
+            (kind, as_jsonb(receiver)),
+        ).fetchone()
+        for kind, receiver in (
+            ("bench webhook", {"type": "webhook", "url": "http://127.0.0.1:9/s"}),
+            ("bench slack", {"type": "slack", "url": "https://hooks.slack.com/b"}),
+            ("bench pager", {"type": "pagerduty", "routing_key": "R"}),
+        )
+    ]
+    channels = [{"type": "saved", "id": row[0]} for row in made if row is not None]
+    connection.execute(
+        """
+        with chosen as (select id, row_number() over (order by name) n from alert_rules)
+        update alert_rules r set enabled = c.n <= 1000,
+          severity = case when c.n %% 10 = 0 then 'critical' else 'warning' end,
+          notification = %s
+        from chosen c where c.id = r.id
+        """,
+        (as_jsonb({"channels": channels, "group_wait": "0s"}),),
+    )
+    tick.reset()
+    now = next(_BEGINNINGS)
+    connection.execute(
+        """
+        insert into metrics_raw (series_id, time, value)
+        select s, to_timestamp(%s), 90 from unnest(%s::int[]) s on conflict do nothing
+        """,
+        (now - 1, list(ids)),
+    )
+    critical = last = 0
+    seconds = []
+    for number in range(60):
+        began = time.perf_counter()
+        claims = tick.run(now=now + number * TICK).claims
+        seconds.append(time.perf_counter() - began)
+        if not claims:
+            break
+        last = number
+        if any('"critical"' in claim.body for claim in claims):
+            critical = number
+        results = [SendResult(id=claim.id, ok=True) for claim in claims]
+        notifier.acknowledge(connection, results=results)
+    print(
+        f"1,000 rules fire at once: the last critical notification after {critical * TICK} s, the"
+        f" last of all after {last * TICK} s; ticks of at most {max(seconds) * 1000:.0f} ms"
+    )
 
 
 def _one_by_one(connection: psycopg.Connection[tuple[object, ...]], count: int) -> float:

@@ -49,6 +49,7 @@ TABLES = (
     "alert_ticks",
     "alert_silences",
     "alert_outbox",
+    "alert_notified",
     "alert_channels",
     "alert_events",
     "alert_state",

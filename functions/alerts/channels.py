@@ -48,7 +48,7 @@ def create_alert_channel(caller: Writer, body: CreateAlertChannel) -> ApiRespons
 def update_alert_channel(
     caller: Writer, channel_id: UUID, body: UpdateAlertChannel
 ) -> ApiResponse[AlertChannel]:
-    """Change a channel. Rules that use it follow a new name; a hidden secret stays as it is."""
+    """Change a channel, for all rules that use it. A hidden secret stays as it is."""
     with database.connection() as connection:
         changed = channels_store.update_channel(
             connection, channel_id=channel_id, name=body.name, receiver=body.receiver
@@ -85,7 +85,7 @@ def test_alert_channel(caller: Writer, channel_id: UUID) -> ApiResponse[AlertDel
         found = channels_store.get_channel(connection, channel_id=channel_id)
         created = outbox_store.queue_test(
             connection,
-            channel={"type": "saved", "name": found.name},
+            channel={"type": "saved", "id": str(found.id), "name": found.name},
             payload=_test_payload(caller.email),
         )
     return ApiResponse(data=created)
@@ -135,7 +135,8 @@ def get_alert_delivery(caller: Reader, delivery_id: UUID) -> ApiResponse[AlertDe
 
 @router.post("/deliveries/{delivery_id}/resend")
 def resend_alert_delivery(caller: Writer, delivery_id: UUID) -> ApiResponse[AlertDelivery]:
-    """Send a dead letter again, with the same idempotency key. 404 when it is not dead."""
+    """Try a dead letter again at once, with what is true now. 404 when it is not dead, 409 when
+    there is nothing to send any more."""
     with database.connection() as connection:
         return ApiResponse(data=outbox_store.resend(connection, delivery_id=delivery_id))
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from functions.alerts import ending
 from pulseboard.alerts import cache as alert_cache
-from pulseboard.alerts import channels_store, rules_store, silences_store, state_store
+from pulseboard.alerts import rules_store, silences_store, state_store
 from pulseboard.alerts.notifications import labels_of, silenced
 from pulseboard.alerts.state_machine import (
     NEW,
@@ -68,12 +68,8 @@ def get_alert_rules(
 def create_alert_rule(caller: Writer, body: CreateAlertRule) -> ApiResponse[AlertRule]:
     """Add a rule. It is evaluated from the next tick on, within ten seconds."""
     _check(body)
-    channels = channels_store.with_known_secrets(body.notification.channels, [])
-    fields = body.model_copy(
-        update={"notification": body.notification.model_copy(update={"channels": channels})}
-    )
     with database.connection() as connection:
-        created = rules_store.create_rule(connection, owner_id=caller.user_id, fields=fields)
+        created = rules_store.create_rule(connection, owner_id=caller.user_id, fields=body)
     return ApiResponse(data=created)
 
 
@@ -151,13 +147,7 @@ def update_alert_rule(
         before = rules_store.get_rule(connection, rule_id=rule_id)
         if body.version is not None and body.version != before.version:
             raise Conflict("Somebody else has changed this rule. Load it again.")
-        stored = rules_store.stored_notification(connection, rule_id=rule_id)
-        notification = stored
-        if body.notification is not None:
-            channels = channels_store.with_known_secrets(
-                body.notification.channels, stored.channels
-            )
-            notification = body.notification.model_copy(update={"channels": channels})
+        notification = body.notification or before.notification
         stored_fields = before.model_dump(
             include=set(AlertRuleFields.model_fields) - {"notification"}
         )
@@ -167,11 +157,18 @@ def update_alert_rule(
         _check(fields)
         if before.enabled and not fields.enabled:
             ending.end_all(connection, rule_id=rule_id, reason="the rule was disabled")
-        elif before.query != fields.query:
+        elif not _same_query(before.query, fields.query):
             ending.end_all(connection, rule_id=rule_id, reason="the rule's query was changed")
         rules_store.put_rule(connection, rule_id=rule_id, version=before.version, fields=fields)
         changed = rules_store.get_rule(connection, rule_id=rule_id)
     return ApiResponse(data=changed)
+
+
+def _same_query(one: str, other: str) -> bool:
+    """Whether two texts mean the same: white space is not a change."""
+    from pulseboard.alerts import inputs as alert_inputs
+
+    return one == other or alert_inputs.same_query(one, other)
 
 
 @router.delete("/rules/{rule_id}", status_code=204)

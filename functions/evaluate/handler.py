@@ -15,7 +15,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.evaluate import tick
-from pulseboard.alerts import outbox_store
+from pulseboard.alerts import notifier
 from pulseboard.alerts.notifications import SendResult
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.base import iso_utc
@@ -40,7 +40,7 @@ def _acknowledge(event: dict[str, Any]) -> dict[str, Any]:
     results = [SendResult.model_validate(result) for result in event.get("results", [])]
     if results:
         with database.connection() as connection:
-            outbox_store.acknowledge(connection, results=results)
+            notifier.acknowledge(connection, results=results)
     return {"acknowledged": len(results)}
 
 

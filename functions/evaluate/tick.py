@@ -16,8 +16,8 @@ from uuid import UUID, uuid4
 import psycopg
 
 from pulseboard.alerts import cache as alert_cache
+from pulseboard.alerts import channels_store, notification_log_store, notifier, state_store
 from pulseboard.alerts import inputs as alert_inputs
-from pulseboard.alerts import outbox_store, silences_store, state_store
 from pulseboard.alerts.changes import Changes, InstanceRecord
 from pulseboard.alerts.evaluate import Decision, decide
 from pulseboard.alerts.notifications import Outgoing
@@ -47,7 +47,6 @@ class _TickCache:
     rules_stamp: UUID | None
     index: RuleIndex
     states: dict[UUID, dict[str, InstanceRecord]]
-    notified: dict[UUID, float]
 
 
 @dataclass
@@ -64,6 +63,11 @@ class Report:
     error: str | None = None
     """Why the tick failed as a whole."""
     claims: list[Outgoing] = field(default_factory=list)
+
+    @property
+    def oldest(self) -> int:
+        """The oldest tick that it evaluated: how late that was is the lag."""
+        return self.evaluated[0] if self.evaluated else self.tick
 
 
 _cache: _TickCache | None = None
@@ -87,7 +91,7 @@ def run(*, now: float | None = None) -> Report:
     with database.connection() as connection:
         if alert_cache.lease_tick(report.tick, runner):
             _run_all(connection, report, runner, now_seconds, began)
-        report.claims = outbox_store.claim(connection, now=now_seconds)
+        report.claims = notifier.claim(connection, now=now_seconds)
     report.seconds = time.perf_counter() - began
     if report.evaluated:
         _apart("the tick's telemetry is not written", lambda: _measure(report))
@@ -105,7 +109,7 @@ def _run_all(
     pending is sent all the same."""
     try:
         _run_ticks(connection, report, runner, now_seconds, began)
-        report.lag = max(0.0, now_seconds - report.tick * TICK)
+        report.lag = max(0.0, now_seconds - report.oldest * TICK)
     except Exception as error:
         if isinstance(error, Unavailable) or database.is_outage(error):
             raise
@@ -116,7 +120,13 @@ def _run_all(
         evaluated = head.tick if head is not None and head.tick >= 0 else report.tick - 1
         report.lag = now_seconds - evaluated * TICK
     if report.tick % _PRUNE_EVERY == 0:
-        _apart("old rows are not removed", lambda: state_store.prune(connection))
+        _apart("old rows are not removed", lambda: _prune(connection, now_seconds))
+
+
+def _prune(connection: psycopg.Connection[Any], now_seconds: float) -> None:
+    state_store.prune(connection)
+    notification_log_store.prune(connection, now=now_seconds)
+    channels_store.prune(connection)
 
 
 def _apart(what: str, work: Callable[[], object]) -> None:
@@ -142,8 +152,10 @@ def _run_ticks(
     last = head.tick if head is not None and known else report.tick - 1
     gap = not known or report.tick - last > GAP
     stable_since = float(report.tick * TICK) if gap or head is None else head.stable_since
-    for tick in range(max(last + 1, report.tick - configured.alert_catch_up + 1), report.tick + 1):
-        if not _run_tick(connection, tick, runner, stable_since, now_seconds, report):
+    first = max(last + 1, report.tick - configured.alert_catch_up + 1)
+    for tick in range(first, report.tick + 1):
+        resumed_at = float(tick * TICK) if tick == first > last + 1 else float("-inf")
+        if not _run_tick(connection, tick, runner, stable_since, resumed_at, report):
             return
         report.evaluated.append(tick)
         if time.perf_counter() - began > configured.alert_tick_budget:
@@ -155,7 +167,7 @@ def _run_tick(
     tick: int,
     runner: UUID,
     stable_since: float,
-    now_seconds: float,
+    resumed_at: float,
     report: Report,
 ) -> bool:
     """Evaluate and write one tick; False when another run has written it."""
@@ -163,11 +175,7 @@ def _run_tick(
     for _ in range(_RETRIES):
         cached = _load(connection, runner)
         inputs = alert_inputs.read(connection, cached.index.examples, at=at)
-        # A late tick notifies now, so the silences of now apply.
-        silences = silences_store.active(connection, at=now_seconds)
-        decision = decide(
-            cached.index, cached.states, cached.notified, inputs, silences, at, stable_since
-        )
+        decision = decide(cached.index, cached.states, inputs, at, stable_since, resumed_at)
         with connection.transaction():
             mine = state_store.begin_tick(
                 connection,
@@ -249,7 +257,6 @@ def _load(connection: psycopg.Connection[Any], runner: UUID) -> _TickCache:
                 rules_stamp=head.rules_stamp if head else None,
                 index=RuleIndex(state_store.load_rules(connection)),
                 states=state_store.load_states(connection),
-                notified=state_store.load_notified(connection),
             )
     return _cache
 
@@ -265,14 +272,12 @@ def _refresh(connection: psycopg.Connection[Any], before: _TickCache, head: Head
     changed = [rule_id for rule_id in versions if rule_id not in unchanged]
     rules = state_store.load_rules(connection, rule_ids=changed)
     states = state_store.load_states(connection, rule_ids=changed)
-    notified = state_store.load_notified(connection, rule_ids=changed)
     return _TickCache(
         runner=before.runner,
         tick=before.tick,
         rules_stamp=head.rules_stamp,
         index=RuleIndex([*unchanged.values(), *rules]),
         states={**{one: x for one, x in before.states.items() if one in unchanged}, **states},
-        notified={**{one: x for one, x in before.notified.items() if one in unchanged}, **notified},
     )
 
 
@@ -285,7 +290,6 @@ def _apply(cached: _TickCache, decision: Decision) -> None:
             known.pop(series, None)
             if not known:
                 del cached.states[rule_id]
-    cached.notified.update(decision.notified)
     if decision.errors:
         rules = dict(cached.index.by_id)
         for rule_id, error in decision.errors:

@@ -7,25 +7,42 @@ from functions import bootstrap
 
 bootstrap.before_imports()
 
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
+from urllib.parse import urlsplit
 
 from functions.notify import email, http
 from pulseboard.alerts.notifications import Outgoing, SendResult
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 
-_AT_ONCE = 16
+_AT_ONCE = 64
+_PER_HOST = 2
+"""Notifications sent to one host at once: one that hangs takes no more of the time of others."""
+
+http.tls_context()
+email.prepare(settings())
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Send `event["claims"]`, many at once: a slow receiver delays none of the others."""
+    """Send `event["claims"]`, many at once, within `alert_notify_deadline`: what a slow receiver
+    has not taken by then has failed, and everything else is acknowledged.
+    """
     claims = [Outgoing.model_validate(claim) for claim in event.get("claims", [])]
-    if not claims:
-        return {"action": "acknowledge", "results": []}
-    with ThreadPoolExecutor(min(_AT_ONCE, len(claims))) as pool:
-        results = list(pool.map(_send, claims))
-    for claim, sent in zip(claims, results, strict=True):
+    results: dict[str, SendResult] = {}
+    if claims:
+        deadline = time.monotonic() + settings().alert_notify_deadline
+        lanes = _lanes(claims)
+        pool = ThreadPoolExecutor(min(_AT_ONCE, len(lanes)))
+        tasks = [pool.submit(_send_all, lane, deadline, results) for lane in lanes]
+        wait(tasks, timeout=max(0.0, deadline - time.monotonic()))
+        pool.shutdown(wait=False, cancel_futures=True)
+    # A copy: what is still being sent may end while this is read.
+    done = dict(results)
+    answer = [done.get(claim.id) or _too_late(claim) for claim in claims]
+    for claim, sent in zip(claims, answer, strict=True):
         if not sent.ok:
             logger().warning(
                 "notification failed",
@@ -33,18 +50,47 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             )
     return {
         "action": "acknowledge",
-        "results": [sent.model_dump(mode="json", by_alias=True) for sent in results],
+        "results": [sent.model_dump(mode="json", by_alias=True) for sent in answer],
     }
 
 
-def _send(claim: Outgoing) -> SendResult:
+def _too_late(claim: Outgoing) -> SendResult:
+    return SendResult(id=claim.id, ok=False, error="not sent within the time for all of them")
+
+
+def _lanes(claims: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """The claims of each host in a few lanes, in which one is sent after the other."""
+    by_host: dict[str, list[Outgoing]] = {}
+    for claim in claims:
+        by_host.setdefault(urlsplit(claim.url).netloc if claim.url else claim.kind, []).append(
+            claim
+        )
+    return [
+        lane
+        for mine in by_host.values()
+        for lane in (mine[start::_PER_HOST] for start in range(_PER_HOST))
+        if lane
+    ]
+
+
+def _send_all(lane: Sequence[Outgoing], deadline: float, results: dict[str, SendResult]) -> None:
+    for claim in lane:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        results[claim.id] = _send(claim, left)
+
+
+def _send(claim: Outgoing, left: float) -> SendResult:
     configured = settings()
+    if claim.not_after is not None and time.time() >= claim.not_after:
+        return SendResult(id=claim.id, ok=False, error="not sent: its claim had ended")
     try:
         if claim.kind == "email":
             return email.send(claim, configured=configured)
         return http.send(
             claim,
-            timeout=configured.alert_send_timeout,
+            timeout=min(configured.alert_send_timeout, left),
             allow_private=configured.alert_allow_private,
         )
     except Exception as error:  # noqa: BLE001 - one notification must never stop the others

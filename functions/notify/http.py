@@ -11,12 +11,18 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pulseboard.alerts.notifications import Outgoing, SendResult
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 _SHOWN = 200
+
+T = TypeVar("T")
 
 
 # An IPv4 address in the last 32 bits: IPv4-compatible, translated (RFC 2765), NAT64 (RFC 6052).
@@ -34,6 +40,7 @@ def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> SendResult:
 
     2xx is success; 408, 425, 429, 5xx and a broken connection are retried; the rest is not.
     """
+    deadline = time.monotonic() + timeout
     try:
         parts = urlsplit(claim.url)
         host, port = parts.hostname or "", parts.port
@@ -42,8 +49,9 @@ def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> SendResult:
             return SendResult(
                 id=claim.id, ok=False, permanent=True, error="the address is no http URL"
             )
-        addresses = checked_addresses(host, port or (443 if secure else 80), allow_private)
-        status, body = _post(claim, addresses, host, secure, timeout)
+        port = port or (443 if secure else 80)
+        addresses = _within(deadline, lambda: checked_addresses(host, port, allow_private))
+        status, body = _post(claim, addresses, host, secure, deadline)
     except Refused as error:
         return SendResult(id=claim.id, ok=False, permanent=True, error=str(error))
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -60,6 +68,34 @@ def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> SendResult:
     again = status >= 500 or status in _TRY_AGAIN
     text = f"HTTP {status}" + (f": {body}" if body else "")
     return SendResult(id=claim.id, ok=False, permanent=not again, error=text)
+
+
+def _within(deadline: float, look_up: Callable[[], T]) -> T:
+    """The result of a look-up, which has no timeout of its own. Raises TimeoutError."""
+    outcome: list[T | Exception] = []
+
+    def run() -> None:
+        try:
+            outcome.append(look_up())
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(max(0.0, deadline - time.monotonic()))
+    if not outcome:
+        raise TimeoutError("the look-up of the host took too long")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _left(deadline: float) -> float:
+    """Seconds until then. Raises TimeoutError when there are none."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("no time is left")
+    return seconds
 
 
 def checked_addresses(host: str, port: int, allow_private: bool) -> list[tuple[str, int]]:
@@ -96,27 +132,40 @@ def is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _connect(addresses: list[tuple[str, int]], timeout: float) -> socket.socket:
+def _connect(addresses: list[tuple[str, int]], deadline: float) -> socket.socket:
     """A connection to the first address that accepts one: where IPv6 has no route, IPv4 may."""
-    for address in addresses[:-1]:
+    for left, address in zip(range(len(addresses), 1, -1), addresses, strict=False):
         with contextlib.suppress(OSError):
-            return socket.create_connection(address, timeout=timeout / len(addresses))
-    return socket.create_connection(addresses[-1], timeout=timeout / len(addresses))
+            return socket.create_connection(address, timeout=_left(deadline) / left)
+    return socket.create_connection(addresses[-1], timeout=_left(deadline))
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """The one context of this process: reading the certificates takes longer than a request."""
+    return ssl.create_default_context()
 
 
 def _post(
-    claim: Outgoing, addresses: list[tuple[str, int]], host: str, secure: bool, timeout: float
+    claim: Outgoing, addresses: list[tuple[str, int]], host: str, secure: bool, deadline: float
 ) -> tuple[int, str]:
-    raw = _connect(addresses, timeout)
-    raw.settimeout(timeout)
-    # A receiver that sends a byte now and then would never reach the timeout of one read.
-    deadline = threading.Timer(timeout, _cut, (raw,))
-    deadline.daemon = True
-    deadline.start()
+    raw = _connect(addresses, deadline)
+    # A receiver that sends a byte now and then would never reach the timeout of one read. The
+    # duplicate ends the connection whoever holds it: TLS takes the first descriptor for its own.
+    duplicate = raw.dup()
+    channel = raw
     try:
-        channel = (
-            ssl.create_default_context().wrap_socket(raw, server_hostname=host) if secure else raw
-        )
+        raw.settimeout(_left(deadline))
+        cut = threading.Timer(_left(deadline), _cut, (duplicate,))
+        cut.daemon = True
+        cut.start()
+    except BaseException:
+        duplicate.close()
+        raw.close()
+        raise
+    try:
+        if secure:
+            channel = tls_context().wrap_socket(raw, server_hostname=host)
         connection = http.client.HTTPConnection(host)
         connection.sock = channel
         parts = urlsplit(claim.url)
@@ -131,15 +180,22 @@ def _post(
         connection.request("POST", path, body=claim.body.encode(), headers=headers)
         response = connection.getresponse()
         body = response.read(_SHOWN).decode("utf-8", "replace").strip()
+        # What is cut off ends like a whole response.
+        _left(deadline)
         return response.status, body
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if time.monotonic() >= deadline:
+            raise TimeoutError("cut off at the deadline") from error
+        raise
     finally:
-        deadline.cancel()
-        raw.close()
+        cut.cancel()
+        channel.close()
+        duplicate.close()
 
 
-def _cut(raw: socket.socket) -> None:
+def _cut(duplicate: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        raw.shutdown(socket.SHUT_RDWR)
+        duplicate.shutdown(socket.SHUT_RDWR)
 
 
 def _describe(error: Exception, timeout: float) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from fastapi.testclient import TestClient
 from pulseboard.alerts import state_store
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.settings import settings
+from pulseboard.db.migrate import available
 
 _TICKS = """
 import sys, json
@@ -23,10 +25,10 @@ print(json.dumps([tick.run(now=float(now)).evaluated for now in sys.argv[1:]]))
 _CLAIMS = """
 import sys, time
 import psycopg
-from pulseboard.alerts import outbox_store
+from pulseboard.alerts import notifier
 with psycopg.connect(sys.argv[1], autocommit=True, prepare_threshold=None) as connection:
     for _ in range(40):
-        for claim in outbox_store.claim(connection, now=time.time()):
+        for claim in notifier.claim(connection, now=time.time()):
             print(claim.idempotency_key)
 """
 _GUARD = """
@@ -58,10 +60,14 @@ create or replace function last_end(float8[]) returns float8
   language sql immutable as 'select $1[2]';
 create or replace aggregate last(float8, timestamptz)
   (sfunc = last_step, stype = float8[], finalfunc = last_end);
-truncate metrics_raw, metric_definitions, alert_rules, alert_events, alert_outbox, alert_ticks
+truncate metrics_raw, metric_definitions, alert_rules, alert_events, alert_outbox, alert_ticks,
+  alert_channels, alert_notified
   restart identity cascade;
 """
 """What ticks read, where TimescaleDB isn't: a table, and its `last`."""
+
+_FUNCTIONS = re.compile(r"^create function float8_.*?\$\$.*?\$\$.*?;$", re.MULTILINE | re.DOTALL)
+"""The functions of sums that no TimescaleDB is needed for."""
 
 
 def both(*command: str, **environment: str) -> list[list[str]]:
@@ -134,6 +140,16 @@ def test_two_processes_tick_on_a_server_of_many_and_each_condition_fires_once(
     now = time.time() // 10 * 10 - 3600
     with psycopg.connect(plain_database, autocommit=True) as connection:
         connection.execute(_PLAIN_SAMPLES)
+        for function in _FUNCTIONS.findall(
+            next(one.text for one in available() if one.number == 80)
+        ):
+            connection.execute(function.replace("create function", "create or replace function"))
+        row = connection.execute(
+            "insert into alert_channels (name, config) values ('race', %s) returning id::text",
+            (state_store.as_jsonb({"type": "webhook", "url": "http://127.0.0.1:9/"}),),
+        ).fetchone()
+        assert row is not None
+        channel = row[0]
         for condition in met:
             series = connection.execute(
                 """
@@ -155,7 +171,7 @@ def test_two_processes_tick_on_a_server_of_many_and_each_condition_fires_once(
                     condition,
                     state_store.as_jsonb(
                         {
-                            "channels": [{"type": "webhook", "url": "http://127.0.0.1:9/"}],
+                            "channels": [{"type": "saved", "id": channel}],
                             "group_wait": "0s",
                             "group_interval": "0s",
                         }
@@ -184,13 +200,14 @@ def test_two_processes_tick_on_a_server_of_many_and_each_condition_fires_once(
         notified = connection.execute(
             "select count(*), count(distinct idempotency_key) from alert_outbox"
         ).fetchone()
-        assert notified == (5 * len(met), 5 * len(met))
+        # Nothing was acknowledged: what comes later waits.
+        assert notified == (len(met), len(met))
 
 
 @pytest.mark.race
 def test_each_notification_is_claimed_by_one_process(plain_database: str) -> None:
     with psycopg.connect(plain_database, autocommit=True) as connection:
-        connection.execute("truncate alert_outbox")
+        connection.execute("truncate alert_outbox, alert_notified, alert_state")
         payload = {
             "rule_id": "x",
             "rule_name": "x",
@@ -201,7 +218,7 @@ def test_each_notification_is_claimed_by_one_process(plain_database: str) -> Non
         connection.execute(
             """
             insert into alert_outbox (idempotency_key, group_key, channel, payload)
-            select 'k' || n, 'g' || n, %s, %s from generate_series(1, 500) n
+            select 'k' || n, 'test:' || n, %s, %s from generate_series(1, 500) n
             """,
             (
                 state_store.as_jsonb({"type": "webhook", "url": "http://127.0.0.1:9/"}),

@@ -1,5 +1,6 @@
 """Alert rules over the API and through ticks, on the real database and cache."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from functions.evaluate.tick import Report
 from functions.notify import handler as notify
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.alerts import AlertCondition
+from pulseboard.contracts.channels import HIDDEN
 from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.db import cache, database
@@ -34,6 +36,7 @@ class Clock:
     def __init__(self, http: TestClient, start: float) -> None:
         self.http = http
         self.now = start
+        self.acknowledges = True
 
     def send(self, value: float, *, ago: float = 1.0, name: str = "cpu", **tags: str) -> None:
         point = {
@@ -48,7 +51,15 @@ class Clock:
     def tick(self, count: int = 1) -> Report:
         for _ in range(count):
             self.now += TICK
-            report = tick.run(now=self.now)
+            report = self.run()
+        return report
+
+    def run(self) -> Report:
+        """A tick now, whose notifications all arrive, unless `acknowledges` is off."""
+        report = tick.run(now=self.now)
+        if self.acknowledges and report.claims:
+            results = [{"id": claim.id, "ok": True} for claim in report.claims]
+            evaluate.handler({"action": "acknowledge", "results": results}, None)
         return report
 
     def beat(self, value: float, count: int = 1, **tags: str) -> Report:
@@ -56,7 +67,7 @@ class Clock:
         for _ in range(count):
             self.now += TICK
             self.send(value, ago=1.0, name="cpu", **tags)
-            report = tick.run(now=self.now)
+            report = self.run()
         return report
 
 
@@ -383,11 +394,15 @@ def test_what_fires_resolves_when_its_rule_is_disabled_changed_or_deleted(
     clock.beat(95, 2, host="a")
     assert history(admin) == [("resolved", "a")]
     admin.put(path, json={"enabled": True})
-    clock.beat(95, host="a")
+    clock.beat(95, 7, host="a")
+    admin.put(path, json={"query": " cpu{}  "})
+    assert [status for status, _ in history(admin)] == ["firing", "resolved"]
     admin.put(path, json={"query": "other"})
+    clock.tick()
     admin.put(path, json={"query": "cpu"})
-    clock.beat(95, host="a")
+    clock.beat(95, 7, host="a")
     admin.delete(path)
+    clock.tick()
     reasons = [event["resolvedReason"] for event in read(admin, "/events")]
     assert reasons == [
         "the rule was deleted",
@@ -532,7 +547,7 @@ def test_silences_hold_notifications_back_until_they_end(admin: TestClient, cloc
     at = time.time() + 1
     clock.now = at
     clock.send(95, ago=11, host="a")
-    tick.run(now=at)
+    clock.run()
     assert history(admin) == [("firing", "a")]
     assert read(admin, "/deliveries") == []
     assert read(admin, "/rules")[0]["firing"] == 1
@@ -550,6 +565,7 @@ def test_repeats_groups_and_order(
     admin: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(admin, notification={**hook(), "repeatInterval": "40s"})
+    clock.acknowledges = False
     clock.now += TICK
     for host in "abc":
         clock.send(95, host=host)
@@ -564,25 +580,25 @@ def test_repeats_groups_and_order(
         later = tick.run(now=clock.now)
         # Claimed and not acknowledged: what comes after it in its group waits.
         assert later.claims == []
-    assert len(read(admin, "/deliveries")) == 2
+    assert len(read(admin, "/deliveries")) == 1
     deliver(report, {"action": "acknowledge", "results": [{"id": claim.id, "ok": True}]})
     (second,) = tick.run(now=clock.now).claims
     assert second.idempotency_key != claim.idempotency_key
+    assert len(read(admin, "/deliveries")) == 2
 
 
-def test_failures_are_retried_then_dead_and_can_be_sent_again(
-    admin: TestClient, clock: Clock, database_url: str, monkeypatch: pytest.MonkeyPatch
+def test_failures_are_tried_again_with_what_is_true_then(
+    admin: TestClient, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULSEBOARD_ALERT_MAX_ATTEMPTS", "2")
-    monkeypatch.setenv("PULSEBOARD_ALERT_FIRST_RETRY", "0.01")
     settings.cache_clear()
     make(admin, notification=hook("http://127.0.0.1:9/nobody"))
+    clock.acknowledges = False
     first = clock.beat(95, host="a")
     deliver(first)
     (waiting,) = read(admin, "/deliveries")
     assert waiting["status"] == "waiting"
     assert "refused" in waiting["lastError"]
-    time.sleep(0.05)
     second = clock.beat(95, host="a")
     assert second.claims[0].idempotency_key == first.claims[0].idempotency_key
     deliver(second)
@@ -591,18 +607,70 @@ def test_failures_are_retried_then_dead_and_can_be_sent_again(
     again = admin.post(f"{API}/deliveries/{dead['id']}/resend")
     assert again.json()["data"]["status"] == "waiting"
     assert admin.post(f"{API}/deliveries/{dead['id']}/resend").status_code == 404
-    assert len(clock.beat(95, host="a").claims) == 1
+    (third,) = clock.beat(95, host="a").claims
+    deliver(Report(0, claims=[third]))
+    # By the time it is sent again, the alert is over: no receiver hears that it fires.
+    assert clock.beat(10, 3, host="a").claims == []
+    (fourth,) = clock.beat(10, host="a").claims
+    assert json.loads(fourth.body)["status"] == "resolved"
 
 
-def test_a_process_killed_before_it_sent_loses_nothing(
-    admin: TestClient, clock: Clock, database_url: str
+def test_a_dead_letter_is_not_notified(admin: TestClient, clock: Clock) -> None:
+    """One 404, and the receiver is told again when it works, not after the repeat interval."""
+    make(admin, notification=hook())
+    clock.acknowledges = False
+    (claim,) = clock.beat(95, host="a").claims
+    gone = {"id": claim.id, "ok": False, "permanent": True, "error": "HTTP 404"}
+    evaluate.handler({"action": "acknowledge", "results": [gone]}, None)
+    assert [one["status"] for one in read(admin, "/deliveries")] == ["dead"]
+    for _ in range(29):
+        assert clock.beat(95, host="a").claims == []
+    (again,) = clock.beat(95, host="a").claims
+    assert json.loads(again.body)["status"] == "firing"
+    deliver(Report(0), {"action": "acknowledge", "results": [{"id": again.id, "ok": True}]})
+    assert [one["status"] for one in read(admin, "/deliveries")] == ["sent"]
+
+
+def test_a_refused_alert_that_is_over_is_pending_for_nobody(
+    admin: TestClient, clock: Clock
 ) -> None:
     make(admin, notification=hook())
+    clock.acknowledges = False
+    (claim,) = clock.beat(95, host="a").claims
+    gone = {"id": claim.id, "ok": False, "permanent": True, "error": "HTTP 404"}
+    evaluate.handler({"action": "acknowledge", "results": [gone]}, None)
+    clock.beat(10, host="a")
+    (dead,) = read(admin, "/deliveries", status="dead")
+    again = admin.post(f"{API}/deliveries/{dead['id']}/resend")
+    assert again.status_code == 202 or again.status_code == 200
+    assert clock.beat(10, host="a").claims == []
+
+
+def test_a_receiver_that_is_back_gets_all_at_once(admin: TestClient, clock: Clock) -> None:
+    """After long failures of one rule, the success of another tries it again."""
+    make(admin, name="first", query='cpu{host="a"}', notification=hook())
+    make(admin, name="second", query='cpu{host="b"}', notification=hook())
+    clock.acknowledges = False
+    for _ in range(60):
+        for claim in clock.beat(95, host="a").claims:
+            failure = {"id": claim.id, "ok": False, "error": "HTTP 500"}
+            evaluate.handler({"action": "acknowledge", "results": [failure]}, None)
+    clock.now += TICK
+    clock.send(95, host="a")
+    clock.send(95, host="b")
+    (other,) = clock.run().claims
+    assert '"second"' in other.body
+    evaluate.handler({"action": "acknowledge", "results": [{"id": other.id, "ok": True}]}, None)
+    (first,) = clock.beat(95, host="a").claims
+    assert '"first"' in first.body
+
+
+def test_a_process_killed_before_it_sent_loses_nothing(admin: TestClient, clock: Clock) -> None:
+    make(admin, notification=hook())
+    clock.acknowledges = False
     first = clock.beat(95, host="a")
     tick.reset()
-    assert clock.beat(95, host="a").claims == []
-    with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
-        connection.execute("update alert_outbox set claimed_until = now() - interval '1 second'")
+    assert clock.beat(95, 8, host="a").claims == []
     again = clock.beat(95, host="a")
     assert [one.idempotency_key for one in again.claims] == [
         one.idempotency_key for one in first.claims
@@ -610,7 +678,7 @@ def test_a_process_killed_before_it_sent_loses_nothing(
 
 
 def test_secrets_go_in_and_never_come_out(admin: TestClient, clock: Clock) -> None:
-    channel = {
+    channel: dict[str, Any] = {
         "name": "ops",
         "receiver": {"type": "slack", "url": "https://hooks.slack.com/services/T0/B0/secret"},
     }
@@ -621,8 +689,9 @@ def test_secrets_go_in_and_never_come_out(admin: TestClient, clock: Clock) -> No
     identity = created.json()["data"]["id"]
     inline = {"type": "webhook", "url": "https://example.com/x", "secret": "s3cret"}
     rule = make(admin, notification={"channels": [{"type": "saved", "name": "ops"}, inline]})
-    assert "s3cret" not in admin.get(f"{API}/rules/{rule['id']}").text
-    assert read(admin, "/channels")[0]["usedBy"] == 1
+    path = f"{API}/rules/{rule['id']}"
+    assert "s3cret" not in admin.get(path).text
+    assert [one["usedBy"] for one in read(admin, "/channels")] == [1, 1]
     # What was read is written back, and the name changes: secrets stay, rules follow.
     renamed = admin.put(
         f"{API}/channels/{identity}",
@@ -631,27 +700,48 @@ def test_secrets_go_in_and_never_come_out(admin: TestClient, clock: Clock) -> No
     assert renamed.status_code == 200, renamed.text
     shown = read(admin, f"/rules/{rule['id']}")
     assert shown["notification"]["channels"][0]["name"] == "night shift"
-    unchanged = admin.put(f"{API}/rules/{rule['id']}", json={"notification": shown["notification"]})
-    assert unchanged.status_code == 200, unchanged.text
-    elsewhere = shown["notification"]["channels"][1] | {"url": "https://evil.example.com/"}
+    assert shown["version"] == rule["version"]
+    kept = admin.put(path, json={"notification": shown["notification"]})
+    assert kept.status_code == 200, kept.text
+    hidden = inline | {"secret": HIDDEN}
+    kept = admin.put(path, json={"notification": {"channels": [hidden, channel["receiver"]]}})
+    assert kept.status_code == 200, kept.text
     stolen = admin.put(
-        f"{API}/rules/{rule['id']}",
-        json={"notification": {"channels": [{"type": "saved", "name": "night shift"}, elsewhere]}},
+        path,
+        json={"notification": {"channels": [hidden | {"url": "https://evil.example.com/"}]}},
     )
     assert stolen.status_code == 400
     claims = {claim.url: claim for claim in clock.beat(95, host="a").claims}
     assert set(claims) == {"https://hooks.slack.com/services/T0/B0/secret", "https://example.com/x"}
     assert "X-Pulseboard-Signature" in claims["https://example.com/x"].headers
     assert admin.delete(f"{API}/channels/{identity}").status_code == 409
-    admin.delete(f"{API}/rules/{rule['id']}")
+    admin.delete(path)
     assert admin.delete(f"{API}/channels/{identity}").status_code == 204
     assert "s3cret" not in admin.get(f"{API}/deliveries").text
+
+
+def test_the_first_of_two_alike_is_taken_out(admin: TestClient, clock: Clock) -> None:
+    """Removing Slack A from [A, B] keeps B, and B's secret."""
+    slack = [{"type": "slack", "url": f"https://hooks.slack.com/{name}"} for name in "AB"]
+    rule = make(admin, notification={"channels": slack})
+    path = f"{API}/rules/{rule['id']}"
+    _, second = rule["notification"]["channels"]
+    changed = admin.put(path, json={"notification": {"channels": [second]}})
+    assert changed.status_code == 200, changed.text
+    ambiguous = [{"type": "slack", "url": HIDDEN}]
+    admin.put(path, json={"notification": {"channels": slack}})
+    refused = admin.put(path, json={"notification": {"channels": ambiguous}})
+    assert refused.status_code == 400
+    assert "several" in refused.json()["error"]
+    admin.put(path, json={"notification": {"channels": [second]}})
+    assert [claim.url for claim in clock.beat(95, host="a").claims] == ["https://hooks.slack.com/B"]
 
 
 def test_a_test_notification_goes_the_way_of_real_ones(admin: TestClient, clock: Clock) -> None:
     receiver = {"type": "webhook", "url": "http://127.0.0.1:9/nobody"}
     queued = admin.post(f"{API}/channels/test", json=receiver)
     assert queued.status_code == 202, queued.text
+    clock.acknowledges = False
     report = clock.tick()
     assert '"TEST' not in report.claims[0].body
     assert "Test notification" in report.claims[0].body

@@ -1,4 +1,4 @@
-"""What ticks decide for all rules: as if each had been evaluated; and who is notified when."""
+"""What ticks decide for all rules: as if each had been evaluated."""
 
 import math
 from collections.abc import Sequence
@@ -6,12 +6,10 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pulseboard.alerts.changes import InstanceRecord, Queued
+from pulseboard.alerts.changes import InstanceRecord
 from pulseboard.alerts.evaluate import Decision, decide
 from pulseboard.alerts.inputs import TickInputs
 from pulseboard.alerts.state_machine import TICK, Condition, RuleSnapshot
@@ -20,10 +18,8 @@ from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.alerts import (
     AlertCondition,
     AlertStatus,
-    MatchOperator,
     NoDataPolicy,
     Reducer,
-    SilenceMatcher,
 )
 
 HOSTS = ("a", "b", "c")
@@ -59,31 +55,22 @@ def inputs(values: dict[str, float | None]) -> TickInputs:
 
 
 class Store:
-    """What the database holds between ticks, and what was notified."""
+    """What the database holds between ticks."""
 
     def __init__(self, rules: Sequence[RuleSnapshot]) -> None:
         self.index = RuleIndex(rules)
         self.states: dict[UUID, dict[str, InstanceRecord]] = {}
-        self.notified: dict[UUID, float] = {}
-        self.queued: list[Queued] = []
 
     def tick(
-        self,
-        at: float,
-        values: dict[str, float | None],
-        silences: list[list[SilenceMatcher]] | None = None,
+        self, at: float, values: dict[str, float | None], *, resumed_at: float = -math.inf
     ) -> Decision:
-        decision = decide(
-            self.index, self.states, self.notified, inputs(values), silences or [], at, 0.0
-        )
+        decision = decide(self.index, self.states, inputs(values), at, 0.0, resumed_at)
         for (rule_id, series), record in decision.states.items():
             known = self.states.setdefault(rule_id, {})
             if record is None:
                 known.pop(series, None)
             else:
                 known[series] = record
-        self.notified |= decision.notified
-        self.queued += decision.queued
         return decision
 
     def statuses(self) -> dict[tuple[UUID, str], AlertStatus]:
@@ -114,7 +101,6 @@ RULES = st.lists(
         keep_firing_for=st.sampled_from([0.0, 20.0]),
         no_data=st.sampled_from(NoDataPolicy),
         reducer=st.sampled_from(Reducer),
-        group_interval=st.sampled_from([0.0, 40.0]),
     ),
     min_size=1,
     max_size=6,
@@ -134,7 +120,6 @@ def test_what_is_not_evaluated_would_not_have_changed(
         found, expected = some.tick(at, values), every.tick(at, values)
         assert {one.id for one in found.started} == {one.id for one in expected.started}
         assert {one.event_id for one in found.ended} == {one.event_id for one in expected.ended}
-        assert {one.key for one in found.queued} == {one.key for one in expected.queued}
         assert some.statuses() == every.statuses()
 
 
@@ -147,178 +132,33 @@ def test_a_quiet_tick_evaluates_no_rule_that_does_not_breach() -> None:
     assert {one.rule.name for one in decision.started} == {"rule 1", "rule 2", "rule 3"}
 
 
-def notifications(store: Store) -> list[tuple[float, list[str], list[str]]]:
-    """Of each notification: its tick after the start, the hosts that fire and that resolved."""
-    return [
-        (
-            float(one.key.rpartition(":")[2]) * TICK - START,
-            sorted(x["tags"]["host"] for x in one.payload["alerts"] if x["status"] == "firing"),
-            sorted(x["tags"]["host"] for x in one.payload["alerts"] if x["status"] == "resolved"),
-        )
-        for one in store.queued
-    ]
+def test_one_breach_after_a_long_outage_does_not_fire_as_if_it_had_held() -> None:
+    store = Store([make(duration=20.0)])
+    store.tick(START, {"a": 95.0})
+    late = START + 3600.0
+    assert store.tick(late, {"a": 95.0}, resumed_at=late).started == []
+    assert store.tick(late + TICK, {"a": 95.0}).started == []
+    assert len(store.tick(late + 2 * TICK, {"a": 95.0}).started) == 1
 
 
-def play(store: Store, *rounds: str, silenced: Sequence[str] = ()) -> None:
-    """A tick for each: the hosts that breach."""
-    silences = [
-        [SilenceMatcher(label="host", operator=MatchOperator.EQUAL, value=host)]
-        for host in silenced
-    ]
-    for number, breaching in enumerate(rounds):
-        values: dict[str, float | None] = {
-            host: 95.0 if host in breaching else 5.0 for host in HOSTS
-        }
-        store.tick(START + number * TICK, values, silences)
+def test_data_that_never_comes_back_gives_no_all_clear() -> None:
+    """`noData: alert` without any series: one page, and none each day."""
+    store = Store([make(no_data=NoDataPolicy.ALERT)])
+    store.index = RuleIndex([make(no_data=NoDataPolicy.ALERT)])
+    nothing: dict[str, float | None] = dict.fromkeys(HOSTS)
+    events = [0, 0]
+    for number in range(3):
+        for at in (START, START + 86_390.0, START + 86_400.0, START + 86_410.0):
+            decision = store.tick(at + number * 86_400.0 * 1.5, nothing)
+            events[0] += len(decision.started)
+            events[1] += len(decision.ended)
+    assert events == [1, 0]
 
 
-def test_the_first_waits_for_others_to_be_notified_together() -> None:
-    store = Store([make(group_wait=20.0, group_interval=60.0)])
-    play(store, "a", "ab", "abc", "abc", "abc")
-    assert notifications(store) == [(20.0, ["a", "b", "c"], [])]
-
-
-def test_what_ends_within_the_wait_is_notified_to_nobody() -> None:
-    store = Store([make(group_wait=20.0)])
-    play(store, "a", "", "", "", "")
-    assert notifications(store) == []
-
-
-def test_later_changes_wait_for_the_group_interval() -> None:
-    store = Store([make(group_interval=40.0)])
-    play(store, "a", "ab", "bc", "bc", "bc", "bc")
-    assert notifications(store) == [(0.0, ["a"], []), (40.0, ["b", "c"], ["a"])]
-    (resolved,) = [x for x in store.queued[1].payload["alerts"] if x["status"] == "resolved"]
-    assert (resolved["started"], resolved["ended"]) == (START, START + 20)
-
-
-def test_that_all_has_resolved_is_notified_at_once_and_firing_again_waits() -> None:
-    store = Store([make(group_interval=40.0)])
-    play(store, "a", "", "a", "a", "a", "a", "a")
-    assert notifications(store) == [(0.0, ["a"], []), (10.0, [], ["a"]), (50.0, ["a"], [])]
-
-
-def test_it_repeats_while_it_fires() -> None:
-    store = Store([make(group_interval=20.0, repeat=30.0)])
-    play(store, *["a"] * 8)
-    assert [at for at, _, _ in notifications(store)] == [0.0, 30.0, 60.0]
-
-
-@pytest.mark.parametrize("silenced", ["a", "b"])
-def test_a_silenced_one_is_left_out(silenced: str) -> None:
+def test_resolved_series_are_forgotten() -> None:
     store = Store([make()])
-    play(store, "ab", silenced=[silenced])
-    assert notifications(store) == [(0.0, ["b" if silenced == "a" else "a"], [])]
-
-
-class Notifying(RuleBasedStateMachine):
-    """Series come and go, silences too, processes die before they write: who was notified of what?
-
-    The receiver believes what notifications say. It must never hear of an end without a beginning,
-    nor twice of a beginning, and in the end believe what is.
-    """
-
-    @initialize(
-        wait=st.sampled_from([0.0, 10.0, 30.0]),
-        interval=st.sampled_from([0.0, 30.0, 60.0]),
-        duration=st.sampled_from([0.0, 20.0]),
-        keep=st.sampled_from([0.0, 20.0]),
-        no_data=st.sampled_from(NoDataPolicy),
-    )
-    def begin(
-        self, wait: float, interval: float, duration: float, keep: float, no_data: NoDataPolicy
-    ) -> None:
-        self.rule = make(
-            group_wait=wait,
-            group_interval=interval,
-            repeat=1e9,
-            duration=duration,
-            keep_firing_for=keep,
-            no_data=no_data,
-        )
-        self.store = Store([self.rule])
-        self.now = START
-        self.values: dict[str, float | None] = dict.fromkeys(HOSTS)
-        self.silences: list[list[SilenceMatcher]] = []
-        self.believed: set[str] = set()
-        self.heard = float("-inf")
-
-    @rule(host=st.sampled_from(HOSTS), value=st.sampled_from([None, math.nan, 5.0, 95.0]))
-    def sample(self, host: str, value: float | None) -> None:
-        self.values[host] = value
-
-    @rule(host=st.sampled_from(HOSTS))
-    def silence(self, host: str) -> None:
-        self.silences = [[SilenceMatcher(label="host", operator=MatchOperator.EQUAL, value=host)]]
-
-    @rule()
-    def silence_ends(self) -> None:
-        self.silences = []
-
-    @rule()
-    def dies_before_it_writes(self) -> None:
-        decide(
-            self.store.index,
-            self.store.states,
-            self.store.notified,
-            inputs(self.values),
-            self.silences,
-            self.now + TICK,
-            0.0,
-        )
-
-    @precondition(lambda self: self.now > START)
-    @rule()
-    def comes_again(self) -> None:
-        again = decide(
-            self.store.index,
-            self.store.states,
-            self.store.notified,
-            inputs(self.seen),
-            self.silences,
-            self.now,
-            0.0,
-        )
-        assert again.started == []
-        assert again.ended == []
-
-    @rule(count=st.sampled_from([1, 1, 3]))
-    def tick(self, count: int) -> None:
-        for _ in range(count):
-            self.now += TICK
-            self.seen = dict(self.values)
-            self.hear(self.store.tick(self.now, self.values, self.silences).queued)
-
-    def hear(self, queued: list[Queued]) -> None:
-        for one in queued:
-            ended = {x["tags"].get("host", "") for x in one.payload["alerts"] if x["ended"]}
-            begun = {x["tags"].get("host", "") for x in one.payload["alerts"]} - ended
-            assert ended <= self.believed, "an end without a beginning"
-            assert ended or begun - self.believed, "nothing new"
-            if begun:
-                assert self.now - self.heard >= self.rule.group_interval
-            self.believed = (self.believed - ended) | begun
-            self.heard = self.now
-
-    @invariant()
-    def what_is_believed_is_known(self) -> None:
-        if hasattr(self, "store"):
-            known = self.store.states.get(self.rule.id, {})
-            notified = {x.tags.get("host", "") for x in known.values() if x.notified_at is not None}
-            assert notified == self.believed
-
-    def teardown(self) -> None:
-        if not hasattr(self, "store"):
-            return
-        self.silences = []
-        self.tick(20)
-        firing = {
-            record.tags.get("host", "")
-            for record in self.store.states.get(self.rule.id, {}).values()
-            if record.instance.status is AlertStatus.FIRING
-        }
-        assert self.believed == firing
-
-
-TestNotifying = Notifying.TestCase
-TestNotifying.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    store.tick(START, {"a": 95.0})
+    store.tick(START + TICK, {"a": 5.0})
+    for number in range(7):
+        store.tick(START + 86_500.0 + number * TICK, {"a": 5.0})
+    assert not any(store.states.values())

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 DEADLINES = {
     "db/backup.py",
     "db/database.py",
+    "alerts/inputs.py",
     "agent/host.py",
     "agent/run.py",
     "catalogue/stale_markers_store.py",

@@ -36,6 +36,7 @@ def test_the_flows_are_described() -> None:
         "A query",
         "A tick of the alert rules",
         "Deciding an alert",
+        "A notification",
         "A dashboard save",
     }
 

@@ -91,7 +91,7 @@ export const deleteAlertChannel = <ThrowOnError extends boolean = false>(options
 /**
  * Update Alert Channel
  *
- * Change a channel. Rules that use it follow a new name; a hidden secret stays as it is.
+ * Change a channel, for all rules that use it. A hidden secret stays as it is.
  */
 export const updateAlertChannel = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertChannelData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertChannelResponses, UpdateAlertChannelErrors, ThrowOnError>({
     security: [{
@@ -155,7 +155,8 @@ export const getAlertDelivery = <ThrowOnError extends boolean = false>(options: 
 /**
  * Resend Alert Delivery
  *
- * Send a dead letter again, with the same idempotency key. 404 when it is not dead.
+ * Try a dead letter again at once, with what is true now. 404 when it is not dead, 409 when
+ * there is nothing to send any more.
  */
 export const resendAlertDelivery = <ThrowOnError extends boolean = false>(options: Options<ResendAlertDeliveryData, ThrowOnError>) => (options.client ?? client).post<ResendAlertDeliveryResponses, ResendAlertDeliveryErrors, ThrowOnError>({
     security: [{

@@ -2149,6 +2149,8 @@ export type NoDataPolicy = 'keep_state' | 'ok' | 'alert';
 export type Notification = {
     /**
      * Channels
+     *
+     * A receiver that is written here becomes a saved channel.
      */
     channels: Array<({
         type: 'webhook';
@@ -2187,6 +2189,8 @@ export type Notification = {
 export type NotificationInput = {
     /**
      * Channels
+     *
+     * A receiver that is written here becomes a saved channel.
      */
     channels?: Array<({
         type: 'webhook';
@@ -2857,9 +2861,13 @@ export type Role = 'viewer' | 'editor' | 'admin';
 /**
  * SavedChannel
  *
- * A channel that was saved under a name.
+ * A saved channel, by its id or its name; the id counts where both are given.
  */
 export type SavedChannel = {
+    /**
+     * Id
+     */
+    id: string | null;
     /**
      * Name
      */
@@ -2873,13 +2881,17 @@ export type SavedChannel = {
 /**
  * SavedChannel
  *
- * A channel that was saved under a name.
+ * A saved channel, by its id or its name; the id counts where both are given.
  */
 export type SavedChannelInput = {
     /**
+     * Id
+     */
+    id?: string | null;
+    /**
      * Name
      */
-    name: string;
+    name?: string;
     /**
      * Type
      */

@@ -856,20 +856,22 @@ export const zCreateUser = z.object({
 /**
  * SavedChannel
  *
- * A channel that was saved under a name.
+ * A saved channel, by its id or its name; the id counts where both are given.
  */
 export const zSavedChannel = z.object({
-    name: z.string().min(1).max(200),
+    id: z.uuid().nullable(),
+    name: z.string().max(200).default(''),
     type: z.literal('saved').default('saved')
 });
 
 /**
  * SavedChannel
  *
- * A channel that was saved under a name.
+ * A saved channel, by its id or its name; the id counts where both are given.
  */
 export const zSavedChannelInput = z.object({
-    name: z.string().min(1).max(200),
+    id: z.uuid().nullish(),
+    name: z.string().max(200).optional().default(''),
     type: z.literal('saved').optional().default('saved')
 });
 

@@ -25,9 +25,8 @@ export type RuleDraft = Required<
   groupWait: string
   groupInterval: string
   repeatInterval: string
+  /** Ids of channels. */
   saved: string[]
-  /** Channels that the form does not edit. */
-  others: NonNullable<NonNullable<CreateAlertRule['notification']>['channels']>
 }
 
 export const EMPTY_DRAFT: RuleDraft = {
@@ -50,12 +49,11 @@ export const EMPTY_DRAFT: RuleDraft = {
   groupInterval: '',
   repeatInterval: '4h',
   saved: [],
-  others: [],
 }
 
 export function draftOf(rule: AlertRule): RuleDraft {
   const saved = rule.notification.channels.flatMap((channel) =>
-    channel.type === 'saved' ? [channel.name] : [],
+    channel.type === 'saved' && channel.id ? [channel.id] : [],
   )
   return {
     ...rule,
@@ -66,7 +64,6 @@ export function draftOf(rule: AlertRule): RuleDraft {
     groupInterval: rule.notification.groupInterval ?? '',
     repeatInterval: rule.notification.repeatInterval,
     saved,
-    others: rule.notification.channels.filter((channel) => channel.type !== 'saved'),
   }
 }
 
@@ -89,7 +86,7 @@ export function bodyOf(draft: RuleDraft): CreateAlertRule {
     message: draft.message,
     runbookUrl: draft.runbookUrl.trim(),
     notification: {
-      channels: [...draft.others, ...draft.saved.map((name) => ({ type: 'saved' as const, name }))],
+      channels: draft.saved.map((id) => ({ type: 'saved' as const, id })),
       groupWait: draft.groupWait.trim() || null,
       groupInterval: draft.groupInterval.trim() || null,
       repeatInterval: draft.repeatInterval.trim() || '4h',

@@ -25,20 +25,17 @@ export function RuleNotification({ draft, fieldErrors, change }: Props) {
           <div key={id} className="py-1">
             <Check
               label={name}
-              checked={draft.saved.includes(name)}
+              checked={draft.saved.includes(id)}
               onChange={(event) =>
                 change({
                   saved: event.target.checked
-                    ? [...draft.saved, name]
-                    : draft.saved.filter((other) => other !== name),
+                    ? [...draft.saved, id]
+                    : draft.saved.filter((other) => other !== id),
                 })
               }
             />
           </div>
         ))}
-        {draft.others.length > 0 && (
-          <p className="text-sm text-muted">and {draft.others.length} defined in the rule itself</p>
-        )}
       </fieldset>
       <div className="grid grid-cols-3 gap-2">
         <Field

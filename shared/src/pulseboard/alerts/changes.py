@@ -1,9 +1,8 @@
-"""What a tick, or a change of a rule, changes: states to store and notifications to send."""
+"""What a tick, or a change of a rule, changes: states and events."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 from uuid import UUID
 
 from pulseboard.alerts.state_machine import Instance, RuleSnapshot
@@ -26,27 +25,17 @@ def series_key(tags_key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRecord:
-    """One series of a rule, and what was notified about it. Times are seconds since 1970.
-
-    `fired_at` is when it last fired. `notified_at` is when it was last notified as firing; None
-    before, and again once it was notified as resolved.
-    """
+    """One series of a rule. `fired_at` is when it last fired, in seconds since 1970."""
 
     tags: dict[str, str]
     instance: Instance
     event_id: UUID | None = None
-    notified_at: float | None = None
     fired_at: float | None = None
 
     @property
-    def resolve_pending(self) -> bool:
-        """Whether it was notified as firing, has resolved since, and that was not notified yet."""
-        return self.notified_at is not None and self.instance.status is not AlertStatus.FIRING
-
-    @property
     def idle(self) -> bool:
-        """Whether it has resolved and nothing about it is to be notified."""
-        return self.notified_at is None and self.instance.status is AlertStatus.RESOLVED
+        """Whether it has resolved."""
+        return self.instance.status is AlertStatus.RESOLVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +67,12 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
-    """A notification for one channel."""
-
-    rule_id: UUID
-    key: str
-    group: str
-    channel: dict[str, Any]
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
     """Everything that one tick, or one change of a rule, writes."""
 
     states: Sequence[StateChange] = ()
     started: Sequence[Started] = ()
     ended: Sequence[Ended] = ()
-    queued: Sequence[Queued] = ()
-    notified: Mapping[UUID, float] = field(default_factory=dict)
-    """When the channels of a rule were notified, by rule."""
     errors: Sequence[tuple[UUID, str | None]] = ()
 
     @property
@@ -106,9 +81,7 @@ class Changes:
         ids = (
             *(state.rule_id for state in self.states),
             *(ended.rule_id for ended in self.ended),
-            *(queued.rule_id for queued in self.queued),
             *(each.rule.id for each in self.started),
-            *self.notified,
             *(rule_id for rule_id, _ in self.errors),
         )
         return list(dict.fromkeys(each for each in ids if each is not None))
@@ -119,7 +92,5 @@ class Changes:
             states=[each for each in self.states if each.rule_id == rule_id],
             started=[each for each in self.started if each.rule.id == rule_id],
             ended=[each for each in self.ended if each.rule_id == rule_id],
-            queued=[each for each in self.queued if each.rule_id == rule_id],
-            notified={each: at for each, at in self.notified.items() if each == rule_id},
             errors=[each for each in self.errors if each[0] == rule_id],
         )

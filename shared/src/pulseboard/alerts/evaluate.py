@@ -1,8 +1,9 @@
-"""What a tick changes: states, events, notifications. A function of the inputs; no I/O."""
+"""What a tick changes: states and events. A function of the inputs; no I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 from pulseboard.alerts.changes import (
@@ -10,19 +11,12 @@ from pulseboard.alerts.changes import (
     Current,
     Ended,
     InstanceRecord,
-    Queued,
     Started,
     StateChange,
 )
-from pulseboard.alerts.notifications import (
-    NotifiedAlert,
-    group_key,
-    labels_of,
-    payload_of,
-    silenced,
-)
 from pulseboard.alerts.state_machine import (
     NEW,
+    Condition,
     Instance,
     RuleSnapshot,
     resolve_absent,
@@ -30,7 +24,7 @@ from pulseboard.alerts.state_machine import (
     tick_at,
 )
 from pulseboard.alerts.threshold_index import RuleIndex
-from pulseboard.contracts.alerts import AlertStatus, NoDataPolicy, SilenceMatcher
+from pulseboard.contracts.alerts import AlertStatus, NoDataPolicy
 from pulseboard.core.exceptions import PulseboardError
 from pulseboard.core.observability import logger
 
@@ -43,7 +37,6 @@ once; that the data is gone, within these ticks."""
 
 _FIRING = AlertStatus.FIRING
 _Observed = Sequence[tuple[str, dict[str, str], float | None]]
-_Silences = list[list[SilenceMatcher]]
 
 
 class Inputs(Protocol):
@@ -51,6 +44,10 @@ class Inputs(Protocol):
 
     def of(self, rule: RuleSnapshot, /) -> _Observed:
         """Each series of a rule: key, tags, value or None. Raises what its read raised."""
+        ...
+
+    def lookback(self, rule: RuleSnapshot, /) -> float:
+        """Seconds of samples that a value of a rule's query needs before its time."""
         ...
 
     def values_of(self, rule: RuleSnapshot, /) -> Sequence[float] | None:
@@ -66,8 +63,6 @@ class Decision:
     """New states by rule and series; None: the row is deleted."""
     started: list[Started] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
-    queued: list[Queued] = field(default_factory=list)
-    notified: dict[UUID, float] = field(default_factory=dict)
     errors: list[tuple[UUID, str | None]] = field(default_factory=list)
     current: dict[UUID, Current] = field(default_factory=dict)
     """The values of series that are pending or firing, for display."""
@@ -77,9 +72,7 @@ class Decision:
         self.states = {key: x for key, x in self.states.items() if key[0] != rule_id}
         self.started = [each for each in self.started if each.rule.id != rule_id]
         self.ended = [each for each in self.ended if each.rule_id != rule_id]
-        self.queued = [each for each in self.queued if each.rule_id != rule_id]
         self.errors = [each for each in self.errors if each[0] != rule_id]
-        self.notified.pop(rule_id, None)
         self.current.pop(rule_id, None)
         self.errors.append((rule_id, error))
 
@@ -92,8 +85,6 @@ class Decision:
             ],
             started=self.started,
             ended=self.ended,
-            queued=self.queued,
-            notified=self.notified,
             errors=self.errors,
         )
 
@@ -101,24 +92,25 @@ class Decision:
 def decide(
     index: RuleIndex,
     states: Mapping[UUID, Mapping[str, InstanceRecord]],
-    last_notified: Mapping[UUID, float],
     inputs: Inputs,
-    silences: _Silences,
     at: float,
     stable_since: float,
+    resumed_at: float = -inf,
 ) -> Decision:
     """What the tick at `at` changes.
 
-    `last_notified` is when each rule's channels were last notified, `stable_since` since when ticks
-    came without a gap: for the length of a window after a gap, missing data says nothing.
+    `stable_since` is since when ticks came without a gap: for the length of a window after a gap,
+    missing data says nothing. `resumed_at` is set at the first tick after some that are left out.
     """
     decision = Decision()
     for rule in _candidates(index, states, inputs, tick_at(at)):
         known = states.get(rule.id, {})
-        evaluate_missing = at - stable_since >= rule.condition.window + rule.delay
         try:
             observed = inputs.of(rule)
-            changed = _step_all(rule, known, observed, at, evaluate_missing)
+            wait = rule.condition.window + rule.delay + inputs.lookback(rule)
+            changed = _step_all(
+                rule, known, observed, at, _After(at - stable_since >= wait, resumed_at)
+            )
         except PulseboardError as error:
             if rule.last_error != error.message:
                 decision.errors.append((rule.id, error.message))
@@ -133,22 +125,23 @@ def decide(
             decision.errors.append((rule.id, None))
         if known or changed:
             after = _record_changes(decision, rule, known, changed, at)
-            if rule.channels:
-                _notify(
-                    decision,
-                    rule,
-                    {**known, **after},
-                    after,
-                    last_notified.get(rule.id),
-                    silences,
-                    at,
-                )
-            for series, record in after.items():
-                stored = record.resolve_pending or record.instance.worth_storing(rule.condition, at)
+            for series, record in {**_over(rule, known, at), **after}.items():
+                stored = record.instance.worth_storing(rule.condition, at)
                 if stored or series in known:
                     decision.states[rule.id, series] = record if stored else None
             decision.current[rule.id] = _current(known, changed, observed)
     return decision
+
+
+def _over(
+    rule: RuleSnapshot, known: Mapping[str, InstanceRecord], at: float
+) -> dict[str, InstanceRecord]:
+    """The states that no later tick needs any more."""
+    return {
+        series: record
+        for series, record in known.items()
+        if not record.instance.worth_storing(rule.condition, at)
+    }
 
 
 def _candidates(
@@ -171,6 +164,14 @@ def _candidates(
     yield from seen.values()
 
 
+@dataclass(frozen=True, slots=True)
+class _After:
+    """What a tick may conclude after a gap between ticks."""
+
+    evaluate_missing: bool
+    resumed_at: float
+
+
 _Changed = dict[str, tuple[dict[str, str], Instance]]
 
 
@@ -179,48 +180,51 @@ def _step_all(
     known: Mapping[str, InstanceRecord],
     observed: _Observed,
     at: float,
-    evaluate_missing: bool,
+    after_gap: _After,
 ) -> _Changed:
     """Instances that changed or are new, by series."""
     condition = rule.condition
     watching = condition.no_data is NoDataPolicy.ALERT
     changed: _Changed = {}
-    any_data = False
+    any_data = any(read is not None and read == read for _, _, read in observed)
+    if watching and not any_data:
+        # Nothing is left that could say the data is back: its absence is the alert.
+        condition = replace(condition, forget_after=inf)
+    more: dict[str, Any] = {
+        "evaluate_missing": after_gap.evaluate_missing,
+        "resumed_at": after_gap.resumed_at,
+    }
     for series, tags, read in observed:
         value = None if read is None or read != read else read
         record = known.get(series)
         if record is None:
             if value is None:
                 continue
-            any_data = True
             after = step(condition, NEW, value, at)
             if after is not NEW or watching:
                 changed[series] = (tags, after)
             continue
-        any_data = any_data or value is not None
-        after = step(condition, record.instance, value, at, evaluate_missing=evaluate_missing)
+        after = step(condition, record.instance, value, at, **more)
         if after is not record.instance:
             changed[series] = (tags, after)
     if known:
         present = {series for series, _, _ in observed}
         for series, record in known.items():
             if series not in present and series != ABSENT_SERIES:
-                after = step(
-                    condition, record.instance, None, at, evaluate_missing=evaluate_missing
-                )
+                after = step(condition, record.instance, None, at, **more)
                 if after is not record.instance:
                     changed[series] = (record.tags, after)
     if watching:
-        _step_absent_series(rule, known, any_data, at, evaluate_missing, changed)
+        _step_absent_series(condition, known, any_data, at, more, changed)
     return changed
 
 
 def _step_absent_series(
-    rule: RuleSnapshot,
+    condition: Condition,
     known: Mapping[str, InstanceRecord],
     any_data: bool,
     at: float,
-    evaluate_missing: bool,
+    more: Mapping[str, Any],
     changed: _Changed,
 ) -> None:
     record = known.get(ABSENT_SERIES)
@@ -228,7 +232,7 @@ def _step_absent_series(
     if any_data:
         after = resolve_absent(before, at)
     elif known.keys() <= {ABSENT_SERIES}:
-        after = step(rule.condition, before, None, at, evaluate_missing=evaluate_missing)
+        after = step(condition, before, None, at, **more)
     else:
         return
     if after is not before:
@@ -249,91 +253,14 @@ def _record_changes(
         was = before.instance.status if before else AlertStatus.INACTIVE
         event_id = before.event_id if before else None
         fired_at = before.fired_at if before else None
-        # Without channels there is nobody to notify that it has resolved.
-        notified_at = before.notified_at if before and rule.channels else None
         if instance.status is _FIRING and was is not _FIRING:
             event_id, fired_at = uuid5(rule.id, f"{series}@{tick_at(at)}"), at
-            record = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
+            record = InstanceRecord(tags, instance, event_id, fired_at)
             decision.started.append(Started(event_id, rule, series, record))
         elif was is _FIRING and instance.status is not _FIRING and event_id is not None:
             decision.ended.append(Ended(event_id, instance, rule.id))
-        after[series] = InstanceRecord(tags, instance, event_id, notified_at, fired_at)
+        after[series] = InstanceRecord(tags, instance, event_id, fired_at)
     return after
-
-
-def _notify(
-    decision: Decision,
-    rule: RuleSnapshot,
-    states: Mapping[str, InstanceRecord],
-    after: dict[str, InstanceRecord],
-    notified_at: float | None,
-    silences: _Silences,
-    at: float,
-) -> None:
-    """Queue the notifications of a rule that are due, and set `notified_at` in `after`.
-
-    As in Alertmanager, the first alert waits `group_wait` for others; further changes wait until
-    `group_interval` after the last notification. That all alerts have resolved is notified at once.
-    """
-    resolving, unsilenced, over = [], [], True
-    for series, record in states.items():
-        if record.resolve_pending:
-            resolving.append((series, record))
-        elif record.instance.status is _FIRING:
-            if not silences or not silenced(
-                labels_of(rule.name, rule.severity, rule.labels, record.tags), silences
-            ):
-                unsilenced.append((series, record))
-            over = over and record.notified_at is None
-    over = over and not unsilenced
-    fresh = [record.instance.since for _, record in unsilenced if record.notified_at is None]
-    repeat = any(
-        record.notified_at is not None and at - record.notified_at >= rule.repeat
-        for _, record in unsilenced
-    )
-    rested = notified_at is None or at - notified_at >= rule.group_interval
-    due = (
-        (bool(resolving) and (rested or over))
-        or (bool(fresh) and rested and at - min(fresh) >= rule.group_wait)
-        or repeat
-    )
-    if not due:
-        return
-    alerts = [
-        *(
-            alert_of(record.tags, record.instance, started=record.fired_at or 0.0)
-            for _, record in resolving
-        ),
-        *(alert_of(record.tags, record.instance) for _, record in unsilenced),
-    ]
-    payload = payload_of(rule, alerts).model_dump(mode="json")
-    for channel in rule.channels:
-        group = group_key(str(rule.id), channel)
-        key = f"{group}:{tick_at(at)}"
-        decision.queued.append(Queued(rule.id, key, group, dict(channel), payload))
-    decision.notified[rule.id] = at
-    for series, record in resolving:
-        after[series] = InstanceRecord(
-            record.tags, record.instance, record.event_id, None, record.fired_at
-        )
-    for series, record in unsilenced:
-        after[series] = InstanceRecord(
-            record.tags, record.instance, record.event_id, at, record.fired_at
-        )
-
-
-def alert_of(
-    tags: dict[str, str], instance: Instance, *, started: float | None = None
-) -> NotifiedAlert:
-    """An instance as notifications describe it; `started` is given when it has resolved."""
-    return NotifiedAlert(
-        status="firing" if started is None else "resolved",
-        tags=tags,
-        value=instance.value,
-        reason=instance.reason,
-        started=instance.since if started is None else started,
-        ended=None if started is None else instance.since,
-    )
 
 
 def _current(

@@ -4,7 +4,8 @@ Rules that read the same series share one read. All selectors are resolved by on
 none while no series is created; samples are read once for each window length.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil, inf
@@ -24,13 +25,15 @@ from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_key import Series
 from pulseboard.contracts.alerts import Reducer
 from pulseboard.contracts.vocabulary import Tier
+from pulseboard.core import lookback as lookbacks_of_queries
 from pulseboard.core.exceptions import InvalidRequest, PulseboardError, Unavailable
-from pulseboard.core.lookback import LOOKBACK_DELTA, LOOKBACK_INTERVALS
+from pulseboard.core.lookback import LOOKBACK_INTERVALS
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.statement_timeout import set_statement_timeout
-from pulseboard.query import promql, sql_samples
+from pulseboard.query import expression_reader, limits, promql, sql_samples
+from pulseboard.query.expression_reader import Times
 from pulseboard.query.reader import PlanReader
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers
 
@@ -100,6 +103,10 @@ class TickInputs:
         _check_watched(sum(value is not None for *_, value in observed))
         return observed
 
+    def lookback(self, rule: RuleSnapshot) -> float:
+        """Seconds of samples that a value of a rule's query needs before its time."""
+        return lookback_of(rule.query)
+
     def values_of(self, rule: RuleSnapshot) -> list[float] | None:
         """The numbers that a rule reads; None where its read has failed."""
         try:
@@ -135,16 +142,11 @@ def read(
     rules = list(rules)
     series, expressions = _resolve(connection, _lookbacks(rules), at)
     inputs = TickInputs(series, intervals=_intervals(connection, {rule.query for rule in rules}))
-    # Expressions with equal selectors over equal ranges share what is read.
-    reader = PlanReader(connection, deadline=inf)
     ids: dict[tuple[float, float], set[int]] = {}
     newest_ids: dict[tuple[float, float], set[int]] = {}
     examples: dict[tuple[float, float], RuleSnapshot] = {}
     for rule in rules:
-        expression = expressions.get(rule.query)
-        if expression is not None:
-            if _key(rule) not in inputs.expressions:
-                inputs.expressions[_key(rule)] = _evaluate(reader, rule, expression, at, inputs)
+        if rule.query in expressions:
             continue
         found = series[rule.query]
         if not isinstance(found, PulseboardError):
@@ -164,6 +166,10 @@ def read(
             *(connection, sorted(wanted), examples[window, delay]),
             *(window, at - delay),
         )
+    by_key = {_key(rule): rule for rule in rules if rule.query in expressions}
+    # Rules that failed last time come last: a heavy one takes no time from the others.
+    first = sorted(by_key.values(), key=lambda rule: rule.last_error is not None)
+    inputs.expressions = _evaluate_all(connection, first, expressions, at, inputs)
     return inputs
 
 
@@ -187,24 +193,110 @@ def _metrics_of(text: str) -> tuple[str, ...]:
     return tuple(one.name for one in promql.selectors(meaning) if one.name is not None)
 
 
-def _evaluate(
-    reader: PlanReader,
-    rule: RuleSnapshot,
-    expression: ResolvedExpression,
+def _evaluate_all(
+    connection: psycopg.Connection[Any],
+    rules: Sequence[RuleSnapshot],
+    expressions: Mapping[str, ResolvedExpression],
     at: float,
     inputs: TickInputs,
-) -> list[ExpressionSeries] | PulseboardError:
+) -> dict[_ExpressionKey, list[ExpressionSeries] | PulseboardError]:
+    """The expressions of these rules, in their order: selectors of one shape are read together.
+
+    All in one transaction; what fails in the database is read again by itself, so that it fails
+    alone. Rules for which no time is left in `alert_read_budget` have that as their error.
+    """
+    deadline = time.monotonic() + settings().alert_read_budget
+    # Expressions with equal selectors over equal ranges share what is read.
+    reader = PlanReader(connection, deadline=inf)
+    found: dict[_ExpressionKey, list[ExpressionSeries] | PulseboardError] = {}
+
+    def evaluate(rule: RuleSnapshot) -> list[ExpressionSeries] | PulseboardError:
+        try:
+            return expression_inputs.evaluate(
+                reader,
+                expressions[rule.query],
+                _times(rule, at, inputs),
+                interval=inputs.intervals.get(rule.query, 0.0),
+            )
+        except psycopg.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - one rule must never stop the others
+            return _of_the_rule(error, rule)
+
+    together = [rule for rule in rules if rule.last_error is None]
+    if len(together) > 1:
+        try:
+            with connection.transaction():
+                set_statement_timeout(connection, seconds=settings().alert_read_budget / 2)
+                _prefetch(reader, together, expressions, at, inputs)
+                for rule in together:
+                    if time.monotonic() >= deadline:
+                        break
+                    found[_key(rule)] = evaluate(rule)
+        except psycopg.Error as error:
+            if database.is_outage(error):
+                raise
+            reader.memo.clear()
+    for rule in rules:
+        if _key(rule) in found:
+            continue
+        left = deadline - time.monotonic()
+        if left <= 0:
+            found[_key(rule)] = InvalidRequest(
+                "There was no time left to read it: the rules before it took"
+                f" {settings().alert_read_budget:g} s. Narrow the heavy ones."
+            )
+            continue
+        try:
+            with connection.transaction():
+                set_statement_timeout(connection, seconds=min(left, settings().alert_rule_timeout))
+                found[_key(rule)] = evaluate(rule)
+        except psycopg.errors.QueryCanceled:
+            found[_key(rule)] = InvalidRequest(
+                "Reading the expression's samples took too long: narrow it."
+            )
+        except psycopg.Error as error:
+            found[_key(rule)] = _of_the_rule(error, rule)
+    return found
+
+
+def _prefetch(
+    reader: PlanReader,
+    rules: Iterable[RuleSnapshot],
+    expressions: Mapping[str, ResolvedExpression],
+    at: float,
+    inputs: TickInputs,
+) -> None:
+    most = settings().alert_max_series * 10
+    groups: dict[tuple[Times, float], dict[promql.Read, Sequence[Series]]] = {}
+    for rule in rules:
+        try:
+            times = _times(rule, at, inputs)
+        except (ValueError, OverflowError):
+            continue
+        delta = lookbacks_of_queries.lookback_of(inputs.intervals.get(rule.query, 0.0))
+        wanted = groups.setdefault((times, delta), {})
+        for one, series in expressions[rule.query].series.items():
+            if not isinstance(series, InvalidRequest) and series and len(series) <= most:
+                wanted[one] = series
+    for (times, delta), wanted in groups.items():
+        try:
+            expression_reader.prefetch(
+                reader,
+                wanted,
+                times=times,
+                tier=Tier.RAW,
+                budget=limits.new_budget(),
+                lookback_delta=delta,
+            )
+        except (PulseboardError, ValueError, OverflowError) as error:
+            # Each says for itself what is wrong.
+            logger().info("expressions are read one by one", exc_info=error)
+
+
+def _times(rule: RuleSnapshot, at: float, inputs: TickInputs) -> Times:
     window, delay = inputs.window_of(rule)
-    interval = inputs.intervals.get(rule.query, 0.0)
-    try:
-        times = expression_inputs.times_of(at - delay, window, rule.reducer)
-        with reader.connection.transaction():
-            set_statement_timeout(reader.connection, seconds=settings().query_timeout)
-            return expression_inputs.evaluate(reader, expression, times, interval=interval)
-    except psycopg.errors.QueryCanceled:
-        return InvalidRequest("Reading the expression's samples took too long: narrow it.")
-    except Exception as error:  # noqa: BLE001 - one rule must never stop the others
-        return _of_the_rule(error, rule)
+    return expression_inputs.times_of(at - delay, window, rule.reducer)
 
 
 def _of_the_rule(error: Exception, rule: RuleSnapshot) -> PulseboardError:
@@ -318,6 +410,12 @@ def check_query(text: str) -> None:
     _unless_error(_parsed(text))
 
 
+def same_query(one: str, other: str) -> bool:
+    """Whether two texts mean the same; one that can't be read means nothing."""
+    meaning = _parsed(one)
+    return not isinstance(meaning, InvalidRequest) and meaning == _parsed(other)
+
+
 def lookback_of(text: str) -> float:
     """Seconds between a tick and the oldest, or the newest, sample that a query reads at it.
 
@@ -330,7 +428,7 @@ def lookback_of(text: str) -> float:
         return 0.0
     return max(
         (
-            max(abs(one.offset), one.offset + (one.window or LOOKBACK_DELTA))
+            max(abs(one.offset), one.offset + (one.window or 0.0))
             for one in promql.selectors(meaning)
         ),
         default=0.0,

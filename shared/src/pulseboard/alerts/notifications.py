@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
+from pulseboard.alerts.notification_log import fingerprint
 from pulseboard.alerts.state_machine import RuleSnapshot, format_value
 from pulseboard.catalogue.selector import Matcher
-from pulseboard.catalogue.series_key import canonical_tags
 from pulseboard.contracts.alerts import AlertSeverity, SilenceMatcher
 from pulseboard.contracts.base import Contract, iso_utc
 from pulseboard.contracts.channels import (
+    REVEAL,
     EmailChannel,
     PagerDutyChannel,
     Receiver,
@@ -43,6 +44,10 @@ _SLACK_COLORS = {
     AlertSeverity.WARNING: "#d9822b",
     AlertSeverity.CRITICAL: "#c23030",
 }
+_SLACK_RESOLVED = "#2b8a5e"
+
+
+_RECEIVER: TypeAdapter[Receiver] = TypeAdapter(Receiver)
 
 
 class NotifiedAlert(Contract):
@@ -50,6 +55,9 @@ class NotifiedAlert(Contract):
 
     status: Literal["firing", "resolved"]
     tags: dict[str, str]
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What identifies it; empty: from the rule and its tags."
+    )
     value: float | None
     reason: str
     started: float
@@ -77,9 +85,12 @@ class NotificationPayload(Contract):
 
 
 class Outgoing(Contract):
-    """A rendered notification, ready to be sent."""
+    """A rendered notification, ready to be sent. It may not be sent after `not_after` (seconds
+    since 1970): by then it may be handed out again, or be over.
+    """
 
     id: str
+    not_after: float | None = None
     kind: Literal["http", "email"]
     idempotency_key: str
     url: str = ""
@@ -119,7 +130,9 @@ def _covers(matchers: Iterable[SilenceMatcher], tags: dict[str, str]) -> bool:
         return False
 
 
-def payload_of(rule: RuleSnapshot, alerts: list[NotifiedAlert]) -> NotificationPayload:
+def payload_of(
+    rule: RuleSnapshot, alerts: list[NotifiedAlert], *, most: int = MAX_ALERTS
+) -> NotificationPayload:
     """A payload of these alerts, firing ones first, as many as are named."""
     ordered = sorted(alerts, key=lambda alert: (alert.status != "firing", -alert.started))
     return NotificationPayload(
@@ -130,22 +143,45 @@ def payload_of(rule: RuleSnapshot, alerts: list[NotifiedAlert]) -> NotificationP
         labels=dict(rule.labels),
         message=rule.message,
         runbook_url=rule.runbook_url,
-        alerts=ordered[:MAX_ALERTS],
-        more=max(0, len(ordered) - MAX_ALERTS),
+        alerts=ordered[:most],
+        more=max(0, len(ordered) - most),
     )
 
 
-def group_key(rule_id: str, channel: Mapping[str, Any]) -> str:
-    """The key of one rule's notifications to one channel, which are sent in order."""
-    text = json.dumps(channel, sort_keys=True)
-    return f"{rule_id}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+def receiver_key(receiver: Receiver) -> str:
+    """What identifies where notifications arrive: renaming a channel, or another signing secret,
+    makes no other receiver; another address does.
+    """
+    match receiver:
+        case WebhookChannel():
+            parts = ["webhook", str(receiver.url)]
+        case SlackChannel():
+            parts = ["slack", receiver.url.get_secret_value()]
+        case PagerDutyChannel():
+            parts = ["pagerduty", receiver.routing_key.get_secret_value()]
+        case EmailChannel():
+            parts = ["email", *sorted(receiver.to)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def read_receiver(stored: Mapping[str, Any]) -> Receiver | None:
+    """A receiver as it is stored, with its secrets; None for what this version can't read."""
+    try:
+        return _RECEIVER.validate_python(stored)
+    except ValidationError:
+        return None
+
+
+def revealed(receiver: Receiver) -> dict[str, Any]:
+    """A receiver with its secrets, to be stored."""
+    return receiver.model_dump(mode="json", context=REVEAL)
 
 
 def describe(channel: Mapping[str, Any]) -> str:
     """A stored channel's kind and address, without its secrets."""
     match channel.get("type"):
         case "saved":
-            return str(channel["name"])
+            return str(channel.get("name") or "a channel that was deleted")
         case "webhook":
             return f"webhook {channel['url']}"
         case "email":
@@ -184,6 +220,66 @@ def render(
     """The request that notifies `receiver`; `now` (seconds since 1970) is when it is signed."""
     frame = _Frame(payload, group, name, now, public_url.rstrip("/"), pagerduty_url)
     outgoing = _RENDERERS[type(receiver)](frame, receiver)
+    return outgoing.model_copy(update={"id": outbox_id, "idempotency_key": key})
+
+
+def takes_digests(receiver: Receiver) -> bool:
+    """Whether one notification can stand for several rules; an incident is one rule's."""
+    return not isinstance(receiver, PagerDutyChannel)
+
+
+def render_digest(
+    payloads: list[NotificationPayload],
+    receiver: Receiver,
+    *,
+    outbox_id: str,
+    key: str,
+    group: str,
+    name: str,
+    now: float,
+    public_url: str,
+) -> Outgoing:
+    """One request for many rules, the most urgent first: people read the first of them and how
+    many more there are, webhooks get every alert.
+    """
+    frames = [_Frame(payload, group, name, now, public_url.rstrip("/"), "") for payload in payloads]
+    counts = [
+        (status, sum(a.status == status for payload in payloads for a in payload.alerts))
+        for status in ("firing", "resolved")
+    ]
+    shown = ", ".join(f"{count:,} {status}" for status, count in counts if count)
+    headline = f"[{shown}] {len(payloads):,} rules"
+    lines = []
+    for frame in frames[:MAX_ALERTS]:
+        first, *others = frame.payload.alerts
+        more = len(others) + frame.payload.more
+        lines.append(
+            f"{frame.payload.severity.upper()}  {frame.payload.rule_name}: {frame.line(first)}"
+            + (f" and {more:,} more" if more else "")
+        )
+    if len(frames) > MAX_ALERTS:
+        lines.append(f"and {len(frames) - MAX_ALERTS:,} more rules")
+    link = f"{public_url.rstrip('/')}/alerts" if public_url else ""
+    match receiver:
+        case WebhookChannel():
+            outgoing = _webhook_request(frames, receiver)
+        case SlackChannel():
+            firing = any(payload.firing for payload in payloads)
+            attachment: dict[str, Any] = {
+                "color": _SLACK_COLORS[payloads[0].severity] if firing else _SLACK_RESOLVED,
+                "fallback": _escape(headline),
+                "text": _escape("\n".join(lines)),
+                "footer": "Pulseboard",
+                "ts": int(now),
+            }
+            if link:
+                attachment |= {"title": "Alerts", "title_link": link}
+            body = json.dumps({"text": _escape(headline), "attachments": [attachment]})
+            outgoing = _http(receiver.url.get_secret_value(), body)
+        case EmailChannel():
+            outgoing = _mail(receiver, headline, [*lines, link] if link else lines)
+        case PagerDutyChannel():
+            raise TypeError("an incident of PagerDuty is one rule's")
     return outgoing.model_copy(update={"id": outbox_id, "idempotency_key": key})
 
 
@@ -244,41 +340,24 @@ def _iso(seconds: float) -> str:
 
 
 def _webhook(frame: _Frame, receiver: WebhookChannel) -> Outgoing:
-    payload = frame.payload
-    alerts = []
-    for alert in payload.alerts:
-        labels = labels_of(payload.rule_name, payload.severity, payload.labels, alert.tags)
-        annotations = {
-            "summary": fill(payload.message, payload, alert)
-            or f"{payload.rule_name}: {alert.reason}",
-            "reason": alert.reason,
-            "value": "" if alert.value is None else format_value(alert.value),
-            "threshold": f"{payload.threshold:.6g}",
-        }
-        if payload.runbook_url:
-            annotations["runbook_url"] = payload.runbook_url
-        alerts.append(
-            {
-                "status": alert.status,
-                "labels": labels,
-                "annotations": annotations,
-                "startsAt": _iso(alert.started),
-                "endsAt": _NEVER if alert.ended is None else _iso(alert.ended),
-                "generatorURL": frame.link,
-                "fingerprint": hashlib.blake2b(canonical_tags(labels), digest_size=8).hexdigest(),
-            }
-        )
+    return _webhook_request([frame], receiver)
+
+
+def _webhook_request(frames: list[_Frame], receiver: WebhookChannel) -> Outgoing:
+    first = frames[0]
+    alerts = [_webhook_alert(frame, alert) for frame in frames for alert in frame.payload.alerts]
+    names = {frame.payload.rule_name for frame in frames}
     body = json.dumps(
         {
             "version": "4",
-            "groupKey": frame.group,
-            "truncatedAlerts": payload.more,
-            "status": "firing" if payload.firing else "resolved",
-            "receiver": frame.name,
-            "groupLabels": {"alertname": payload.rule_name},
+            "groupKey": first.group,
+            "truncatedAlerts": sum(frame.payload.more for frame in frames),
+            "status": "firing" if any(frame.payload.firing for frame in frames) else "resolved",
+            "receiver": first.name,
+            "groupLabels": {"alertname": first.payload.rule_name} if len(names) == 1 else {},
             "commonLabels": _common([alert["labels"] for alert in alerts]),
             "commonAnnotations": _common([alert["annotations"] for alert in alerts]),
-            "externalURL": frame.public_url,
+            "externalURL": first.public_url,
             "alerts": alerts,
         },
         ensure_ascii=False,
@@ -286,9 +365,33 @@ def _webhook(frame: _Frame, receiver: WebhookChannel) -> Outgoing:
     headers = {"Content-Type": "application/json"}
     if receiver.secret is not None:
         headers["X-Pulseboard-Signature"] = sign(
-            receiver.secret.get_secret_value(), body, frame.now
+            receiver.secret.get_secret_value(), body, first.now
         )
     return _http(str(receiver.url), body, headers)
+
+
+def _webhook_alert(frame: _Frame, alert: NotifiedAlert) -> dict[str, Any]:
+    payload = frame.payload
+    labels = alert.labels or labels_of(
+        payload.rule_name, payload.severity, payload.labels, alert.tags
+    )
+    annotations = {
+        "summary": fill(payload.message, payload, alert) or f"{payload.rule_name}: {alert.reason}",
+        "reason": alert.reason,
+        "value": "" if alert.value is None else format_value(alert.value),
+        "threshold": f"{payload.threshold:.6g}",
+    }
+    if payload.runbook_url:
+        annotations["runbook_url"] = payload.runbook_url
+    return {
+        "status": alert.status,
+        "labels": labels,
+        "annotations": annotations,
+        "startsAt": _iso(alert.started),
+        "endsAt": _NEVER if alert.ended is None else _iso(alert.ended),
+        "generatorURL": frame.link,
+        "fingerprint": fingerprint(labels),
+    }
 
 
 def _common(sets: list[Any]) -> dict[str, str]:
@@ -298,8 +401,10 @@ def _common(sets: list[Any]) -> dict[str, str]:
 
 def _slack(frame: _Frame, receiver: SlackChannel) -> Outgoing:
     payload = frame.payload
-    color = _SLACK_COLORS[payload.severity] if payload.firing else "#2b8a5e"
+    color = _SLACK_COLORS[payload.severity] if payload.firing else _SLACK_RESOLVED
     text = "\n".join(frame.line(alert) for alert in payload.alerts)
+    if payload.more:
+        text += f"\nand {payload.more:,} more"
     if payload.runbook_url:
         text += f"\nRunbook: {payload.runbook_url}"
     attachment = {
@@ -362,13 +467,17 @@ def _email(frame: _Frame, receiver: EmailChannel) -> Outgoing:
         lines.append(f"Runbook: {frame.payload.runbook_url}")
     if frame.link:
         lines.append(frame.link)
+    return _mail(receiver, frame.headline, lines)
+
+
+def _mail(receiver: EmailChannel, headline: str, lines: list[str]) -> Outgoing:
     return Outgoing(
         id="",
         idempotency_key="",
         kind="email",
         to=receiver.to,
         # A line break in a subject would begin another header.
-        subject=re.sub(r"\s+", " ", frame.headline)[:200],
+        subject=re.sub(r"\s+", " ", headline)[:200],
         body="\n\n".join(lines),
     )
 

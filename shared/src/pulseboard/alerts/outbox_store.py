@@ -1,141 +1,180 @@
-"""The outbox of notifications: claimed here, sent by `notify`, acknowledged here.
+"""The deliveries that people see, and test notifications.
 
-At least once: a claim that is not acknowledged in time is handed out again, with the same
-idempotency key. Within a group (a rule and a channel) a notification waits for those before it,
-so that no receiver gets a resolved notification before the firing one.
+A delivery shows what became of one notification. What is sent, and when, is decided by the
+notification log (`notifier`), apart from tests: each is claimed, sent and acknowledged by its row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import dict_row
-from pydantic import TypeAdapter, ValidationError
 
+from pulseboard.alerts import channels_store
+from pulseboard.alerts import notification_log_store as log_store
 from pulseboard.alerts.notifications import (
     NotificationPayload,
     Outgoing,
     SendResult,
     describe,
+    read_receiver,
     render,
 )
-from pulseboard.alerts.state_store import as_jsonb
-from pulseboard.contracts.channels import AlertDelivery, DeliveryStatus, Receiver
-from pulseboard.core.exceptions import NotFound
+from pulseboard.alerts.state_store import as_jsonb, json_text
+from pulseboard.contracts.channels import AlertDelivery, DeliveryStatus
+from pulseboard.core.exceptions import Conflict, NotFound
 from pulseboard.core.settings import settings
 
-_RECEIVER: TypeAdapter[Receiver] = TypeAdapter(Receiver)
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notification that was claimed."""
+
+    id: UUID
+    rule_id: UUID | None
+    key: str
+    channel: Mapping[str, Any]
+    payload: NotificationPayload
+    firing: int
+    resolved: int
 
 
-def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
-    """Claim due notifications, rendered, for a lease; bounded in number and in bytes.
-
-    Served by alert_outbox_due and alert_outbox_group.
+def put_deliveries(
+    connection: psycopg.Connection[Any],
+    *,
+    deliveries: Sequence[Delivery],
+    superseded: Sequence[UUID],
+) -> None:
+    """Show claims as deliveries; one that is tried again keeps its row. Those that others stand
+    for now are removed. Served by alert_outbox_pkey.
     """
+    if superseded:
+        connection.execute(
+            "delete from alert_outbox where id = any(%s::uuid[]) and sent_at is null",
+            (list(superseded),),
+        )
+    if not deliveries:
+        return
+    rows = [
+        {
+            "id": one.id,
+            "rule_id": one.rule_id,
+            # Unique for each row: the same news may be shown twice, when a row was removed.
+            "key": f"{one.key}:{one.id}",
+            "channel": one.channel,
+            "payload": one.payload.model_dump(mode="json")
+            | {"firing": one.firing, "resolved": one.resolved},
+        }
+        for one in deliveries
+    ]
+    connection.execute(
+        """
+        insert into alert_outbox (id, rule_id, idempotency_key, group_key, channel, payload,
+          attempts)
+        select w.id, w.rule_id, w.key, 'log', w.channel, w.payload, 1
+        from jsonb_to_recordset(%s::jsonb)
+          as w (id uuid, rule_id uuid, key text, channel jsonb, payload jsonb)
+        on conflict (id) do update set
+          rule_id = excluded.rule_id, idempotency_key = excluded.idempotency_key,
+          channel = excluded.channel, payload = excluded.payload,
+          attempts = alert_outbox.attempts + 1, dead_at = null
+        """,
+        (json_text(rows),),
+    )
+
+
+def claim_tests(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
+    """Claim test notifications, rendered, for a lease. Served by alert_outbox_due."""
     configured = settings()
-    with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             """
-            select o.id, o.rule_id, o.idempotency_key, o.group_key, o.channel, o.payload,
-              o.attempts, c.config as saved
-            from alert_outbox o
-            left join alert_channels c
-              on o.channel ->> 'type' = 'saved' and c.name = o.channel ->> 'name'
-            where o.sent_at is null and o.dead_at is null and o.next_attempt_at <= now()
-              and (o.claimed_until is null or o.claimed_until < now())
-              -- Correlated on purpose: one lookup in alert_outbox_group for each candidate, where
-              -- a planner without statistics would join the whole backlog with itself.
-              and o.seq = (
-                select min(earlier.seq) from alert_outbox earlier
-                where earlier.group_key = o.group_key
-                  and earlier.sent_at is null and earlier.dead_at is null
-              )
-            order by o.next_attempt_at, o.seq limit %s
-            for update of o skip locked
+            select id, idempotency_key, group_key, channel, payload, attempts from alert_outbox
+            where sent_at is null and dead_at is null and group_key like 'test:%%'
+              and next_attempt_at <= now() and (claimed_until is null or claimed_until < now())
+            order by next_attempt_at, seq limit %s for update skip locked
             """,
             (configured.alert_claim_limit,),
         ).fetchall()
         claimed: list[Outgoing] = []
         dead: list[tuple[UUID, str]] = []
-        size = 0
+        channels = channels_store.known_channels(connection) if rows else {}
         for row in rows:
             if row["attempts"] >= configured.alert_max_attempts:
                 dead.append((row["id"], f"{row['attempts']} tries were never acknowledged"))
                 continue
-            rendered = _render(row, now)
+            rendered = _render_test(row, channels, now)
             if isinstance(rendered, str):
                 dead.append((row["id"], rendered))
-                continue
-            length = len(rendered.model_dump_json())
-            if claimed and size + length > configured.alert_claim_bytes:
-                break
-            size += length
-            claimed.append(rendered)
-        cursor.execute(
-            """
-            update alert_outbox
-            set claimed_until = now() + make_interval(secs => %s), attempts = attempts + 1
-            where id = any(%s::uuid[])
-            """,
-            (configured.alert_claim_lease, [one.id for one in claimed]),
-        )
+            else:
+                claimed.append(rendered)
+        if claimed:
+            cursor.execute(
+                """
+                update alert_outbox
+                set claimed_until = now() + make_interval(secs => %s), attempts = attempts + 1
+                where id = any(%s::uuid[])
+                """,
+                (configured.alert_claim_lease, [one.id for one in claimed]),
+            )
         if dead:
-            _mark_dead(cursor, dead)
+            cursor.execute(
+                """
+                update alert_outbox o
+                set dead_at = now(), claimed_until = null, last_error = w.error
+                from unnest(%s::uuid[], %s::text[]) as w (id, error) where o.id = w.id
+                """,
+                ([one for one, _ in dead], [error for _, error in dead]),
+            )
     return claimed
 
 
-def _render(row: dict[str, Any], now: float) -> Outgoing | str:
+def _render_test(
+    row: dict[str, Any], channels: Mapping[str, channels_store.KnownChannel], now: float
+) -> Outgoing | str:
     """The notification, or why it can't be sent at all."""
     channel = row["channel"]
-    saved = channel.get("type") == "saved"
-    if saved and row["saved"] is None:
-        return f'there is no channel named "{channel["name"]}" any more'
-    try:
-        receiver = _RECEIVER.validate_python(row["saved"] if saved else channel)
-        payload = NotificationPayload.model_validate(row["payload"])
-    except ValidationError as error:
-        return f"the channel can't be read: {error.errors()[0]['msg']}"
+    if channel.get("type") == "saved":
+        known = channels.get(str(channel.get("id")))
+        if known is None:
+            return "the channel was deleted"
+        receiver, name = known.receiver, known.name
+    else:
+        found = read_receiver(channel)
+        if found is None:
+            return "the channel can't be read"
+        receiver, name = found, found.type
     configured = settings()
-    while True:
-        rendered = render(
-            payload,
-            receiver,
-            outbox_id=str(row["id"]),
-            key=row["idempotency_key"],
-            group=row["group_key"],
-            name=channel["name"] if saved else receiver.type,
-            now=now,
-            public_url=configured.public_url or "",
-            pagerduty_url=configured.alert_pagerduty_url,
-        )
-        if len(rendered.body) <= configured.alert_claim_bytes // 2 or len(payload.alerts) == 1:
-            return rendered
-        half = len(payload.alerts) // 2
-        payload = payload.model_copy(
-            update={
-                "alerts": payload.alerts[:half],
-                "more": payload.more + len(payload.alerts) - half,
-            }
-        )
-
-
-def _mark_dead(cursor: psycopg.Cursor[Any], dead: Sequence[tuple[UUID, str]]) -> None:
-    cursor.execute(
-        """
-        update alert_outbox o set dead_at = now(), claimed_until = null, last_error = w.error
-        from unnest(%s::uuid[], %s::text[]) as w (id, error) where o.id = w.id
-        """,
-        ([one for one, _ in dead], [error for _, error in dead]),
+    return render(
+        NotificationPayload.model_validate(row["payload"]),
+        receiver,
+        outbox_id=str(row["id"]),
+        key=row["idempotency_key"],
+        group=row["group_key"],
+        name=name,
+        now=now,
+        public_url=configured.public_url or "",
+        pagerduty_url=configured.alert_pagerduty_url,
     )
 
 
 def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendResult]) -> None:
-    """Record the results of claimed notifications. Repeating it changes nothing.
+    """Record the results of claimed tests. Repeating it changes nothing.
 
     A failure is retried after `alert_first_retry`, doubled each time; a permanent one, or the
     last try, makes a dead letter. Served by alert_outbox_pkey.
     """
+    record_outcomes(connection, outcomes={UUID(one.id): one for one in results})
+
+
+def record_outcomes(
+    connection: psycopg.Connection[Any], *, outcomes: Mapping[UUID, SendResult]
+) -> None:
+    """Show the results of deliveries. Served by alert_outbox_pkey."""
+    if not outcomes:
+        return
     configured = settings()
     connection.execute(
         """
@@ -145,7 +184,7 @@ def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendRe
           last_error = case when w.ok then null else w.error end,
           dead_at = case when not w.ok and (w.permanent or o.attempts >= %(most)s) then now() end,
           next_attempt_at = case when w.ok then o.next_attempt_at else now() + make_interval(
-            secs => least(%(longest)s, %(first)s * 2 ^ greatest(o.attempts - 1, 0))) end
+            secs => least(%(longest)s, %(first)s * 2 ^ least(30, greatest(o.attempts - 1, 0)))) end
         from unnest(%(ids)s::uuid[], %(oks)s::boolean[], %(permanent)s::boolean[],
           %(errors)s::text[]) as w (id, ok, permanent, error)
         where o.id = w.id and o.sent_at is null and o.dead_at is null
@@ -154,10 +193,10 @@ def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendRe
             "most": configured.alert_max_attempts,
             "first": configured.alert_first_retry,
             "longest": configured.alert_longest_retry,
-            "ids": [one.id for one in results],
-            "oks": [one.ok for one in results],
-            "permanent": [one.permanent for one in results],
-            "errors": [(one.error or "")[:500] for one in results],
+            "ids": list(outcomes),
+            "oks": [one.ok for one in outcomes.values()],
+            "permanent": [one.permanent for one in outcomes.values()],
+            "errors": [(one.error or "")[:500] for one in outcomes.values()],
         },
     )
 
@@ -199,8 +238,8 @@ def _delivery(row: dict[str, Any]) -> AlertDelivery:
         rule_name=payload["rule_name"],
         channel=describe(row["channel"]),
         status=status,
-        firing=sum(alert["status"] == "firing" for alert in alerts),
-        resolved=sum(alert["status"] == "resolved" for alert in alerts),
+        firing=payload.get("firing", sum(alert["status"] == "firing" for alert in alerts)),
+        resolved=payload.get("resolved", sum(alert["status"] == "resolved" for alert in alerts)),
         attempts=row["attempts"],
         last_error=row["last_error"],
         created_at=row["created_at"],
@@ -250,15 +289,23 @@ def list_deliveries(
 
 
 def resend(connection: psycopg.Connection[Any], *, delivery_id: UUID) -> AlertDelivery:
-    """Send a dead letter again, with new tries. Raises NotFound when it is not dead."""
-    row = connection.execute(
-        """
-        update alert_outbox
-        set dead_at = null, attempts = 0, next_attempt_at = now(), claimed_until = null
-        where id = %s and dead_at is not null returning id
-        """,
-        (delivery_id,),
-    ).fetchone()
-    if row is None:
-        raise NotFound("There is no such dead letter; it may have been sent again already.")
+    """Try a dead letter again at once. A test is sent as it was; for a rule, what is true now.
+
+    Raises NotFound when it is not dead, Conflict when what it said is over.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            """
+            update alert_outbox
+            set dead_at = null, attempts = 0, next_attempt_at = now(), claimed_until = null
+            where id = %s and dead_at is not null returning group_key
+            """,
+            (delivery_id,),
+        ).fetchone()
+        if row is None:
+            raise NotFound("There is no such dead letter; it may have been sent again already.")
+        if not row[0].startswith("test:") and not log_store.retry_delivery(
+            connection, delivery_id=delivery_id
+        ):
+            raise Conflict("What this notification said is over: there is nothing to send.")
     return get_delivery(connection, delivery_id=delivery_id)

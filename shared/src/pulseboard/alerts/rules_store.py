@@ -8,11 +8,11 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from pulseboard.alerts import channels_store
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.alerts.state_store import as_jsonb, rules_changed
 from pulseboard.contracts.alerts import AlertEvent, AlertRule, AlertRuleFields, AlertStatus
 from pulseboard.contracts.base import format_interval, interval_seconds
-from pulseboard.contracts.channels import REVEAL, Notification
 from pulseboard.core.exceptions import Conflict, InvalidRequest, NotFound
 from pulseboard.core.settings import settings
 
@@ -20,7 +20,13 @@ from pulseboard.core.settings import settings
 _SELECT = """
     select r.id, r.name, r.owner_id, r.query, r.condition, r.threshold, r.duration,
       r.eval_window, r.reducer, r.severity, r.enabled, r.no_data, r.keep_firing_for,
-      r.evaluation_delay, r.labels, r.message, r.runbook_url, r.notification,
+      r.evaluation_delay, r.labels, r.message, r.runbook_url,
+      jsonb_set(r.notification, '{channels}', coalesce((
+        select jsonb_agg(jsonb_build_object('type', 'saved', 'id', k.id, 'name', k.name)
+          order by x.position)
+        from jsonb_array_elements(r.notification -> 'channels') with ordinality as x (c, position)
+        join alert_channels k on k.id = (x.c ->> 'id')::uuid
+      ), '[]')) as notification,
       r.version, r.last_error, r.last_evaluated_at, r.created_at, r.updated_at,
       coalesce(s.firing, 0) as firing, coalesce(s.pending, 0) as pending,
       coalesce(s.resolved, 0) as resolved, t.tick
@@ -63,7 +69,8 @@ def _rule(row: dict[str, Any]) -> AlertRule:
     )
 
 
-def _columns(fields: AlertRuleFields) -> dict[str, Any]:
+def _columns(fields: AlertRuleFields, channels: list[dict[str, Any]]) -> dict[str, Any]:
+    notification = fields.notification.model_dump(mode="json", exclude={"channels"})
     return {
         "name": fields.name,
         "query": fields.query,
@@ -82,7 +89,7 @@ def _columns(fields: AlertRuleFields) -> dict[str, Any]:
         "labels": as_jsonb(fields.labels),
         "message": fields.message,
         "runbook_url": fields.runbook_url,
-        "notification": as_jsonb(fields.notification.model_dump(mode="json", context=REVEAL)),
+        "notification": as_jsonb({**notification, "channels": channels}),
     }
 
 
@@ -134,7 +141,7 @@ def create_rule(
     """Add a rule. Raises InvalidRequest when there are too many or a channel is unknown."""
     with connection.transaction():
         rules_changed(connection)
-        _check_channels(connection, fields.notification)
+        channels = channels_store.saved(connection, channels=fields.notification.channels)
         most = settings().alert_max_rules
         row = connection.execute("select count(*) from alert_rules").fetchone()
         if row is not None and row[0] >= most:
@@ -150,7 +157,7 @@ def create_rule(
               %(runbook_url)s, %(notification)s)
             returning id
             """,
-            {"owner": owner_id, **_columns(fields)},
+            {"owner": owner_id, **_columns(fields, channels)},
         ).fetchone()
     assert created is not None, "an insert without a conflict clause returns its row"
     return get_rule(connection, rule_id=created[0])
@@ -163,7 +170,11 @@ def put_rule(
 
     Served by alert_rules_pkey.
     """
-    _check_channels(connection, fields.notification)
+    channels = channels_store.saved(
+        connection,
+        channels=fields.notification.channels,
+        known_ids=_channel_ids(connection, rule_id),
+    )
     row = connection.execute(
         """
         update alert_rules set name = %(name)s, query = %(query)s, condition = %(condition)s,
@@ -177,7 +188,7 @@ def put_rule(
         where id = %(id)s and version = %(version)s
         returning 1
         """,
-        {"id": rule_id, "version": version, **_columns(fields)},
+        {"id": rule_id, "version": version, **_columns(fields, channels)},
     ).fetchone()
     if row is None:
         raise Conflict("Somebody else has changed this rule. Load it again.")
@@ -192,27 +203,12 @@ def delete_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
         raise NotFound("There is no such alert rule.")
 
 
-def stored_notification(connection: psycopg.Connection[Any], *, rule_id: UUID) -> Notification:
-    """A rule's channels with their secrets. Raises NotFound. Served by alert_rules_pkey."""
+def _channel_ids(connection: psycopg.Connection[Any], rule_id: UUID) -> list[str]:
+    """Served by alert_rules_pkey."""
     row = connection.execute(
-        "select notification from alert_rules where id = %s", (rule_id,)
+        "select notification -> 'channels' from alert_rules where id = %s", (rule_id,)
     ).fetchone()
-    if row is None:
-        raise NotFound("There is no such alert rule.")
-    return Notification.model_validate(row[0])
-
-
-def _check_channels(connection: psycopg.Connection[Any], notification: Notification) -> None:
-    names = [channel.name for channel in notification.channels if channel.type == "saved"]
-    if not names:
-        return
-    # Served by alert_channels_name_key.
-    rows = connection.execute(
-        "select name from alert_channels where name = any(%s)", (names,)
-    ).fetchall()
-    unknown = sorted(set(names) - {row[0] for row in rows})
-    if unknown:
-        raise InvalidRequest(f'There is no channel named "{unknown[0]}". Create it first.')
+    return [str(one["id"]) for one in (row[0] or ())] if row is not None else []
 
 
 _EVENT = """

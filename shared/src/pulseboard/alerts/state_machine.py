@@ -102,6 +102,8 @@ class Instance:
         """
         if self.status is AlertStatus.INACTIVE and condition.no_data is not NoDataPolicy.ALERT:
             return False
+        if self.status is AlertStatus.RESOLVED and at - self.since >= condition.forget_after:
+            return condition.no_data is NoDataPolicy.ALERT and self.no_data_since is None
         busy = self.status in (AlertStatus.PENDING, AlertStatus.FIRING)
         return (
             busy or self.no_data_since is None or at - self.no_data_since < condition.forget_after
@@ -183,14 +185,21 @@ def step(
     at: float,
     *,
     evaluate_missing: bool = True,
+    resumed_at: float = float("-inf"),
 ) -> Instance:
     """The state after the tick at `at`; `before` itself when nothing changed.
 
     A tick that was evaluated already, or is older than the last change, changes nothing. Without
-    `evaluate_missing` missing data is ignored: ticks were missed, so it says nothing.
+    `evaluate_missing` missing data is ignored: ticks were missed, so it says nothing. What began
+    before `resumed_at`, before ticks that nobody evaluates any more, is not known to have held.
     """
     if at <= before.since:
         return before
+    if before.first_triggered is not None and before.status is _PENDING:
+        if before.first_triggered < resumed_at:
+            before = replace(before, first_triggered=at)
+    elif before.clear_since is not None and before.clear_since < resumed_at:
+        before = replace(before, clear_since=at)
     if value is None or value != value:
         return _missing(condition, before, at, evaluate_missing)
     breached = _COMPARE[condition.operator](value, condition.threshold)

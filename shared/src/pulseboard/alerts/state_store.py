@@ -68,6 +68,18 @@ def rules_changed(connection: psycopg.Connection[Any]) -> None:
 def _bounded_lock(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Bound the wait for the lock of `alert_ticks`, and how long this transaction may hold it
     without a statement: a client that vanishes must not hold all ticks.
+    """
+    bound_transaction(connection)
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise Unavailable(
+            "Another change of alert rules is not finished. Try again in a moment."
+        ) from error
+
+
+def bound_transaction(connection: psycopg.Connection[Any]) -> None:
+    """Bound how long this transaction waits for locks, and stands still while it holds them.
 
     https://www.postgresql.org/docs/current/runtime-config-client.html
     """
@@ -77,12 +89,6 @@ def _bounded_lock(connection: psycopg.Connection[Any]) -> Iterator[None]:
         " set_config('idle_in_transaction_session_timeout', %s, true)",
         (wait, wait),
     )
-    try:
-        yield
-    except psycopg.errors.LockNotAvailable as error:
-        raise Unavailable(
-            "Another change of alert rules is not finished. Try again in a moment."
-        ) from error
 
 
 def begin_tick(
@@ -161,28 +167,6 @@ def load_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> RuleSnap
     return None if row is None else _snapshot(row)
 
 
-def load_notified(
-    connection: psycopg.Connection[Any], *, rule_ids: Sequence[UUID] | None = None
-) -> dict[UUID, float]:
-    """When the channels of rules were last notified, seconds since 1970: of these rules, or of all.
-
-    Served by alert_groups_pkey.
-    """
-    rows = connection.execute(
-        """
-        select rule_id, extract(epoch from told_at)::float8 from alert_groups
-        where %(all)s or rule_id = any(%(ids)s::uuid[])
-        """,
-        {"all": rule_ids is None, "ids": list(rule_ids or ())},
-    ).fetchall()
-    return dict(rows)
-
-
-def reset_notified(connection: psycopg.Connection[Any], *, rule_id: UUID) -> None:
-    """Let the next alert be notified as if it were the first. Served by alert_groups_pkey."""
-    connection.execute("delete from alert_groups where rule_id = %s", (rule_id,))
-
-
 def _snapshot(row: Sequence[Any]) -> RuleSnapshot:
     notification = row[14]
     configured = settings()
@@ -224,8 +208,7 @@ def _seconds(given: str | None, otherwise: int) -> float:
 _STATE_COLUMNS = """
     series, tags, status, value, reason, extract(epoch from since)::float8,
     extract(epoch from first_triggered)::float8, extract(epoch from clear_since)::float8,
-    extract(epoch from no_data_since)::float8, event_id, extract(epoch from notified_at)::float8,
-    extract(epoch from fired_at)::float8
+    extract(epoch from no_data_since)::float8, event_id, extract(epoch from fired_at)::float8
 """
 
 
@@ -254,8 +237,7 @@ def load_states(
                 no_data_since=row[9],
             ),
             event_id=row[10],
-            notified_at=row[11],
-            fired_at=row[12],
+            fired_at=row[11],
         )
     return states
 
@@ -295,35 +277,6 @@ def write(connection: psycopg.Connection[Any], *, changes: Changes, tick: int) -
                 [ended.instance.reason for ended in changes.ended],
             ),
         )
-    if changes.queued:
-        # Conflicts are found by alert_outbox_idempotency_key_key.
-        connection.execute(
-            """
-            insert into alert_outbox (rule_id, idempotency_key, group_key, channel, payload)
-            select w.rule_id, w.key, w.group_key, w.channel::jsonb, w.payload::jsonb
-            from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[])
-              as w (rule_id, key, group_key, channel, payload)
-            on conflict (idempotency_key) do nothing
-            """,
-            (
-                [queued.rule_id for queued in changes.queued],
-                [queued.key for queued in changes.queued],
-                [queued.group for queued in changes.queued],
-                [json_text(queued.channel) for queued in changes.queued],
-                [json_text(queued.payload) for queued in changes.queued],
-            ),
-        )
-    if changes.notified:
-        # Conflicts are found by alert_groups_pkey.
-        connection.execute(
-            """
-            insert into alert_groups (rule_id, told_at)
-            select w.rule_id, to_timestamp(w.at) from unnest(%s::uuid[], %s::float8[])
-              as w (rule_id, at)
-            on conflict (rule_id) do update set told_at = excluded.told_at
-            """,
-            (list(changes.notified), list(changes.notified.values())),
-        )
     if changes.errors:
         # Served by alert_rules_pkey.
         connection.execute(
@@ -348,22 +301,20 @@ def _put_states(
     connection.execute(
         """
         insert into alert_state (rule_id, series, tags, status, value, reason, since,
-          first_triggered, clear_since, no_data_since, event_id, notified_at, fired_at, tick)
+          first_triggered, clear_since, no_data_since, event_id, fired_at, tick)
         select w.rule_id, w.series, w.tags::jsonb, w.status, w.value, w.reason,
           to_timestamp(w.since), to_timestamp(w.first_triggered), to_timestamp(w.clear_since),
-          to_timestamp(w.no_data_since), w.event_id, to_timestamp(w.notified_at),
-          to_timestamp(w.fired_at), %s
+          to_timestamp(w.no_data_since), w.event_id, to_timestamp(w.fired_at),
+          %s
         from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::float8[], %s::text[],
-          %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::uuid[], %s::float8[],
-          %s::float8[])
+          %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::uuid[], %s::float8[])
           as w (rule_id, series, tags, status, value, reason, since, first_triggered,
-            clear_since, no_data_since, event_id, notified_at, fired_at)
+            clear_since, no_data_since, event_id, fired_at)
         on conflict (rule_id, series) do update set
           status = excluded.status, value = excluded.value, reason = excluded.reason,
           since = excluded.since, first_triggered = excluded.first_triggered,
           clear_since = excluded.clear_since, no_data_since = excluded.no_data_since,
-          event_id = excluded.event_id, notified_at = excluded.notified_at,
-          fired_at = excluded.fired_at, tick = excluded.tick
+          event_id = excluded.event_id, fired_at = excluded.fired_at, tick = excluded.tick
         """,
         (
             tick,
@@ -381,7 +332,6 @@ def _put_states(
             [record.instance.clear_since for _, record in pairs],
             [record.instance.no_data_since for _, record in pairs],
             [record.event_id for _, record in pairs],
-            [record.notified_at for _, record in pairs],
             [record.fired_at for _, record in pairs],
         ),
     )

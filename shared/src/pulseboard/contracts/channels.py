@@ -6,7 +6,7 @@ is".
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from pydantic import (
     SerializationInfo,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 
 from pulseboard.contracts.base import Contract, Interval, PositiveInterval, UtcTime
@@ -102,10 +103,17 @@ class EmailChannel(Contract):
 
 
 class SavedChannel(Contract):
-    """A channel that was saved under a name."""
+    """A saved channel, by its id or its name; the id counts where both are given."""
 
     type: Literal["saved"] = "saved"
-    name: Title
+    id: UUID | None = None
+    name: Annotated[str, StringConstraints(max_length=200)] = ""
+
+    @model_validator(mode="after")
+    def _identified(self) -> Self:
+        if self.id is None and not self.name:
+            raise ValueError("write the id or the name of a saved channel")
+        return self
 
 
 Receiver = Annotated[
@@ -120,7 +128,11 @@ Channel = Annotated[
 class Notification(Contract):
     """Who is notified, and when. The alerts of a rule are grouped into one notification."""
 
-    channels: list[Channel] = Field(default_factory=list, max_length=20)
+    channels: list[Channel] = Field(
+        default_factory=list,
+        max_length=20,
+        description="A receiver that is written here becomes a saved channel.",
+    )
     group_wait: Interval | None = Field(
         default=None,
         description="How long the first alert waits for others. "

@@ -287,6 +287,16 @@ class Settings(BaseSettings):
     alert_tick_budget: float = Field(
         default=8.0, gt=0, description="Time after which catching up is left to the next tick."
     )
+    alert_read_budget: float = Field(
+        default=8.0,
+        gt=0,
+        description="Time in which a tick reads all expressions; rules left over are marked.",
+    )
+    alert_rule_timeout: float = Field(
+        default=3.0,
+        gt=0,
+        description="Time that reading one rule's expression may take when it is read by itself.",
+    )
     alert_lock_timeout: float = Field(
         default=4.0,
         gt=0,
@@ -307,10 +317,16 @@ class Settings(BaseSettings):
         "say.",
     )
     alert_claim_limit: int = Field(
-        default=50, ge=1, le=500, description="Notifications handed to `notify` at once."
+        default=200, ge=1, le=500, description="Notifications handed to `notify` at once."
+    )
+    alert_digest_from: int = Field(
+        default=20,
+        ge=2,
+        description="From so many rules on that a receiver is to be notified of at once, one"
+        " notification stands for many; PagerDuty gets each.",
     )
     alert_claim_bytes: int = Field(
-        default=150_000,
+        default=180_000,
         ge=20_000,
         le=240_000,
         description="Size of what is handed to `notify` at once; Step Functions accepts 256 KiB.",
@@ -319,16 +335,21 @@ class Settings(BaseSettings):
         default=90, ge=5, description="An unacknowledged notification is sent again after this."
     )
     alert_max_attempts: int = Field(
-        default=10, ge=1, description="Attempts before a notification becomes a dead letter."
+        default=10, ge=1, description="Attempts before a notification is shown as a dead letter."
     )
     alert_first_retry: float = Field(
         default=10.0, gt=0, description="Wait after the first failed attempt; doubled each time."
     )
     alert_longest_retry: float = Field(
-        default=3600.0, gt=0, description="Longest wait between two attempts."
+        default=300.0, gt=0, description="Longest wait between two attempts."
     )
     alert_send_timeout: float = Field(
         default=8.0, gt=0, description="Time a receiver has for a notification, in all."
+    )
+    alert_notify_deadline: float = Field(
+        default=6.5,
+        gt=0,
+        description="Time in which `notify` sends what it got at once; the loop ends it after 8 s.",
     )
     alert_allow_private: bool = Field(
         default=False,

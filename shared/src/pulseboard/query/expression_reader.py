@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 USUAL_INTERVAL = 10
 """Seconds between two samples, usually. In buckets as narrow as this, reader samples is cheaper."""
+_AT_ONCE = 1_000
+"""Selectors that are read by one statement."""
+_MANY_SERIES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,63 @@ def evaluate_at(
     return lines, rows
 
 
+def prefetch(
+    reader: PlanReader,
+    wanted: Mapping[Read, Sequence[Series]],
+    *,
+    times: Times,
+    tier: Tier,
+    budget: Budget,
+    lookback_delta: float = LOOKBACK_DELTA,
+) -> None:
+    """Read what many selectors need of one shape by one statement, for `evaluate_at` to find.
+
+    What would be too much at once is left to be read by each of them.
+    """
+    shapes: dict[tuple[float | None, float, Need], list[Read]] = {}
+    for read, series in wanted.items():
+        if series:
+            shapes.setdefault((read.window, read.offset, read.needs), []).append(read)
+    for reads in shapes.values():
+        for start in range(0, len(reads), _AT_ONCE):
+            _prefetch_shape(
+                reader, reads[start : start + _AT_ONCE], wanted, times, tier, budget, lookback_delta
+            )
+
+
+def _prefetch_shape(
+    reader: PlanReader,
+    reads: Sequence[Read],
+    wanted: Mapping[Read, Sequence[Series]],
+    times: Times,
+    tier: Tier,
+    budget: Budget,
+    lookback_delta: float,
+) -> None:
+    everyone = {each.id: each for read in reads for each in wanted[read]}
+    if len(reads) < 2 or len(everyone) > _MANY_SERIES:
+        return
+    example = reads[0]
+    time_range, grid = _range_of(example, times, lookback_delta)
+    result = _read(
+        reader,
+        tier,
+        example,
+        list(everyone.values()),
+        time_range,
+        grid,
+        budget,
+        0.0,
+        single=times.count == 1,
+    )
+    ids = {id(each.labels): each.id for each in everyone.values()}
+    stored = {ids[id(one.labels)]: one for one in result.stored}
+    for read in reads:
+        mine = [stored[each.id] for each in wanted[read] if each.id in stored]
+        name = ("read", tier, read, time_range, grid)
+        reader.memo.setdefault(name, StoredResult(mine, len(mine)))
+
+
 def _newest(
     reader: PlanReader, plan: Plan, expression: Expression, span: range, budget: Budget
 ) -> PlanPart:
@@ -173,10 +233,7 @@ def _fetch(
 ) -> StoredResult:
     if not series:
         return StoredResult([], 0)
-    length = read.window if read.window is not None else lookback_delta
-    time_range = SampleRange(start=times.first - read.offset - length, end=times.last - read.offset)
-    # Buckets lie on whole multiples of their width; the last one ends with the last window.
-    grid = _grid(times.step if times.count > 1 else 0, length, time_range.end)
+    time_range, grid = _range_of(read, times, lookback_delta)
     name = ("read", tier, read, time_range, grid)
     return reader.once(
         name,
@@ -184,6 +241,14 @@ def _fetch(
             reader, tier, read, series, time_range, grid, budget, cached, single=times.count == 1
         ),
     )
+
+
+def _range_of(read: Read, times: Times, lookback_delta: float) -> tuple[SampleRange, int]:
+    """The samples that a selector needs, and the width of the buckets they may be read in."""
+    length = read.window if read.window is not None else lookback_delta
+    time_range = SampleRange(start=times.first - read.offset - length, end=times.last - read.offset)
+    # Buckets lie on whole multiples of their width; the last one ends with the last window.
+    return time_range, _grid(times.step if times.count > 1 else 0, length, time_range.end)
 
 
 def _grid(*lengths: float) -> int:

@@ -121,7 +121,7 @@ export const deleteAlertChannelMutation = (options?: Partial<Options<DeleteAlert
 /**
  * Update Alert Channel
  *
- * Change a channel. Rules that use it follow a new name; a hidden secret stays as it is.
+ * Change a channel, for all rules that use it. A hidden secret stays as it is.
  */
 export const updateAlertChannelMutation = (options?: Partial<Options<UpdateAlertChannelData>>): UseMutationOptions<UpdateAlertChannelResponse, UpdateAlertChannelError, Options<UpdateAlertChannelData>> => {
     const mutationOptions: UseMutationOptions<UpdateAlertChannelResponse, UpdateAlertChannelError, Options<UpdateAlertChannelData>> = {
@@ -257,7 +257,8 @@ export const getAlertDeliveryOptions = (options: Options<GetAlertDeliveryData>) 
 /**
  * Resend Alert Delivery
  *
- * Send a dead letter again, with the same idempotency key. 404 when it is not dead.
+ * Try a dead letter again at once, with what is true now. 404 when it is not dead, 409 when
+ * there is nothing to send any more.
  */
 export const resendAlertDeliveryMutation = (options?: Partial<Options<ResendAlertDeliveryData>>): UseMutationOptions<ResendAlertDeliveryResponse, ResendAlertDeliveryError, Options<ResendAlertDeliveryData>> => {
     const mutationOptions: UseMutationOptions<ResendAlertDeliveryResponse, ResendAlertDeliveryError, Options<ResendAlertDeliveryData>> = {

@@ -1,0 +1,201 @@
+"""What a receiver has been notified of, and what it is to be notified of next. Pure.
+
+One entry for each rule and receiver, as Alertmanager's notification log
+(https://prometheus.io/docs/alerting/latest/alertmanager/): the alerts that the receiver believes to
+be firing. A notification is due when that differs from what fires; it is planned from the newest
+states each time, so that what was missed, failed or is long over is never queued anywhere.
+
+An alert is identified by its labels, as in Alertmanager: one whose rule is renamed resolves under
+the old name and fires under the new one. What was sent and not acknowledged may have arrived: such
+an alert is not `sure`, is sent again, and resolved if it is over by then. Times are seconds since
+1970.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from uuid import UUID
+
+from pulseboard.catalogue.series_key import canonical_tags
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """The identity of an alert with these labels."""
+    return blake2b(canonical_tags(labels), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class FiringAlert:
+    """An alert that fires now, since `started`."""
+
+    tags: dict[str, str]
+    labels: dict[str, str]
+    started: float
+    event_id: UUID | None = None
+    value: float | None = None
+    reason: str = ""
+    muted: bool = False
+    """Silenced or acknowledged: nobody is notified that it fires."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotifiedFiring:
+    """An alert that a receiver was notified of as firing, last at `at`."""
+
+    tags: dict[str, str]
+    labels: dict[str, str]
+    started: float
+    at: float
+    event_id: UUID | None = None
+    sure: bool = True
+    """Whether that was acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A notification that was handed out to be sent: the alerts in it, by fingerprint."""
+
+    id: UUID
+    at: float
+    firing: Mapping[str, NotifiedFiring]
+    resolved: tuple[str, ...]
+    incomplete: bool = False
+    """Whether there were more alerts than fit into it."""
+    news: tuple[str, ...] = ()
+    """The alerts that its receiver had never been notified of."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """What one receiver knows of one rule. `attempts` counts those since the last success."""
+
+    alerts: Mapping[str, NotifiedFiring] = field(default_factory=dict)
+    notified_at: float | None = None
+    incomplete: bool = False
+    claim: Claim | None = None
+    claimed_until: float | None = None
+    attempts: int = 0
+    next_attempt_at: float = float("-inf")
+
+
+NO_ENTRY = LogEntry()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """A rule's intervals: before the first, between two, and between repetitions (seconds)."""
+
+    group_wait: float = 0.0
+    group_interval: float = 0.0
+    repeat: float = 4 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What to send: fingerprints of alerts that fire and have resolved, the most urgent first."""
+
+    firing: tuple[str, ...]
+    resolved: tuple[str, ...]
+    urgent: int
+    """How many of `firing` are news, or due to be repeated; the others complete the picture."""
+
+
+def plan(
+    entry: LogEntry, firing: Mapping[str, FiringAlert], timing: Timing, at: float
+) -> Due | None:
+    """What is due at `at`; None while there is nothing, or it has to wait.
+
+    As in Alertmanager, the first alert waits `group_wait` for others; further changes wait until
+    `group_interval` after the last notification. That all alerts have resolved is notified at once.
+    A muted alert neither fires nor resolves for its receiver.
+    """
+    if entry.claimed_until is not None and at < entry.claimed_until:
+        return None
+    if entry.attempts and at < entry.next_attempt_at:
+        return None
+    known = entry.alerts
+    resolved = [one for one in known if one not in firing]
+    heard = [one for one, alert in firing.items() if not alert.muted]
+    fresh = [one for one in heard if one not in known or not known[one].sure]
+    repeated = [
+        one
+        for one in heard
+        if one in known and known[one].sure and at - known[one].at >= timing.repeat
+    ]
+    shown = [one for one, alert in firing.items() if not alert.muted or one in known]
+    rested = (
+        entry.incomplete
+        or entry.notified_at is None
+        or at - entry.notified_at >= timing.group_interval
+    )
+    waited = bool(fresh) and at - min(firing[one].started for one in fresh) >= timing.group_wait
+    if not ((resolved and (rested or not shown)) or (waited and rested) or repeated):
+        return None
+    repeated.sort(key=lambda one: known[one].at)
+    urgent = {*fresh, *repeated}
+    others = [one for one in shown if one not in urgent]
+    return Due((*fresh, *repeated, *others), tuple(resolved), len(urgent))
+
+
+def claimed(entry: LogEntry, claim: Claim, *, until: float) -> LogEntry:
+    """The entry after a notification was handed out: its receiver may know of it from now on."""
+    news = tuple(one for one in claim.firing if one not in entry.alerts)
+    return replace(
+        entry,
+        alerts={**entry.alerts, **{one: replace(claim.firing[one], sure=False) for one in news}},
+        claim=replace(claim, news=news),
+        claimed_until=until,
+        attempts=entry.attempts + 1,
+        next_attempt_at=until,
+    )
+
+
+def delivered(entry: LogEntry) -> LogEntry:
+    """The entry after its claim was acknowledged."""
+    claim = entry.claim
+    if claim is None:
+        return entry
+    resolved = set(claim.resolved)
+    alerts = {one: alert for one, alert in entry.alerts.items() if one not in resolved}
+    return LogEntry(
+        alerts={**alerts, **claim.firing},
+        notified_at=claim.at,
+        incomplete=claim.incomplete,
+    )
+
+
+def failed(entry: LogEntry, *, wait: float, refused: bool) -> LogEntry:
+    """The entry after its claim failed; it is tried again `wait` seconds after it was handed out.
+
+    A receiver that `refused` it does not know of it; any other may.
+    """
+    claim = entry.claim
+    if claim is None:
+        return entry
+    alerts = entry.alerts
+    if refused:
+        alerts = {one: alert for one, alert in alerts.items() if one not in claim.news}
+    return replace(
+        entry,
+        alerts=alerts,
+        claim=None,
+        claimed_until=None,
+        next_attempt_at=claim.at + wait,
+    )
+
+
+def retry_wait(attempts: int, *, first: float, longest: float) -> float:
+    """Seconds before the next attempt after so many."""
+    return min(longest, first * 2.0 ** min(attempts - 1, 30))
+
+
+def notified(
+    alerts: Mapping[str, FiringAlert], chosen: Iterable[str], at: float
+) -> dict[str, NotifiedFiring]:
+    """Alerts as they are known to who is notified of them at `at`."""
+    return {
+        one: NotifiedFiring(
+            alerts[one].tags, alerts[one].labels, alerts[one].started, at, alerts[one].event_id
+        )
+        for one in chosen
+    }

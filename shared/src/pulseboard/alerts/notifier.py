@@ -1,0 +1,482 @@
+"""Claims the notifications that are due, rendered from the newest states, and takes their results.
+
+    load (states, log, rules, channels, silences) → plan (pure) → render → write the log
+
+`notify` sends what is claimed here, outside the VPC, and what became of it is acknowledged here. A
+claim ends by itself: what is not acknowledged by then is planned anew, from what is true then.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from pulseboard.alerts import (
+    channels_store,
+    notification_log,
+    outbox_store,
+    silences_store,
+    state_store,
+)
+from pulseboard.alerts import notification_log_store as log_store
+from pulseboard.alerts.channels_store import KnownChannel
+from pulseboard.alerts.notification_log import (
+    NO_ENTRY,
+    Claim,
+    Due,
+    FiringAlert,
+    Timing,
+    fingerprint,
+)
+from pulseboard.alerts.notification_log_store import Ending, FiringRow, Key, StoredEntry
+from pulseboard.alerts.notifications import (
+    MAX_ALERTS,
+    NotificationPayload,
+    NotifiedAlert,
+    Outgoing,
+    SendResult,
+    labels_of,
+    payload_of,
+    read_receiver,
+    receiver_key,
+    render,
+    render_digest,
+    revealed,
+    silenced,
+    takes_digests,
+)
+from pulseboard.alerts.outbox_store import Delivery
+from pulseboard.alerts.state_machine import Condition, RuleSnapshot
+from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, SilenceMatcher
+from pulseboard.contracts.channels import WebhookChannel
+from pulseboard.core.settings import settings
+
+MOST_IN_A_WEBHOOK = 500
+"""Alerts in one body of a webhook; the others are in the next."""
+
+PROBES = 2
+"""Notifications to a receiver that failed last time, at once: the others wait for them."""
+
+_URGENCY = {AlertSeverity.CRITICAL: 0, AlertSeverity.WARNING: 1, AlertSeverity.INFO: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A rule's notification to a receiver that is due."""
+
+    key: Key
+    rule: RuleSnapshot
+    channel: KnownChannel
+    stored: StoredEntry | None
+    firing: Mapping[str, FiringAlert]
+    due: Due
+
+    @property
+    def order(self) -> tuple[int, float]:
+        started = (self.firing[one].started for one in self.due.firing)
+        return _URGENCY[self.rule.severity], min(started, default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What of a group is in a notification."""
+
+    group: _Group
+    payload: NotificationPayload
+    firing: tuple[str, ...]
+    resolved: tuple[str, ...]
+    incomplete: bool = False
+
+
+def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
+    """Claim what is due, the most urgent first, bounded in number and in bytes; what one receiver
+    is to get of many rules at once becomes digests. Empty while another process claims.
+    """
+    with connection.transaction():
+        state_store.bound_transaction(connection)
+        if not log_store.lock(connection):
+            return []
+        claimed = outbox_store.claim_tests(connection, now=now)
+        batch = _Batch(connection, now, claimed)
+        batch.fill(_due(connection, now))
+        batch.write()
+        return batch.claims
+
+
+def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
+    entries = log_store.load_entries(connection)
+    firing = log_store.load_firing(connection)
+    ids = {*firing, *(rule_id for rule_id, _ in entries)}
+    if not ids:
+        return []
+    rules = {rule.id: rule for rule in state_store.load_rules(connection, rule_ids=list(ids))}
+    channels = channels_store.known_channels(connection)
+    silences = silences_store.active(connection, at=now)
+    of_rule: dict[UUID, list[str]] = {}
+    for rule_id, key in entries:
+        of_rule.setdefault(rule_id, []).append(key)
+    found: list[_Group] = []
+    for rule_id in ids:
+        rule = rules.get(rule_id)
+        alerts = {} if rule is None else _alerts(rule, firing.get(rule_id, ()), silences)
+        receivers: dict[str, KnownChannel] = {}
+        for reference in rule.channels if rule is not None else ():
+            known = channels.get(str(reference.get("id")))
+            if known is not None:
+                receivers[receiver_key(known.receiver)] = known
+        for key in {*receivers, *of_rule.get(rule_id, ())}:
+            stored = entries.get((rule_id, key))
+            current = alerts if key in receivers else {}
+            channel = receivers.get(key) or _former_channel(stored)
+            if channel is None:
+                continue
+            timing = Timing(rule.group_wait, rule.group_interval, rule.repeat) if rule else Timing()
+            due = notification_log.plan(stored.entry if stored else NO_ENTRY, current, timing, now)
+            if due is not None:
+                snapshot = rule or _former_rule(rule_id, stored)
+                found.append(_Group((rule_id, key), snapshot, channel, stored, current, due))
+    return sorted(found, key=lambda group: group.order)
+
+
+def _alerts(
+    rule: RuleSnapshot, rows: Iterable[FiringRow], silences: list[list[SilenceMatcher]]
+) -> dict[str, FiringAlert]:
+    alerts = {}
+    for row in rows:
+        labels = labels_of(rule.name, rule.severity, rule.labels, row.tags)
+        alerts[fingerprint(labels)] = FiringAlert(
+            row.tags,
+            labels,
+            row.started,
+            row.event_id,
+            row.value,
+            row.reason,
+            muted=bool(silences) and silenced(labels, silences),
+        )
+    return alerts
+
+
+def _former_channel(stored: StoredEntry | None) -> KnownChannel | None:
+    if stored is None:
+        return None
+    receiver = read_receiver(stored.receiver)
+    return None if receiver is None else KnownChannel("", stored.channel_name, receiver)
+
+
+def _former_rule(rule_id: UUID, stored: StoredEntry | None) -> RuleSnapshot:
+    known = stored.rule if stored is not None else {}
+    return RuleSnapshot(
+        id=rule_id,
+        name=known.get("name", ""),
+        query="",
+        condition=Condition(AlertCondition.GT, known.get("threshold", 0.0)),
+        severity=AlertSeverity(known.get("severity", "warning")),
+        labels=known.get("labels", {}),
+        message=known.get("message", ""),
+        runbook_url=known.get("runbook_url", ""),
+    )
+
+
+class _Batch:
+    """The claims of one run, and what they change."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], now: float, claimed: list[Outgoing]
+    ) -> None:
+        self.connection = connection
+        self.now = now
+        self.until = now + settings().alert_claim_lease
+        # By the clock of whoever sends, which is no tick's.
+        self.not_after = time.time() + settings().alert_claim_lease
+        self.claims = claimed
+        self._size = sum(_size(one) for one in claimed)
+        self._endings: dict[UUID, Ending] = {}
+        self._entries: dict[Key, StoredEntry] = {}
+        self._deliveries: list[Delivery] = []
+        self._superseded: list[UUID] = []
+
+    def fill(self, groups: Sequence[_Group]) -> None:
+        """Claim of these groups, in their order, as many as fit."""
+        ended = [
+            alert.event_id
+            for group in groups
+            if group.stored
+            for one in group.due.resolved
+            if (alert := group.stored.entry.alerts[one]).event_id is not None
+        ]
+        self._endings = log_store.load_endings(self.connection, event_ids=ended) if ended else {}
+        by_receiver: dict[str, list[_Group]] = {}
+        for group in groups:
+            by_receiver.setdefault(group.key[1], []).append(group)
+        done: set[str] = set()
+        for group in groups:
+            key = group.key[1]
+            if key in done:
+                continue
+            mine = by_receiver[key]
+            if len(mine) >= settings().alert_digest_from and takes_digests(group.channel.receiver):
+                done.add(key)
+                self._digest(mine)
+                continue
+            if any(one.stored and one.stored.last_error for one in mine):
+                done.add(key)
+                for one in mine[:PROBES]:
+                    self._single(one)
+                continue
+            self._single(group)
+
+    def _single(self, group: _Group) -> None:
+        webhook = isinstance(group.channel.receiver, WebhookChannel)
+        most = MOST_IN_A_WEBHOOK if webhook else MAX_ALERTS
+        largest = settings().alert_claim_bytes // 2
+        while True:
+            part = self._part(group, most, names_all=webhook)
+            outgoing = self._render([part])
+            if _size(outgoing) <= largest or most == 1:
+                break
+            most = max(1, most // 2)
+        self._add(outgoing, [part])
+
+    def _digest(self, groups: Sequence[_Group]) -> None:
+        """One notification for all; for webhooks as many as are needed to name every alert."""
+        receiver = groups[0].channel.receiver
+        parts = [self._part(group, MAX_ALERTS, names_all=False) for group in groups]
+        if not isinstance(receiver, WebhookChannel):
+            self._add(self._render(parts), parts)
+            return
+        parts = [self._part(group, MOST_IN_A_WEBHOOK, names_all=True) for group in groups]
+        per_claim = len(parts)
+        while parts:
+            some = parts[:per_claim]
+            if len(some) == 1:
+                self._single(some[0].group)
+                del parts[:1]
+                continue
+            outgoing = self._render(some)
+            if _size(outgoing) > settings().alert_claim_bytes // 2:
+                per_claim = max(1, len(some) // 2)
+                continue
+            if not self._add(outgoing, some):
+                return
+            del parts[:per_claim]
+
+    def _part(self, group: _Group, most: int, *, names_all: bool) -> _Part:
+        """As much of a group as fits: `names_all`: what is not named was not notified."""
+        due = group.due
+        known = group.stored.entry.alerts if group.stored else {}
+        resolved, firing = due.resolved, due.firing
+        if names_all:
+            resolved = resolved[:most]
+            firing = firing[: max(0, most - len(resolved))]
+        alerts = [
+            NotifiedAlert(
+                status="firing",
+                tags=alert.tags,
+                labels=alert.labels,
+                value=alert.value,
+                reason=alert.reason,
+                started=alert.started,
+            )
+            for one in firing
+            for alert in (group.firing[one],)
+        ]
+        for one in resolved:
+            alert = known[one]
+            ending = self._endings.get(alert.event_id) if alert.event_id else None
+            alerts.append(
+                NotifiedAlert(
+                    status="resolved",
+                    tags=alert.tags,
+                    labels=alert.labels,
+                    value=ending.value if ending else None,
+                    reason=ending.reason if ending else "it is not notified here any more",
+                    started=alert.started,
+                    ended=ending.at if ending else self.now,
+                )
+            )
+        left = len(due.resolved) > len(resolved) or due.urgent > len(firing)
+        return _Part(
+            group, payload_of(group.rule, alerts, most=most), firing, resolved, incomplete=left
+        )
+
+    def _render(self, parts: Sequence[_Part]) -> Outgoing:
+        first = parts[0].group
+        configured = settings()
+        claim_id = str(uuid4())
+        key = _idempotency_key(parts)
+        if len(parts) == 1:
+            rendered = render(
+                parts[0].payload,
+                first.channel.receiver,
+                outbox_id=claim_id,
+                key=key,
+                group=f"{first.rule.id}:{first.key[1]}",
+                name=first.channel.name,
+                now=self.now,
+                public_url=configured.public_url or "",
+                pagerduty_url=configured.alert_pagerduty_url,
+            )
+        else:
+            rendered = render_digest(
+                [part.payload for part in parts],
+                first.channel.receiver,
+                outbox_id=claim_id,
+                key=key,
+                group=f"digest:{first.key[1]}",
+                name=first.channel.name,
+                now=self.now,
+                public_url=configured.public_url or "",
+            )
+        return rendered.model_copy(update={"not_after": self.not_after})
+
+    def _add(self, outgoing: Outgoing, parts: Sequence[_Part]) -> bool:
+        """Claim this one, if it fits."""
+        configured = settings()
+        size = _size(outgoing)
+        full = (
+            len(self.claims) >= configured.alert_claim_limit
+            or self._size + size > configured.alert_claim_bytes
+        )
+        if full and self.claims:
+            return False
+        self._size += size
+        self.claims.append(outgoing)
+        former = {
+            part.group.stored.delivery_id
+            for part in parts
+            if part.group.stored and part.group.stored.delivery_id is not None
+        }
+        delivery_id = former.pop() if len(parts) == 1 and former else uuid4()
+        self._superseded += former
+        for part in parts:
+            self._claim(part, UUID(outgoing.id), delivery_id)
+        self._deliveries.append(_delivery(delivery_id, outgoing, parts))
+        return True
+
+    def _claim(self, part: _Part, claim_id: UUID, delivery_id: UUID) -> None:
+        group = part.group
+        made = Claim(
+            claim_id,
+            self.now,
+            notification_log.notified(group.firing, part.firing, self.now),
+            part.resolved,
+            part.incomplete,
+        )
+        entry = group.stored.entry if group.stored else NO_ENTRY
+        rule = group.rule
+        self._entries[group.key] = StoredEntry(
+            notification_log.claimed(entry, made, until=self.until),
+            receiver=revealed(group.channel.receiver),
+            channel_name=group.channel.name,
+            rule={
+                "name": rule.name,
+                "severity": rule.severity,
+                "threshold": rule.condition.threshold,
+                "labels": dict(rule.labels),
+                "message": rule.message,
+                "runbook_url": rule.runbook_url,
+            },
+            delivery_id=delivery_id,
+            last_error=group.stored.last_error if group.stored else None,
+        )
+
+    def write(self) -> None:
+        """Write the claims: the log, and the deliveries that people see."""
+        log_store.put_entries(self.connection, entries=self._entries)
+        outbox_store.put_deliveries(
+            self.connection, deliveries=self._deliveries, superseded=self._superseded
+        )
+
+
+def _size(outgoing: Outgoing) -> int:
+    """Bytes on the way to `notify`, which is what Step Functions bounds."""
+    return len(outgoing.model_dump_json(by_alias=True).encode())
+
+
+def _idempotency_key(parts: Sequence[_Part]) -> str:
+    """The same for the same news: what may have arrived and is sent again has the same key."""
+    text = repr(
+        [
+            (
+                part.group.key,
+                part.group.stored.entry.notified_at if part.group.stored else None,
+                sorted(part.firing),
+                sorted(part.resolved),
+            )
+            for part in parts
+        ]
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _delivery(delivery_id: UUID, outgoing: Outgoing, parts: Sequence[_Part]) -> Delivery:
+    first = parts[0].group
+    payload = parts[0].payload
+    if len(parts) > 1:
+        payload = NotificationPayload(
+            rule_id="",
+            rule_name=f"{len(parts):,} rules",
+            severity=payload.severity,
+            threshold=0.0,
+            alerts=payload.alerts[:1],
+        )
+    return Delivery(
+        id=delivery_id,
+        rule_id=first.rule.id if len(parts) == 1 else None,
+        key=outgoing.idempotency_key,
+        channel=channels_store.described(first.channel),
+        payload=payload,
+        firing=sum(len(part.firing) for part in parts),
+        resolved=sum(len(part.resolved) for part in parts),
+    )
+
+
+def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendResult]) -> None:
+    """Record the results of claims. A result that comes again, or too late, changes nothing.
+
+    A failure is tried again after `alert_first_retry`, doubled each time; one that is permanent, or
+    the last try, is shown as a dead letter, and tried again each `alert_longest_retry`. A receiver
+    that takes a notification is tried at once with all that it failed to take before.
+    """
+    configured = settings()
+    by_id = {UUID(one.id): one for one in results}
+    with connection.transaction():
+        state_store.bound_transaction(connection)
+        outbox_store.acknowledge(connection, results=results)
+        entries = log_store.load_claimed(connection, claim_ids=list(by_id))
+        after: dict[Key, StoredEntry] = {}
+        outcomes: dict[UUID, SendResult] = {}
+        works: set[str] = set()
+        for key, stored in entries.items():
+            claim = stored.entry.claim
+            if claim is None:
+                continue
+            result = by_id[claim.id]
+            if stored.delivery_id is not None:
+                outcomes[stored.delivery_id] = result
+            if result.ok:
+                works.add(key[1])
+                after[key] = replace(
+                    stored,
+                    entry=notification_log.delivered(stored.entry),
+                    delivery_id=None,
+                    last_error=None,
+                )
+                continue
+            wait = notification_log.retry_wait(
+                stored.entry.attempts,
+                first=configured.alert_longest_retry
+                if result.permanent
+                else configured.alert_first_retry,
+                longest=configured.alert_longest_retry,
+            )
+            entry = notification_log.failed(stored.entry, wait=wait, refused=result.permanent)
+            after[key] = replace(stored, entry=entry, last_error=(result.error or "")[:500])
+        log_store.put_entries(connection, entries=after)
+        outbox_store.record_outcomes(connection, outcomes=outcomes)
+        if works:
+            log_store.retry_receivers(connection, receivers=sorted(works))

@@ -1,0 +1,216 @@
+"""What receivers are notified of, through everything that people change and that fails."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from functions.evaluate import handler as evaluate
+from functions.evaluate import tick
+from pulseboard.alerts.notifications import Outgoing
+from pulseboard.alerts.state_machine import TICK
+from pulseboard.core.settings import settings
+from pulseboard.db import database
+
+pytestmark = pytest.mark.integration
+API = "/api/v1/alerts"
+HOOK = {"type": "webhook", "url": "http://127.0.0.1:9/a"}
+OTHER = {"type": "webhook", "url": "http://127.0.0.1:9/b"}
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PULSEBOARD_ALERT_GROUP_WAIT", "0")
+    monkeypatch.setenv("PULSEBOARD_ALERT_GROUP_INTERVAL", "0")
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+class World:
+    """Ticks of the past, and what the receivers of webhooks believe to be firing."""
+
+    def __init__(self, http: TestClient) -> None:
+        self.http = http
+        self.now = time.time() // TICK * TICK - 3600
+        self.believed: dict[str, set[tuple[str, str]]] = {}
+
+    def rule(self, *channels: dict[str, Any], **fields: Any) -> str:
+        body = {
+            "name": "high",
+            "query": "cpu",
+            "condition": "gt",
+            "threshold": 90,
+            "notification": {"channels": list(channels)},
+            **fields,
+        }
+        answer = self.http.post(f"{API}/rules", json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["data"]["id"])
+
+    def change(self, rule_id: str, **fields: Any) -> None:
+        answer = self.http.put(f"{API}/rules/{rule_id}", json=fields)
+        assert answer.status_code == 200, answer.text
+
+    def tick(self, **values: float) -> list[Outgoing]:
+        """A sample of each host, then a tick, whose notifications all arrive."""
+        self.now += TICK
+        points = [
+            {
+                "name": "cpu",
+                "tags": {"host": host},
+                "value": value,
+                "timestamp": int((self.now - 1) * 1000),
+            }
+            for host, value in values.items()
+        ]
+        if points:
+            assert self.http.post("/api/v1/metrics", json=points).status_code == 200
+        claims = tick.run(now=self.now).claims
+        for claim in claims:
+            if claim.kind == "http" and claim.url.startswith("http://127"):
+                known = self.believed.setdefault(claim.url[-1], set())
+                for alert in json.loads(claim.body)["alerts"]:
+                    key = (alert["labels"]["alertname"], alert["labels"].get("host", ""))
+                    if alert["status"] == "firing":
+                        known.add(key)
+                    else:
+                        assert key in known, "an end without a beginning"
+                        known.discard(key)
+        results = [{"id": claim.id, "ok": True} for claim in claims]
+        evaluate.handler({"action": "acknowledge", "results": results}, None)
+        return claims
+
+
+@pytest.fixture
+def world(admin: TestClient) -> World:
+    return World(admin)
+
+
+def test_each_alert_beyond_twenty_is_named_and_resolved(world: World) -> None:
+    world.rule(HOOK)
+    firing = {f"h{number}": 95.0 for number in range(60)}
+    world.tick(**firing)
+    assert len(world.believed["a"]) == 60
+    world.tick(**dict.fromkeys(firing, 5.0))
+    assert world.believed["a"] == set()
+
+
+def test_alerts_that_do_not_fit_come_in_the_next_notifications(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes are bytes: Japanese text has three for a character."""
+    monkeypatch.setenv("PULSEBOARD_ALERT_CLAIM_BYTES", "20000")
+    settings.cache_clear()
+    world.rule(HOOK, message="高負荷 " * 200)
+    firing = {f"h{number}": 95.0 for number in range(12)}
+    for _ in range(12):
+        for claim in world.tick(**firing):
+            assert len(claim.model_dump_json().encode()) <= 10_000
+    assert len(world.believed["a"]) == 12
+    for _ in range(12):
+        world.tick(**dict.fromkeys(firing, 5.0))
+    assert world.believed["a"] == set()
+
+
+def test_a_rule_that_is_renamed_is_notified_once(world: World) -> None:
+    rule_id = world.rule(HOOK)
+    world.tick(a=95)
+    world.change(rule_id, name="very high")
+    assert len(world.tick(a=95)) == 1
+    assert world.believed["a"] == {("very high", "a")}
+    assert world.tick(a=95) == []
+    world.change(rule_id, severity="critical", query="  cpu ")
+    assert len(world.tick(a=95)) == 1
+    assert world.tick(a=95) == []
+
+
+def test_channels_change_while_it_fires(world: World) -> None:
+    rule_id = world.rule(HOOK)
+    world.tick(a=95)
+    world.change(rule_id, notification={"channels": [OTHER]})
+    world.tick(a=95)
+    assert world.believed == {"a": set(), "b": {("high", "a")}}
+    world.change(rule_id, notification={"channels": []})
+    world.tick(a=95)
+    assert world.believed == {"a": set(), "b": set()}
+    world.change(rule_id, notification={"channels": [HOOK, OTHER]})
+    world.tick(a=95)
+    assert world.tick(a=95) == []
+    assert world.believed == {"a": {("high", "a")}, "b": {("high", "a")}}
+
+
+def test_a_saved_channel_gets_another_name_or_address(world: World) -> None:
+    world.rule(HOOK)
+    world.tick(a=95)
+    (channel,) = world.http.get(f"{API}/channels").json()["data"]
+    path = f"{API}/channels/{channel['id']}"
+    assert world.http.put(path, json={"name": "ops"}).status_code == 200
+    assert world.tick(a=95) == []
+    assert world.http.put(path, json={"receiver": OTHER}).status_code == 200
+    world.tick(a=95)
+    assert world.believed == {"a": set(), "b": {("high", "a")}}
+
+
+def test_a_rule_whose_reads_fail_after_it_fired_is_notified(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule_id = world.rule(HOOK, notification={"channels": [HOOK], "groupWait": "20s"})
+    assert world.tick(a=95) == []
+    with database.connection() as connection:
+        connection.execute("update alert_rules set query = 'cpu{' where id = %s", (rule_id,))
+    tick.reset()
+    world.tick(a=95)
+    world.tick(a=95)
+    assert world.believed["a"] == {("high", "a")}
+
+
+def test_a_resolved_notification_has_the_words_of_the_end(world: World) -> None:
+    rule_id = world.rule(HOOK, duration="20s", notification={"channels": [HOOK]})
+    for value in (95, 95, 95):
+        world.tick(a=value)
+    world.change(
+        rule_id, notification={"channels": [HOOK], "groupInterval": "1m", "groupWait": "0s"}
+    )
+    # It ends and is pending again before that may be notified, beside one that fires on.
+    claims = [claim for value in (10, 95, 95, 10, 10, 10) for claim in world.tick(a=value)]
+    bodies = [alert for claim in claims for alert in json.loads(claim.body)["alerts"]]
+    ended = [one for one in bodies if one["status"] == "resolved"]
+    assert [one["annotations"]["reason"] for one in ended] == ["10 is not > 90"]
+
+
+def test_a_deleted_rule_is_resolved(world: World) -> None:
+    rule_id = world.rule(HOOK)
+    world.tick(a=95)
+    assert world.http.delete(f"{API}/rules/{rule_id}").status_code == 204
+    (claim,) = world.tick()
+    (alert,) = json.loads(claim.body)["alerts"]
+    assert alert["annotations"]["reason"] == "the rule was deleted"
+    assert world.believed["a"] == set()
+
+
+def test_many_rules_at_once_are_notified_at_once_critical_ones_first(world: World) -> None:
+    slack = {"type": "slack", "url": "https://hooks.slack.com/x"}
+    pager = {"type": "pagerduty", "routingKey": "R"}
+    for number in range(120):
+        severity = "critical" if number >= 100 else "warning"
+        channels = [HOOK, slack, pager] if number >= 90 else [HOOK, slack]
+        world.rule(*channels, name=f"rule {number}", severity=severity)
+    claims = world.tick(a=95)
+    assert len(world.believed["a"]) == 120
+    (message,) = [claim for claim in claims if "slack" in claim.url]
+    text = json.loads(message.body)
+    assert text["text"] == "[120 firing] 120 rules"
+    assert "and 100 more rules" in text["attachments"][0]["text"]
+    assert text["attachments"][0]["text"].count("CRITICAL") == 20
+    incidents = [json.loads(claim.body) for claim in claims if "pagerduty" in claim.url]
+    assert len(incidents) == 30
+    severities = [one["payload"]["severity"] for one in incidents]
+    assert severities == ["critical"] * 20 + ["warning"] * 10
+    assert world.tick(a=95) == []
+    world.tick(a=5)
+    assert world.believed["a"] == set()

@@ -1,0 +1,161 @@
+"""`notify`: deadlines of one notification and of a batch, whatever its receivers do."""
+
+import datetime
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from functions.notify import handler as notify
+from functions.notify import http
+from pulseboard.alerts.notifications import Outgoing
+from pulseboard.core.settings import settings
+from tests.support.receiver import receiving
+
+
+def claim(url: str, number: int = 1) -> Outgoing:
+    return Outgoing(id=str(number), kind="http", idempotency_key="k", url=url, body="{}")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "pair.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def serve(context: ssl.SSLContext | None, handshake: bool) -> Iterator[int]:
+    """The port of a server that sends a byte every 50 ms, and never ends its answer."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def dribble(taken: socket.socket) -> None:
+        channel = taken
+        try:
+            if context:
+                channel = context.wrap_socket(taken, server_side=True)
+            channel.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not stop.wait(0.05):
+                channel.sendall(b"x")
+        except OSError:
+            pass
+        finally:
+            channel.close()
+
+    open_ones: list[socket.socket] = []
+
+    def accept() -> None:
+        while not stop.is_set():
+            try:
+                taken, _ = listener.accept()
+            except OSError:
+                return
+            if not handshake:
+                open_ones.append(taken)
+            else:
+                threading.Thread(target=dribble, args=(taken,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listener.getsockname()[1]
+    stop.set()
+    listener.close()
+    for one in open_ones:
+        one.close()
+
+
+@pytest.fixture
+def dribbling(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(http, "tls_context", lambda: trusting)
+    for port in serve(context, True):
+        yield f"https://localhost:{port}/"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    for port in serve(None, False):
+        yield f"https://localhost:{port}/"
+
+
+@pytest.mark.parametrize("which", ["dribbling", "silent"])
+def test_an_https_receiver_has_a_deadline(which: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue(which)
+    done = http.send(claim(url), timeout=0.4, allow_private=True)
+    assert (done.ok, done.permanent) == (False, False)
+    assert "no response within" in str(done.error)
+
+
+def test_a_look_up_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def look_up(*args: Any, **more: Any) -> list[Any]:
+        released.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    done = http.send(claim("https://slow.example/"), timeout=0.2, allow_private=True)
+    released.set()
+    assert "no response within" in str(done.error)
+
+
+def test_one_that_hangs_takes_nothing_from_the_others(
+    silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seventeen rules use a receiver that hangs: what others took is acknowledged."""
+    monkeypatch.setenv("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
+    monkeypatch.setenv("PULSEBOARD_ALERT_NOTIFY_DEADLINE", "1.5")
+    settings.cache_clear()
+    with receiving() as (url, received):
+        claims = [claim(silent, number) for number in range(17)]
+        claims += [claim(url, 100 + number) for number in range(5)]
+        began = time.monotonic()
+        answer = notify.handler({"claims": [one.model_dump(by_alias=True) for one in claims]}, None)
+        took = time.monotonic() - began
+    settings.cache_clear()
+    results = {one["id"]: one for one in answer["results"]}
+    assert len(results) == 22
+    assert all(results[str(100 + number)]["ok"] for number in range(5))
+    assert not any(results[str(number)]["ok"] for number in range(17))
+    assert len(received) == 5
+    # Well below the loop's own limit, at which all results are lost.
+    assert took < 8
+
+
+def test_what_is_no_longer_claimed_is_not_sent() -> None:
+    with receiving() as (url, received):
+        late = claim(url).model_copy(update={"not_after": time.time() - 1})
+        answer = notify.handler({"claims": [late.model_dump(by_alias=True)]}, None)
+    assert not answer["results"][0]["ok"]
+    assert received == []
