@@ -252,7 +252,7 @@ def test_without_a_database_it_says_so_and_when_to_try_again(
 def test_unknown_routes_and_methods_return_errors_of_the_same_format(client: TestClient) -> None:
     for response in (client.get("/api/v1/nothing"), client.put("/api/v1/health")):
         assert response.status_code in (404, 405)
-        assert set(response.json()) == {"error", "code", "requestId"}
+        assert set(response.json()) == {"error", "code", "details", "requestId"}
 
 
 def test_guesses_at_once_do_not_pass_the_limit_together(admin: TestClient) -> None:
@@ -385,7 +385,8 @@ def test_an_internal_error_returns_nothing_but_its_id(
         unprepared.cookies.update(dict(admin.cookies))
         response = unprepared.get("/api/v1/status")
     assert response.status_code == 500
-    assert set(response.json()) == {"error", "code", "requestId"}
+    assert set(response.json()) == {"error", "code", "details", "requestId"}
+    assert response.json()["details"] is None
     assert "hunter2" not in response.text
 
 
