@@ -82,7 +82,7 @@ def reset() -> None:
 
 def run(*, now: float | None = None) -> Report:
     """Evaluate the tick at `now` (seconds since 1970) and those missed before it, and claim what
-    is to be sent. Raises Unavailable when the database does not answer.
+    is to be sent. Raises Unavailable when the database does not respond.
     """
     began = time.perf_counter()
     now_seconds = time.time() if now is None else now

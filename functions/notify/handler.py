@@ -41,8 +41,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         pool.shutdown(wait=False, cancel_futures=True)
     # A copy: what is still being sent may end while this is read.
     done = dict(results)
-    answer = [done.get(claim.id) or _too_late(claim) for claim in claims]
-    for claim, sent in zip(claims, answer, strict=True):
+    outcomes = [done.get(claim.id) or _too_late(claim) for claim in claims]
+    for claim, sent in zip(claims, outcomes, strict=True):
         if not sent.ok:
             logger().warning(
                 "notification failed",
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             )
     return {
         "action": "acknowledge",
-        "results": [sent.model_dump(mode="json", by_alias=True) for sent in answer],
+        "results": [sent.model_dump(mode="json", by_alias=True) for sent in outcomes],
     }
 
 

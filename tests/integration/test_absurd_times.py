@@ -17,10 +17,10 @@ def query(text: str, start: Any, end: Any, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def now(admin: TestClient) -> int:
-    moment = int(time.time()) // 10 * 10 - 600
-    points = [{"name": "cpu", "value": n, "timestamp": (moment - 10 * n) * 1000} for n in range(30)]
+    now = int(time.time()) // 10 * 10 - 600
+    points = [{"name": "cpu", "value": n, "timestamp": (now - 10 * n) * 1000} for n in range(30)]
     assert admin.post("/api/v1/metrics", json=points).json()["data"]["rejected"] == 0
-    return moment * 1000
+    return now * 1000
 
 
 OFFSETS = ("999999999w", "-999999999w", "300y", "-300y", "99999w", "-99999w", "500ms", "61500ms")
@@ -40,13 +40,13 @@ def test_windows_and_offsets_of_any_length(admin: TestClient, now: int, text: st
     spans = [(now - 3_600_000, now), (now - 10_000, now), (now - 500, now), (now - 86_400_000, now)]
     for start, end in spans:
         for fields in ({}, {"step": "10s"}, {"step": "500ms"}):
-            answer = admin.post("/api/v1/query", json=query(text, start, end, **fields))
-            assert answer.status_code in (200, 400), (answer.text, start, fields)
+            response = admin.post("/api/v1/query", json=query(text, start, end, **fields))
+            assert response.status_code in (200, 400), (response.text, start, fields)
     queries = [{"id": "a", "query": text}, {"id": "b", "query": "cpu"}]
     batch = {"start": spans[0][0], "end": spans[0][1], "queries": queries}
-    answer = admin.post("/api/v1/query/batch", json=batch)
-    assert answer.status_code == 200
-    (absurd, fine) = answer.json()["data"]
+    response = admin.post("/api/v1/query/batch", json=batch)
+    assert response.status_code == 200
+    (absurd, fine) = response.json()["data"]
     assert fine["result"]["data"]["series"]
     assert absurd.get("error", {}).get("code", "VALIDATION_ERROR") == "VALIDATION_ERROR"
 
@@ -74,5 +74,5 @@ def test_ranges_at_the_ends_of_the_calendar(
         {"step": "999999999w"},
         {"tier": "metrics_1hour"},
     ):
-        answer = admin.post("/api/v1/query", json=query(text, start, end, **fields))
-        assert answer.status_code in (200, 400), (answer.text, fields)
+        response = admin.post("/api/v1/query", json=query(text, start, end, **fields))
+        assert response.status_code in (200, 400), (response.text, fields)

@@ -48,13 +48,13 @@ class World:
             "notification": {"channels": list(channels)},
             **fields,
         }
-        answer = self.http.post(f"{API}/rules", json=body)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["data"]["id"])
+        response = self.http.post(f"{API}/rules", json=body)
+        assert response.status_code == 201, response.text
+        return str(response.json()["data"]["id"])
 
     def change(self, rule_id: str, **fields: Any) -> None:
-        answer = self.http.put(f"{API}/rules/{rule_id}", json=fields)
-        assert answer.status_code == 200, answer.text
+        response = self.http.put(f"{API}/rules/{rule_id}", json=fields)
+        assert response.status_code == 200, response.text
 
     def tick(self, **values: float) -> list[Outgoing]:
         """A sample of each host, then a tick, whose notifications all arrive."""

@@ -22,10 +22,10 @@ def now() -> float:
 
 def rule(http: TestClient, **fields: Any) -> dict[str, Any]:
     body = {"name": "r", "query": "cpu", "condition": "gt", "threshold": 90, **fields}
-    answer = http.post(f"{API}/rules", json=body)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()["data"]
-    return made
+    response = http.post(f"{API}/rules", json=body)
+    assert response.status_code == 201, response.text
+    created: dict[str, Any] = response.json()["data"]
+    return created
 
 
 def send(http: TestClient, at: float, tags: dict[str, str], *, value: float = 95) -> None:
@@ -58,9 +58,9 @@ def test_what_no_tick_could_read_is_refused_with_its_field(
     admin: TestClient, fields: dict[str, Any], field: str
 ) -> None:
     body = {"name": "bad", "query": "cpu", "condition": "gt", "threshold": 1, **fields}
-    answer = admin.post(f"{API}/rules", json=body)
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["details"][0]["field"] == field
+    response = admin.post(f"{API}/rules", json=body)
+    assert response.status_code == 400, response.text
+    assert response.json()["details"][0]["field"] == field
 
 
 @pytest.mark.parametrize(

@@ -616,7 +616,7 @@ def test_failures_are_tried_again_with_what_is_true_then(
 
 
 def test_a_dead_letter_is_not_notified(admin: TestClient, clock: Clock) -> None:
-    """One 404, and the receiver is told again when it works, not after the repeat interval."""
+    """One 404, and the receiver is notified again when it works, not after the repeat interval."""
     make(admin, notification=hook())
     clock.acknowledges = False
     (claim,) = clock.beat(95, host="a").claims

@@ -43,8 +43,8 @@ def send(client: TestClient, name: str, pods: range, *, ago: float = 90.0) -> No
         {"name": name, "tags": {"pod": f"p{n}", "app": "web"}, "timestamp": at, "value": 1.0}
         for n in pods
     ]
-    answer = client.post("/api/v1/metrics", json=body)
-    assert answer.json()["data"]["rejected"] == 0, answer.text
+    response = client.post("/api/v1/metrics", json=body)
+    assert response.json()["data"]["rejected"] == 0, response.text
 
 
 def query(client: TestClient, text: str, **more: Any) -> Any:

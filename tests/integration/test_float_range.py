@@ -85,9 +85,9 @@ def test_reads_of_raw_sum_and_average_any_doubles(admin: TestClient, hour: float
                 "end": int((hour + 60) * 1000),
                 "step": "1m",
             }
-            answer = admin.post("/api/v1/query", json=body)
-            assert answer.status_code == 200, answer.text
-            (line,) = answer.json()["data"]["series"]
+            response = admin.post("/api/v1/query", json=body)
+            assert response.status_code == 200, response.text
+            (line,) = response.json()["data"]["series"]
             shown = line["values"][-1]
             assert shown is None if math.isinf(value) else close(shown, value), expression
 

@@ -28,8 +28,8 @@ def send(client: TestClient, now: int, *, hosts: int = 2, minutes: int = 100) ->
         for n in range(hosts)
     ]
     for first in range(0, len(points), 5_000):
-        answer = client.post("/api/v1/metrics", json=points[first : first + 5_000])
-        assert answer.json()["data"]["rejected"] == 0, answer.text
+        http_response = client.post("/api/v1/metrics", json=points[first : first + 5_000])
+        assert http_response.json()["data"]["rejected"] == 0, http_response.text
     for key in list(cache.client().scan_iter("late:*")):
         cache.client().delete(key)
 
@@ -45,9 +45,9 @@ def query(client: TestClient, text: str, now: int, *, length: int = HOUR, **more
     return client.post("/api/v1/query", json=body)
 
 
-def refused(answer: Any) -> str:
-    assert answer.status_code == 400, answer.text
-    error: str = answer.json()["error"]
+def refused(http_response: Any) -> str:
+    assert http_response.status_code == 400, http_response.text
+    error: str = http_response.json()["error"]
     return error
 
 
@@ -88,10 +88,10 @@ def test_points_without_lines_count(admin: TestClient, now: int) -> None:
     assert "34560000 points" in error
     queries = [{"id": str(n), "query": f"nothing{n}", "step": "1s"} for n in range(60)]
     body = {"start": now - 5 * DAY, "end": now, "queries": queries}
-    answer = admin.post("/api/v1/query/batch", json=body)
-    assert answer.status_code == 200
-    assert len(answer.content) < settings().query_max_result_bytes
-    results = answer.json()["data"]
+    http_response = admin.post("/api/v1/query/batch", json=body)
+    assert http_response.status_code == 200
+    assert len(http_response.content) < settings().query_max_result_bytes
+    results = http_response.json()["data"]
     kinds = ["result" in each for each in results]
     assert 0 < sum(kinds) < len(kinds)
     assert all("bytes" in each["error"]["error"] for each in results if "error" in each)
@@ -111,9 +111,9 @@ def test_cutting_a_batch_compresses_each_result_a_few_times(
     monkeypatch.setattr(response, "_compressed", counted)
     queries = [{"id": str(n), "query": f"nothing{n}", "step": "1s"} for n in range(100)]
     body = {"start": now - HOUR, "end": now, "queries": queries}
-    answer = admin.post("/api/v1/query/batch", json=body)
-    assert answer.status_code == 200
-    assert sum("result" in each for each in answer.json()["data"]) > 0
+    http_response = admin.post("/api/v1/query/batch", json=body)
+    assert http_response.status_code == 200
+    assert sum("result" in each for each in http_response.json()["data"]) > 0
     assert sum(compressed) < 6 * compressed[0]
 
 

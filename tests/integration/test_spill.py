@@ -588,7 +588,7 @@ def test_a_drain_ends_before_lambda_ends_it(
     for n in range(3):
         where.put(*_spilled(start=start - n, value=n))
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 0)
-    # Each run does something, publishes what is left, and answers.
+    # Each run does something, publishes what is left, and responds.
     assert [drain.handler({}, context)["files"] for _ in range(3)] == [2, 1, 0]
     assert stored() == (3, 3)
 

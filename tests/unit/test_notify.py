@@ -55,7 +55,7 @@ def certificate(tmp_path: Path) -> Path:
 
 
 def serve(context: ssl.SSLContext | None, handshake: bool) -> Iterator[int]:
-    """The port of a server that sends a byte every 50 ms, and never ends its answer."""
+    """The port of a server that sends a byte every 50 ms, and never ends its response."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
@@ -141,10 +141,11 @@ def test_one_that_hangs_takes_nothing_from_the_others(
         claims = [claim(silent, number) for number in range(17)]
         claims += [claim(url, 100 + number) for number in range(5)]
         began = time.monotonic()
-        answer = notify.handler({"claims": [one.model_dump(by_alias=True) for one in claims]}, None)
+        event = {"claims": [one.model_dump(by_alias=True) for one in claims]}
+        response = notify.handler(event, None)
         took = time.monotonic() - began
     settings.cache_clear()
-    results = {one["id"]: one for one in answer["results"]}
+    results = {one["id"]: one for one in response["results"]}
     assert len(results) == 22
     assert all(results[str(100 + number)]["ok"] for number in range(5))
     assert not any(results[str(number)]["ok"] for number in range(17))
@@ -156,6 +157,6 @@ def test_one_that_hangs_takes_nothing_from_the_others(
 def test_what_is_no_longer_claimed_is_not_sent() -> None:
     with receiving() as (url, received):
         late = claim(url).model_copy(update={"not_after": time.time() - 1})
-        answer = notify.handler({"claims": [late.model_dump(by_alias=True)]}, None)
-    assert not answer["results"][0]["ok"]
+        response = notify.handler({"claims": [late.model_dump(by_alias=True)]}, None)
+    assert not response["results"][0]["ok"]
     assert received == []
