@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from functions.notify import email, http
 from pulseboard.alerts.notifications import Outgoing, SendResult
 from pulseboard.core.observability import logger
@@ -30,7 +32,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Send `event["claims"]`, many at once, within `alert_notify_deadline`: what a slow receiver
     has not taken by then has failed, and everything else is acknowledged.
     """
-    claims = [Outgoing.model_validate(claim) for claim in event.get("claims", [])]
+    claims, refused = _parse(event.get("claims", []))
     results: dict[str, SendResult] = {}
     if claims:
         deadline = time.monotonic() + settings().alert_notify_deadline
@@ -50,8 +52,38 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             )
     return {
         "action": "acknowledge",
-        "results": [sent.model_dump(mode="json", by_alias=True) for sent in outcomes],
+        "results": [sent.model_dump(mode="json", by_alias=True) for sent in [*outcomes, *refused]],
     }
+
+
+def _parse(claims: Sequence[dict[str, Any]]) -> tuple[list[Outgoing], list[SendResult]]:
+    """The claims that can be sent, and the failures of those that can't be read: one that an
+    older `evaluate` rendered, or that is damaged, must not keep the others from their receivers.
+    """
+    parsed: list[Outgoing] = []
+    refused: list[SendResult] = []
+    for claim in claims:
+        try:
+            parsed.append(Outgoing.model_validate(claim))
+        except ValidationError as error:
+            claim_id = str(claim.get("id", "")) if isinstance(claim, dict) else ""
+            # The fields alone: a claim's values may hold the receiver's secret.
+            fields = ", ".join(".".join(map(str, part["loc"])) for part in error.errors())
+            logger().error(
+                "notification can't be read", extra={"notification": claim_id, "fields": fields}
+            )
+            if claim_id:
+                reason = f"the notification can't be read: {fields}"
+                refused.append(SendResult(id=claim_id, ok=False, error=reason))
+    return parsed, refused
+
+
+def _host(claim: Outgoing) -> str:
+    """The host that a claim goes to; where the address can't be read, the address itself."""
+    try:
+        return urlsplit(claim.url).netloc or claim.kind
+    except ValueError:
+        return claim.url
 
 
 def _too_late(claim: Outgoing) -> SendResult:
@@ -62,9 +94,7 @@ def _lanes(claims: Sequence[Outgoing]) -> list[list[Outgoing]]:
     """The claims of each host in a few lanes, in which one is sent after the other."""
     by_host: dict[str, list[Outgoing]] = {}
     for claim in claims:
-        by_host.setdefault(urlsplit(claim.url).netloc if claim.url else claim.kind, []).append(
-            claim
-        )
+        by_host.setdefault(_host(claim), []).append(claim)
     return [
         lane
         for mine in by_host.values()

@@ -160,3 +160,27 @@ def test_what_is_no_longer_claimed_is_not_sent() -> None:
         response = notify.handler({"claims": [late.model_dump(by_alias=True)]}, None)
     assert not response["results"][0]["ok"]
     assert received == []
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"id": "1", "kind": "pigeon", "idempotencyKey": "k"},
+        {"id": "1", "kind": "http", "idempotencyKey": "k", "url": "http://[::1", "body": "{}"},
+        {"id": "1"},
+    ],
+)
+def test_a_claim_that_can_not_be_read_takes_nothing_from_the_others(
+    damaged: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
+    settings.cache_clear()
+    with receiving() as (url, received):
+        fine = claim(url, 2).model_dump(by_alias=True)
+        response = notify.handler({"claims": [damaged, fine]}, None)
+    settings.cache_clear()
+    results = {one["id"]: one for one in response["results"]}
+    assert results["2"]["ok"]
+    assert not results["1"]["ok"]
+    assert results["1"]["error"]
+    assert len(received) == 1
