@@ -30,7 +30,9 @@ LoadPlugin interface
 LoadPlugin load
 LoadPlugin memory
 LoadPlugin csv
-LoadPlugin write_http
+<LoadPlugin write_http>
+  FlushInterval 10
+</LoadPlugin>
 <Plugin logfile>
   File "{home}/log"
 </Plugin>
@@ -43,7 +45,7 @@ LoadPlugin write_http
     Header "Authorization: Bearer {key}"
     Format "JSON"
     StoreRates false
-    BufferSize 4096
+    BufferSize 65536
     LogHttpError true
   </Node>
 </Plugin>
