@@ -85,10 +85,13 @@ def _joined(ids: list[str], contents: list[bytes]) -> bytes:
 def _remove_largest(
     request: Request, contents: list[bytes], sizes: list[int], *, most: int
 ) -> None:
-    """Put errors in place of the largest contents, until the `sizes` of all are at most `most`."""
-    total = sum(sizes)
-    for index in sorted(range(len(sizes)), key=lambda index: sizes[index], reverse=True):
-        if total <= most or len(contents[index]) < _SMALL:
+    """Put errors in place of the largest contents, until the `sizes` of those that are left are at
+    most `most`. Small contents, such as errors, do not count: they hardly take space together.
+    """
+    large = [index for index, content in enumerate(contents) if len(content) >= _SMALL]
+    total = sum(sizes[index] for index in large)
+    for index in sorted(large, key=lambda index: sizes[index], reverse=True):
+        if total <= most:
             break
         total -= sizes[index]
         contents[index] = _content(request, limits.response_too_large(sizes[index]))

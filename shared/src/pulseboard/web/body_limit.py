@@ -31,14 +31,16 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        if any(request.headers.get(name) for name in _CREDENTIALS):
+        known = any(request.headers.get(name) for name in _CREDENTIALS)
+        if known:
             limit, who = settings().ingest_max_body_bytes, "."
         else:
             limit, who = ANONYMOUS_LIMIT, " without a key or a session."
         sentence = f"The body is larger than the {limit} bytes that are accepted{who}"
         declared = request.headers.get("content-length", "")
         long = len(declared) > 18
-        if declared.isascii() and declared.isdigit() and (long or int(declared) > limit):
+        too_long = declared.isascii() and declared.isdigit() and (long or int(declared) > limit)
+        if too_long and not known:
             body = ApiError(
                 error=sentence, code=ErrorCode.PAYLOAD_TOO_LARGE, request_id=request_id(request)
             )
@@ -48,6 +50,9 @@ class BodyLimit:
 
         async def counted() -> Message:
             nonlocal received
+            if too_long:
+                # Raised where the route reads, so that its errors have the shape of its protocol.
+                raise HTTPException(413, sentence)
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
