@@ -259,6 +259,9 @@ def _store_all(
 
 def _runs(rows: _Rows) -> list[_Rows]:
     """The rows by runs of times, newest first; between two runs lies a gap of `RUN_GAP`."""
+    if not len(rows.times) or np.ptp(rows.times) <= RUN_GAP:
+        # As nearly all batches are: no gap can be that wide, and nothing needs sorting.
+        return [rows]
     times = np.sort(rows.times)
     gaps = np.diff(times)
     wide = np.flatnonzero(gaps > RUN_GAP)
