@@ -22,8 +22,8 @@ AGENT := frontend/dist/agent/pulseboard-$(shell sed -n 's/^version = "\(.*\)"/\1
 CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
-OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role
-.PHONY: $(OPERATING) help up local local-down invoke test test-tools lint openapi bench year bench-ui structure fuzz install clean layers synth prerequisites chromium prometheus collectd frontend screenshots
+OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role update-database
+.PHONY: $(OPERATING) help up local local-down life invoke test test-tools lint openapi bench year bench-ui structure fuzz fuzz-api soak install clean layers synth prerequisites chromium prometheus collectd postgres-tools frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -53,7 +53,7 @@ frontend/node_modules/.synced: $(wildcard frontend/package-lock.json) $(FRONTEND
 	@npm ci --prefix frontend --silent
 	@touch $@
 
-frontend/dist/index.html: frontend/node_modules/.synced $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts -type f 2>/dev/null)
+frontend/dist/index.html: frontend/node_modules/.synced $(shell find frontend/src frontend/public frontend/index.html frontend/vite.config.ts frontend/first-load.ts -type f 2>/dev/null)
 	@echo "· frontend build"
 	@npm run build --prefix frontend --silent
 	@touch $@
@@ -79,10 +79,10 @@ chromium:
 	  else echo "Chromium is not installed: tests that need it will say so."; fi; fi
 
 prometheus:
-	@if ! command -v prometheus >/dev/null || ! command -v prometheus-node-exporter >/dev/null; then \
+	@if ! { command -v prometheus && command -v prometheus-node-exporter && command -v prometheus-alertmanager; } >/dev/null; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-node-exporter; } >/dev/null 2>&1; \
-	  then echo "· prometheus, prometheus-node-exporter"; else echo "Prometheus or its node exporter is not installed: tests that need it will say so."; fi; fi
+	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-node-exporter prometheus-alertmanager; } >/dev/null 2>&1; \
+	  then echo "· prometheus, prometheus-node-exporter, prometheus-alertmanager"; else echo "Prometheus, its node exporter or its Alertmanager is not installed: tests that need it will say so."; fi; fi
 
 collectd:
 	@if { ! command -v collectd && ! test -x /usr/sbin/collectd; } >/dev/null \
@@ -90,6 +90,12 @@ collectd:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends collectd-core libcurl3-gnutls libyajl2; } >/dev/null 2>&1; \
 	  then echo "· collectd"; else echo "collectd, with what its write_http needs, is not installed: tests that need it will say so."; fi; fi
+
+postgres-tools:
+	@if ! command -v pg_createcluster >/dev/null || ! { command -v pgbouncer || test -x /usr/sbin/pgbouncer; } >/dev/null || ! command -v jq >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql pgbouncer jq openssl iproute2; } >/dev/null 2>&1; \
+	  then echo "· postgresql, pgbouncer, jq"; else echo "PostgreSQL, pgBouncer or jq is not installed: tests that need it will say so."; fi; fi
 
 lint: install ## Check style, types, imports and generated code
 	$(VENV)/ruff check .
@@ -104,7 +110,7 @@ ifneq ($(FRONTEND),)
 	npm run generate --prefix frontend && git diff --exit-code -- frontend/src/api/generated
 endif
 
-test-tools: chromium prometheus collectd ## Install what some tests need and pip and npm lack, with apt as root: Chromium, Prometheus, collectd
+test-tools: chromium prometheus collectd postgres-tools ## Install what some tests need and pip and npm lack, with apt as root: Chromium, Prometheus, collectd, PostgreSQL
 
 test: lint frontend layers/build/local/.built infra/node_modules/.synced ## Run every check and test; WORKERS=0 tests one after the other
 	$(VENV)/pytest -n $(or $(WORKERS),auto)
@@ -123,9 +129,10 @@ openapi-check: .venv/.synced ## Look for changes that break clients of the relea
 openapi-release: openapi ## Take today's API as what clients may rely on
 	$(VENV)/python -m infra.compatibility --release
 
-cost: .venv/.synced ## The monthly bill on AWS: HOSTS=100 INTERVAL=10 DASHBOARDS=5 SERIES=50
+cost: .venv/.synced ## The monthly bill on AWS: HOSTS=100 INTERVAL=10 DASHBOARDS=5 SERIES=50 SENDERS=2 SIZE=medium
 	@$(VENV)/python -m infra.cost --hosts $(or $(HOSTS),100) --interval $(or $(INTERVAL),10) \
-	  --dashboards $(or $(DASHBOARDS),5) --series $(or $(SERIES),50)
+	  --dashboards $(or $(DASHBOARDS),5) --series $(or $(SERIES),50) \
+	  $(if $(SENDERS),--senders $(SENDERS)) $(if $(SIZE),--size $(SIZE))
 
 infra/node_modules/.synced: infra/package-lock.json infra/package.json | prerequisites
 	@echo "· CDK"
@@ -159,16 +166,19 @@ invoke: install ## Run a function's sample event on the local database: FUNCTION
 local-down: .venv/.synced ## Stop it; the data stays in .local/
 	@$(VENV)/python -m infra.local.detached down
 
+life: install frontend layers/build/local/.built infra/node_modules/.synced ## A deployment's life in the emulator, from first deploy to destroy: FROM=commit EXTERNAL=postgresql://… LOG=docs/life.md
+	@$(VENV)/python -m infra.local.life $(if $(FROM),--from $(FROM)) $(if $(EXTERNAL),--external $(EXTERNAL)) $(if $(LOG),--log $(LOG))
+
 synth: layers infra/node_modules/.synced ## Write the CloudFormation templates to cdk.out/; checks them with cdk-nag
 	@$(CDK) synth --quiet $(CONTEXT)
 	@echo "Templates in cdk.out/, cdk-nag found nothing that is not accepted with a reason."
 
 STAGE ?= production
 AWS = $(VENV)/python -m infra.deploy
-CHOICES = --stage $(STAGE) $(patsubst -c,,$(foreach choice,$(filter-out -c,$(CONTEXT)),--context $(choice)))
+CHOICES = --stage $(STAGE) $(if $(SIZE),--context size=$(SIZE)) $(patsubst -c,,$(foreach choice,$(filter-out -c,$(CONTEXT)),--context $(choice)))
 
 deploy: layers infra/node_modules/.synced frontend ## To AWS: STAGE=production ADMIN=me@example.com CONTEXT="-c alarmEmail=…"
-	@$(AWS) deploy $(CHOICES) $(if $(ADMIN),--admin $(ADMIN))
+	@$(AWS) deploy $(CHOICES) $(if $(ADMIN),--admin $(ADMIN)) $(if $(MOVE),--move $(MOVE))
 
 rollback: layers infra/node_modules/.synced frontend ## Deploy this older work tree's code; the newer schema stays
 	@$(AWS) rollback $(CHOICES)
@@ -182,8 +192,11 @@ destroy: layers infra/node_modules/.synced ## Take it down: STAGE=… CONFIRM=th
 rotate-secret: .venv/.synced ## Give the database on AWS a new password
 	@$(AWS) rotate-secret --stage $(STAGE)
 
-pipeline-role: .venv/.synced infra/node_modules/.synced ## The roles of GitHub Actions, once an account: REPO=owner/name
-	@$(CDK) deploy --app "$(VENV)/python -m infra.pipeline" --output cdk.out/pipeline --context repository=$(REPO) $(CONTEXT)
+pipeline-role: .venv/.synced infra/node_modules/.synced ## The roles of GitHub Actions, once an account: REPO=owner/name STAGE=staging
+	@$(CDK) deploy --app "$(VENV)/python -m infra.pipeline" --output cdk.out/pipeline --context repository=$(REPO) --context stage=$(STAGE) $(CONTEXT)
+
+update-database: .venv/.synced ## Other versions of PostgreSQL or TimescaleDB: PACKAGES="name=version …"
+	@$(AWS) update-database --stage $(STAGE) --packages "$(PACKAGES)"
 
 bench: install ## Measure; make bench year: only a simulated year of pods
 	$(VENV)/python -m bench $(filter year,$(MAKECMDGOALS))
@@ -191,6 +204,9 @@ bench: install ## Measure; make bench year: only a simulated year of pods
 ifneq ($(filter bench,$(MAKECMDGOALS)),)
 year: ; @:
 endif
+
+soak: install ## Kill and stop parts under load for MINUTES=10, then count: SEED=… for the same again
+	$(VENV)/python -m bench.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 structure: .venv/.synced ## Count imports across folders, circles, lines by folder, and the files of each flow
 	@$(VENV)/python -m bench structure
@@ -209,6 +225,9 @@ FUZZED = remote_write otlp otlp_json influx datadog datadog_sketches datadog_ver
 fuzz: .venv-fuzz/.synced ## Fuzz each decoder for SECONDS=30, guided by coverage
 	@for name in $(FUZZED); do echo "· $$name"; \
 	  .venv-fuzz/bin/python -m tests.support.fuzz $$name -max_total_time=$(or $(SECONDS),30) -rss_limit_mb=1500 -timeout=10 -verbosity=0 -print_final_stats=1; done
+
+fuzz-api: install ## Send the API what its document allows and forbids, for SECONDS=120 each by session and by key
+	FUZZ_API_SECONDS=$(or $(SECONDS),120) $(VENV)/pytest -n 0 -s --timeout 0 tests/integration/test_contract_by_schemathesis.py
 
 clean: ## Remove what was installed and built; keeps the data in .local/
 	rm -rf .venv .venv-fuzz .uv cdk.out layers/build infra/node_modules infra/local/node_modules frontend/node_modules frontend/dist

@@ -1,6 +1,7 @@
 """Spilling and draining beside writing directly: the same batches, into the same database.
 
-Two kinds of sender: one that sends 10,000 samples at once, and hosts that send 40 each.
+Three kinds of sender: one that sends 10,000 samples at once, hosts that send 40 each, and such
+hosts with a hundred API keys.
 """
 
 import os
@@ -8,6 +9,8 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle
+from uuid import uuid4
 
 from functions.drain.work import drain
 from pulseboard.catalogue.series_key import SeriesKey
@@ -16,8 +19,8 @@ from pulseboard.db import database
 from pulseboard.ingest import samples_store, spill
 from pulseboard.ingest.batch import Batch
 
-SIZES = ((10_000, 1_000, 12), (40, 40, 500))
-"""Samples in a batch, series in it, batches."""
+SIZES = ((10_000, 1_000, 12, 1), (40, 40, 500, 1), (40, 40, 500, 100))
+"""Samples in a batch, series in it, batches, keys."""
 
 
 def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
@@ -27,8 +30,8 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
         settings.cache_clear()
         spill.reset()
         try:
-            for samples_each, series, batches in SIZES:
-                _measure(samples_each, series, batches // 4 if quick else batches)
+            for samples_each, series, batches, keys in SIZES:
+                _measure(samples_each, series, batches // 4 if quick else batches, keys)
         finally:
             del os.environ["PULSEBOARD_SPILL_DIR"]
             settings.cache_clear()
@@ -36,16 +39,18 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
             database.close()
 
 
-def _measure(size: int, series: int, count: int) -> None:
+def _measure(size: int, series: int, count: int, keys: int) -> None:
     start = int(time.time() * 1000) - 3_600_000
     total = size * count
+    name = f"bench_spill_{size}_{keys}"
+    key_ids = cycle([uuid4() if keys > 1 else None for _ in range(keys)])
     # The series are created before anything is measured.
-    for batch in _batches(size, series, 1, start - 600_000, "bench_spill"):
+    for batch in _batches(size, series, 1, start - 600_000, name):
         samples_store.write(batch)
-    direct = _timed(samples_store.write, _batches(size, series, count, start, "bench_spill"))
+    direct = _timed(samples_store.write, _batches(size, series, count, start, name))
     spilled = _timed(
-        lambda batch: spill.put(batch, key_id=None, arrived=start, horizon=samples_store.horizon()),
-        _batches(size, series, count, start + 500, "bench_spill"),
+        lambda batch: spill.put(batch, key_id=next(key_ids), arrived=start),
+        _batches(size, series, count, start + 500, name),
     )
     backend = spill.backend()
     assert backend is not None
@@ -55,7 +60,7 @@ def _measure(size: int, series: int, count: int) -> None:
     drained = time.perf_counter() - began
     assert outcome.samples == total, outcome
     weight = sum(length for _, length in waiting) / total
-    print(f"batches of {size:,} samples")
+    print(f"batches of {size:,} samples, {keys} {'key' if keys == 1 else 'keys'}")
     print(f"  written directly {total / direct:9,.0f} samples/s")
     print(
         f"  spilled          {total / spilled:9,.0f} samples/s  "

@@ -1,5 +1,5 @@
-"""The size of a row on disk, indexes included: a raw sample before and after the columnstore, and a
-row of a rollup. infra/cost.py reckons with these.
+"""The size of a row on disk, indexes included: a raw sample and a row of a rollup, each before and
+after the columnstore. infra/cost.py reckons with these.
 """
 
 import psycopg
@@ -34,7 +34,15 @@ def run(database_url: str, redis_url: str, *, quick: bool = False) -> None:
                 f"call refresh_continuous_aggregate('{view}', null, now() - interval '15 hours')"
             )
             added = _count(connection, table) - held
-            print(f"{view:14} {(_size(connection, table) - size) / added:6.1f}")
+            rows_bytes = (_size(connection, table) - size) / added
+            connection.execute(
+                "select compress_chunk(c, if_not_compressed => true) from show_chunks(%s) c",
+                (view,),
+            )
+            print(
+                f"{view:14} {rows_bytes:6.1f}, in the columnstore"
+                f" {(_size(connection, table) - size) / added:6.1f}"
+            )
         connection.execute(
             "select compress_chunk(c, if_not_compressed => true) from show_chunks('metrics_raw',"
             " older_than => interval '12 hours') c"

@@ -16,26 +16,34 @@ from pydantic import TypeAdapter
 
 from functions import openapi_responses
 from functions.alerts.channels import router as alert_channels
+from functions.alerts.prometheus import router as prometheus_rules
+from functions.alerts.recordings import router as recordings
 from functions.alerts.routes import router as alert_rules
 from functions.auth.routes import router as auth
 from functions.dashboards.routes import router as dashboards
 from functions.http_app import http_app
 from functions.ingest.collectd import router as collectd
 from functions.ingest.datadog import router as datadog
+from functions.ingest.events import router as events
 from functions.ingest.influx import router as influx
 from functions.ingest.otlp import router as otlp
 from functions.ingest.remote_write import router as remote_write
 from functions.ingest.routes import router as ingest
+from functions.query.prometheus import router as prometheus
 from functions.query.routes import router as query
 from functions.query.usage import router as usage
+from functions.query.variables import router as variables
+from pulseboard.contracts.events import CreateEvent
 from pulseboard.contracts.points import IngestBody
 from pulseboard.core.settings import settings
+from pulseboard.web.errors import ANYWHERE
 from pulseboard.web.headers import SPA_HEADERS
 
 OPENAPI_FILE = Path(__file__).parents[1] / "shared" / "openapi.json"
 
 _ALSO_PUBLISHED: dict[str, Any] = {
     "IngestBody": IngestBody,
+    "CreateEvent": CreateEvent,
 }
 """Models that no route uses, published for the generated types."""
 
@@ -51,10 +59,15 @@ def api() -> FastAPI:
             influx,
             datadog,
             collectd,
+            events,
             query,
             usage,
+            variables,
+            prometheus,
+            prometheus_rules,
             dashboards,
             alert_rules,
+            recordings,
             alert_channels,
         ]
     )
@@ -71,9 +84,12 @@ def local() -> FastAPI:
 
 
 def _serve_spa(app: FastAPI, directory: Path) -> None:
-    @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
+    prefixes = {route.path.split("/")[1] for route in api_routes(app.routes)}
+
+    @app.api_route(ANYWHERE, methods=["GET", "HEAD"], include_in_schema=False)
     def _file(path: str) -> FileResponse:
-        if path.split("/")[0] in ("api", "v1"):
+        # No page for a sender, which would take it for a success.
+        if path.split("/")[0] in prefixes:
             raise HTTPException(404)
         file = _file_at(directory, path)
         hashed = path.startswith("assets/")
@@ -128,6 +144,7 @@ def openapi() -> dict[str, Any]:
     app = api()
     document = _plainly_named(app.openapi())
     _name_functions(app, document)
+    openapi_responses.link(document)
     document["components"]["securitySchemes"] = openapi_responses.SCHEMES
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):

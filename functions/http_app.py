@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 
+from pulseboard.auth import access
 from pulseboard.ingest import telemetry_store
 from pulseboard.web.app import create_app
 
 
 def http_app(routers: Sequence[APIRouter]) -> FastAPI:
     """These routers in one app that writes Pulseboard's own metrics to its database."""
-    return create_app(routers, write_telemetry=telemetry_store.write)
+    return create_app(routers, write_telemetry=telemetry_store.write, is_known=access.is_known)

@@ -1,12 +1,13 @@
 """What the OpenAPI document says of errors and of access: what the code does, for each route."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from pulseboard.auth.access import SESSION_COOKIE, require
+from pulseboard.auth.access import SESSION_COOKIE, require, require_prometheus
 
 _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ApiError"}}}
 _DESCRIPTIONS = {
@@ -41,6 +42,26 @@ def describe(route: APIRoute, method: str, operation: dict[str, Any]) -> None:
     operation["security"] = [{name: []} for name in _schemes_of(route.dependant)]
 
 
+def link(document: dict[str, Any]) -> None:
+    """Note on each operation that creates something what can be done with its id."""
+    paths = document["paths"]
+    for path, operations in paths.items():
+        created = operations.get("post", {}).get("responses", {}).get("201")
+        if created is None:
+            continue
+        links = {
+            target["operationId"]: {
+                "operationId": target["operationId"],
+                "parameters": {below[1]: "$response.body#/data/id"},
+            }
+            for other, targets in paths.items()
+            if (below := re.match(re.escape(path) + "/{([^{}]*)}", other))
+            for target in targets.values()
+        }
+        if links:
+            created["links"] = links
+
+
 def _errors_of(route: APIRoute, method: str) -> set[int]:
     found = {404, 500}
     if method not in ("GET", "HEAD"):
@@ -62,6 +83,6 @@ def _schemes_of(dependant: Dependant) -> list[str]:
 
 def _scopes_of(dependant: Dependant) -> Iterator[str]:
     for inner in dependant.dependencies:
-        if inner.call is require:
+        if inner.call in (require, require_prometheus):
             yield from inner.own_oauth_scopes or ()
         yield from _scopes_of(inner)

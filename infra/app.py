@@ -18,6 +18,7 @@ from infra.stacks.alerting import AlertingStack
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
 from infra.stacks.frontend import FrontendStack
+from infra.stacks.maintenance import MaintenanceStack
 from infra.stacks.monitoring import MonitoringStack
 from infra.stacks.network import NetworkStack
 
@@ -39,6 +40,7 @@ def build(
     network = NetworkStack(app, f"{prefix}-Network", config=config)
     data = DataStack(app, f"{prefix}-Data", config=config, network=network)
     api = ApiStack(app, f"{prefix}-Api", config=config, network=network, data=data)
+    maintenance = MaintenanceStack(app, f"{prefix}-Maintenance", data=data)
     frontend = FrontendStack(app, f"{prefix}-Frontend", config=config, api=api)
     # An empty stack can't be deployed.
     alerting = (
@@ -47,7 +49,14 @@ def build(
         else None
     )
     MonitoringStack(
-        app, f"{prefix}-Monitoring", config=config, data=data, api=api, alerting=alerting
+        app,
+        f"{prefix}-Monitoring",
+        config=config,
+        data=data,
+        api=api,
+        maintenance=maintenance,
+        frontend=frontend,
+        alerting=alerting,
     )
     cdk.Tags.of(app).add("application", "pulseboard")
     cdk.Tags.of(app).add("stage", config.stage)

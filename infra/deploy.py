@@ -9,21 +9,24 @@ again: the next deploy finishes an interrupted one.
 import argparse
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import spa
-from infra.config import ROOT
+from infra.config import ROOT, ConfigError, check_stage
 
 CDK = ROOT / "infra" / "node_modules" / ".bin" / "cdk"
 DIST = ROOT / "frontend" / "dist"
@@ -31,14 +34,19 @@ RESERVED = 95
 """Sum of the functions' reserved concurrency; a test compares the template with it."""
 UNRESERVED = 100
 """What AWS reserves for functions without a reservation."""
+PROBED_ALARM = "drain-dead-letters"
 KEPT_VERSIONS = 2
 """Versions of a function that stay: the live one, and the one before for a rollback."""
 FIRST_STACKS = ("Network", "Data")
-LATER_STACKS = ("Api", "Frontend", "Alerting", "Monitoring")
+LATER_STACKS = ("Api", "Maintenance", "Frontend", "Alerting", "Monitoring")
 DATABASE_WAIT = 15 * 60.0
 """Seconds that a new instance may take to install itself; about five minutes in fact."""
 
 Say = Callable[[str], None]
+Move = Literal["none", "done", "fresh"]
+"""What a deploy that changes the database may assume: nothing, that the data has been moved, or
+that the other database is to begin without it."""
+MOVING = "docs/operating.md#move-to-another-database"
 
 
 class DeployError(Exception):
@@ -223,20 +231,76 @@ def check_health(url: str, *, tries: int = 20, sleep: Callable[[float], None] = 
     for path in ("/api/v1/health", "/"):
         for attempt in range(tries):
             try:
-                with urllib.request.urlopen(f"{url}{path}", timeout=10) as response:
-                    response.read()
+                _get(f"{url}{path}")
                 break
-            except (urllib.error.URLError, TimeoutError) as error:
+            except OSError as error:
                 if attempt == tries - 1:
                     raise DeployError(f"{url}{path} does not respond: {error}") from error
                 sleep(6)
 
 
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return bytes(response.read())
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where browsers reach the deployed stage now, and what a person has to do about its name."""
+
+    url: str
+    missing: str = ""
+
+
+def address(
+    found: Mapping[str, str],
+    *,
+    get: Callable[[str], bytes] = _get,
+    check: Callable[[str], None] = check_health,
+) -> Address:
+    """Check that all responds, by CloudFront's own name too where the domain does not lead there
+    yet: its record is a person's to make. `found` are the outputs of the stack Frontend. Raises
+    DeployError.
+    """
+    url, distribution = found["Url"], found.get("DistributionDomain")
+    if not distribution or urlsplit(url).netloc == distribution:
+        check(url)
+        return Address(url)
+    check(f"https://{distribution}")
+    name, page = urlsplit(url).netloc, get(f"https://{distribution}/")
+    record = f"{name}. CNAME {distribution}."
+    try:
+        leads_here = get(f"{url}/") == page
+    except OSError as error:
+        why = f"{url} does not respond yet ({error})"
+    else:
+        if leads_here:
+            check(url)
+            return Address(url)
+        why = f"{url} is another page: the name leads elsewhere"
+    if found.get("Records") == "true":
+        todo = (
+            f"Its record is in the hosted zone; do the domain's name servers lead to it? {record}"
+        )
+    else:
+        todo = f"Make this record where the domain's DNS is: {record}"
+    return Address(f"https://{distribution}", f"{why}. {todo}")
+
+
 def deploy(
-    session: Any, *, stage: str, context: Sequence[str], admin: str | None, say: Say = print
+    session: Any,
+    *,
+    stage: str,
+    context: Sequence[str],
+    admin: str | None,
+    move: Move = "none",
+    say: Say = print,
 ) -> None:
     """Deploy everything; prints address, sign-in and key at the end. Raises DeployError."""
     found = preflight(session)
+    before = serving(session, stage=stage)
+    context = chosen(session, stage=stage, context=context, say=say)
+    change = check_database(session, before=before, context=context, move=move, say=say)
     say(f"· account {found.account}, {found.region}, stage {stage}")
     if not found.reserve:
         say(
@@ -252,23 +316,34 @@ def deploy(
                           reserve=found.reserve))  # fmt: skip
 
     put_up(FIRST_STACKS)
-    applied = call_migrate(session, stage=stage, event={}, say=say).get("applied", [])
+    migrated = call_migrate(session, stage=stage, event={}, say=say)
+    applied = migrated.get("applied", [])
+    if change:
+        check_moved(change, empty=bool(migrated.get("empty")), move=move)
     say(f"· migrations: {', '.join(applied) or 'none were missing'}")
     put_up(LATER_STACKS)
     uploaded = publish(session, stage=stage)
     say(f"· SPA: {len(uploaded.written)} files written, {len(uploaded.removed)} old ones removed")
     say(f"· {len(prune_versions(session, stage=stage))} old versions of functions removed")
-    url = outputs(session, stage=stage, stack="Frontend")["Url"]
-    check_health(url)
+    reached = address(outputs(session, stage=stage, stack="Frontend"))
+    url = reached.url
+    check_alarms(session, stage=stage)
+    say("· an alarm was set, and reached its topic")
     # Last, since the link in it lives for ten minutes.
     result = call_migrate(session, stage=stage, event={"admin": admin}) if admin else {}
     first = result.get("first")
+    # Not by CloudFront: that would cost more than a dollar for a million requests.
+    agents = outputs(session, stage=stage, stack="Api").get("AgentUrl", url)
+    if agents != url:
+        say(f"Agents send to {agents}")
     say(f"\nPulseboard is at {url}")
+    if reached.missing:
+        say(reached.missing)
     if first:
         say(
             f"Sign in:  {url}{first['page']}#token={first['token']}  (once, within 10 minutes)\n"
             f"Admin:    {first['email']}, password {first['password']}\n"
-            f"Agents:   PULSEBOARD_URL={url} PULSEBOARD_API_KEY={first['apiKey']} "
+            f"Agents:   PULSEBOARD_URL={agents} PULSEBOARD_API_KEY={first['apiKey']} "
             "pulseboard agent\n"
             "These are shown this once."
         )
@@ -281,12 +356,196 @@ def rollback(session: Any, *, stage: str, context: Sequence[str], say: Say = pri
     and runs on it, since migrations only add. Raises DeployError.
     """
     found = preflight(session)
+    context = chosen(session, stage=stage, context=context, say=say)
     cdk(cdk_arguments("deploy", stage=stage, stacks=LATER_STACKS, context=context,
                       reserve=found.reserve))  # fmt: skip
     publish(session, stage=stage)
-    url = outputs(session, stage=stage, stack="Frontend")["Url"]
-    check_health(url)
-    say(f"The code of this work tree serves at {url} again.")
+    reached = address(outputs(session, stage=stage, stack="Frontend"))
+    say(f"The code of this work tree serves at {reached.url} again.")
+    if reached.missing:
+        say(reached.missing)
+
+
+def chosen(session: Any, *, stage: str, context: Sequence[str], say: Say = print) -> list[str]:
+    """These choices and those of the deploy before that they do not name: a deploy that forgets
+    one would take down the domain or shrink what can't shrink. `name=` drops one.
+    """
+    given = {choice.partition("=")[0]: choice for choice in context}
+    before = choices(session, stage=stage) or {}
+    kept = {name: f"{name}={value}" for name, value in before.items() if name not in given}
+    if kept:
+        say(f"· as deployed before: {', '.join(sorted(kept.values()))}")
+    return [*kept.values(), *given.values()]
+
+
+def choices(session: Any, *, stage: str) -> dict[str, str] | None:
+    """What the deploy before chose, by name; None when nothing is deployed."""
+    try:
+        found = outputs(session, stage=stage, stack="Network").get("Choices", "{}")
+    except DeployError:
+        return None
+    return dict(json.loads(found))
+
+
+def holds_data(url: str) -> bool:
+    """Whether this database has people of Pulseboard in it. Raises psycopg.OperationalError where
+    it can't be reached from here.
+    """
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        # The catalogue, then a handful of rows.
+        row = connection.execute("select to_regclass('public.users') is not null").fetchone()
+        if row != (True,):
+            return False
+        return connection.execute("select from users limit 1").fetchone() is not None
+
+
+def serving(session: Any, *, stage: str) -> str | None:
+    """The database that functions use now, as `Config.serving` writes it; None when nothing is
+    deployed. It is not what was chosen last: a move chooses first, and changes over at its end.
+    """
+    try:
+        found = outputs(session, stage=stage, stack="Api")
+    except DeployError:
+        return None
+    return found.get("Database") or _serving(choices(session, stage=stage) or {})
+
+
+def _serving(chosen: Mapping[str, str]) -> str:
+    external = chosen.get("database") == "external"
+    return f"external {chosen.get('databaseSecret', '')}" if external else "ec2"
+
+
+def check_database(
+    session: Any,
+    *,
+    before: str | None,
+    context: Sequence[str],
+    move: Move,
+    say: Say = print,
+    holds: Callable[[str], bool] = holds_data,
+) -> str:
+    """The change of the database that this deploy makes, `ec2 → external NAME` for example, or
+    nothing; checked before anything is touched. Raises DeployError for a secret that is none, and
+    for a change that would leave the data behind.
+    """
+    after = dict(choice.split("=", 1) for choice in context if "=" in choice)
+    new, secret = _serving(after), after.get("databaseSecret", "")
+    url = _external_url(session, secret) if new != "ec2" else ""
+    if before in (None, new):
+        return ""
+    say(f"· database: {before} → {new}")
+    if new != "ec2" and move == "none":
+        raise DeployError(
+            f"This stage's data is in its present database, and stays there. Move it first "
+            f"({MOVING}), then deploy with MOVE=done. MOVE=fresh begins without it."
+        )
+    if new != "ec2" and move == "done":
+        _check_target(url, secret, holds=holds, say=say)
+    return f"{before} → {new}"
+
+
+def _external_url(session: Any, name: str) -> str:
+    """Of an external database, by its secret. Raises DeployError for one that can't be used."""
+    example = f"aws secretsmanager create-secret --name {name or 'NAME'} --secret-string"
+    if not name:
+        raise DeployError("database=external needs databaseSecret=NAME, a secret with its URL.")
+    try:
+        text = session.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    except ClientError as error:
+        raise DeployError(
+            f"databaseSecret={name}: {error}\nMake it: {example} postgresql://…"
+        ) from error
+    parts = urlsplit(text)
+    if parts.scheme not in ("postgres", "postgresql") or not parts.hostname:
+        raise DeployError(
+            f"The secret {name} must be a whole URL, postgresql://user:password@host:port/database"
+        )
+    return str(text)
+
+
+def _check_target(url: str, name: str, *, holds: Callable[[str], bool], say: Say) -> None:
+    import psycopg
+
+    try:
+        moved = holds(url)
+    except psycopg.OperationalError:
+        say(f"· the database of {name} can't be reached from here; `migrate` looks at it")
+        return
+    if not moved:
+        raise DeployError(
+            f"The database of {name} holds no data of Pulseboard: has it been moved? {MOVING}"
+        )
+
+
+def check_moved(change: str, *, empty: bool, move: Move) -> None:
+    """Once the other database is there and migrated, and before anything serves from it. Raises
+    DeployError when the data is not in it.
+    """
+    if move == "fresh" or not empty:
+        return
+    raise DeployError(
+        f"database {change}: the other database is there, and empty. What serves still uses the "
+        f"one before. Move the data ({MOVING}), then deploy with MOVE=done; MOVE=fresh begins "
+        "without it."
+    )
+
+
+def update_database(
+    session: Any,
+    *,
+    stage: str,
+    packages: Sequence[str],
+    sleep: Callable[[float], None] = time.sleep,
+    say: Say = print,
+) -> None:
+    """Install these packages (`name=version`) on the instance, by Run Command.
+
+    The instance goes back to the ones before when background jobs don't run with them. Raises
+    DeployError with its output when it did, or for packages that are none.
+    """
+    wrong = [
+        text for text in packages if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*=[\w.+~:*-]+", text)
+    ]
+    if wrong or not packages:
+        raise DeployError(
+            f"PACKAGES={' '.join(wrong)}: write name=version, for example "
+            "PACKAGES='timescaledb-2-postgresql-17=2.28.4*'"
+        )
+    found = session.client("ec2").describe_instances(
+        Filters=[
+            {"Name": "tag:stage", "Values": [stage]},
+            {"Name": "tag:pulseboard-role", "Values": ["database"]},
+            {"Name": "instance-state-name", "Values": ["running"]},
+        ]
+    )["Reservations"]
+    instances = [each["InstanceId"] for entry in found for each in entry["Instances"]]
+    if len(instances) != 1:
+        raise DeployError(f"{len(instances)} database instances run in {stage}; one is expected.")
+    client = session.client("ssm")
+    quoted = " ".join(shlex.quote(package) for package in packages)
+    command = client.send_command(
+        InstanceIds=instances,
+        DocumentName="AWS-RunShellScript",
+        Comment="make update-database",
+        Parameters={"commands": [f"/usr/local/bin/pulseboard-update {quoted}"]},
+    )["Command"]["CommandId"]
+    say(f"· {instances[0]} installs {quoted}; queries fail and samples are spilled for a minute")
+    for _ in range(200):
+        sleep(3)
+        try:
+            state = client.get_command_invocation(CommandId=command, InstanceId=instances[0])
+        except client.exceptions.InvocationDoesNotExist:
+            continue
+        if state["Status"] == "Success":
+            say(str(state["StandardOutputContent"]).strip())
+            return
+        if state["Status"] in ("Failed", "Cancelled", "TimedOut"):
+            raise DeployError(
+                f"The database was not updated: {state['StandardErrorContent'][-2000:]}"
+            )
+    raise DeployError(f"Run Command {command} has not ended after ten minutes.")
 
 
 def rotate_secret(session: Any, *, stage: str, say: Say = print) -> None:
@@ -371,9 +630,10 @@ def destroy(
 ) -> None:
     """Delete all stacks; the data stays unless `delete`. Raises DeployError."""
     preflight(session)
-    buckets = _buckets(session, stage=stage)
-    for bucket in buckets:
+    context = chosen(session, stage=stage, context=context, say=say)
+    for bucket in buckets(session, stage=stage):
         say(f"· {bucket}: {spa.empty(session.client('s3'), bucket=bucket)} objects deleted")
+    clear_zone(session, stage=stage)
     cdk(cdk_arguments("destroy", stage=stage, stacks=(), context=context))
     delete_empty_buckets(session, left_over(session, stage=stage))
     left = left_over(session, stage=stage)
@@ -393,8 +653,38 @@ def destroy(
         say("Nothing is left.")
 
 
-def _buckets(session: Any, *, stage: str) -> list[str]:
+def clear_zone(session: Any, *, stage: str) -> None:
+    """Delete the record that the instance made: CloudFormation deletes no zone with a record that
+    it did not make.
+    """
+    client = session.client("route53")
+    for zone in _resources(session, stage=stage, kind="AWS::Route53::HostedZone"):
+        pages = client.get_paginator("list_resource_record_sets").paginate(
+            HostedZoneId=zone["PhysicalResourceId"]
+        )
+        changes = [
+            {"Action": "DELETE", "ResourceRecordSet": record}
+            for page in pages
+            for record in page["ResourceRecordSets"]
+            if record["Type"] not in ("NS", "SOA")
+        ]
+        if changes:
+            client.change_resource_record_sets(
+                HostedZoneId=zone["PhysicalResourceId"], ChangeBatch={"Changes": changes}
+            )
+
+
+def buckets(session: Any, *, stage: str) -> list[str]:
     """Buckets of the stacks that are still there, but for spilled samples, which are data."""
+    return [
+        entry["PhysicalResourceId"]
+        for entry in _resources(session, stage=stage, kind="AWS::S3::Bucket")
+        if not entry["LogicalResourceId"].startswith("Spill")
+    ]
+
+
+def _resources(session: Any, *, stage: str, kind: str) -> list[dict[str, Any]]:
+    """Resources of a type in the stacks that are still there."""
     client, found = session.client("cloudformation"), []
     for stack in LATER_STACKS + FIRST_STACKS:
         name = f"Pulseboard-{stage}-{stack}"
@@ -402,39 +692,78 @@ def _buckets(session: Any, *, stage: str) -> list[str]:
             continue
         for page in client.get_paginator("list_stack_resources").paginate(StackName=name):
             found += [
-                entry["PhysicalResourceId"]
+                entry
                 for entry in page["StackResourceSummaries"]
-                if entry["ResourceType"] == "AWS::S3::Bucket"
-                and entry["ResourceStatus"] != "DELETE_COMPLETE"
-                and not entry["LogicalResourceId"].startswith("Spill")
+                if entry["ResourceType"] == kind and entry["ResourceStatus"] != "DELETE_COMPLETE"
             ]
     return found
+
+
+def check_alarms(
+    session: Any, *, stage: str, tries: int = 20, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Set one alarm's state and see its action succeed: that an alarm reaches its topic at all.
+
+    Raises DeployError with CloudWatch's reason. The alarm goes back to its own state with its next
+    evaluation.
+    """
+    client, name = session.client("cloudwatch"), f"pulseboard-{stage}-{PROBED_ALARM}"
+    began = datetime.now(UTC)
+    client.set_alarm_state(
+        AlarmName=name, StateValue="ALARM", StateReason="make deploy checks that this arrives"
+    )
+    client.set_alarm_state(
+        AlarmName=name, StateValue="OK", StateReason="make deploy has checked it"
+    )
+    for _ in range(tries):
+        found = client.describe_alarm_history(
+            AlarmName=name, HistoryItemType="Action", StartDate=began, EndDate=datetime.now(UTC)
+        )["AlarmHistoryItems"]
+        for item in found:
+            outcome = json.loads(item["HistoryData"])
+            if outcome.get("actionState") == "Succeeded":
+                return
+            if outcome.get("actionState") == "Failed":
+                raise DeployError(
+                    f"The alarm {name} can't notify: "
+                    f"{outcome.get('error') or item['HistorySummary']}"
+                )
+        sleep(3)
+    raise DeployError(f"The alarm {name} was set and performed no action in {3 * tries} seconds.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """1 when something stopped it; the message says what to do."""
     parser = argparse.ArgumentParser(description="Pulseboard on AWS.")
     parser.add_argument(
-        "command", choices=["deploy", "rollback", "destroy", "diff", "rotate-secret"]
+        "command",
+        choices=["deploy", "rollback", "destroy", "diff", "rotate-secret", "update-database"],
     )
     parser.add_argument("--stage", default="production")
     parser.add_argument("--admin", help="email of the first admin")
     parser.add_argument("--context", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--data", choices=["keep", "delete"], default="keep")
+    parser.add_argument("--move", choices=["none", "done", "fresh"], default="none")
+    parser.add_argument("--packages", default="", help="name=version of each, for update-database")
     parser.add_argument("--confirm", help="the stage's name again, for destroy")
     options = parser.parse_args(arguments)
     session, stage = boto3.session.Session(), options.stage
     try:
+        check_stage(stage)
         if options.command == "deploy":
-            deploy(session, stage=stage, context=options.context, admin=options.admin)
+            deploy(session, stage=stage, context=options.context, admin=options.admin,
+                   move=options.move)  # fmt: skip
         elif options.command == "rollback":
             rollback(session, stage=stage, context=options.context)
         elif options.command == "diff":
             found = preflight(session)
-            cdk(cdk_arguments("diff", stage=stage, stacks=(), context=options.context,
+            context = chosen(session, stage=stage, context=options.context)
+            cdk(cdk_arguments("diff", stage=stage, stacks=(), context=context,
                               reserve=found.reserve))  # fmt: skip
         elif options.command == "rotate-secret":
             rotate_secret(session, stage=stage)
+        elif options.command == "update-database":
+            update_database(session, stage=stage, packages=options.packages.split())
         elif options.confirm != stage:
             raise DeployError(
                 f"This deletes the stage {stage}. To confirm: "
@@ -442,7 +771,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         else:
             destroy(session, stage=stage, context=options.context, delete=options.data == "delete")
-    except DeployError as error:
+    except (DeployError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 1
     except (BotoCoreError, ClientError) as error:

@@ -23,18 +23,26 @@ EXPRESS_MEMORY_GB = 0.0625
 CACHE_GB_HOUR = 0.084
 CACHE_MINIMUM_GB = 0.1
 CACHE_MILLION_ECPU = 0.0023
-EC2_HOUR = {"t4g.medium": 0.0336, "m7g.large": 0.0816, "m7g.xlarge": 0.1632}
+EC2_HOUR = {
+    "t4g.small": 0.0168,
+    "t4g.medium": 0.0336,
+    "m7g.large": 0.0816,
+    "m7g.xlarge": 0.1632,
+}
 GP3_GB_MONTH = 0.08
 SNAPSHOT_GB_MONTH = 0.05
 PUBLIC_IPV4_HOUR = 0.005
+NAT_HOUR = 0.045
 ENDPOINT_HOUR = 0.01
 SECRET_MONTH = 0.40
 KMS_KEY_MONTH = 1.00
 HOSTED_ZONE_MONTH = 0.50
 CLOUDFRONT_MILLION = 1.00
+CLOUDFRONT_FUNCTION_MILLION = 0.10
 CLOUDFRONT_ORIGIN_GB = 0.02
 CLOUDFRONT_OUT_GB = 0.085
 CLOUDFRONT_FREE_REQUESTS = 10e6
+CLOUDFRONT_FREE_FUNCTIONS = 2e6
 CLOUDFRONT_FREE_GB = 1024
 """CloudFront's free tier does not end after a year, so it is counted."""
 LOG_GB = 0.50
@@ -46,6 +54,14 @@ PUT_METRIC_THOUSAND = 0.01
 XRAY_MILLION = 5.00
 S3_GB_MONTH = 0.023
 SQS_MILLION = 0.40
+
+AMP_SAMPLES = ((2e9, 0.90), (250e9, 0.35), (float("inf"), 0.16))
+"""(samples a month in this tier, price of ten million)."""
+AMP_SAMPLE_BYTES = 2
+AMP_GB_MONTH = 0.03
+AMP_BILLION_READ = 0.10
+PROMETHEUS_SAMPLE_BYTES = 2
+"""The upper end of what Prometheus' documentation gives."""
 
 DATADOG_HOST = 15.00
 DATADOG_INCLUDED_PER_HOST = 100
@@ -68,6 +84,8 @@ SOURCES = {
     "CloudWatch and X-Ray": "https://aws.amazon.com/cloudwatch/pricing/",
     "S3": "https://aws.amazon.com/s3/pricing/",
     "SQS": "https://aws.amazon.com/sqs/pricing/",
+    "Amazon Managed Prometheus": "https://aws.amazon.com/prometheus/pricing/",
+    "Prometheus' storage": "https://prometheus.io/docs/prometheus/latest/storage/",
     "Datadog": "https://www.datadoghq.com/pricing/list/",
     "Grafana Cloud": "https://grafana.com/pricing/",
 }

@@ -12,7 +12,7 @@ DOCUMENT = Path(__file__).parents[1] / "shared" / "openapi.json"
 
 API_PATHS = (
     *("/api/*", "/v1/*", "/intake*", "/support/flare*"),
-    *("/write", "/query", "/ping", "/health"),
+    *("/write", "/query", "/ping", "/health", "/prometheus*"),
 )
 """Paths that CloudFront forwards to the API; all others are the SPA. Twelve at most."""
 

@@ -1,15 +1,17 @@
 """Builds the two Lambda layers without Docker: third-party packages, and our own.
 
 Wheels are chosen for the target platform from the lock file, so the build machine's own platform
-does not matter. Where a Python of the target's version is at hand, the modules' bytecode goes
-along: compiling them is more than half of a cold start. The archives are the same to the byte for
-the same lock file, sources and Python: fixed times, fixed order, no paths of this machine.
+does not matter. The modules' bytecode goes along, for which a Python of the target's version must
+be on this machine: compiling them is more than half of a cold start, and a laptop without it would
+upload other layers than the pipeline. The archives are the same to the byte for the same lock file,
+sources and Python: fixed times, fixed order, no paths of this machine.
 
     python -m layers.build [--python 3.13] [--platform aarch64-manylinux_2_28] [--out layers/build]
     python -m layers.build --local --out layers/build/local     for this Python, on this machine
 """
 
 import argparse
+import os
 import platform as machine
 import shutil
 import subprocess
@@ -38,12 +40,31 @@ class Layer:
     unzipped: int
 
 
-def build(*, python: str, platform: str, out: Path, uv: str, bundled: bool = False) -> list[Layer]:
+class BuildError(ValueError):
+    """The layers can't be built; the message says what to do."""
+
+
+def build(
+    *,
+    python: str,
+    platform: str,
+    out: Path,
+    uv: str,
+    bundled: bool = False,
+    bytecode: bool = True,
+) -> list[Layer]:
     """Build both layers for a target; or, `bundled`, one archive with the functions in it too.
 
-    Raises subprocess.CalledProcessError when a wheel for the target is missing, ValueError when
-    the layers together pass Lambda's limit.
+    Raises subprocess.CalledProcessError when a wheel for the target is missing, BuildError without
+    a Python that makes the target's bytecode, and when the layers together pass Lambda's limit.
     """
+    interpreter = _interpreter(python, uv=uv) if bytecode else None
+    if bytecode and interpreter is None:
+        raise BuildError(
+            f"Python {python} is not on this machine: the layers need it for Lambda's bytecode. "
+            f"Install it beside yours: `uv python install {python}`, `pyenv install {python}`, or "
+            f"`apt install python{python}`."
+        )
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         dependencies = Path(scratch) / "deps"
@@ -51,13 +72,7 @@ def build(*, python: str, platform: str, out: Path, uv: str, bundled: bool = Fal
         ours = Path(scratch) / "pulseboard"
         shutil.copytree(ROOT / "shared" / "src" / "pulseboard", ours / "python" / "pulseboard",
                         ignore=shutil.ignore_patterns("agent", "__pycache__"))  # fmt: skip
-        interpreter = _interpreter(python, uv=uv)
-        if interpreter is None:
-            sys.stderr.write(
-                f"No Python {python} is on this machine: the layers have no bytecode, and cold "
-                "starts take about twice as long.\n"
-            )
-        else:
+        if interpreter is not None:
             for folder in (dependencies, ours):
                 _compile(folder, interpreter)
         if bundled:
@@ -73,7 +88,7 @@ def build(*, python: str, platform: str, out: Path, uv: str, bundled: bool = Fal
         ]
     total = sum(layer.unzipped for layer in layers)
     if total > LIMIT_BYTES:
-        raise ValueError(f"the layers have {total} bytes unzipped, Lambda accepts {LIMIT_BYTES}")
+        raise BuildError(f"the layers have {total} bytes unzipped, Lambda accepts {LIMIT_BYTES}")
     return layers
 
 
@@ -95,14 +110,27 @@ def _install(target: Path, *, python: str, platform: str, uv: str) -> None:
 
 
 def _interpreter(python: str, *, uv: str) -> str | None:
-    """A Python of this version on this machine."""
+    """A Python of this version on this machine; also one that a version manager has not put on the
+    path, whose stub there fails.
+    """
     if python == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
     found = subprocess.run(
         [uv, "python", "find", "--no-python-downloads", "--no-project", python],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return found.stdout.strip() if found.returncode == 0 else None
+    if found.returncode == 0:
+        return found.stdout.strip()
+    home = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    installed = sorted(home.glob(f"versions/{python}.*/bin/python{python}"))
+    candidates = [shutil.which(f"python{python}"), *map(str, reversed(installed))]
+    return next((path for path in candidates if path and _is_python(path, python)), None)
+
+
+def _is_python(path: str, python: str) -> bool:
+    command = [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    return tried.stdout.strip() == python
 
 
 def _compile(folder: Path, interpreter: str) -> None:
@@ -155,12 +183,17 @@ def main() -> None:
     parser.add_argument("--uv", default=find_uv())
     parser.add_argument("--local", action="store_true", help="for this Python, on this machine")
     parser.add_argument("--bundled", action="store_true", help="one archive with all code in it")
+    parser.add_argument("--without-bytecode", action="store_true", help="for templates only")
     options = parser.parse_args()
     here = this_machine()
     if options.local:
         options.python, options.platform = here
-    layers = build(python=options.python, platform=options.platform, out=options.out, uv=options.uv,
-                   bundled=options.bundled)  # fmt: skip
+    try:
+        layers = build(python=options.python, platform=options.platform, out=options.out,
+                       uv=options.uv, bundled=options.bundled,
+                       bytecode=not options.without_bytecode)  # fmt: skip
+    except BuildError as error:
+        sys.exit(str(error))
     for layer in layers:
         sys.stdout.write(
             f"{layer.path.name}: {layer.zipped / 1e6:.1f} MB zipped, "

@@ -54,6 +54,9 @@ TABLES = (
     "alert_events",
     "alert_state",
     "alert_rules",
+    "recorded_series",
+    "recording_rules",
+    "rule_groups",
     "dashboard_visits",
     "dashboard_versions",
     "panels",
@@ -62,6 +65,8 @@ TABLES = (
     "series_end",
     "metric_series",
     "metric_definitions",
+    "otlp_resources",
+    "events",
     "api_keys",
     "users",
 )

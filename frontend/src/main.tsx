@@ -30,21 +30,18 @@ async function checkSession() {
   }
 }
 
-function onError(error: unknown, silent: boolean) {
-  if (isSignedOut(error)) void checkSession()
-  else if (!silent) toast.error(messageOf(error))
-}
-
 const cache: QueryClient = new QueryClient({
   queryCache: new QueryCache({
     onError: (error, query) => {
       // The query for the current user handles a 401 itself: it leads to the sign-in page.
-      if (query.queryHash !== hashKey(getMeQueryKey())) onError(error, true)
+      if (query.queryHash !== hashKey(getMeQueryKey()) && isSignedOut(error)) void checkSession()
     },
   }),
   mutationCache: new MutationCache({
-    onError: (error, _variables, _result, mutation) =>
-      onError(error, mutation.meta?.silent === true),
+    onError: (error, _variables, _result, mutation) => {
+      if (isSignedOut(error)) void checkSession()
+      else if (mutation.meta?.silent !== true) toast.error(messageOf(error))
+    },
   }),
   defaultOptions: {
     // Without a network a change is refused at once: one that waits unseen would look done.

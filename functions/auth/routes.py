@@ -25,7 +25,6 @@ from pulseboard.auth.access import (
     Reader,
     SignedIn,
     check_origin,
-    client_address,
 )
 from pulseboard.contracts.api_keys import ApiKey, CreateApiKey, CreatedApiKey
 from pulseboard.contracts.auth import (
@@ -39,6 +38,7 @@ from pulseboard.contracts.auth import (
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.contracts.status import ComponentStatus, Health, Status
+from pulseboard.core.caller import client_address
 from pulseboard.core.exceptions import InvalidRequest, Unauthorized, Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.db import database, status
@@ -92,7 +92,7 @@ def _ending_sessions(user_id: UUID) -> Iterator[None]:
 @router.get("/health")
 def get_health() -> ApiResponse[Health]:
     """Alive. Open to anyone; reads neither database nor cache."""
-    return ApiResponse(data=Health(version=__version__))
+    return ApiResponse(data=Health(version=__version__, agent_url=settings().agent_url))
 
 
 @router.get("/status")

@@ -15,6 +15,7 @@ from pulseboard.contracts.dashboards import (
     CreatePanel,
     Dashboard,
     DashboardDocument,
+    DashboardImport,
     DashboardOrder,
     DashboardSummary,
     DashboardVersion,
@@ -29,7 +30,7 @@ from pulseboard.contracts.dashboards import (
 from pulseboard.contracts.envelope import ApiResponse, PageMeta
 from pulseboard.core.exceptions import Conflict, Forbidden, NotFound
 from pulseboard.dashboards import cache as dashboard_cache
-from pulseboard.dashboards import changes_store, permissions
+from pulseboard.dashboards import changes_store, imports_store, permissions
 from pulseboard.dashboards import document as dashboard_document
 from pulseboard.dashboards import store as dashboards_store
 from pulseboard.db import database
@@ -117,14 +118,19 @@ def create_dashboard(caller: Writer, body: CreateDashboard) -> ApiResponse[Dashb
 @router.post("/import", status_code=201)
 def import_dashboard(caller: Writer, body: ImportDashboard) -> ApiResponse[ImportedDashboard]:
     """Create a dashboard from a file, with a report of what was changed or dropped."""
+    replaced = dashboard_document.replace_unstorable(body.document)
     document, report = dashboard_document.parse(body.document)
+    report = [*replaced, *report]
     wanted = dashboard_document.to_create(document, name=body.name)
-    with database.connection() as connection:
+    with database.connection() as connection, connection.transaction():
         created = dashboards_store.create_dashboard(
             connection,
             owner_id=caller.user_id,
             body=wanted.model_copy(update={"is_public": body.is_public}),
         )
+        source = dashboard_document.grafana_source(body.document)
+        if source is not None:
+            imports_store.put(connection, dashboard_id=created.id, source=source, report=report)
     imported = created.model_copy(update={"can_edit": True})
     return ApiResponse(data=ImportedDashboard(dashboard=imported, report=report))
 
@@ -174,7 +180,31 @@ def duplicate_dashboard(
             dashboard_document.export(board), name=body.name or f"{board.name[:193]} (copy)"
         )
         created = dashboards_store.create_dashboard(connection, owner_id=caller.user_id, body=copy)
+        imports_store.copy(connection, dashboard_id=dashboard_id, to=created.id)
     return _own(created)
+
+
+@router.get("/{dashboard_id}/import")
+def get_dashboard_import(caller: Reader, dashboard_id: UUID) -> ApiResponse[DashboardImport]:
+    """What became of each part of the file that a dashboard was imported from.
+
+    404 for a dashboard that was not imported.
+    """
+    with database.connection() as connection:
+        _read(connection, caller, dashboard_id)
+        found = imports_store.get_import(connection, dashboard_id=dashboard_id)
+    return ApiResponse(data=found)
+
+
+@router.get("/{dashboard_id}/export/grafana")
+def export_dashboard_to_grafana(caller: Reader, dashboard_id: UUID) -> ApiResponse[dict[str, Any]]:
+    """The dashboard as Grafana's classic JSON; what was imported and not changed comes back as it
+    was in the file.
+    """
+    with database.connection() as connection:
+        board = _read(connection, caller, dashboard_id)
+        source = imports_store.get_source(connection, dashboard_id=dashboard_id)
+    return ApiResponse(data=dashboard_document.to_grafana(board, source=source))
 
 
 @router.get("/{dashboard_id}/export")

@@ -57,7 +57,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     spill.publish(waiting)
     _log(outcome)
     counts = waiting.model_dump()
-    record(**{f"Spill{name.title().replace('_', '')}": value for name, value in counts.items()})
+    record(
+        SpillFiles=waiting.files, SpillOldestSeconds=waiting.oldest_seconds, SpillDead=waiting.dead
+    )
     write_values({f"pulseboard_spill_{name}": value for name, value in counts.items()})
     return {"samples": outcome.samples, "away": outcome.away, **counts}
 
@@ -87,7 +89,7 @@ def _log(outcome: Outcome) -> None:
             "dead": outcome.dead,
         },
     )
-    record(DrainedSamples=outcome.samples, DrainedBatches=outcome.batches)
+    record(DrainedSamples=outcome.samples)
 
 
 bootstrap.after_imports()

@@ -2,14 +2,13 @@
 
 A batch is deleted after its samples are committed. A drain that stops in between writes them
 again, which changes nothing. A batch that can't be read, or that the database refuses for good, is
-set aside with the reason; the other batches of its transaction are then written one by one. So is a
-batch that fails again and again while others are written, whatever the error.
+set aside with the reason; the others of its transaction are written, by halves. A batch that fails
+again and again while others are written is set aside too, whatever the error.
 """
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from uuid import UUID
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
@@ -20,10 +19,10 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.ingest import samples_store
 from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.samples_store import KeyedBatch
 from pulseboard.ingest.spill import SpillBackend
 from pulseboard.ingest.spill_file import (
     SpilledBatch,
-    TransactionHorizon,
     Unreadable,
     arrival_time,
     decode,
@@ -66,8 +65,8 @@ def drain(backend: SpillBackend, names: Iterable[str], *, until: float | None = 
     it becomes `until` (monotonic seconds).
 
     The newest go first, since dashboards and alerts need them most; those that failed before go
-    last. A stored value is not replaced by one that arrived before it, so that the value that
-    arrived last wins in any order.
+    last. A stored value is never replaced: of values for one time that wait, the one that arrived
+    last is written.
     """
     outcome = Outcome()
     failures: dict[str, tuple[_Read, Unavailable]] = {}
@@ -177,77 +176,52 @@ def _read(backend: SpillBackend, name: str, outcome: Outcome) -> _Read | None:
 
 
 def _write(backend: SpillBackend, group: list[_Read], outcome: Outcome) -> None:
-    by_origin: dict[tuple[UUID | None, TransactionHorizon | None], list[_Read]] = {}
-    for read in group:
-        by_origin.setdefault((read.spilled.key_id, read.spilled.horizon), []).append(read)
-    for (key_id, horizon), reads in by_origin.items():
-        try:
-            _store(backend, reads, key_id, horizon, outcome)
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - no error of one batch may block the others
-            if len(reads) > 1:
-                logger().warning("batches are drained one by one", exc_info=error)
-                for read in reads:
-                    _write(backend, [read], outcome)
-            else:
-                [read] = reads
-                reason = f"It can't be written: {_sentence(error)}"
-                logger().error(
-                    "spilled batch not written", extra={"batch": read.name}, exc_info=error
-                )
-                _set_aside(backend, read.name, read.data, reason, outcome)
+    try:
+        _store(backend, group, outcome)
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - no error of one batch may block the others
+        if len(group) > 1:
+            # By halves: one that can't be written among many is found in few transactions.
+            logger().warning("batches are drained in halves", exc_info=error)
+            middle = len(group) // 2
+            _write(backend, group[:middle], outcome)
+            _write(backend, group[middle:], outcome)
+        else:
+            [read] = group
+            reason = f"It can't be written: {_sentence(error)}"
+            logger().error("spilled batch not written", extra={"batch": read.name}, exc_info=error)
+            _set_aside(backend, read.name, read.data, reason, outcome)
 
 
-def _store(
-    backend: SpillBackend,
-    group: list[_Read],
-    key_id: UUID | None,
-    horizon: TransactionHorizon | None,
-    outcome: Outcome,
-) -> None:
-    merged = Batch()
-    # Of several values of a series for one time, the last one in a batch is stored.
-    for read in sorted(group, key=lambda read: (read.spilled.arrived, read.name)):
-        batch = read.spilled.batch
-        merged.series += batch.series
-        merged.times += batch.times
-        merged.values += batch.values
-        merged.stale_markers += batch.stale_markers
-        merged.metadata |= batch.metadata
-    samples_store.write_late(merged, key_id=key_id, horizon=horizon)
-    outcome.samples += merged.accepted
-    if merged.rejected:
-        _set_aside_refused(backend, group, merged, outcome)
-    for read in group:
+def _store(backend: SpillBackend, group: list[_Read], outcome: Outcome) -> None:
+    # Of several values of a series for one time, the last one is stored.
+    group = sorted(group, key=lambda read: (read.spilled.arrived, read.name))
+    sent = [
+        KeyedBatch(replace(read.spilled.batch, issues=[]), read.spilled.key_id) for read in group
+    ]
+    samples_store.write_late(sent)
+    for read, (batch, _) in zip(group, sent, strict=True):
+        outcome.samples += batch.accepted
+        if batch.rejected:
+            _set_aside_refused(backend, read, batch, outcome)
         _remove(backend, read.name, outcome)
 
 
-def _set_aside_refused(
-    backend: SpillBackend, group: list[_Read], merged: Batch, outcome: Outcome
-) -> None:
+def _set_aside_refused(backend: SpillBackend, read: _Read, stored: Batch, outcome: Outcome) -> None:
     """Set aside the samples beyond a series limit: they were accepted, the limit may be raised."""
-    stored = merged.series_by_identity()
-    reason = "; ".join(dict.fromkeys(issue.message for issue in merged.issues))
-    for read in group:
-        batch = read.spilled.batch
-        refused = Batch(
-            series=batch.series,
-            times=batch.times,
-            values=batch.values,
-            stale_markers=batch.stale_markers,
-        )
-        refused.drop(dict.fromkeys(stored, ""), errors=0)
-        if refused.accepted:
-            spilled = read.spilled
-            rest = encode(SpilledBatch(refused, spilled.key_id, spilled.arrived, spilled.horizon))
-            backend.set_aside(read.name, rest, f"{refused.accepted} samples were refused: {reason}")
-            outcome.refused += refused.accepted
-            outcome.dead += 1
-            logger().error(
-                "spilled samples refused",
-                extra={"batch": read.name, "samples": refused.accepted, "why": reason},
-            )
+    reason = "; ".join(dict.fromkeys(issue.message for issue in stored.issues))
+    spilled = read.spilled
+    refused = replace(spilled.batch, issues=[], metadata={})
+    refused.drop(dict.fromkeys(stored.series_by_identity(), ""), errors=0)
+    rest = encode(SpilledBatch(refused, spilled.key_id, spilled.arrived))
+    backend.set_aside(read.name, rest, f"{refused.accepted} samples were refused: {reason}")
+    outcome.refused += refused.accepted
+    outcome.dead += 1
+    logger().error(
+        "spilled samples refused",
+        extra={"batch": read.name, "samples": refused.accepted, "why": reason},
+    )
 
 
 def _set_aside(

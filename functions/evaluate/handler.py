@@ -8,11 +8,11 @@ from functions import bootstrap
 
 bootstrap.before_imports()
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from pydantic import ValidationError
 
 from functions.evaluate import tick
 from pulseboard.alerts import notifier
@@ -20,7 +20,7 @@ from pulseboard.alerts.notifications import SendResult
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.contracts.base import iso_utc
 from pulseboard.core.exceptions import Unavailable
-from pulseboard.core.observability import logger
+from pulseboard.core.observability import logger, record
 from pulseboard.db import database
 
 
@@ -37,21 +37,28 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def _acknowledge(event: dict[str, Any]) -> dict[str, Any]:
-    results = [SendResult.model_validate(result) for result in event.get("results", [])]
+    results = _results(event.get("results", []))
     if results:
         with database.connection() as connection:
             notifier.acknowledge(connection, results=results)
     return {"acknowledged": len(results)}
 
 
+def _results(given: Sequence[Any]) -> list[SendResult]:
+    """The results that can be read: one that can't must not take the others with it."""
+    results = []
+    for result in given:
+        try:
+            results.append(SendResult.model_validate(result))
+        except ValidationError as error:
+            fields = ", ".join(".".join(map(str, part["loc"])) for part in error.errors())
+            logger().error("a notification's result can't be read", extra={"fields": fields})
+    return results
+
+
 def _tick() -> dict[str, Any]:
     report = tick.run()
-    metrics = Metrics(namespace="Pulseboard", service="evaluate")
-    metrics.add_metric("EvaluatedRules", MetricUnit.Count, report.rules * len(report.evaluated))
-    metrics.add_metric("FailingRules", MetricUnit.Count, report.failing)
-    metrics.add_metric("TickSeconds", MetricUnit.Seconds, report.seconds)
-    metrics.add_metric("TickLagSeconds", MetricUnit.Seconds, report.lag)
-    metrics.flush_metrics()
+    record(TickSeconds=report.seconds, TickLagSeconds=report.lag)
     following = datetime.fromtimestamp((report.tick + 1) * TICK, UTC)
     outcome = {"error": report.error} if report.error else {}
     return {
@@ -61,7 +68,11 @@ def _tick() -> dict[str, Any]:
         "rules": report.rules,
         "changes": report.changes,
         "nextTickAt": iso_utc(following),
-        "claims": [claim.model_dump(mode="json", by_alias=True) for claim in report.claims],
+        # Without what is as always: a `notify` of before knows no newer fields.
+        "claims": [
+            claim.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            for claim in report.claims
+        ],
     }
 
 

@@ -7,7 +7,7 @@ changed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,11 +16,19 @@ from uuid import UUID, uuid4
 import psycopg
 
 from pulseboard.alerts import cache as alert_cache
-from pulseboard.alerts import channels_store, notification_log_store, notifier, state_store
+from pulseboard.alerts import (
+    channels_store,
+    notification_log_store,
+    notifier,
+    recorder,
+    state_store,
+)
 from pulseboard.alerts import inputs as alert_inputs
-from pulseboard.alerts.changes import Changes, InstanceRecord
+from pulseboard.alerts.changes import Changes, Current, InstanceRecord
 from pulseboard.alerts.evaluate import Decision, decide
 from pulseboard.alerts.notifications import Outgoing
+from pulseboard.alerts.read_turns import ReadTurns
+from pulseboard.alerts.recorder import RecorderCache
 from pulseboard.alerts.state_machine import TICK, tick_at
 from pulseboard.alerts.state_store import Head
 from pulseboard.alerts.threshold_index import RuleIndex
@@ -29,6 +37,8 @@ from pulseboard.core.observability import logger
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 from pulseboard.db import database
+from pulseboard.db.isolated_writes import write_isolated
+from pulseboard.ingest import spill
 from pulseboard.ingest.telemetry_store import write_values
 
 GAP = 3
@@ -36,6 +46,8 @@ GAP = 3
 
 _PRUNE_EVERY = 360
 _RETRIES = 3
+_LEAST_SECONDS = 0.5
+"""That the reads of a tick have, however many are to be caught up."""
 
 
 @dataclass
@@ -47,6 +59,9 @@ class _TickCache:
     rules_stamp: UUID | None
     index: RuleIndex
     states: dict[UUID, dict[str, InstanceRecord]]
+    recorder: RecorderCache
+    current: dict[UUID, Current] = field(default_factory=dict)
+    """The values of series that are pending or firing, as each rule was evaluated last."""
 
 
 @dataclass
@@ -56,6 +71,7 @@ class Report:
     tick: int
     evaluated: list[int] = field(default_factory=list)
     rules: int = 0
+    recording_rules: int = 0
     failing: int = 0
     changes: int = 0
     lag: float = 0.0
@@ -71,6 +87,8 @@ class Report:
 
 
 _cache: _TickCache | None = None
+_turns: ReadTurns[alert_inputs.EvaluationKey] = ReadTurns()
+"""What ticks have learned of what rules read. A tick that fails does not lose it."""
 
 
 @on_reset
@@ -78,6 +96,13 @@ def reset() -> None:
     """Drop the cached rules and states."""
     global _cache
     _cache = None
+
+
+@on_reset
+def reset_turns() -> None:
+    """Drop what is known of reads."""
+    global _turns
+    _turns = ReadTurns()
 
 
 def run(*, now: float | None = None) -> Report:
@@ -89,8 +114,7 @@ def run(*, now: float | None = None) -> Report:
     report = Report(tick=tick_at(now_seconds))
     runner = _cache.runner if _cache else uuid4()
     with database.connection() as connection:
-        if alert_cache.lease_tick(report.tick, runner):
-            _run_all(connection, report, runner, now_seconds, began)
+        _run_all(connection, report, runner, now_seconds, began)
         report.claims = notifier.claim(connection, now=now_seconds)
     report.seconds = time.perf_counter() - began
     if report.evaluated:
@@ -155,7 +179,16 @@ def _run_ticks(
     first = max(last + 1, report.tick - configured.alert_catch_up + 1)
     for tick in range(first, report.tick + 1):
         resumed_at = float(tick * TICK) if tick == first > last + 1 else float("-inf")
-        if not _run_tick(connection, tick, runner, stable_since, resumed_at, report):
+        # Those that are caught up share the time, so that the newest is not evaluated late.
+        following = report.tick - tick
+        left = configured.alert_tick_budget - (time.perf_counter() - began)
+        inputs = alert_inputs.ReadOnce(
+            float(tick * TICK),
+            _turns,
+            seconds=max(left / (following + 1), _LEAST_SECONDS),
+            hurried=following > 0,
+        )
+        if not _run_tick(connection, tick, runner, stable_since, resumed_at, report, inputs):
             return
         report.evaluated.append(tick)
         if time.perf_counter() - began > configured.alert_tick_budget:
@@ -169,13 +202,23 @@ def _run_tick(
     stable_since: float,
     resumed_at: float,
     report: Report,
+    inputs: alert_inputs.ReadOnce,
 ) -> bool:
-    """Evaluate and write one tick; False when another run has written it."""
+    """Evaluate and write one tick; False when another run has written it.
+
+    Rules that change meanwhile are read again, and nothing else; those that change once more than
+    `_RETRIES` are left to the next tick, so that no changes hold up the other rules.
+    """
     at = float(tick * TICK)
-    for _ in range(_RETRIES):
+    # Asked before the samples are read: what is drained meanwhile is read, or still waits here.
+    missing_since = max(stable_since, spill.newest_waiting())
+    _record(connection, _load(connection, runner), inputs, at, missing_since)
+    for attempt in range(_RETRIES + 1):
         cached = _load(connection, runner)
-        inputs = alert_inputs.read(connection, cached.index.examples, at=at)
-        decision = decide(cached.index, cached.states, inputs, at, stable_since, resumed_at)
+        missing_since = max(missing_since, spill.newest_waiting())
+        inputs.read(connection, cached.index.examples(at))
+        decision = decide(cached.index, cached.states, inputs, at, missing_since, resumed_at)
+        last = attempt == _RETRIES
         with connection.transaction():
             mine = state_store.begin_tick(
                 connection,
@@ -183,16 +226,21 @@ def _run_tick(
                 runner=runner,
                 stable_since=stable_since,
                 rules_stamp=cached.rules_stamp,
+                whatever_changed=last,
             )
+            if mine and last:
+                _leave_out_changed(connection, cached, decision)
             if mine:
                 _write(connection, decision, tick)
         if mine:
             changes = decision.changes
             cached.tick = tick
             _apply(cached, decision)
-            current = partial(alert_cache.put_current, decision.current)
+            current = partial(alert_cache.put_current, _current(cached, decision, at))
             _apart("current values are not in the cache", current)
+            _record_alerts(connection, cached, at)
             report.rules = len(cached.index)
+            report.recording_rules = len(cached.recorder.rules)
             report.failing = sum(
                 rule.last_error is not None for rule in cached.index.always_evaluated
             )
@@ -205,30 +253,85 @@ def _run_tick(
     return False
 
 
+def _current(cached: _TickCache, decision: Decision, at: float) -> dict[UUID, Current]:
+    """The values of all rules: of those that are not due, as they were evaluated last."""
+    rules = cached.index.by_id
+    waiting = {
+        rule_id: values
+        for rule_id, values in cached.current.items()
+        if rule_id in rules and not cached.index.due(rules[rule_id], at)
+    }
+    cached.current = {**waiting, **decision.current}
+    return cached.current
+
+
+def _record(
+    connection: psycopg.Connection[Any],
+    cached: _TickCache,
+    inputs: alert_inputs.ReadOnce,
+    at: float,
+    missing_since: float,
+) -> None:
+    """Run the recording rules; alerts don't depend on that they can be written."""
+    _recorded(
+        cached,
+        lambda: recorder.record(
+            connection,
+            cached.recorder,
+            inputs,
+            at=at,
+            alerts=cached.index.examples(at),
+            missing_since=missing_since,
+        ),
+    )
+
+
+def _record_alerts(connection: psycopg.Connection[Any], cached: _TickCache, at: float) -> None:
+    _recorded(
+        cached,
+        lambda: recorder.record_alerts(
+            connection, cached.recorder, cached.index, cached.states, at=at
+        ),
+    )
+
+
+def _recorded(cached: _TickCache, work: Callable[[], None]) -> None:
+    """Do what writes series; of what fails the next tick reads again what was written last."""
+    try:
+        work()
+    except Exception as error:
+        if database.is_outage(error):
+            raise
+        logger().error("rules' series are not written", exc_info=error)
+        cached.recorder.stale = True
+
+
+def _leave_out_changed(
+    connection: psycopg.Connection[Any], cached: _TickCache, decision: Decision
+) -> None:
+    """Leave out of a decision the rules that have changed since; no other can while this runs."""
+    versions = state_store.rule_versions(connection)
+    for rule_id, rule in cached.index.by_id.items():
+        if versions.get(rule_id) != rule.version:
+            decision.leave_out(rule_id)
+
+
 def _write(connection: psycopg.Connection[Any], decision: Decision, tick: int) -> None:
     """Write what the tick changes; where that fails, each rule by itself, so that one whose
     changes can't be stored has its error and stops none of the others."""
     changes = decision.changes
-    try:
+    rules = changes.rules
+
+    def write(some: Sequence[UUID]) -> None:
+        mine = changes if len(some) == len(rules) else changes.of(some[0])
+        state_store.write(connection, changes=mine, tick=tick)
+
+    for rule_id, error in write_isolated(connection, rules, write):
+        logger().error("alert rule not stored", extra={"rule": str(rule_id)}, exc_info=error)
+        text = f"What the rule found can't be stored ({type(error).__name__})."
+        decision.give_up(rule_id, text)
         with connection.transaction():
-            state_store.write(connection, changes=changes, tick=tick)
-        return
-    except Exception as error:
-        if database.is_outage(error):
-            raise
-        logger().warning("changes are written rule by rule", exc_info=error)
-    for rule_id in changes.rules:
-        try:
-            with connection.transaction():
-                state_store.write(connection, changes=changes.of(rule_id), tick=tick)
-        except Exception as error:
-            if database.is_outage(error):
-                raise
-            logger().error("alert rule not stored", extra={"rule": str(rule_id)}, exc_info=error)
-            text = f"What the rule found can't be stored ({type(error).__name__})."
-            decision.give_up(rule_id, text)
-            with connection.transaction():
-                state_store.write(connection, changes=Changes(errors=[(rule_id, text)]), tick=tick)
+            state_store.write(connection, changes=Changes(errors=[(rule_id, text)]), tick=tick)
 
 
 def _load(connection: psycopg.Connection[Any], runner: UUID) -> _TickCache:
@@ -241,6 +344,8 @@ def _load(connection: psycopg.Connection[Any], runner: UUID) -> _TickCache:
         and (head.runner, head.tick) == (_cache.runner, _cache.tick)
     )
     if _cache is not None and head is not None and ours and head.rules_stamp == _cache.rules_stamp:
+        if _cache.recorder.stale:
+            _cache.recorder = recorder.load(connection)
         return _cache
     before = _cache if ours else None
     _cache = None
@@ -255,8 +360,11 @@ def _load(connection: psycopg.Connection[Any], runner: UUID) -> _TickCache:
                 runner=runner,
                 tick=head.tick if head else -1,
                 rules_stamp=head.rules_stamp if head else None,
-                index=RuleIndex(state_store.load_rules(connection)),
+                index=RuleIndex(
+                    state_store.load_rules(connection), state_store.group_intervals(connection)
+                ),
                 states=state_store.load_states(connection),
+                recorder=recorder.load(connection),
             )
     return _cache
 
@@ -276,8 +384,10 @@ def _refresh(connection: psycopg.Connection[Any], before: _TickCache, head: Head
         runner=before.runner,
         tick=before.tick,
         rules_stamp=head.rules_stamp,
-        index=RuleIndex([*unchanged.values(), *rules]),
+        index=RuleIndex([*unchanged.values(), *rules], state_store.group_intervals(connection)),
         states={**{one: x for one, x in before.states.items() if one in unchanged}, **states},
+        recorder=recorder.load(connection, before.recorder),
+        current=before.current,
     )
 
 
@@ -294,7 +404,7 @@ def _apply(cached: _TickCache, decision: Decision) -> None:
         rules = dict(cached.index.by_id)
         for rule_id, error in decision.errors:
             rules[rule_id] = replace(rules[rule_id], last_error=error)
-        cached.index = RuleIndex(rules.values())
+        cached.index = RuleIndex(rules.values(), cached.index.intervals)
 
 
 def _measure(report: Report) -> None:
@@ -303,6 +413,7 @@ def _measure(report: Report) -> None:
         {
             "pulseboard_alert_rules": report.rules,
             "pulseboard_alert_rules_failing": report.failing,
+            "pulseboard_recording_rules": report.recording_rules,
             "pulseboard_alert_tick_seconds": report.seconds,
             "pulseboard_alert_lag_seconds": report.lag,
         }

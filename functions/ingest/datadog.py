@@ -5,8 +5,9 @@
     anything else, body `{…`     JSON            400        JSON                  400
     anything else                MetricPayload   sketches   400                   Payload
 
-Bodies may be compressed by deflate, gzip or zstd, whatever the headers say. Checks, events and
-metadata of the Agent are acknowledged and dropped, since it would send them again otherwise. A
+Bodies may be compressed by deflate, gzip or zstd, whatever the headers say. Events are stored as
+events, the states of service checks as samples. Metadata of hosts is acknowledged and dropped,
+since the Agent would send it again otherwise. A
 wrong key is 403, as at Datadog: the Agent retries after 401. Unsupported routes are 404 with the
 reason, which the Agent logs before it drops the body.
 """
@@ -19,12 +20,17 @@ from fastapi.responses import JSONResponse
 from pulseboard.auth.access import AgentWriter, KeyChecker, refuse_keys_in_url
 from pulseboard.core.exceptions import NotFound, PulseboardError
 from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.ingest import events_store
 from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.concurrency_limiter import IngestBody
+from pulseboard.ingest.decoders import events
 from pulseboard.ingest.decoders.datadog.json_series import decode_json
 from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
+from pulseboard.ingest.decoders.datadog.service_checks import decode_checks
 from pulseboard.ingest.decoders.datadog.version3 import decode_version3
 from pulseboard.ingest.write_path import limits, now, series_memo, store
-from pulseboard.web.body import RawBody, inflate_any
+from pulseboard.web.body import inflate_any
 from pulseboard.web.content_type import media_type
 from pulseboard.web.error_formats import error_format_route
 
@@ -55,13 +61,13 @@ def validate_key(caller: KeyChecker) -> JSONResponse:
 
 @submissions.post("/api/v1/series")
 @submissions.post("/api/v1/distribution_points")
-def submit_series_v1(caller: AgentWriter, request: Request, body: RawBody) -> JSONResponse:
+def submit_series_v1(caller: AgentWriter, request: Request, body: IngestBody) -> JSONResponse:
     """Store series of version 1."""
     return _respond(_store_series(caller, request, body), {"status": "ok"})
 
 
 @submissions.post("/api/v2/series")
-def submit_series_v2(caller: AgentWriter, request: Request, body: RawBody) -> JSONResponse:
+def submit_series_v2(caller: AgentWriter, request: Request, body: IngestBody) -> JSONResponse:
     """Store series of version 2."""
     return _respond(_store_series(caller, request, body), {"errors": []})
 
@@ -70,7 +76,7 @@ def submit_series_v2(caller: AgentWriter, request: Request, body: RawBody) -> JS
 @submissions.post("/api/intake/metrics/v3/sketches")
 @submissions.post("/api/intake/metrics/v3beta/series")
 @submissions.post("/api/intake/metrics/v3beta/sketches")
-def submit_version3(caller: AgentWriter, body: RawBody) -> JSONResponse:
+def submit_version3(caller: AgentWriter, body: IngestBody) -> JSONResponse:
     """Store series and sketches of version 3; the body says which it holds.
 
     The Agent sends the same samples as version 2 too when it uses the beta routes: stored once.
@@ -83,7 +89,7 @@ def submit_version3(caller: AgentWriter, body: RawBody) -> JSONResponse:
 
 
 @submissions.post("/api/beta/sketches")
-def submit_sketches(caller: AgentWriter, body: RawBody) -> JSONResponse:
+def submit_sketches(caller: AgentWriter, body: IngestBody) -> JSONResponse:
     """Store count, sum, min, max and avg of the Agent's distributions."""
     batch = decode_sketches(
         _inflated(body), now=now(), limits=limits(), series_memo=series_memo("datadog")
@@ -93,15 +99,47 @@ def submit_sketches(caller: AgentWriter, body: RawBody) -> JSONResponse:
 
 
 @submissions.post("/api/v1/check_run")
-@submissions.post("/api/v1/events")
-@submissions.post("/api/v1/metadata")
-@submissions.post("/api/v2/events")
-@submissions.post("/api/v2/host_metadata")
 @submissions.post("/api/v2/service_checks")
+def submit_service_checks(caller: AgentWriter, body: IngestBody) -> JSONResponse:
+    """Store the state of each check as a sample of `{check}.status`."""
+    batch = decode_checks(
+        _inflated(body), now=now(), limits=limits(), series_memo=series_memo("datadog")
+    )
+    store(batch, key_id=caller.key_id, protocol="datadog")
+    return _respond(batch, {"status": "ok"})
+
+
+@submissions.post("/api/v2/events")
+def submit_event(caller: AgentWriter, body: IngestBody) -> JSONResponse:
+    """Store an event of version 2; those of version 1 have the path of our own."""
+    event = events.parse_version2(_inflated(body), limits=limits())
+    with database.connection(purpose="write") as connection:
+        [stored] = events_store.create(connection, events=[event], now=now())
+    data = {"id": str(stored.id), "type": "event", "attributes": {"title": stored.title}}
+    return JSONResponse({"data": data}, status_code=202)
+
+
 @submissions.post("/intake")
 @submissions.post("/intake/")
-def drop_what_is_no_metric(caller: AgentWriter) -> JSONResponse:
-    """Acknowledge and discard."""
+def submit_events_of_agent(caller: AgentWriter, body: IngestBody) -> JSONResponse:
+    """Store the events of the Agent; its metadata, which comes here too, is not kept."""
+    found = events.parse_intake(_inflated(body), limits=limits())
+    if found is None:
+        return drop_metadata(caller)
+    valid, refused = found
+    if valid:
+        with database.connection(purpose="write") as connection:
+            events_store.create(connection, events=valid, now=now())
+    if refused:
+        status = 202 if valid else 400
+        return JSONResponse({"status": "ok", "errors": refused[:_SHOWN_ISSUES]}, status_code=status)
+    return JSONResponse({"status": "ok"}, status_code=202)
+
+
+@submissions.post("/api/v1/metadata")
+@submissions.post("/api/v2/host_metadata")
+def drop_metadata(caller: AgentWriter) -> JSONResponse:
+    """Acknowledge and discard what describes a host: the Agent would send it again."""
     return JSONResponse({"status": "ok"}, status_code=202)
 
 

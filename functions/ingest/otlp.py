@@ -21,17 +21,22 @@ from pydantic_core import to_json
 from pulseboard.auth.access import AgentWriter
 from pulseboard.core.exceptions import NotFound, PulseboardError, UnsupportedMediaType
 from pulseboard.core.settings import settings
+from pulseboard.ingest.concurrency_limiter import IngestBody
 from pulseboard.ingest.decoders import otlp
+from pulseboard.ingest.decoders.otlp_origins import TARGET_INFO
 from pulseboard.ingest.decoders.protobuf_wire import encoded_text, encoded_varint
+from pulseboard.ingest.otlp_origins_store import StoredOrigins
 from pulseboard.ingest.write_path import limits, now, series_memo, store
-from pulseboard.web.body import RawBody, inflate_any
+from pulseboard.web.body import inflate_any
 from pulseboard.web.content_type import check_encoding, media_type
+from pulseboard.web.error_formats import note_formatted
 from pulseboard.web.errors import headers_of
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _DECODERS = {PROTOBUF: otlp.from_protobuf, JSON: otlp.from_json_text}
 # Status codes of gRPC: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 _INTERNAL = 13
+_SHOWN_NOTES = 3
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 413: 3, 415: 3, 429: 8, 503: 14}
 
 
@@ -45,6 +50,7 @@ class OtlpRoute(APIRoute):
             try:
                 return await inner(request)
             except PulseboardError as error:
+                note_formatted(request, error)
                 return _status(request, error)
 
         return handle
@@ -54,8 +60,11 @@ router = APIRouter(tags=["metrics"], route_class=OtlpRoute)
 
 
 @router.post("/v1/metrics", include_in_schema=False)
-def export_metrics(caller: AgentWriter, request: Request, body: RawBody) -> Response:
-    """Store an ExportMetricsServiceRequest; what can't be stored is a partial success."""
+def export_metrics(caller: AgentWriter, request: Request, body: IngestBody) -> Response:
+    """Store an ExportMetricsServiceRequest; what can't be stored is a partial success.
+
+    A message without a number of refused points is a warning, as the specification has it.
+    """
     encoding, _ = media_type(request)
     decode = _DECODERS.get(encoding)
     if decode is None:
@@ -63,19 +72,23 @@ def export_metrics(caller: AgentWriter, request: Request, body: RawBody) -> Resp
             f'OpenTelemetry metrics are {PROTOBUF} or {JSON}, not "{encoding[:80]}".'
         )
     check_encoding(request, ["gzip", "zstd", "deflate"])
+    origins = StoredOrigins()
     batch = decode(
         inflate_any(body, limit=settings().ingest_max_inflated_bytes),
         now=now(),
         limits=limits(),
         choice=_choice(),
         series_memo=series_memo("otlp"),
+        origins=origins,
     )
-    refused, points = batch.rejected, set(batch.positions)
+    refused, before = batch.rejected, list(zip(batch.positions, batch.series, strict=True))
     store(batch, key_id=caller.key_id, protocol="otlp")
-    refused += len(points.difference(batch.positions))
-    return Response(
-        _response(encoding, refused, "; ".join(_reasons(batch.issues))), media_type=encoding
-    )
+    if batch.rejected > refused:
+        points = {index for index, key in before if key.name != TARGET_INFO}
+        refused += len(points.difference(batch.positions))
+    notes = [*batch.notes[:_SHOWN_NOTES], *([origins.note] if origins.note else [])]
+    message = "; ".join([*_reasons(batch.issues), *notes])
+    return Response(_response(encoding, refused, message), media_type=encoding)
 
 
 @router.post("/v1/traces", include_in_schema=False)
@@ -90,13 +103,16 @@ def refuse_what_is_no_metric(request: Request) -> Response:
 
 
 @lru_cache(maxsize=1)
-def _choice_for(attributes: str, scope: bool) -> otlp.AttributeChoice:
-    names = frozenset(name.strip() for name in attributes.split(",") if name.strip())
-    return otlp.AttributeChoice(names, scope)
+def _choice_for(attributes: str, scope: bool, info_tags: int) -> otlp.AttributeChoice:
+    names = dict.fromkeys(name.strip() for name in attributes.split(",") if name.strip())
+    return otlp.AttributeChoice(tuple(names), scope, info_tags)
 
 
 def _choice() -> otlp.AttributeChoice:
-    return _choice_for(settings().otlp_resource_attributes, settings().otlp_scope)
+    configured = settings()
+    return _choice_for(
+        configured.otlp_resource_attributes, configured.otlp_scope, configured.otlp_info_tags
+    )
 
 
 def _reasons(issues: list[Any]) -> list[str]:
@@ -107,8 +123,8 @@ def _response(encoding: str, rejected: int, reason: str) -> bytes:
     if encoding == JSON:
         # 64-bit integers are text in protocol buffers' JSON.
         partial = {"rejectedDataPoints": str(rejected), "errorMessage": reason}
-        return to_json({"partialSuccess": partial} if rejected else {})
-    if not rejected:
+        return to_json({"partialSuccess": partial} if rejected or reason else {})
+    if not (rejected or reason):
         return b""
     return encoded_text(1, encoded_varint(1, rejected) + encoded_text(2, reason.encode()))
 

@@ -11,9 +11,10 @@ from pulseboard.contracts.ingest import IngestResult
 from pulseboard.contracts.metrics import MetricInfo, TagInfo
 from pulseboard.core.settings import settings
 from pulseboard.db import database
+from pulseboard.ingest.concurrency_limiter import IngestBody
 from pulseboard.ingest.decoders import json_points
 from pulseboard.ingest.write_path import limits, now, store
-from pulseboard.web.body import RawBody, inflate
+from pulseboard.web.body import inflate
 
 router = APIRouter(prefix="/api/v1", tags=["metrics"])
 
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/api/v1", tags=["metrics"])
         }
     },
 )
-def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]:
+def ingest_metrics(caller: Ingester, body: IngestBody) -> ApiResponse[IngestResult]:
     """Store samples: one point, an array, or `{"points": […]}`; gzip accepted.
 
     Good points of a partly bad batch are stored, the bad ones named.
@@ -42,7 +43,7 @@ def ingest_metrics(caller: Ingester, body: RawBody) -> ApiResponse[IngestResult]
     )
     store(batch, key_id=caller.key_id, protocol="json")
     if batch.accepted == 0:
-        raise json_points.nothing_valid(batch)
+        raise json_points.nothing_valid(batch, counted=True)
     return ApiResponse(
         data=IngestResult(accepted=batch.accepted, rejected=batch.rejected, errors=batch.issues)
     )
@@ -61,7 +62,7 @@ def list_metrics(
     return ApiResponse(data=found, meta=PageMeta(total=total, page=page, page_size=page_size))
 
 
-@router.get("/metrics/{name}/tags")
+@router.get("/metrics/{name:path}/tags")
 def get_metric_tags(
     caller: Reader,
     name: str,

@@ -14,7 +14,7 @@ from pulseboard.db.migrate import migrate
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Names of the migrations that were applied.
+    """Names of the migrations that were applied, and whether the database is `empty`: has nobody.
 
     With `{"admin": "me@example.com"}` it also makes that admin, a dashboard and a key for agents,
     unless there is one, and gives a link's token to sign in once. Raises MigrationError, which
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """
     applied = migrate(database_url.resolve())
     logger().info("migrated", extra={"applied": applied})
-    result: dict[str, Any] = {"applied": applied}
+    result: dict[str, Any] = {"applied": applied, "empty": seed.is_empty()}
     if event.get("admin"):
         try:
             result["first"] = seed.begin(str(event["admin"]))

@@ -8,8 +8,10 @@ from functions import bootstrap
 bootstrap.before_imports()
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +23,10 @@ from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 
 _AT_ONCE = 64
-_PER_HOST = 2
-"""Notifications sent to one host at once: one that hangs takes no more of the time of others."""
+_PER_HOST = 8
+"""Notifications sent to one host at once."""
+_PER_ADDRESS = 2
+"""Notifications sent to one address at once: one that hangs keeps no more of its host busy."""
 
 http.tls_context()
 email.prepare(settings())
@@ -33,27 +37,68 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     has not taken by then has failed, and everything else is acknowledged.
     """
     claims, refused = _parse(event.get("claims", []))
-    results: dict[str, SendResult] = {}
+    batch = _Batch(time.monotonic() + settings().alert_notify_deadline)
     if claims:
-        deadline = time.monotonic() + settings().alert_notify_deadline
-        lanes = _lanes(claims)
-        pool = ThreadPoolExecutor(min(_AT_ONCE, len(lanes)))
-        tasks = [pool.submit(_send_all, lane, deadline, results) for lane in lanes]
-        wait(tasks, timeout=max(0.0, deadline - time.monotonic()))
+        hosts = _hosts(claims)
+        # The first for each host come first.
+        workers = [lanes for n in range(_PER_HOST) for lanes in hosts if n < len(lanes)]
+        pool = ThreadPoolExecutor(min(_AT_ONCE, len(workers)))
+        tasks = [pool.submit(_work, lanes, batch) for lanes in workers]
+        wait(tasks, timeout=max(0.0, batch.deadline - time.monotonic()))
         pool.shutdown(wait=False, cancel_futures=True)
-    # A copy: what is still being sent may end while this is read.
-    done = dict(results)
-    outcomes = [done.get(claim.id) or _too_late(claim) for claim in claims]
+    outcomes = batch.end(claims)
     for claim, sent in zip(claims, outcomes, strict=True):
         if not sent.ok:
             logger().warning(
                 "notification failed",
                 extra={"notification": claim.id, "reason": sent.error, "for_good": sent.permanent},
             )
-    return {
-        "action": "acknowledge",
-        "results": [sent.model_dump(mode="json", by_alias=True) for sent in [*outcomes, *refused]],
-    }
+    results = [
+        # Without what is as always: an `evaluate` of before knows no newer fields.
+        sent.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        for sent in [*outcomes, *refused]
+    ]
+    return {"action": "acknowledge", "results": results}
+
+
+class _Batch:
+    """What is sent at once, and what has become of it. Used by several threads."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self._lock = Lock()
+        self._results: dict[str, SendResult] = {}
+        self._begun: dict[str, float] = {}
+        self._over = False
+
+    def begin(self, claim: Outgoing) -> float | None:
+        """Seconds left for this one; None when there are none, and it must not be sent."""
+        with self._lock:
+            now = time.monotonic()
+            if self._over or now >= self.deadline:
+                return None
+            self._begun[claim.id] = now
+            return self.deadline - now
+
+    def done(self, result: SendResult) -> None:
+        """Take a result, which may come too late."""
+        with self._lock:
+            self._results[result.id] = result
+
+    def end(self, claims: Sequence[Outgoing]) -> list[SendResult]:
+        """The results; nothing is begun from now on."""
+        with self._lock:
+            self._over = True
+            now = time.monotonic()
+            return [self._results.get(one.id) or self._too_late(one, now) for one in claims]
+
+    def _too_late(self, claim: Outgoing, now: float) -> SendResult:
+        begun = self._begun.get(claim.id)
+        if begun is not None:
+            error = f"timeout: no response within {now - begun:.1f} s"
+            return SendResult(id=claim.id, ok=False, error=error)
+        error = "timeout: not sent, since notifications before it took all the time"
+        return SendResult(id=claim.id, ok=False, error=error, sent=False)
 
 
 def _parse(claims: Sequence[dict[str, Any]]) -> tuple[list[Outgoing], list[SendResult]]:
@@ -86,35 +131,47 @@ def _host(claim: Outgoing) -> str:
         return claim.url
 
 
-def _too_late(claim: Outgoing) -> SendResult:
-    return SendResult(id=claim.id, ok=False, error="not sent within the time for all of them")
+_Lanes = deque[list[Outgoing]]
+"""What goes to one host: in each lane one is sent after the other."""
 
 
-def _lanes(claims: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """The claims of each host in a few lanes, in which one is sent after the other."""
-    by_host: dict[str, list[Outgoing]] = {}
+def _hosts(claims: Sequence[Outgoing]) -> list[_Lanes]:
+    """The claims by host, those of each address in a few lanes. First those whose receivers have
+    not failed before, so that others at the same host do not wait for one that hangs."""
+    by_host: dict[str, dict[str, list[Outgoing]]] = {}
     for claim in claims:
-        by_host.setdefault(_host(claim), []).append(claim)
-    return [
-        lane
-        for mine in by_host.values()
-        for lane in (mine[start::_PER_HOST] for start in range(_PER_HOST))
-        if lane
-    ]
+        by_host.setdefault(_host(claim), {}).setdefault(claim.url, []).append(claim)
+    found = []
+    for by_address in by_host.values():
+        lanes = [
+            lane
+            for mine in by_address.values()
+            for lane in (mine[start::_PER_ADDRESS] for start in range(_PER_ADDRESS))
+            if lane
+        ]
+        found.append(deque(sorted(lanes, key=lambda lane: min(one.failures for one in lane))))
+    return found
 
 
-def _send_all(lane: Sequence[Outgoing], deadline: float, results: dict[str, SendResult]) -> None:
-    for claim in lane:
-        left = deadline - time.monotonic()
-        if left <= 0:
+def _work(lanes: _Lanes, batch: _Batch) -> None:
+    """Send what goes to a host, lane by lane, beside others that do."""
+    while True:
+        try:
+            lane = lanes.popleft()
+        except IndexError:
             return
-        results[claim.id] = _send(claim, left)
+        for claim in lane:
+            left = batch.begin(claim)
+            if left is None:
+                return
+            batch.done(_send(claim, left))
 
 
 def _send(claim: Outgoing, left: float) -> SendResult:
     configured = settings()
     if claim.not_after is not None and time.time() >= claim.not_after:
-        return SendResult(id=claim.id, ok=False, error="not sent: its claim had ended")
+        error = "not sent: its claim had ended"
+        return SendResult(id=claim.id, ok=False, error=error, sent=False)
     try:
         if claim.kind == "email":
             return email.send(claim, configured=configured)

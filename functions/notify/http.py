@@ -25,6 +25,23 @@ _SHOWN = 200
 T = TypeVar("T")
 
 
+# Python's own tables differ between its versions: these are IANA's, in which nothing that is not
+# "globally reachable" is public.
+# https://www.iana.org/assignments/iana-ipv4-special-registry
+# https://www.iana.org/assignments/iana-ipv6-special-registry
+_SPECIAL = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+            *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+            *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+            *("2001::/23", "2001:db8::/32", "3fff::/20"),
+        ),
+    )
+)
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All IPv6 addresses that IANA gives to networks; what lies outside is special or reserved."""
 # An IPv4 address in the last 32 bits: IPv4-compatible, translated (RFC 2765), NAT64 (RFC 6052).
 _HOLDS_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 # A network's own NAT64 (RFC 8215), and site-local addresses (RFC 3879).
@@ -129,6 +146,10 @@ def is_public(text: str) -> bool:
             return False
         if inner is not None:
             return is_public(str(inner))
+        if address not in _GLOBAL_UNICAST:
+            return False
+    if any(address in network for network in _SPECIAL):
+        return False
     return address.is_global and not address.is_multicast
 
 
@@ -154,9 +175,10 @@ def _post(
     # duplicate ends the connection whoever holds it: TLS takes the first descriptor for its own.
     duplicate = raw.dup()
     channel = raw
+    is_cut = threading.Event()
     try:
         raw.settimeout(_left(deadline))
-        cut = threading.Timer(_left(deadline), _cut, (duplicate,))
+        cut = threading.Timer(_left(deadline), _cut, (duplicate, is_cut))
         cut.daemon = True
         cut.start()
     except BaseException:
@@ -181,10 +203,12 @@ def _post(
         response = connection.getresponse()
         body = response.read(_SHOWN).decode("utf-8", "replace").strip()
         # What is cut off ends like a whole response.
+        if is_cut.is_set():
+            raise TimeoutError("cut off at the deadline")
         _left(deadline)
         return response.status, body
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if time.monotonic() >= deadline:
+        if is_cut.is_set() or time.monotonic() >= deadline:
             raise TimeoutError("cut off at the deadline") from error
         raise
     finally:
@@ -193,14 +217,15 @@ def _post(
         duplicate.close()
 
 
-def _cut(duplicate: socket.socket) -> None:
+def _cut(duplicate: socket.socket, is_cut: threading.Event) -> None:
+    is_cut.set()
     with contextlib.suppress(OSError):
         duplicate.shutdown(socket.SHUT_RDWR)
 
 
 def _describe(error: Exception, timeout: float) -> str:
     if isinstance(error, TimeoutError):
-        return f"no response within {timeout:g} s"
+        return f"timeout: no response within {timeout:.3g} s"
     if isinstance(error, socket.gaierror):
         return "the host is not known"
     return f"{type(error).__name__}: {error}"[:300]

@@ -32,7 +32,12 @@ def execute_query_batch(caller: Reader, body: QueryBatch, request: Request, now:
         )
     queries = [
         QueryParams.model_construct(
-            **{**vars(query), "start": body.start, "end": body.end, "tier": None}
+            **{
+                **vars(query),
+                "start": query.start or body.start,
+                "end": query.end or body.end,
+                "tier": None,
+            }
         )
         for query in body.queries
     ]

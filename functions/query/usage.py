@@ -1,5 +1,6 @@
 """What is stored, who sends it and what it costs; deletion of series."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -14,12 +15,14 @@ from pulseboard.contracts.usage import (
     MetricDetail,
     MetricOrder,
     MetricUsage,
+    RefusedReason,
     SeriesOrder,
     SeriesUsage,
     TagUsage,
     UsageOverview,
 )
 from pulseboard.db import database
+from pulseboard.ingest import received_store
 from pulseboard.usage import deletion_store, received_queries
 from pulseboard.usage import report as usage_report
 from pulseboard.usage import store as usage_store
@@ -67,7 +70,7 @@ def get_usage_by_tag(caller: Reader) -> ApiResponse[list[TagUsage]]:
         return ApiResponse(data=usage_store.tags(connection, metric=None))
 
 
-@router.get("/metrics/{name}")
+@router.get("/metrics/{name:path}")
 def get_metric_usage(caller: Reader, name: str) -> ApiResponse[MetricDetail]:
     """One metric: its amounts, and its tags with their most used values. Up to a minute old."""
     with database.connection() as connection:
@@ -122,4 +125,31 @@ def get_key_received(caller: Editor, key_id: UUID) -> ApiResponse[KeyReceived]:
     owner_id = None if caller.is_admin else caller.user_id
     with database.connection() as connection:
         found = received_queries.by_key(connection, key_id=key_id, owner_id=owner_id)
-    return ApiResponse(data=found)
+    counted = received_store.read(key_id)
+    return ApiResponse(data=_with_counts(found, counted))
+
+
+def _with_counts(stored: KeyReceived, counted: received_store.Received | None) -> KeyReceived:
+    if counted is None:
+        return stored.model_copy(update={"counted": False})
+    newest = counted.newest
+    return KeyReceived(
+        last_used_at=stored.last_used_at,
+        series_count=stored.series_count,
+        metrics=counted.metrics or stored.metrics,
+        recent_samples=counted.recent,
+        newest_sample_at=(
+            datetime.fromtimestamp(newest / 1000, UTC) if newest else stored.newest_sample_at
+        ),
+        day_samples=counted.accepted,
+        day_refused=counted.refused,
+        refused=[
+            RefusedReason(
+                reason=one.reason,
+                count=one.count,
+                example=one.example,
+                last_at=datetime.fromtimestamp(one.at, UTC),
+            )
+            for one in counted.reasons
+        ],
+    )

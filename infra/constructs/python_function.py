@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra import config as sizes
 from infra.config import ROOT, Config
 from infra.imports import files, folders
 from infra.nag import accept
@@ -56,7 +57,8 @@ class Shared:
     vpc: ec2.IVpc
     subnets: ec2.SubnetSelection
     security_group: ec2.ISecurityGroup
-    database_secret_arn: str
+    credentials: tuple[str, str]
+    """Action and resource of reading the database's password."""
     alarms: sns.ITopic
 
 
@@ -106,7 +108,8 @@ def _code(name: str, config: Config) -> lambda_.Code:
 
 
 class PythonFunction(Construct):
-    """A function with its role, log group, alarms and, for HTTP, a SnapStart alias.
+    """A function with its role, log group, alarms and, for HTTP, an alias of the live version,
+    which SnapStart can hold a snapshot of.
 
     `function` is what is called: the alias where there is one. Its code is its own folder
     and those it imports from, so that a change publishes versions of the functions it is in.
@@ -120,11 +123,13 @@ class PythonFunction(Construct):
         shared: Shared,
         inside: bool = True,
         database: bool = True,
-        snap_start: bool = False,
+        alias: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, name.capitalize())
         config, size = shared.config, SIZES[name]
+        if name in ("ingest", "query"):
+            size = replace(size, concurrency=sizes.SIZES[config.size].clients)
         self.name = name
         self.function_name = f"pulseboard-{config.stage}-{name}"
         self.log_group = logs.LogGroup(
@@ -147,16 +152,22 @@ class PythonFunction(Construct):
             memory_size=size.memory,
             timeout=cdk.Duration.seconds(size.timeout),
             reserved_concurrent_executions=size.concurrency if config.reserve else None,
-            tracing=lambda_.Tracing.DISABLED if config.local else lambda_.Tracing.ACTIVE,
+            tracing=lambda_.Tracing.ACTIVE if config.tracing else lambda_.Tracing.DISABLED,
+            # Of calls that wait for no result, as those of a schedule: the next one does the work.
+            retry_attempts=None if config.local else 0,
             logging_format=lambda_.LoggingFormat.JSON,
+            # A line or two of Lambda's own for each invocation would cost more than it.
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
             log_group=self.log_group,
             role=self.role.without_policy_updates(),
-            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS
+            if name in config.snap_start
+            else None,
             environment={
                 **(shared.environment if database else {}),
                 "POWERTOOLS_SERVICE_NAME": name,
                 "PULSEBOARD_STAGE": config.stage,
-                "PULSEBOARD_METRICS": "true",
+                "PULSEBOARD_METRICS": "all" if config.board else "alarms",
                 **(environment or {}),
             },
             vpc=shared.vpc if inside else None,
@@ -169,7 +180,7 @@ class PythonFunction(Construct):
             "AwsSolutions-L1",
         )
         self.function: lambda_.IFunction = self.lambda_function
-        if snap_start:
+        if alias:
             self.function = lambda_.Alias(
                 self, "Live", alias_name="live", version=self.lambda_function.current_version
             )
@@ -184,7 +195,7 @@ class PythonFunction(Construct):
         self.allow(
             role, [self.log_group.log_group_arn], "logs:CreateLogStream", "logs:PutLogEvents"
         )
-        if not shared.config.local:
+        if shared.config.tracing:
             self.allow(role, ["*"], "xray:PutTraceSegments", "xray:PutTelemetryRecords")
         if inside:
             self.allow(
@@ -198,7 +209,8 @@ class PythonFunction(Construct):
                 "ec2:UnassignPrivateIpAddresses",
             )
         if database:
-            self.allow(role, [shared.database_secret_arn], "secretsmanager:GetSecretValue")
+            action, resource = shared.credentials
+            self.allow(role, [resource], action)
         accept(
             role,
             "X-Ray's and the VPC attachment's actions support no resource.",

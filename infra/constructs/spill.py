@@ -4,6 +4,8 @@ ingest ─▶ bucket waiting/ ─▶ queue ─▶ drain ─▶ database
                  └──── every minute ────┘ └─▶ bucket dead/
 """
 
+import json
+
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -22,9 +24,9 @@ _WAITING, _DEAD = "waiting/", "dead/"
 
 
 class Spill(Construct):
-    """`bucket`, `dead_letters` (messages that drain could not deal with) and `drain`."""
+    """`bucket`, `queue` and `dead_letters` (messages that drain could not deal with)."""
 
-    def __init__(self, scope: Construct, name: str, *, config: Config, shared: Shared) -> None:
+    def __init__(self, scope: Construct, name: str, *, config: Config) -> None:
         super().__init__(scope, name)
         self.bucket = s3.Bucket(
             self,
@@ -46,7 +48,7 @@ class Spill(Construct):
             "DeadLetters", config, retention_period=cdk.Duration.days(14)
         )
         accept(self.dead_letters, "It is the dead-letter queue.", "AwsSolutions-SQS3")
-        queue = self._queue(
+        self.queue = self._queue(
             "Queue",
             config,
             visibility_timeout=cdk.Duration.seconds(6 * SIZES["drain"].timeout),
@@ -55,23 +57,36 @@ class Spill(Construct):
                 queue=self.dead_letters, max_receive_count=_RECEIVES
             ),
         )
-        self._notify(queue)
+        self._notify(self.queue)
         cdk.CfnOutput(self, "SpillBucket", value=self.bucket.bucket_name)
-        self.drain = self._drain(queue, shared)
-        events.Rule(
-            self,
-            "EveryMinute",
-            description="Spilled batches that no message led to, and how many there are",
-            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
-            targets=[targets.LambdaFunction(self.drain.function, retry_attempts=0)],
-        )
+        output = cdk.CfnOutput(self, "SpillBucketArn", value=self.bucket.bucket_arn)
+        output.override_logical_id("SpillBucketArn")
+        self._reference = {
+            "Fn::GetStackOutput": {
+                "StackName": cdk.Stack.of(self).stack_name,
+                "Region": {"Ref": "AWS::Region"},
+                "OutputName": "SpillBucketArn",
+            }
+        }
+
+    @property
+    def bucket_arn(self) -> str:
+        """For other stacks: a weak reference, by a name that cdk-nag's findings can be told by."""
+        return cdk.Token.as_string(self._reference)
 
     def let_write(self, function: PythonFunction) -> None:
         """Allow a function of another stack to write spilled batches, and nothing else."""
-        stack = cdk.Stack.of(self)
-        arn = stack.export_value(self.bucket.bucket_arn)
-        function.allow(function.role, [f"{arn}/{_WAITING}*"], "s3:PutObject")
-        self._accept_prefix(function, stack.resolve(arn)["Fn::ImportValue"], _WAITING)
+        function.allow(function.role, [f"{self.bucket_arn}/{_WAITING}*"], "s3:PutObject")
+        self.accept_prefixes(function.role)
+
+    def accept_prefixes(self, role: iam.Role) -> None:
+        """cdk-nag's findings about the names of batches."""
+        reference = json.dumps(self._reference, separators=(",", ":"))
+        accept(
+            role,
+            "The names of batches are not known before: the prefix is the bound.",
+            *(f"AwsSolutions-IAM5[Resource::{reference}/{part}*]" for part in (_WAITING, _DEAD)),
+        )
 
     def _queue(self, name: str, config: Config, **options: object) -> sqs.Queue:
         return sqs.Queue(
@@ -112,26 +127,29 @@ class Spill(Construct):
         if granted.policy_dependable is not None:
             resource.node.add_dependency(granted.policy_dependable)
 
-    def _drain(self, queue: sqs.Queue, shared: Shared) -> PythonFunction:
-        drain = PythonFunction(
+
+class Drain(Construct):
+    """`drain`, which empties a Spill. It is newer code, so it comes after the migrations."""
+
+    def __init__(self, scope: Construct, name: str, *, spill: Spill, shared: Shared) -> None:
+        super().__init__(scope, name)
+        bucket, queue = spill.bucket, spill.queue
+        arn = spill.bucket_arn
+        self.drain = PythonFunction(
             self,
             "drain",
             shared=shared,
-            environment={"PULSEBOARD_SPILL_BUCKET": self.bucket.bucket_name},
+            environment={"PULSEBOARD_SPILL_BUCKET": bucket.bucket_name},
         )
-        waiting = self.bucket.arn_for_objects(f"{_WAITING}*")
-        dead = self.bucket.arn_for_objects(f"{_DEAD}*")
-        drain.allow(drain.role, [waiting], "s3:GetObject", "s3:DeleteObject")
-        drain.allow(drain.role, [dead], "s3:PutObject")
-        drain.allow(drain.role, [self.bucket.bucket_arn], "s3:ListBucket")
-        resource = self.bucket.node.default_child
-        assert isinstance(resource, s3.CfnBucket)
-        for prefix in (_WAITING, _DEAD):
-            name = cdk.Stack.of(self).get_logical_id(resource)
-            self._accept_prefix(drain, f"<{name}.Arn>", prefix)
+        allow, role = self.drain.allow, self.drain.role
+        objects = {prefix: f"{arn}/{prefix}*" for prefix in (_WAITING, _DEAD)}
+        allow(role, [objects[_WAITING]], "s3:GetObject", "s3:DeleteObject")
+        allow(role, [objects[_DEAD]], "s3:PutObject")
+        allow(role, [arn], "s3:ListBucket")
+        spill.accept_prefixes(role)
         # Lambda's own poller reads the queue, with the function's role and outside the VPC.
-        drain.allow(
-            drain.role,
+        allow(
+            role,
             [queue.queue_arn],
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",
@@ -141,7 +159,7 @@ class Spill(Construct):
             self,
             "Source",
             event_source_arn=queue.queue_arn,
-            function_name=drain.lambda_function.function_arn,
+            function_name=self.drain.lambda_function.function_arn,
             batch_size=100,
             maximum_batching_window_in_seconds=5,
             function_response_types=["ReportBatchItemFailures"],
@@ -150,12 +168,11 @@ class Spill(Construct):
             ),
         )
         # Creating it checks whether the role may read the queue.
-        source.node.add_dependency(drain.role)
-        return drain
-
-    def _accept_prefix(self, function: PythonFunction, bucket: str, prefix: str) -> None:
-        accept(
-            function.role,
-            "The names of batches are not known before: the prefix is the bound.",
-            f"AwsSolutions-IAM5[Resource::{bucket}/{prefix}*]",
+        source.node.add_dependency(role)
+        events.Rule(
+            self,
+            "EveryMinute",
+            description="Spilled batches that no message led to, and how many there are",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[targets.LambdaFunction(self.drain.function, retry_attempts=0)],
         )

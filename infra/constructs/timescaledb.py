@@ -4,6 +4,9 @@ The instance is the one member of an Auto Scaling group: a deploy never replaces
 check does. It attaches the volume and sets its own DNS name when it starts (`database.sh`).
 """
 
+import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -12,6 +15,7 @@ from aws_cdk import aws_dlm as dlm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
@@ -21,6 +25,20 @@ from infra.nag import accept
 START = Path(__file__).parents[1] / "stacks" / "database.sh"
 IMAGE = "/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id"
 HOST = "database.pulseboard.internal"
+CREDENTIALS = "database.json"
+"""Password and certificate, as the instance writes them for the functions."""
+VERSIONS = {"POSTGRES": "17", "POSTGRES_VERSION": "17.*", "TIMESCALEDB_VERSION": "2.28.3*"}
+"""Of a new database; afterwards those on its volume, until `make update-database`."""
+
+
+def script(values: Mapping[str, str]) -> str:
+    """The instance's user data. Raises ValueError when a value is missing."""
+    text = START.read_text(encoding="utf-8")
+    for key, value in {**VERSIONS, **values}.items():
+        text = text.replace(f"@{key}@", value if value.startswith("${") else shlex.quote(value))
+    if missing := re.findall(r"@[A-Z_]+@", text):
+        raise ValueError(f"{START.name}: no value for {', '.join(missing)}")
+    return text
 
 
 class TimescaleInstance(Construct):
@@ -36,6 +54,7 @@ class TimescaleInstance(Construct):
         subnet: ec2.ISubnet,
         security_group: ec2.ISecurityGroup,
         secret: secretsmanager.ISecret,
+        credentials: s3.IBucket,
     ) -> None:
         super().__init__(scope, name)
         stack = cdk.Stack.of(self)
@@ -51,7 +70,6 @@ class TimescaleInstance(Construct):
         )
         cdk.Tags.of(self.volume).add("pulseboard-backup", config.stage)
         zone = route53.PrivateHostedZone(self, "Zone", zone_name=HOST, vpc=vpc)
-        text = START.read_text(encoding="utf-8")
         values = {
             "REGION": stack.region,
             "VOLUME": self.volume.volume_id,
@@ -59,20 +77,20 @@ class TimescaleInstance(Construct):
             "ZONE": zone.hosted_zone_id,
             "NAME": HOST,
             "CLIENTS": str(DATABASE_CLIENTS),
+            "CREDENTIALS": f"s3://{credentials.bucket_name}/{CREDENTIALS}",
         }
-        for key, value in values.items():
-            text = text.replace(f"@{key}@", value)
+        text = script(values)
         template = ec2.LaunchTemplate(
             self,
             "Template",
             instance_type=ec2.InstanceType(config.database_instance),
             machine_image=ec2.MachineImage.from_ssm_parameter(IMAGE),
             user_data=ec2.UserData.custom(text),
-            role=self._role(config, secret=secret, zone=zone),
+            role=self._role(config, secret=secret, zone=zone, credentials=credentials),
             security_group=security_group,
             associate_public_ip_address=True,
             require_imdsv2=True,
-            detailed_monitoring=True,
+            detailed_monitoring=False,
             block_devices=[
                 ec2.BlockDevice(
                     device_name="/dev/sda1",
@@ -91,6 +109,8 @@ class TimescaleInstance(Construct):
             min_capacity=1,
             max_capacity=1,
         )
+        cdk.Tags.of(self.group).add("pulseboard-role", "database")
+        self.burstable = config.database_instance.startswith("t")
         accept(
             self.group,
             "One member, replaced on failure; the alarms watch the database itself.",
@@ -99,11 +119,34 @@ class TimescaleInstance(Construct):
         self._snapshots(config)
 
     def _role(
-        self, config: Config, *, secret: secretsmanager.ISecret, zone: route53.IHostedZone
+        self,
+        config: Config,
+        *,
+        secret: secretsmanager.ISecret,
+        zone: route53.IHostedZone,
+        credentials: s3.IBucket,
     ) -> iam.Role:
         stack = cdk.Stack.of(self)
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            # Session Manager and Run Command: nothing else leads into the instance.
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore")
+            ],
+        )
+        accept(
+            role,
+            "AWS keeps the list of what its agent calls.",
+            "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
+        )
         secret.grant_read(role)
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["s3:PutObject"], resources=[credentials.arn_for_objects(CREDENTIALS)]
+            )
+        )
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["route53:ChangeResourceRecordSets"], resources=[zone.hosted_zone_arn]

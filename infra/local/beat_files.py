@@ -19,6 +19,7 @@ def clear(directory: Path) -> None:
 
 def write(directory: Path, name: str, *, now: float) -> None:
     """Note that a beat has come to its end, well or not."""
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / name).write_text(f"{now:.3f}")
 
 

@@ -53,6 +53,8 @@ class Deployed:
     stage: str = STAGE
     edge_port: int | None = None
     """Where a stand-in for CloudFront listens, for an emulator that has none."""
+    root: Path = ROOT
+    """The work tree whose stacks, functions and layers are deployed."""
 
     def __post_init__(self) -> None:
         self.parts = Parts(self.data)
@@ -73,15 +75,7 @@ class Deployed:
 
     def put_up(self) -> state.StackState:
         """Start, deploy, and print where it is. Raises ServiceError, DeployError."""
-        check_ports(self.wanted_ports(), command="make local")
-        (self.data / "logs").mkdir(parents=True, exist_ok=True)
-        for name in emulator.OTHERS:
-            os.environ.pop(name, None)
-        os.environ.update(emulator.environment(self.ports.emulator, scratch=self.data))
-        self.start()
-        self.session.client("secretsmanager").create_secret(
-            Name=SECRET, SecretString=self.database_url
-        )
+        self.begin()
         with self.parts.log("cdk").open("ab") as log:
             self._deploy(log)
         with self.parts.step("SPA"):
@@ -92,6 +86,18 @@ class Deployed:
         if known.api_key:
             self.parts.start_agent(url=self.api_url, key=known.api_key)
         return known
+
+    def begin(self) -> None:
+        """Start what is deployed into, empty. Raises ServiceError."""
+        check_ports(self.wanted_ports(), command="make local")
+        (self.data / "logs").mkdir(parents=True, exist_ok=True)
+        for name in emulator.OTHERS:
+            os.environ.pop(name, None)
+        os.environ.update(emulator.environment(self.ports.emulator, scratch=self.data))
+        self.start()
+        self.session.client("secretsmanager").create_secret(
+            Name=SECRET, SecretString=self.database_url
+        )
 
     def start(self) -> None:
         """Emulator, database and cache."""
@@ -139,14 +145,15 @@ class Deployed:
             choices += ["cdn=false", f"publicUrl=http://localhost:{self.edge_port}"]
         # The CDK's library keeps fingerprints of assets in ~/.cdk, whatever CDK_HOME says.
         home = f"HOME={shlex.quote(str(self.data))}"
+        source = f"PYTHONPATH={shlex.quote(str(self.root / 'shared' / 'src'))}"
         return subprocess.Popen(
             [
                 str(deploy.CDK),
                 *("synth", "--quiet", "--output", str(out or self.assembly)),
-                *("--app", f"{home} {shlex.quote(sys.executable)} -m infra.app"),
+                *("--app", f"{home} {source} {shlex.quote(sys.executable)} -m infra.app"),
                 *(part for choice in choices for part in ("--context", choice)),
             ],
-            cwd=ROOT,
+            cwd=self.root,
             # `make synth` is the one that checks: here each second counts.
             env={**os.environ, "PULSEBOARD_NO_NAG": "1", "JSII_NODE": _node()},
             stdout=log,
@@ -161,7 +168,8 @@ class Deployed:
             options += ["--method", "direct", "--concurrency", "4", "--progress", "events"]
         deploy.cdk([*arguments, *options], output=log)
 
-    def _deploy(self, log: IO[bytes]) -> None:
+    def bootstrap(self, log: IO[bytes]) -> None:
+        """Write the templates and, beside that, make the CDK's own stack."""
         with self.parts.step("bootstrap and templates"):
             writing = self.synth(log)
             try:
@@ -172,6 +180,9 @@ class Deployed:
                 failed = writing.wait()
             if failed:
                 raise ServiceError(f"the templates could not be written: {log.name}")
+
+    def _deploy(self, log: IO[bytes]) -> None:
+        self.bootstrap(log)
         with self.parts.step("network and data"):
             self.cdk("deploy", *deploy.FIRST_STACKS, log=log)
         with self.parts.step("schema"):

@@ -1,15 +1,18 @@
 """`make invoke FUNCTION=query`: a function under Amazon's runtime client, on the local database.
 
-It gets `events/FUNCTION.json`. `pb_example` in it stands for the key that `make up` has created.
+It gets `events/FUNCTION.json`. `pb_example` in it stands for the key that `make up` or
+`make local` has created.
 """
 
 import argparse
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.local import runtime_api, state
 from infra.local.runtime_api import FunctionError
@@ -41,16 +44,37 @@ def invoke(name: str, *, environment: Mapping[str, str], key: str) -> Any:
         return function.invoke(event(name, key=key))
 
 
+def running(local: Path) -> state.StackState:
+    """What `make up` has started, or `make local`: the one whose database listens, else the first
+    that there was. Raises ServiceError.
+    """
+    files = (local / "state.json", local / "deployed" / "state.json")
+    known = [found for file in files if (found := state.load(file)).database_url]
+    for each in known:
+        if _listens(each.database_url):
+            return each
+    return known[0] if known else state.StackState()
+
+
+def _listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 5432), 1):
+            return True
+    except OSError:
+        return False
+
+
 def main() -> int:
     """1 when the function failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.invoke", description=__doc__)
     parser.add_argument("function", choices=functions())
     name = parser.parse_args().function
-    known = state.load(ROOT / ".local" / "state.json")
+    known = running(ROOT / ".local")
     database = os.environ.get("DATABASE_URL") or known.database_url
     if not database:
-        print("There is no local database: `make up` starts one; or set DATABASE_URL.",
-              file=sys.stderr)  # fmt: skip
+        print("There is no local database: `make up` or `make local` starts one; or set "
+              "DATABASE_URL.", file=sys.stderr)  # fmt: skip
         return 1
     environment = {
         "DATABASE_URL": database,

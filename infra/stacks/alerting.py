@@ -68,7 +68,7 @@ class AlertingStack(cdk.Stack):
                     )
                 )
             ),
-            tracing_enabled=not config.local,
+            tracing_enabled=config.tracing,
             logs=sfn.LogOptions(
                 level=sfn.LogLevel.ERROR,
                 destination=logs.LogGroup(
@@ -91,6 +91,8 @@ class AlertingStack(cdk.Stack):
             "Errors are logged; every event of six ticks a minute would cost more than the beat.",
             "AwsSolutions-SF1",
         )
+        accept(self.machine, "X-Ray is the context tracing: nothing here reads it.",
+               "AwsSolutions-SF2")  # fmt: skip
         accept(
             self.machine.role,
             "X-Ray and the delivery of logs support no resource.",

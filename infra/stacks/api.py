@@ -32,6 +32,10 @@ _LOGGED = {
     "latency": "$context.responseLatency",
     "integrationError": "$context.integrationErrorMessage",
 }
+_LOGS = (
+    "The functions log what failed, with the caller's address, which API Gateway does not know "
+    "behind CloudFront; a line for each success is the context accessLog=all."
+)
 _PUBLIC = "The application itself decides: sessions for people, scoped keys for agents."
 
 
@@ -56,30 +60,60 @@ class ApiStack(cdk.Stack):
         self.edge_secret = cdk.Fn.select(2, cdk.Fn.split("/", self.stack_id))
         if not config.local:
             environment["PULSEBOARD_EDGE_SECRET"] = self.edge_secret
+            # By name: CloudFormation splits no reference to another stack.
+            cdk.CfnOutput(self, "EdgeId", value=self.edge_secret)
+        # A web ACL guards CloudFront only: nobody may go around it.
+        if config.web_acl_arn and not config.local:
+            environment["PULSEBOARD_EDGE_ONLY"] = "true"
+        environment["PULSEBOARD_ACCESS_LOG"] = config.access_log
         spill = {"PULSEBOARD_SPILL_BUCKET": data.spill.bucket.bucket_name}
         self.functions = {
             function: PythonFunction(
                 self,
                 function,
                 shared=shared,
-                snap_start=True,
+                alias=True,
                 environment={**environment, **(spill if function == "ingest" else {})},
             )
             for function in sorted({route.function for route in table})
         }
         data.spill.let_write(self.functions["ingest"])
-        self.access_log = logs.LogGroup(
-            self,
-            "AccessLog",
-            log_group_name=f"/pulseboard/{config.stage}/api",
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
+        self.access_log = (
+            logs.LogGroup(
+                self,
+                "AccessLog",
+                log_group_name=f"/pulseboard/{config.stage}/api",
+                retention=logs.RetentionDays.ONE_MONTH,
+                removal_policy=cdk.RemovalPolicy.DESTROY,
+            )
+            if config.access_log == "all"
+            else None
         )
         if config.api == "http":
             self._http_api(table)
         else:
             self._rest_api(table)
         cdk.CfnOutput(self, "ApiId", value=self.api_id)
+        # A deploy compares it with what it is to be: `infra/deploy.py`, check_database.
+        cdk.CfnOutput(self, "Database", value=config.serving)
+        if not config.web_acl_arn and not config.local:
+            # Not by CloudFront, which would add more than a dollar to a million requests.
+            agents = f"https://{self.domain}{self.path}"
+            cdk.CfnOutput(self, "AgentUrl", value=agents)
+            self.functions["auth"].lambda_function.add_environment("PULSEBOARD_AGENT_URL", agents)
+
+    @property
+    def edge_id(self) -> str:
+        """The edge secret, for other stacks."""
+        return cdk.Token.as_string(
+            {
+                "Fn::GetStackOutput": {
+                    "StackName": self.stack_name,
+                    "Region": {"Ref": "AWS::Region"},
+                    "OutputName": "EdgeId",
+                }
+            }
+        )
 
     def _http_api(self, table: list[Route]) -> None:
         api = http.HttpApi(self, "Http", api_name=f"pulseboard-{self.config.stage}",
@@ -93,12 +127,16 @@ class ApiStack(cdk.Stack):
             default_route_settings=http.CfnStage.RouteSettingsProperty(
                 throttling_burst_limit=BURST_LIMIT,
                 throttling_rate_limit=RATE_LIMIT,
-                detailed_metrics_enabled=True,
+                # By route: ten metrics a route that nothing reads.
+                detailed_metrics_enabled=False,
             ),
             access_log_settings=http.CfnStage.AccessLogSettingsProperty(
                 destination_arn=self.access_log.log_group_arn, format=json.dumps(_LOGGED)
-            ),
+            )
+            if self.access_log
+            else None,
         )
+        accept(stage, _LOGS, "AwsSolutions-APIG1")
         targets = {
             name: integrations.HttpLambdaIntegration(
                 name.capitalize(), function.function, scope_permission_to_route=False
@@ -129,8 +167,12 @@ class ApiStack(cdk.Stack):
                 stage_name="live",
                 throttling_rate_limit=RATE_LIMIT,
                 throttling_burst_limit=BURST_LIMIT,
-                access_log_destination=rest.LogGroupLogDestination(self.access_log),
-                access_log_format=rest.AccessLogFormat.custom(json.dumps(_LOGGED)),
+                access_log_destination=rest.LogGroupLogDestination(self.access_log)
+                if self.access_log
+                else None,
+                access_log_format=rest.AccessLogFormat.custom(json.dumps(_LOGGED))
+                if self.access_log
+                else None,
             ),
         )
         for name, function in self.functions.items():
@@ -154,9 +196,10 @@ class ApiStack(cdk.Stack):
             )
             accept(method, _PUBLIC, "AwsSolutions-APIG4", "AwsSolutions-COG4")
         for rule, why in {
+            "AwsSolutions-APIG1": _LOGS,
             "AwsSolutions-APIG2": "The application validates: its errors say which field and why.",
             "AwsSolutions-APIG3": "The web ACL sits on CloudFront (context webAclArn).",
-            "AwsSolutions-APIG6": "Access logs are on; execution logs would hold request bodies.",
+            "AwsSolutions-APIG6": "Execution logs would hold request bodies.",
         }.items():
             accept(api, why, rule)
         self.api_id = api.rest_api_id

@@ -1,11 +1,12 @@
-"""Database, cache and their secrets; the functions that maintain the database."""
+"""Database, cache and their secrets, the spill bucket, and `migrate`: no other function has new
+code before the migrations are applied.
+"""
 
 import aws_cdk as cdk
 from aws_cdk import aws_elasticache as elasticache
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -14,7 +15,7 @@ from constructs import Construct
 from infra.config import POOL_SIZE, Config
 from infra.constructs.python_function import PythonFunction, Shared, layers
 from infra.constructs.spill import Spill
-from infra.constructs.timescaledb import TimescaleInstance
+from infra.constructs.timescaledb import CREDENTIALS, TimescaleInstance
 from infra.nag import accept
 from infra.stacks.network import CACHE_PORT, PGBOUNCER_PORT, NetworkStack
 
@@ -29,11 +30,12 @@ class DataStack(cdk.Stack):
         self.config = config
         self.network = network
         self.alarms = self._alarms()
-        self.database_secret_arn, database_url = self._database()
+        self.instance: TimescaleInstance | None = None
+        self.cache: elasticache.CfnServerlessCache | None = None
+        database = self._external() if config.database == "external" else self._own()
         self.settings = {
-            "DATABASE_URL": database_url,
+            **database,
             "REDIS_URL": config.cache_url or self._cache(),
-            "PULSEBOARD_DATABASE_SECRET": self.database_secret,
             "PULSEBOARD_DATABASE_POOL_SIZE": str(POOL_SIZE),
             "PULSEBOARD_DATABASE_DISK_BYTES": str(config.database_disk_gb * 2**30),
         }
@@ -41,15 +43,7 @@ class DataStack(cdk.Stack):
             self.settings["PULSEBOARD_COOKIE_SECURE"] = "false"
         shared = self.shared_by(self)
         self.migrate = PythonFunction(self, "migrate", shared=shared)
-        self.maintain = PythonFunction(self, "maintain", shared=shared)
-        self.spill = Spill(self, "Spill", config=config, shared=shared)
-        events.Rule(
-            self,
-            "EveryMinute",
-            description="Due jobs of the database, and its metrics",
-            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
-            targets=[targets.LambdaFunction(self.maintain.function, retry_attempts=0)],
-        )
+        self.spill = Spill(self, "Spill", config=config)
         cdk.CfnOutput(self, "MigrateFunction", value=self.migrate.function_name)
         cdk.CfnOutput(self, "AlarmTopic", value=self.alarms.topic_arn)
 
@@ -62,23 +56,24 @@ class DataStack(cdk.Stack):
             vpc=self.network.vpc,
             subnets=self.network.private,
             security_group=self.network.functions_group,
-            database_secret_arn=self.database_secret_arn,
+            credentials=self.credentials,
             alarms=self.alarms,
         )
 
-    def _database(self) -> tuple[str, str]:
-        config = self.config
-        if config.database == "external":
-            given = secretsmanager.Secret.from_secret_name_v2(
-                self, "DatabaseUrl", config.database_secret or ""
-            )
-            self.database_secret = config.database_secret or ""
-            # The secret's own name with the six characters that AWS appends.
-            return f"{given.secret_arn}-??????", ""
+    def _external(self) -> dict[str, str]:
+        """The settings of a database that is somebody's own; its whole URL is the secret."""
+        name = self.config.database_secret or ""
+        given = secretsmanager.Secret.from_secret_name_v2(self, "DatabaseUrl", name)
+        # The secret's own name with the six characters that AWS appends.
+        self.credentials = "secretsmanager:GetSecretValue", f"{given.secret_arn}-??????"
+        return {"DATABASE_URL": "", "PULSEBOARD_DATABASE_SECRET": name}
+
+    def _own(self) -> dict[str, str]:
+        """The settings of the database on an instance of ours, with it."""
         secret = secretsmanager.Secret(
             self,
             "DatabasePassword",
-            secret_name=f"pulseboard/{config.stage}/database",
+            secret_name=f"pulseboard/{self.config.stage}/database",
             description="Role pulseboard of the database; the instance follows within a minute",
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 secret_string_template='{"username": "pulseboard"}',
@@ -93,21 +88,54 @@ class DataStack(cdk.Stack):
             "the VPC that nothing else needs.",
             "AwsSolutions-SMG4",
         )
-        instance = TimescaleInstance(
+        bucket = self._credentials()
+        self.credentials = "s3:GetObject", bucket.arn_for_objects(CREDENTIALS)
+        self.instance = TimescaleInstance(
             self,
             "TimescaleDB",
-            config=config,
+            config=self.config,
             vpc=self.network.vpc,
             subnet=self.network.vpc.public_subnets[0],
             security_group=self.network.database_group,
             secret=secret,
+            credentials=bucket,
         )
-        url = f"postgresql://pulseboard@{instance.host}:{PGBOUNCER_PORT}/pulseboard?sslmode=require"
-        self.database_secret = secret.secret_arn
-        return secret.secret_arn, url
+        host = f"{self.instance.host}:{PGBOUNCER_PORT}"
+        return {
+            "DATABASE_URL": f"postgresql://pulseboard@{host}/pulseboard",
+            "PULSEBOARD_DATABASE_CREDENTIALS": f"s3://{bucket.bucket_name}/{CREDENTIALS}",
+        }
+
+    def _credentials(self) -> s3.Bucket:
+        """Where the instance leaves password and certificate for the functions, which reach S3 for
+        nothing. Nobody reads it from outside the network, whatever their role allows.
+        """
+        bucket = s3.Bucket(
+            self,
+            "Credentials",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            # The instance writes it again; `make destroy` empties it.
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:GetObject"],
+                resources=[bucket.arn_for_objects("*")],
+                conditions={
+                    "StringNotEquals": {"aws:SourceVpce": self.network.s3_endpoint.vpc_endpoint_id}
+                },
+            )
+        )
+        accept(bucket, "One object, written by the instance and read by functions of ours.",
+               "AwsSolutions-S1")  # fmt: skip
+        return bucket
 
     def _cache(self) -> str:
-        cache = elasticache.CfnServerlessCache(
+        cache = self.cache = elasticache.CfnServerlessCache(
             self,
             "Cache",
             engine="valkey",
@@ -137,10 +165,23 @@ class DataStack(cdk.Stack):
             enable_key_rotation=True,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        key.grant(
-            iam.ServicePrincipal("cloudwatch.amazonaws.com"), "kms:Decrypt", "kms:GenerateDataKey*"
-        )
+        # CloudWatch's alarms, and EventBridge's rules on snapshots.
+        for service in ("cloudwatch", "events"):
+            key.grant(
+                iam.ServicePrincipal(f"{service}.amazonaws.com"),
+                "kms:Decrypt",
+                "kms:GenerateDataKey*",
+            )
         topic = sns.Topic(self, "Alarms", master_key=key, enforce_ssl=True)
+        # A policy of its own replaces SNS's default, which lets the account's alarms publish.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID}},
+            )
+        )
         if self.config.alarm_email:
             topic.add_subscription(subscriptions.EmailSubscription(self.config.alarm_email))
         return topic

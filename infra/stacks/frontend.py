@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -31,8 +32,12 @@ function handler(event) {
 """
 
 
+_CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
+"""Route 53's zone of all distributions: the same in every account."""
+
+
 class FrontendStack(cdk.Stack):
-    """`url` is the address for browsers and agents."""
+    """`url` is the address for browsers. `distribution` is None for an emulator without one."""
 
     def __init__(self, scope: Construct, name: str, *, config: Config, api: ApiStack) -> None:
         super().__init__(scope, name)
@@ -49,16 +54,23 @@ class FrontendStack(cdk.Stack):
         if config.local:
             accept(self.bucket, "The emulator speaks HTTP.", "AwsSolutions-S10")
         cdk.CfnOutput(self, "Bucket", value=self.bucket.bucket_name)
+        self.distribution: cloudfront.Distribution | None = None
         if config.cdn:
-            distribution = self._distribution(config, api)
-            cdk.CfnOutput(self, "DistributionId", value=distribution.distribution_id)
-            self.url = self._url(config, distribution)
+            self.distribution = self._distribution(config, api)
+            cdk.CfnOutput(self, "DistributionId", value=self.distribution.distribution_id)
+            cdk.CfnOutput(
+                self, "DistributionDomain", value=self.distribution.distribution_domain_name
+            )
+            if config.domain and config.hosted_zone:
+                self._records(config.domain, config.hosted_zone, self.distribution)
+                cdk.CfnOutput(self, "Records", value="true")
+            self.url = self._url(config, self.distribution)
         else:
             self.url = config.public_url
         cdk.CfnOutput(self, "Url", value=self.url)
 
     def _distribution(self, config: Config, api: ApiStack) -> cloudfront.Distribution:
-        headers = self._headers()
+        headers = self._headers(config.stage)
         forward = self._function("KeepHost", _KEEP_HOST)
         distribution = cloudfront.Distribution(
             self,
@@ -76,7 +88,14 @@ class FrontendStack(cdk.Stack):
             if config.certificate_arn
             else None,
             default_behavior=cloudfront.BehaviorOptions(
-                origin=origins.S3BucketOrigin.with_origin_access_control(self.bucket),
+                origin=origins.S3BucketOrigin.with_origin_access_control(
+                    self.bucket,
+                    origin_access_control=cloudfront.S3OriginAccessControl(
+                        self,
+                        "Access",
+                        origin_access_control_name=f"pulseboard-{config.stage}-{self.region}",
+                    ),
+                ),
                 viewer_protocol_policy=self._protocol(config),
                 response_headers_policy=headers,
                 compress=True,
@@ -108,6 +127,20 @@ class FrontendStack(cdk.Stack):
             accept(distribution, why, rule)
         return distribution
 
+    def _records(self, domain: str, zone: str, distribution: cloudfront.Distribution) -> None:
+        """Aliases, which also a zone's own name can have, and which cost no queries."""
+        for kind in ("A", "AAAA"):
+            route53.CfnRecordSet(
+                self,
+                f"Record{kind}",
+                hosted_zone_id=zone,
+                name=domain,
+                type=kind,
+                alias_target=route53.CfnRecordSet.AliasTargetProperty(
+                    dns_name=distribution.distribution_domain_name, hosted_zone_id=_CLOUDFRONT_ZONE
+                ),
+            )
+
     def _url(self, config: Config, distribution: cloudfront.Distribution) -> str:
         name = distribution.distribution_domain_name
         if config.local:
@@ -126,10 +159,12 @@ class FrontendStack(cdk.Stack):
             ),
         )
 
-    def _headers(self) -> cloudfront.ResponseHeadersPolicy:
+    def _headers(self, stage: str) -> cloudfront.ResponseHeadersPolicy:
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
+            # Names of these are the account's, of all its regions.
+            response_headers_policy_name=f"pulseboard-{stage}-{self.region}",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
                     content_security_policy=SPA_HEADERS["Content-Security-Policy"], override=True
@@ -176,5 +211,5 @@ class FrontendStack(cdk.Stack):
             origin_path=api.path,
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
             origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
-            custom_headers={"x-pulseboard-edge": api.edge_secret},
+            custom_headers={"x-pulseboard-edge": api.edge_id},
         )

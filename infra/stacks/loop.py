@@ -1,18 +1,23 @@
-"""The definition of the beat, in Amazon States Language with JSONata: six ticks, ten seconds apart.
+"""The definition of the beat, in Amazon States Language with JSONata: ticks, ten seconds apart.
 
-    Begin ─▶ Evaluate ─▶ Beside ─▶ More? ─▶ Evaluate … ─▶ Done
-                          ├ Notify ─▶ Acknowledge   (when something was claimed)
-                          └ Wait until the next mark
+    Begin ─▶ First ─▶ Evaluate ─▶ Beside ─▶ More? ─▶ Evaluate … ─▶ Done
+                                   ├ Notify ─▶ Acknowledge   (when something was claimed)
+                                   └ Wait until the next mark
 
-Ticks are scheduled at absolute times: the start, rounded down to ten seconds, and then every ten
-seconds. A long tick makes the next one late, but none is skipped. Notifying is limited to less
-than ten seconds, so a slow receiver delays no tick: what is not acknowledged is sent again.
+Ticks are scheduled at absolute times, the marks of ten seconds. EventBridge starts a run at some
+second of each minute, a little earlier or later each time. A run takes the six marks after its
+start, so that none is late. One that starts within two seconds after a mark takes that one too,
+seven in all: else a mark between an early run and a late one would be nobody's. Of two runs of a
+mark one writes. A long tick makes the next one late, but none is skipped. Notifying is limited to
+less than ten seconds, so a slow receiver delays no tick: what is not acknowledged is sent again.
 """
 
 from typing import Any
 
 TICKS = 6
 TICK_MS = 10_000
+JITTER_MS = 2_000
+"""How much earlier or later than a minute after the one before a run may start."""
 _RETRY = {
     "ErrorEquals": [
         "Lambda.ServiceException",
@@ -24,6 +29,7 @@ _RETRY = {
     "MaxAttempts": 1,
 }
 _ANY = "States.ALL"
+_START = "$toMillis($states.context.Execution.StartTime)"
 
 
 def definition(*, evaluate: str, notify: str, partition: str) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def definition(*, evaluate: str, notify: str, partition: str) -> dict[str, Any]:
         "States": {
             "Last": {
                 "Type": "Choice",
-                "Choices": [{"Condition": f"{{% $n >= {TICKS} %}}", "Next": "Stop"}],
+                "Choices": [{"Condition": "{% $n >= $ticks %}", "Next": "Stop"}],
                 "Default": "Wait",
             },
             "Stop": {"Type": "Succeed"},
@@ -85,7 +91,7 @@ def definition(*, evaluate: str, notify: str, partition: str) -> dict[str, Any]:
     return {
         "Comment": "Alert rules, every ten seconds",
         "QueryLanguage": "JSONata",
-        "TimeoutSeconds": 110,
+        "TimeoutSeconds": 120,
         "StartAt": "Begin",
         "States": {
             "Begin": {
@@ -93,9 +99,15 @@ def definition(*, evaluate: str, notify: str, partition: str) -> dict[str, Any]:
                 "Assign": {
                     "n": 0,
                     "claims": [],
-                    "first": "{% $floor($toMillis($states.context.Execution.StartTime)"
-                    f" / {TICK_MS}) * {TICK_MS} %}}",
+                    "first": f"{{% $floor(({_START} + {TICK_MS - JITTER_MS}) / {TICK_MS})"
+                    f" * {TICK_MS} %}}",
+                    "ticks": f"{{% {_START} % {TICK_MS} < {JITTER_MS} ? {TICKS + 1} : {TICKS} %}}",
                 },
+                "Next": "First",
+            },
+            "First": {
+                "Type": "Wait",
+                "Timestamp": "{% $fromMillis($first) %}",
                 "Next": "Evaluate",
             },
             "Evaluate": call(
@@ -118,7 +130,7 @@ def definition(*, evaluate: str, notify: str, partition: str) -> dict[str, Any]:
             "Beside": {"Type": "Parallel", "Branches": [sending, waiting], "Next": "More"},
             "More": {
                 "Type": "Choice",
-                "Choices": [{"Condition": f"{{% $n < {TICKS} %}}", "Next": "Evaluate"}],
+                "Choices": [{"Condition": "{% $n < $ticks %}", "Next": "Evaluate"}],
                 "Default": "Done",
             },
             "Done": {"Type": "Succeed"},

@@ -1,16 +1,20 @@
 """The roles that GitHub Actions assumes by OpenID Connect: no key is stored anywhere.
 
-One role for each environment that deploys, which only a job of that environment of that one
-repository can assume, and one that pull requests use to compute a diff and that can change
-nothing. The CDK's own roles, which bootstrapping makes, do the deploying.
+A role for the stage that this account holds, which only a job of that environment of that one
+repository can assume, and, for production, one that pull requests use to compute a diff and that
+can change nothing. The CDK's own roles, which bootstrapping makes, do the deploying, and they can
+change all of their account: a second stage beside the first could be deployed by the first one's
+role, so each stage is in an account of its own.
 """
 
+import re
 from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.deploy import PROBED_ALARM
 from infra.nag import accept
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -18,10 +22,12 @@ STAGES = ("staging", "production")
 
 
 class PipelineStack(cdk.Stack):
-    """`repository` is `owner/name`. `provider` false where the account knows GitHub already."""
+    """`repository` is as `repository_of` returns it. `provider` false where the account knows
+    GitHub already.
+    """
 
     def __init__(
-        self, scope: Construct, name: str, *, repository: str, provider: bool = True
+        self, scope: Construct, name: str, *, repository: str, stage: str, provider: bool = True
     ) -> None:
         super().__init__(scope, name)
         self.repository = repository
@@ -36,10 +42,16 @@ class PipelineStack(cdk.Stack):
             else None
         )
         self.provider_arn = created.attr_arn if created else arn
-        for stage in STAGES:
-            role = self._role(stage, f"environment:{stage}")
-            self._allow_deploy(role, stage)
-            cdk.CfnOutput(self, f"{stage.capitalize()}RoleArn", value=role.role_arn)
+        # A rollback of production waits for nobody: GitHub's environment `rollback` has no
+        # reviewers, is for main alone, and its job takes only what has served.
+        environments = [stage, "rollback"] if stage == "production" else [stage]
+        role = self._role(stage, *(f"environment:{name}" for name in environments))
+        self._allow_deploy(role, stage)
+        cdk.CfnOutput(self, f"{stage.capitalize()}RoleArn", value=role.role_arn)
+        if stage == "production":
+            self._diff_role()
+
+    def _diff_role(self) -> None:
         diff = self._role("diff", "pull_request")
         self._allow(diff, [self._cdk_role("lookup")], "sts:AssumeRole")
         self._allow(diff, [self._stacks(""), self._toolkit()], "cloudformation:DescribeStacks")
@@ -47,7 +59,8 @@ class PipelineStack(cdk.Stack):
         self._reason(diff)
         cdk.CfnOutput(self, "DiffRoleArn", value=diff.role_arn)
 
-    def _role(self, name: str, subject: str) -> iam.Role:
+    def _role(self, name: str, *subjects: str) -> iam.Role:
+        trusted = [f"repo:{self.repository}:{subject}" for subject in subjects]
         return iam.Role(
             self,
             name.capitalize(),
@@ -58,7 +71,7 @@ class PipelineStack(cdk.Stack):
                 {
                     "StringEquals": {
                         f"{ISSUER}:aud": "sts.amazonaws.com",
-                        f"{ISSUER}:sub": f"repo:{self.repository}:{subject}",
+                        f"{ISSUER}:sub": trusted if len(trusted) > 1 else trusted[0],
                     }
                 },
             ),
@@ -91,6 +104,19 @@ class PipelineStack(cdk.Stack):
             role,
             [arn(service="cloudfront", region="", resource="distribution", resource_name="*")],
             "cloudfront:CreateInvalidation",
+        )
+        self._allow(
+            role,
+            [
+                arn(
+                    service="cloudwatch",
+                    resource="alarm",
+                    resource_name=f"pulseboard-{stage}-{PROBED_ALARM}",
+                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                )
+            ],
+            "cloudwatch:SetAlarmState",
+            "cloudwatch:DescribeAlarmHistory",
         )
         self._allow(role, ["*"], "lambda:GetAccountSettings", "lambda:ListFunctions")
         self._reason(role)
@@ -143,8 +169,12 @@ class PipelineStack(cdk.Stack):
 
 
 def repository_of(text: str) -> str:
-    """`owner/name`, as it is. Raises ValueError for anything that would trust more than one."""
-    owner, slash, name = text.partition("/")
-    if not (slash and owner and name) or set(text) & set("*?: ") or "/" in name:
-        raise ValueError(f"REPO={text}: write owner/name of one GitHub repository")
+    """`owner/name`, or `owner@id/name@id` as GitHub writes it for repositories made or renamed
+    since July 2026, as it is. Raises ValueError for anything that would trust more than one.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.-]+@[0-9]+/[\w.-]+@[0-9]+", text):
+        raise ValueError(
+            f"REPO={text}: write owner/name of one GitHub repository, or owner@id/name@id, which "
+            "docs/deploy.md says how to find"
+        )
     return text

@@ -49,7 +49,8 @@ def test_a_key_is_created_shown_once_and_revoked(page: Page) -> None:
     expect(page.get_by_text("web servers")).to_be_visible()
     page.get_by_role("button", name="Revoke web servers").click()
     page.get_by_role("button", name="Revoke key").click()
-    expect(page.get_by_role("cell", name="Revoked", exact=True)).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="web servers")
+    expect(row.get_by_text("Revoked", exact=True)).to_be_visible()
 
 
 def test_hosts_install_the_agent_from_the_pulseboard_they_send_to(

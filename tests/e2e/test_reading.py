@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import APIRequestContext, Browser, Locator, Page, Request, expect
+from playwright.sync_api import TimeoutError as NotInTime
 
 pytestmark = pytest.mark.e2e
 
@@ -240,6 +241,10 @@ def test_the_data_of_a_panel_is_shown_and_downloaded(
     dialog = page.get_by_role("dialog", name="Data of CPU of All")
     expect(dialog.get_by_role("columnheader", name="web-2")).to_be_visible()
     expect(dialog.get_by_text('reading_cpu{host=~".*"}')).to_be_visible()
+    dialog.get_by_role("button", name="Explain").click()
+    expect(dialog.get_by_text(re.compile(r"^raw, step \d+s"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile(r"\d+ of \d+ points"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile("plan .* ms, cache .* ms"))).to_be_visible()
     check_accessible(page)
     with page.expect_download() as coming:
         dialog.get_by_role("button", name="Download CSV").click()
@@ -393,6 +398,20 @@ def test_search_finds_dashboards_metrics_and_actions(
     expect(page.get_by_role("heading", name="Status", level=1)).to_be_visible()
 
 
+def go_to_dashboards(page: Page) -> None:
+    """Presses g and h, again where a busy machine took too long between the two."""
+    heading = page.get_by_role("heading", name="Dashboards", level=1)
+    for _ in range(10):
+        page.keyboard.press("g")
+        page.keyboard.press("h")
+        try:
+            heading.wait_for(timeout=5_000)
+            return
+        except NotInTime:
+            continue
+    expect(heading).to_be_visible()
+
+
 def test_shortcuts_are_listed_and_work(
     opened: Page, check_accessible: Callable[[Page], None]
 ) -> None:
@@ -411,9 +430,7 @@ def test_shortcuts_are_listed_and_work(
     dialog.get_by_label("Enable single-letter shortcuts").check()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    page.keyboard.press("g")
-    page.keyboard.press("h")
-    expect(page.get_by_role("heading", name="Dashboards", level=1)).to_be_visible()
+    go_to_dashboards(page)
 
 
 def test_favourites_and_recent_boards_come_first(opened: Page) -> None:

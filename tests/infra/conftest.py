@@ -47,10 +47,19 @@ class Assembly:
 
 @pytest.fixture(scope="session")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both layers, built for AWS."""
+    """Both layers, built for AWS; their bytecode says nothing about templates."""
     out = tmp_path_factory.mktemp("layers")
     subprocess.run(
-        [sys.executable, "-m", "layers.build", "--out", str(out), "--uv", find_uv()],
+        [
+            sys.executable,
+            "-m",
+            "layers.build",
+            "--without-bytecode",
+            "--out",
+            str(out),
+            "--uv",
+            find_uv(),
+        ],
         cwd=ROOT,
         check=True,
     )
@@ -62,15 +71,23 @@ Synthesise = Callable[..., Assembly]
 
 @pytest.fixture(scope="session")
 def synthesise(layers: Path, tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
-    """Synthesise with some context."""
+    """Synthesise with some context, once for each unless it is `fresh`; nothing may change what it
+    returns.
+    """
     from infra.app import build
 
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    made: dict[tuple[tuple[str, str], ...], Assembly] = {}
 
-    def make(nag: bool = False, **context: str) -> Assembly:
-        out = tmp_path_factory.mktemp("cdk.out")
-        build(outdir=out, context={**flags, "layers": str(layers), **context}, nag=nag).synth()
-        return Assembly(out)
+    def make(nag: bool = False, fresh: bool = False, **context: str) -> Assembly:
+        choices = tuple(sorted(context.items()))
+        if nag or fresh or choices not in made:
+            out = tmp_path_factory.mktemp("cdk.out")
+            build(outdir=out, context={**flags, "layers": str(layers), **context}, nag=nag).synth()
+            if fresh:
+                return Assembly(out)
+            made[choices] = Assembly(out)
+        return made[choices]
 
     return make
 
@@ -83,5 +100,57 @@ def production(synthesise: Synthesise) -> Assembly:
 
 @pytest.fixture(scope="session")
 def rest(synthesise: Synthesise) -> Assembly:
-    """The variant with a REST API, for an emulator that has no HTTP API."""
-    return synthesise(api="rest")
+    """The variant with a REST API, for an emulator that has no HTTP API; it logs all requests."""
+    return synthesise(api="rest", accessLog="all")
+
+
+DOMAIN = {
+    "domain": "metrics.example.com",
+    "certificateArn": "arn:aws:acm:us-east-1:1:certificate/x",
+}
+
+
+@pytest.fixture(scope="session")
+def chosen(synthesise: Synthesise) -> Assembly:
+    """With a domain and its records, a web ACL, zones and addresses of its own, and all that costs
+    extra: SES, a receiver of alarms, CloudWatch's dashboard, two snapshots."""
+    return synthesise(
+        stage="staging",
+        **DOMAIN,
+        hostedZone="Z123",
+        webAclArn="arn:aws:wafv2:us-east-1:1:x",
+        zones="eu-central-1b,eu-central-1c",
+        cidr="10.99.0.0/18",
+        alarmEmail="ops@example.com",
+        alertEmailFrom="alerts@example.com",
+        board="true",
+        snapStart="query,dashboards",
+    )
+
+
+@pytest.fixture(scope="session")
+def everything(synthesise: Synthesise) -> Assembly:
+    """Production with each choice that excludes no other and can be made later: each is a part of
+    this one, so that one synthesis shows the update to all of them."""
+    return synthesise(
+        **DOMAIN,
+        hostedZone="Z123",
+        webAclArn="arn:aws:wafv2:us-east-1:1:x",
+        alarmEmail="ops@example.com",
+        alertEmailFrom="alerts@example.com",
+        board="true",
+        snapStart="all",
+        tracing="true",
+        accessLog="all",
+        cacheUrl="rediss://cache.example.com:6379",
+        databaseInstance="m7g.xlarge",
+        databaseDiskGb="400",
+        reserve="false",
+    )
+
+
+@pytest.fixture(scope="session")
+def external(synthesise: Synthesise) -> Assembly:
+    """With a database of one's own over the internet, and a domain whose record is elsewhere."""
+    return synthesise(database="external", databaseSecret="tiger", nat="true", reserve="false",
+                      **DOMAIN)  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from layers.build import LIMIT_BYTES, find_uv
+from layers.build import LIMIT_BYTES, BuildError, _interpreter, build, find_uv
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(600)]
@@ -50,6 +50,27 @@ def test_bytecode_goes_along_and_names_no_path_of_this_machine(local: Path) -> N
         assert b"/opt/python/pulseboard/core/settings.py" in archive.read(
             next(name for name in compiled if "/settings." in name)
         )
+
+
+def test_without_lambdas_python_nothing_is_built_and_it_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop must not upload other layers than the pipeline."""
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    with pytest.raises(BuildError, match=r"uv python install 9\.9"):
+        build(python="9.9", platform="aarch64-manylinux_2_28", out=tmp_path / "out", uv=find_uv())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_python_that_a_version_manager_hides_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = tmp_path / "versions" / "9.9.1" / "bin" / "python9.9"
+    hidden.parent.mkdir(parents=True)
+    hidden.write_text("#!/bin/sh\necho 9.9\n")
+    hidden.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert _interpreter("9.9", uv=find_uv()) == str(hidden)
 
 
 def test_all_of_it_is_within_the_limits_of_lambda(layers: Path) -> None:

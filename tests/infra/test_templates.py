@@ -12,6 +12,7 @@ import pytest
 from infra.config import DATABASE_CLIENTS
 from infra.imports import files, folders, modules
 from infra.routes import API_PATHS, routes
+from pulseboard.core.observability import ALARMED, NAMESPACE
 from tests.infra.conftest import ROOT, Assembly, Synthesise
 
 pytestmark = pytest.mark.infra
@@ -37,7 +38,8 @@ def test_every_function_is_small_bounded_logged_and_watched(production: Assembly
         assert function["Runtime"] == "python3.13", name
         assert function["Architectures"] == ["arm64"], name
         assert 0 < function["ReservedConcurrentExecutions"] <= 50, name
-        assert function["TracingConfig"] == {"Mode": "Active"}, name
+        assert "TracingConfig" not in function, "X-Ray is a choice"
+        assert function["LoggingConfig"]["SystemLogLevel"] == "WARN", name
         assert function["LoggingConfig"]["LogFormat"] == "JSON", name
         assert groups[f"/aws/lambda/{full_name}"] <= 90, name
         assert {f"{full_name}-errors", f"{full_name}-throttles"} <= alarms, name
@@ -54,16 +56,27 @@ def test_functions_together_open_fewer_connections_than_the_database_accepts(
     assert 0 < connections <= DATABASE_CLIENTS
 
 
+def test_no_function_is_called_again_for_a_call_that_failed(production: Assembly) -> None:
+    """The next minute's call does what is left; two drains at once would do the work twice."""
+    bounds = [
+        resource["Properties"]
+        for _, resource in production.resources("AWS::Lambda::EventInvokeConfig")
+    ]
+    assert len(bounds) == len(production.functions())
+    assert {each["MaximumRetryAttempts"] for each in bounds} == {0}
+
+
 def test_every_log_has_a_retention(production: Assembly) -> None:
     for name, group in production.resources("AWS::Logs::LogGroup"):
         assert 0 < group["Properties"]["RetentionInDays"] <= 90, name
 
 
-def test_snap_start_for_http_functions_only_and_routes_lead_to_the_live_alias(
-    production: Assembly,
+def test_snap_start_is_a_choice_and_routes_lead_to_the_live_alias(
+    production: Assembly, chosen: Assembly
 ) -> None:
-    quick = {name for name, f in production.functions().items() if "SnapStart" in f}
-    assert quick == {route.function for route in routes()}
+    for assembly, names in ((production, set[str]()), (chosen, {"query", "dashboards"})):
+        assert {name for name, f in assembly.functions().items() if "SnapStart" in f} == names
+    quick = {route.function for route in routes()}
     api = production.templates["Api"]["Resources"]
     uris = [
         json.dumps(resource["Properties"]["IntegrationUri"])
@@ -132,26 +145,27 @@ def test_throttles_are_far_above_what_handlers_shed_themselves(
         # A request takes some 20 ms at the least.
         assert limits["ThrottlingRateLimit"] >= capacity * 50
         assert limits["ThrottlingBurstLimit"] >= capacity * 50
-    assert stage["Properties"]["AccessLogSettings"]["DestinationArn"]
-    assert rest_stage["Properties"]["AccessLogSetting"]["DestinationArn"]
 
 
 def test_no_log_holds_an_address_with_its_query(production: Assembly, rest: Assembly) -> None:
     """Agents may show a key there: docs/adr/0063-key-in-an-address.md."""
     ((_, stage),) = production.resources("AWS::ApiGatewayV2::Stage")
+    # The functions log what failed (tests/unit/test_access_log.py); successes cost money.
+    assert "AccessLogSettings" not in stage["Properties"]
+    for served in ("ingest", "query", "auth"):
+        variables = production.functions()[served]["Environment"]["Variables"]
+        assert variables["PULSEBOARD_ACCESS_LOG"] == "errors"
     ((_, rest_stage),) = rest.resources("AWS::ApiGateway::Stage")
-    for settings in (
-        stage["Properties"]["AccessLogSettings"],
-        rest_stage["Properties"]["AccessLogSetting"],
-    ):
-        # Values of which none is, or holds, what follows the question mark.
-        assert set(json.loads(settings["Format"]).values()) <= {
-            f"$context.{name}"
-            for name in (
-                *("requestId", "requestTime", "routeKey", "identity.sourceIp", "status"),
-                *("responseLength", "responseLatency", "integrationErrorMessage"),
-            )
-        }
+    settings = rest_stage["Properties"]["AccessLogSetting"]
+    assert settings["DestinationArn"]
+    # Values of which none is, or holds, what follows the question mark.
+    assert set(json.loads(settings["Format"]).values()) <= {
+        f"$context.{name}"
+        for name in (
+            *("requestId", "requestTime", "routeKey", "identity.sourceIp", "status"),
+            *("responseLength", "responseLatency", "integrationErrorMessage"),
+        )
+    }
     for method in rest_stage["Properties"]["MethodSettings"]:
         assert method.get("LoggingLevel", "OFF") == "OFF"
         assert not method.get("DataTraceEnabled")
@@ -226,12 +240,12 @@ ALLOWED_ACTIONS = {
           "xray:PutTelemetryRecords"},
     "inside": {"ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
                "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses",
-               "ec2:UnassignPrivateIpAddresses", "secretsmanager:GetSecretValue"},
+               "ec2:UnassignPrivateIpAddresses", "s3:GetObject"},
     "ingest": {"s3:PutObject"},
     "drain": {"s3:GetObject", "s3:DeleteObject", "s3:PutObject", "s3:ListBucket",
               "sqs:ReceiveMessage", "sqs:DeleteMessage",
               "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl"},
-    "notify": {"sns:Publish", "ses:SendEmail"},
+    "notify": {"ses:SendEmail"},
 }  # fmt: skip
 
 
@@ -272,7 +286,7 @@ def test_roles_may_do_what_is_listed_and_nothing_more(production: Assembly) -> N
 
 # What a module that reaches out is called by, and what it reaches.
 _REACHES = {
-    "pulseboard.db.database": {"database", "secretsmanager"},
+    "pulseboard.db.database": {"database", "s3"},
     "pulseboard.db.cache": {"cache"},
     "pulseboard.ingest.spill": {"s3"},
     "pulseboard.db.migrate": {"database"},
@@ -290,7 +304,7 @@ def test_each_function_reaches_what_its_code_calls(production: Assembly) -> None
         if json.dumps(endpoint["Properties"]["ServiceName"]).endswith(f'.{part}"]]}}')
         or part in json.dumps(endpoint["Properties"]["ServiceName"])
     }
-    assert endpoints == {"s3", "secretsmanager"}
+    assert endpoints == {"s3"}, "an interface endpoint costs $7 a month"
     for name, function in production.functions().items():
         imported = modules(f"functions.{name}.handler")
         calls = set[str]().union(*(reached for m, reached in _REACHES.items() if m in imported))
@@ -325,7 +339,7 @@ def test_changing_one_handler_changes_one_function(
     handler = ROOT / "functions" / "query" / "__snapshot_test__.py"
     handler.write_text("# a change\n")
     try:
-        changed = synthesise()
+        changed = synthesise(fresh=True)
     finally:
         handler.unlink()
     before, after = code(production), code(changed)
@@ -390,17 +404,164 @@ def test_cfn_lint_is_clean(production: Assembly) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_other_choices_synthesise(synthesise: Synthesise) -> None:
-    external = synthesise(database="external", databaseSecret="tiger", nat="true", reserve="false",
-                          domain="metrics.example.com", webAclArn="arn:aws:wafv2:us-east-1:1:x",
-                          certificateArn="arn:aws:acm:us-east-1:1:certificate/x")  # fmt: skip
+def test_an_external_database_has_no_instance_and_its_functions_read_its_secret(
+    external: Assembly, synthesise: Synthesise
+) -> None:
     assert not list(external.resources("AWS::EC2::Volume"))
     assert list(external.resources("AWS::EC2::NatGateway"))
-    ((_, cdn),) = external.resources("AWS::CloudFront::Distribution")
-    assert cdn["Properties"]["DistributionConfig"]["Aliases"] == ["metrics.example.com"]
-    assert cdn["Properties"]["DistributionConfig"]["WebACLId"]
+    assert "secretsmanager:GetSecretValue" in _actions(external)["query"]
     for function in external.functions().values():
         assert "ReservedConcurrentExecutions" not in function
+    private = synthesise(database="external", databaseSecret="tiger")
+    kinds = {
+        endpoint["Properties"]["VpcEndpointType"]
+        for _, endpoint in private.resources("AWS::EC2::VPCEndpoint")
+    }
+    assert kinds == {"Gateway", "Interface"}, "without a NAT gateway nothing else leads there"
+
+
+def test_functions_verify_the_database_and_only_the_network_reads_the_credentials(
+    production: Assembly,
+) -> None:
+    for name, function in production.functions().items():
+        variables = function["Environment"]["Variables"]
+        if "DATABASE_URL" in variables:
+            # Its file of certificates, and verify-full: tests/unit/test_database_url.py.
+            assert json.dumps(variables["PULSEBOARD_DATABASE_CREDENTIALS"]).count("s3://") == 1
+            assert "sslmode" not in variables["DATABASE_URL"], name
+    (policy,) = [
+        resource["Properties"]["PolicyDocument"]["Statement"]
+        for name, resource in production.resources("AWS::S3::BucketPolicy")
+        if "Credentials" in name
+    ]
+    (denied,) = [s for s in policy if s["Action"] == "s3:GetObject"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", {"AWS": "*"})
+    assert set(denied["Condition"]["StringNotEquals"]) == {"aws:SourceVpce"}
+    readers = {name for name, actions in _actions(production).items() if "s3:GetObject" in actions}
+    assert readers == set(production.functions()) - {"notify"}
+
+
+def test_a_domain_has_its_records_in_its_zone_or_leaves_them_to_a_person(
+    chosen: Assembly, external: Assembly
+) -> None:
+    ((_, cdn),) = chosen.resources("AWS::CloudFront::Distribution")
+    assert cdn["Properties"]["DistributionConfig"]["Aliases"] == ["metrics.example.com"]
+    records = [r["Properties"] for _, r in chosen.resources("AWS::Route53::RecordSet")]
+    assert {r["Type"] for r in records} == {"A", "AAAA"}
+    for record in records:
+        assert (record["Name"], record["HostedZoneId"]) == ("metrics.example.com", "Z123")
+        assert "DomainName" in json.dumps(record["AliasTarget"]["DNSName"])
+    assert not list(external.resources("AWS::Route53::RecordSet"))
+    for assembly in (chosen, external):
+        outputs = assembly.templates["Frontend"]["Outputs"]
+        assert "DistributionDomain" in outputs
+        assert ("Records" in outputs) == (assembly is chosen)
+
+
+def test_beside_a_web_acl_the_apis_own_address_is_closed(
+    chosen: Assembly, production: Assembly
+) -> None:
+    ((_, cdn),) = chosen.resources("AWS::CloudFront::Distribution")
+    assert cdn["Properties"]["DistributionConfig"]["WebACLId"]
+    served = {route.function for route in routes()}
+    for name, function in chosen.functions().items():
+        variables = function["Environment"]["Variables"]
+        assert (variables.get("PULSEBOARD_EDGE_ONLY") == "true") == (name in served), name
+    for function in production.functions().values():
+        assert "PULSEBOARD_EDGE_ONLY" not in function["Environment"]["Variables"]
+
+
+def test_zones_and_addresses_are_a_choice_and_stages_differ(
+    chosen: Assembly, production: Assembly
+) -> None:
+    from infra.config import network_of
+
+    zones = {s["Properties"]["AvailabilityZone"] for _, s in chosen.resources("AWS::EC2::Subnet")}
+    assert zones == {"eu-central-1b", "eu-central-1c"}
+    ((_, volume),) = chosen.resources("AWS::EC2::Volume")
+    assert volume["Properties"]["AvailabilityZone"] == "eu-central-1b"
+    ((_, vpc),) = chosen.resources("AWS::EC2::VPC")
+    assert vpc["Properties"]["CidrBlock"] == "10.99.0.0/18"
+    ((_, vpc),) = production.resources("AWS::EC2::VPC")
+    assert vpc["Properties"]["CidrBlock"] == network_of("production") == "10.42.0.0/20"
+    stages = ("production", "staging", "test", "dev", "demo")
+    assert len({network_of(stage) for stage in stages}) == len(stages)
+
+
+def test_names_of_the_whole_account_carry_the_region(production: Assembly) -> None:
+    """Else the same stage could not be deployed in a second region."""
+    for kind, path in (
+        ("AWS::CloudFront::ResponseHeadersPolicy", ("ResponseHeadersPolicyConfig", "Name")),
+        ("AWS::CloudFront::OriginAccessControl", ("OriginAccessControlConfig", "Name")),
+        ("AWS::CloudFront::Function", ("Name",)),
+    ):
+        found = list(production.resources(kind))
+        assert found, kind
+        for name, resource in found:
+            value: Any = resource["Properties"]
+            for part in path:
+                value = value[part]
+            assert "AWS::Region" in json.dumps(value), name
+    for kind, named in (("IAM::Role", "RoleName"), ("S3::Bucket", "BucketName")):
+        for name, resource in production.resources(f"AWS::{kind}"):
+            assert named not in resource["Properties"], name
+
+
+def test_what_alarms_read_is_what_functions_write_by_default(production: Assembly) -> None:
+    read = {
+        alarm["Properties"]["MetricName"]
+        for _, alarm in production.resources("AWS::CloudWatch::Alarm")
+        if alarm["Properties"].get("Namespace") == NAMESPACE
+    }
+    assert read == ALARMED
+    assert not list(production.resources("AWS::CloudWatch::Dashboard"))
+    for function in production.functions().values():
+        assert function["Environment"]["Variables"]["PULSEBOARD_METRICS"] == "alarms"
+
+
+def test_agents_have_an_address_beside_cloudfront_unless_it_is_closed(
+    production: Assembly, chosen: Assembly
+) -> None:
+    value = json.dumps(production.templates["Api"]["Outputs"]["AgentUrl"]["Value"])
+    assert "https://" in value
+    assert ".execute-api." in value
+    assert "AgentUrl" not in chosen.templates["Api"]["Outputs"]
+    # And the browser's "Add data" says the same address.
+    variables = production.functions()["auth"]["Environment"]["Variables"]
+    assert json.dumps(variables["PULSEBOARD_AGENT_URL"]) == value
+    assert "PULSEBOARD_AGENT_URL" not in chosen.functions()["auth"]["Environment"]["Variables"]
+
+
+def test_what_aws_runs_is_watched(production: Assembly, external: Assembly) -> None:
+    watched = {
+        alarm["Properties"]["AlarmName"].removeprefix("pulseboard-production-"): alarm
+        for _, alarm in production.resources("AWS::CloudWatch::Alarm")
+    }
+    expected = {
+        "database-instance": ("AWS/EC2", "StatusCheckFailed"),
+        "database-credits": ("AWS/EC2", "CPUCreditBalance"),
+        "cache-full": ("AWS/ElastiCache", "BytesUsedForCache"),
+        "cache-throttled": ("AWS/ElastiCache", "ThrottledCmds"),
+        "cdn-errors": ("AWS/CloudFront", "5xxErrorRate"),
+    }
+    for name, (namespace, metric) in expected.items():
+        properties = watched[name]["Properties"]
+        assert (properties["Namespace"], properties["MetricName"]) == (namespace, metric)
+    # CloudFront's metrics are in one region, and an alarm of another would never fire.
+    condition = production.templates["Monitoring"]["Conditions"][watched["cdn-errors"]["Condition"]]
+    assert condition == {"Fn::Equals": [{"Ref": "AWS::Region"}, "us-east-1"]}
+    # A tick without a database writes no metric: that is the alarm.
+    missing = watched["tick-missing"]["Properties"]
+    assert (missing["MetricName"], missing["TreatMissingData"]) == ("TickSeconds", "breaching")
+    sources = [
+        rule["Properties"]["EventPattern"]["source"]
+        for _, rule in production.resources("AWS::Events::Rule")
+        if "EventPattern" in rule["Properties"]
+    ]
+    assert sorted(sources) == [["aws.dlm"], ["aws.ec2"]]
+    assert not any(
+        "EventPattern" in rule["Properties"] for _, rule in external.resources("AWS::Events::Rule")
+    )
 
 
 @pytest.mark.parametrize(
@@ -412,6 +573,14 @@ def test_the_other_choices_synthesise(synthesise: Synthesise) -> None:
         ({"reserve": "maybe"}, "true or false"),
         ({"databaseDiskGb": "many"}, "whole number"),
         ({"domain": "example.com"}, "certificateArn"),
+        ({"certificateArn": "arn:aws:acm:eu-central-1:1:certificate/x"}, "us-east-1 only"),
+        ({"hostedZone": "Z1"}, "domain=NAME"),
+        ({"zones": "eu-central-1a"}, "two different"),
+        ({"cidr": "10.0.0.0/24"}, "between /16 and /20"),
+        ({"cidr": "10.0.0.1/20"}, "host bits"),
+        ({"stage": "My Stage"}, "lower-case"),
+        ({"accessLog": "some"}, "errors, all"),
+        ({"snapStart": "query,evaluate"}, "evaluate: one or more of"),
         ({"cdn": "false"}, "publicUrl"),
     ],
 )
@@ -424,6 +593,11 @@ def test_context_that_makes_no_sense_is_refused_with_what_would(
         synthesise(**context)
 
 
+def test_the_cdk_asks_nobody_for_news() -> None:
+    """Behind a proxy that intercepts TLS each command would warn that it can't."""
+    assert json.loads((ROOT / "cdk.json").read_text())["notices"] is False
+
+
 def test_synth_needs_no_environment(layers: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "infra.app"],
@@ -433,4 +607,5 @@ def test_synth_needs_no_environment(layers: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
+    assert (done.stdout, done.stderr) == ("", ""), "what passes says nothing"
     assert list((tmp_path / "out").glob("*.template.json"))

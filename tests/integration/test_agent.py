@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -238,3 +239,38 @@ def test_migrate_command(database_url: str) -> None:
     failed = CliRunner().invoke(app, ["migrate", "--database-url", away])
     assert failed.exit_code == 1
     assert "can't reach the database" in failed.output
+
+
+def test_an_agent_relays_for_another_and_stops_with_all_on_its_way(
+    server: Server, tmp_path: Path
+) -> None:
+    """Two processes: what the second sends to the first is upstream when the first has ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = "of-the-site-0123456789"
+    relaying = subprocess.Popen(
+        [sys.executable, "-m", "pulseboard.agent.cli", "agent", "--url", server.url, "--host",
+         "relay", "--queue-dir", str(tmp_path / "relay"), "--relay", f"127.0.0.1:{port}"],
+        env={**os.environ, "PULSEBOARD_API_KEY": KEY, "PULSEBOARD_RELAY_TOKEN": token},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            sent = CliRunner().invoke(
+                app,
+                ["agent", "--once", "--url", f"http://127.0.0.1:{port}", "--key", token,
+                 "--host", "member", "--queue-dir", str(tmp_path / "member")],
+            )  # fmt: skip
+            if sent.exit_code == 0:
+                break
+            assert time.monotonic() < deadline, sent.output
+    finally:
+        relaying.send_signal(signal.SIGTERM)
+    assert relaying.wait(timeout=60) == 0
+    hosts = [{p["tags"]["host"] for p in body["points"]} for body in server.accepted]
+    assert "member" in set[str]().union(*hosts)
+    assert len(Queue(tmp_path / "relay", max_bytes=1_000_000)) == 0
+    assert KEY not in sent.output
+    # The key of the site is the relay's alone.
+    assert {seen["Authorization"] for seen in server.headers_seen} == {f"Bearer {KEY}"}

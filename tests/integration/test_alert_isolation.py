@@ -4,18 +4,31 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from psycopg.pq import TransactionStatus
 
 from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
 from functions.evaluate.tick import Report
+from pulseboard import promql
 from pulseboard.alerts import cache as alert_cache
 from pulseboard.alerts import evaluate as evaluation
-from pulseboard.alerts import state_machine, state_store
+from pulseboard.alerts import (
+    expression_inputs,
+    input_queries,
+    notification_log_store,
+    notifier,
+    outbox_store,
+    state_machine,
+    state_store,
+)
+from pulseboard.alerts import inputs as alert_inputs
 from pulseboard.alerts.state_machine import TICK
+from pulseboard.core import process_state
 from pulseboard.core.settings import settings
 
 pytestmark = pytest.mark.integration
@@ -94,6 +107,29 @@ def test_an_infinite_value_fires_and_is_notified_as_such(admin: TestClient, now:
     assert rule(admin, high)["status"] == "resolved"
 
 
+@dataclass
+class Clock:
+    """The time that reads take, in place of the machine's."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return time.time()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(alert_inputs, "time", clock)
+    return clock
+
+
 class Unexpected(Exception):
     """What nothing expects."""
 
@@ -117,9 +153,19 @@ def tick_of_two(http: TestClient, now: float) -> tuple[Report, dict[str, Any], d
     return report, rule(http, bad), rule(http, fine)
 
 
-def test_a_rule_whose_tags_the_database_refuses_is_in_error(admin: TestClient, now: float) -> None:
+def test_a_rule_whose_tags_the_database_refuses_is_in_error(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser refuses a NUL; whatever lets one through harms no other rule."""
+    original = expression_inputs.evaluate
+
+    def with_a_nul(*args: Any, **given: Any) -> Any:
+        found = original(*args, **given)
+        return [replace(one, tags={"host": "\0"}) for one in found]
+
+    monkeypatch.setattr(expression_inputs, "evaluate", with_a_nul)
     send(admin, now - 1, {"bad": 9, "fine": 9})
-    bad = make(admin, "bad", 'label_replace(bad, "host", "\\u0000", "", "")')
+    bad = make(admin, "bad", "bad + 0")
     fine = make(admin, "fine", "fine")
     report = tick.run(now=now)
     assert list(bodies(report)) == ["fine"]
@@ -188,7 +234,8 @@ def test_a_tick_that_fails_as_a_whole_is_late_and_holds_nothing_back(
     assert (failed.error, failed.lag, failed.evaluated) == ("Unexpected; the logs say more", 30, [])
     assert evaluate.handler({}, None)["error"]
     monkeypatch.undo()
-    assert tick.run(now=now + 3 * TICK + 1).evaluated == []
+    # The next start makes up for it.
+    assert len(tick.run(now=now + 3 * TICK + 1).evaluated) == 3
     assert tick.run(now=now + 4 * TICK).evaluated
 
 
@@ -201,8 +248,6 @@ def test_a_rule_that_can_not_be_evaluated_whole_is_in_error(
     ]
     assert admin.post("/api/v1/metrics", json=points).json()["data"]["rejected"] == 0
     send(admin, now - 1, {"fine": 9})
-    monkeypatch.setenv("PULSEBOARD_QUERY_MAX_MATCHED", "1000")
-    settings.cache_clear()
     bad = [
         make(admin, f"bad {number}", text)
         for number, text in enumerate(
@@ -210,6 +255,9 @@ def test_a_rule_that_can_not_be_evaluated_whole_is_in_error(
         )
     ]
     fine = make(admin, "fine", "fine")
+    # Saved when there were fewer; what was found is cached.
+    monkeypatch.setenv("PULSEBOARD_QUERY_MAX_MATCHED", "1000")
+    process_state.reset()
     assert list(bodies(tick.run(now=now))) == ["fine"]
     for rule_id in bad:
         assert "1000" in rule(admin, rule_id)["lastError"]
@@ -220,6 +268,91 @@ def test_a_rule_that_can_not_be_evaluated_whole_is_in_error(
     found = [rule(admin, rule_id) for rule_id in bad]
     assert [one["lastError"] for one in (found[0], *found[2:])] == [None] * 3
     assert [found[0]["firing"], found[2]["firing"], found[3]["firing"]] == [2, 1, 1]
+
+
+def acknowledge(report: Report, **of_bad: Any) -> None:
+    """Acknowledge what `tick_of_two` sends: `fine` arrived, and this is the result of `bad`."""
+    results = []
+    for claim in report.claims:
+        bad = json.loads(claim.body)["groupLabels"]["alertname"] == "bad"
+        results.append({"id": claim.id, "ok": not bad, **(of_bad if bad else {})})
+    assert len(results) == 2
+    evaluate.handler({"action": "acknowledge", "results": results}, None)
+
+
+def deliveries(http: TestClient) -> dict[str, tuple[str, str | None]]:
+    """Of each rule's notification its status and its error."""
+    found = http.get(f"{API}/deliveries").json()["data"]
+    return {one["ruleName"]: (one["status"], one["lastError"]) for one in found}
+
+
+@pytest.mark.parametrize("body", ["a\0b", "half \ud83d", "\x1f\x8b\x08\0\0 a gzip"])
+def test_what_a_receiver_says_is_stored_and_holds_nobody_up(
+    admin: TestClient, now: float, body: str
+) -> None:
+    report, *_ = tick_of_two(admin, now)
+    acknowledge(report, error=f"HTTP 502: {body}")
+    assert deliveries(admin)["fine"] == ("sent", None)
+    status, error = deliveries(admin)["bad"]
+    assert status == "waiting"
+    assert error is not None
+    assert "\ufffd" in error
+    # Nothing waits for the end of a claim: the next tick sends it again.
+    assert list(bodies(tick.run(now=now + 2 * TICK))) == ["bad"]
+
+
+@pytest.mark.parametrize("damaged", [{"id": "no id", "ok": True}, {"ok": True}, "text"])
+def test_a_result_that_can_not_be_read_takes_no_others_with_it(
+    admin: TestClient, now: float, damaged: Any
+) -> None:
+    report, *_ = tick_of_two(admin, now)
+    results = [damaged, *({"id": claim.id, "ok": True} for claim in report.claims)]
+    evaluate.handler({"action": "acknowledge", "results": results}, None)
+    assert deliveries(admin) == {"fine": ("sent", None), "bad": ("sent", None)}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(outbox_store, "record_outcomes"), (notification_log_store, "put_entries")]
+)
+def test_a_result_that_can_not_be_stored_is_its_own_error(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    report, *_ = tick_of_two(admin, now)
+
+    def quoting(connection: Any, **given: Any) -> bool:
+        (stored,) = given.values()
+        return "poison" in repr(list(stored.values()))
+
+    monkeypatch.setattr(module, name, raising(getattr(module, name), when=quoting))
+    acknowledge(report, error="poison")
+    assert deliveries(admin)["fine"] == ("sent", None)
+    status, error = deliveries(admin)["bad"]
+    assert (status, "can't be stored (Unexpected)" in str(error)) == ("waiting", True)
+    assert list(bodies(tick.run(now=now + 2 * TICK))) == ["bad"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (notifier, "render"),
+        (notifier, "payload_of"),
+        (outbox_store, "put_deliveries"),
+        (notification_log_store, "put_entries"),
+    ],
+)
+def test_a_notification_that_can_not_be_made_keeps_none_back(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    monkeypatch.setattr(
+        module,
+        name,
+        raising(getattr(module, name), when=lambda *args, **given: "'bad'" in repr((args, given))),
+    )
+    report, *_ = tick_of_two(admin, now)
+    assert (list(bodies(report)), report.error) == (["fine"], None)
+    monkeypatch.undo()
+    monkeypatch.setenv("PULSEBOARD_ALERT_GROUP_WAIT", "0")
+    assert list(bodies(tick.run(now=now + TICK))) == ["bad"]
 
 
 @pytest.mark.parametrize(
@@ -250,3 +383,154 @@ def test_the_status_page_says_when_rules_are_not_evaluated(admin: TestClient, no
     )
     tick.run()
     assert shown() == [{"name": "alerts", "ok": True, "latencyMs": None, "message": None}]
+
+
+@pytest.mark.parametrize("text", ["many", "sum by (n) (many)"])
+def test_a_heavy_rule_is_read_last_marked_and_takes_no_time_from_the_others(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch, text: str, clock: Clock
+) -> None:
+    """A statement over its series takes too long; those of the others are in the same window."""
+    points = [
+        {"name": "many", "tags": {"n": str(n)}, "value": 9, "timestamp": int((now - 1) * 1000)}
+        for n in range(50)
+    ]
+    assert admin.post("/api/v1/metrics", json=points).json()["data"]["rejected"] == 0
+    send(admin, now - 1, {"fine": 9})
+    heavy = make(admin, "heavy", text, window="1m", reducer="avg")
+    fine = [make(admin, f"fine {n}", "fine" + " + 0" * n, window="1m") for n in range(2)]
+    order: list[str] = []
+    selector = text == "many"
+    owner, name = (input_queries, "read_windows") if selector else (expression_inputs, "evaluate")
+    original = getattr(owner, name)
+
+    def with_a_heavy_one(source: Any, *given: Any, **named: Any) -> Any:
+        is_heavy = len(named["series_ids"]) > 9 if selector else "many" in repr(given[0].tree)
+        order.append("heavy" if is_heavy else "fine")
+        if is_heavy:
+            clock.now += 3
+            # As the server says it when a statement takes too long.
+            (source if selector else source.connection).execute(
+                "do $$ begin raise exception 'too long' using errcode = '57014'; end $$"
+            )
+        return original(source, *given, **named)
+
+    monkeypatch.setattr(owner, name, with_a_heavy_one)
+    assert sorted(bodies(tick.run(now=now))) == ["fine 0", "fine 1"]
+    assert "took too long" in rule(admin, heavy)["lastError"]
+    assert [rule(admin, one)["status"] for one in fine] == ["firing"] * 2
+    # It waits, marked, and from now on comes last, by itself.
+    order.clear()
+    tick.run(now=now + TICK)
+    assert "heavy" not in order
+    assert "took too long" in rule(admin, heavy)["lastError"]
+    tick.run(now=now + 2 * TICK)
+    assert order[-1] == "heavy"
+    assert order.count("heavy") == 1
+
+
+def test_small_rules_are_evaluated_at_each_tick_beside_heavy_ones(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """Ten heavy rules that succeed take twice the time of a tick: they have turns, none fails."""
+    heavy = [make(admin, f"heavy {n}", f"vector({n}) * 0 + 9") for n in range(10)]
+    read: list[str] = []
+    original = expression_inputs.evaluate
+
+    def evaluated(reader: Any, expression: Any, *given: Any, **named: Any) -> Any:
+        text = repr(expression.tree)
+        clock.now += 0.01 if "small" in text else 1.7
+        read.append(text)
+        return original(reader, expression, *given, **named)
+
+    monkeypatch.setattr(expression_inputs, "evaluate", evaluated)
+    for number in range(3):
+        tick.run(now=now + number * TICK)
+    small = [make(admin, f"small {n}", f"sum(small) + {n}") for n in range(3)]
+    for number in range(3, 9):
+        at = now + number * TICK
+        value = 10.0 * (number % 2)
+        send(admin, at - 1, {"small": value})
+        read.clear()
+        tick.run(now=at)
+        assert sum("small" in text for text in read) == 3
+        # What the tick was read with: above the threshold at every other one.
+        for n, rule_id in enumerate(small):
+            state = rule(admin, rule_id)
+            assert (state["status"] == "firing") is (value + n > 5)
+    found = [rule(admin, one) for one in (*heavy, *small)]
+    assert [one["lastError"] for one in found] == [None] * 13
+    assert [rule(admin, one)["status"] for one in heavy] == ["firing"] * 10
+
+
+def test_ticks_that_are_caught_up_share_the_time(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    for n in range(10):
+        make(admin, f"heavy {n}", f"vector({n}) * 0 + 9")
+    fine = make(admin, "fine", "fine")
+    original = expression_inputs.evaluate
+
+    def evaluated(*given: Any, **named: Any) -> Any:
+        clock.now += 1.7
+        return original(*given, **named)
+
+    monkeypatch.setattr(expression_inputs, "evaluate", evaluated)
+    monkeypatch.setattr(tick, "time", clock)
+    for number in range(3):
+        tick.run(now=now + number * TICK)
+    send(admin, now + 5 * TICK - 1, {"fine": 9})
+    began = clock.now
+    assert len(tick.run(now=now + 6 * TICK).evaluated) == 4
+    # The time of one tick, and of what the newest begins in any case.
+    assert clock.now - began <= 8 + 1.7
+    assert rule(admin, fine)["status"] == "firing"
+
+
+def test_a_rule_that_there_is_no_time_for_is_marked_when_people_should_know(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    rules = [make(admin, f"rule {n}", f"vector({n}) * 0 + 9") for n in range(40)]
+    original = expression_inputs.evaluate
+
+    def evaluated(*given: Any, **named: Any) -> Any:
+        clock.now += 2.9
+        return original(*given, **named)
+
+    monkeypatch.setattr(expression_inputs, "evaluate", evaluated)
+    tick.run(now=now)
+    assert not any(rule(admin, one)["lastError"] for one in rules)
+    for number in range(1, 7):
+        tick.run(now=now + number * TICK)
+    errors = [rule(admin, one)["lastError"] for one in rules]
+    assert "no time to read it for 60 s" in "".join(filter(None, errors))
+    assert None in errors
+    monkeypatch.undo()
+    monkeypatch.setattr(alert_inputs, "time", clock)
+    for number in range(7, 40):
+        tick.run(now=now + number * TICK)
+    assert [rule(admin, one)["lastError"] for one in rules] == [None] * 40
+
+
+def test_no_transaction_is_open_while_expressions_are_computed(
+    admin: TestClient, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(admin, now - 1, {"one": 9, "other": 9})
+    texts = ("one + 0", "one + 1", "other + 0", "other + 1")
+    rules = [make(admin, text, text) for text in texts]
+    connections: list[Any] = []
+    statuses: list[Any] = []
+    original_read, original = expression_inputs.evaluate, promql.evaluate
+
+    def reading(reader: Any, *given: Any, **named: Any) -> Any:
+        connections.append(reader.connection)
+        return original_read(reader, *given, **named)
+
+    def computing(*given: Any, **named: Any) -> Any:
+        statuses.append(connections[-1].info.transaction_status)
+        return original(*given, **named)
+
+    monkeypatch.setattr(expression_inputs, "evaluate", reading)
+    monkeypatch.setattr(promql, "evaluate", computing)
+    tick.run(now=now)
+    assert statuses == [TransactionStatus.IDLE] * 4
+    assert [rule(admin, one)["status"] for one in rules] == ["firing"] * 4

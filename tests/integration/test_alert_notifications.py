@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 
 from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
-from pulseboard.alerts.notifications import Outgoing
+from pulseboard.alerts import notifier
+from pulseboard.alerts.notifications import Outgoing, SendResult
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.core.settings import settings
 from pulseboard.db import database
@@ -183,6 +184,18 @@ def test_a_resolved_notification_has_the_words_of_the_end(world: World) -> None:
     assert [one["annotations"]["reason"] for one in ended] == ["10 is not > 90"]
 
 
+def test_what_fires_again_between_two_notifications_ends_with_its_last_end(world: World) -> None:
+    world.rule(HOOK, notification={"channels": [HOOK], "groupWait": "0s", "groupInterval": "10m"})
+    for a in (95, 5, 95):
+        # The other one fires on, so that the end of this one waits.
+        world.tick(a=a, b=95)
+    (claim,) = world.tick(a=6, b=7)
+    alerts = json.loads(claim.body)["alerts"]
+    assert {one["annotations"]["reason"] for one in alerts} == {"6 is not > 90", "7 is not > 90"}
+    assert len({one["endsAt"] for one in alerts}) == 1
+    assert len({one["startsAt"] for one in alerts}) == 2
+
+
 def test_a_deleted_rule_is_resolved(world: World) -> None:
     rule_id = world.rule(HOOK)
     world.tick(a=95)
@@ -191,6 +204,31 @@ def test_a_deleted_rule_is_resolved(world: World) -> None:
     (alert,) = json.loads(claim.body)["alerts"]
     assert alert["annotations"]["reason"] == "the rule was deleted"
     assert world.believed["a"] == set()
+
+
+def test_a_receiver_that_is_gone_is_given_up_after_a_day_of_a_deleted_rule(world: World) -> None:
+    rule_id = world.rule(HOOK)
+    world.tick(a=95)
+    assert world.http.delete(f"{API}/rules/{rule_id}").status_code == 204
+
+    def refused_at(at: float) -> int:
+        with database.connection() as connection:
+            claims = notifier.claim(connection, now=at)
+            failed = [
+                SendResult(id=one.id, ok=False, error="gone", permanent=True) for one in claims
+            ]
+            notifier.acknowledge(connection, results=failed)
+        return len(claims)
+
+    # The rule was deleted by the clock of the API.
+    began = time.time()
+    assert refused_at(began + 60) == 1
+    assert refused_at(began + 86_000) == 1
+    assert refused_at(began + 86_800) == 0
+    with database.connection() as connection:
+        assert connection.execute("select count(*) from alert_notified").fetchone() == (0,)
+    (dead,) = world.http.get(f"{API}/deliveries", params={"status": "dead"}).json()["data"]
+    assert dead["lastError"] == "given up, as the rule was deleted; gone"
 
 
 def test_many_rules_at_once_are_notified_at_once_critical_ones_first(world: World) -> None:
@@ -214,3 +252,89 @@ def test_many_rules_at_once_are_notified_at_once_critical_ones_first(world: Worl
     assert world.tick(a=95) == []
     world.tick(a=5)
     assert world.believed["a"] == set()
+
+
+def test_an_acknowledged_alert_is_quiet_until_then_and_its_end_is_notified(
+    world: World, admin: TestClient
+) -> None:
+    rule_id = world.rule(
+        HOOK,
+        notification={"channels": [HOOK], "repeatInterval": "20s"},
+        labels={"team": "{{host}}"},
+    )
+    assert len(world.tick(a=95)) == 1
+    (event,) = admin.get(f"{API}/events").json()["data"]
+    assert event["labels"] == {
+        **{"alertname": "high", "severity": "warning"},
+        **{"host": "a", "team": "a"},
+    }
+    path = f"{API}/events/{event['id']}/acknowledge"
+    past = admin.post(path, json={"until": "2020-01-01T00:00:00Z"})
+    assert (past.status_code, past.json()["details"][0]["field"]) == (400, "until")
+    given = admin.post(path, json={"note": "disk is on its way"})
+    assert given.status_code == 200, given.text
+    # The ticks of this test are an hour ago: the clock of the API is ahead of them.
+    until = world.now + 45
+    with database.connection() as connection:
+        connection.execute(
+            "update alert_events set acknowledged_until = to_timestamp(%s)", (until,)
+        )
+    shown = admin.get(f"{API}/rules/{rule_id}").json()["data"]["instances"][0]
+    assert shown["eventId"] == event["id"]
+    # It says so where another alert is notified.
+    assert [len(world.tick(a=95)) for _ in range(3)] == [0, 0, 0]
+    (claim,) = world.tick(a=95, b=95)
+    notes = {
+        alert["labels"]["host"]: alert["annotations"].get("acknowledged", "")
+        for alert in json.loads(claim.body)["alerts"]
+    }
+    assert notes["b"] == ""
+    assert notes["a"].startswith("Acknowledged by ")
+    assert notes["a"].endswith(": disk is on its way")
+    # Until then: it repeats again.
+    assert [len(world.tick(a=95, b=95)) for _ in range(3)] == [0, 1, 0]
+    world.tick(a=5, b=5)
+    assert world.believed["a"] == set()
+    assert admin.post(path, json={}).status_code == 409
+    (_, first) = admin.get(f"{API}/events").json()["data"]
+    assert first["acknowledgement"]["note"] == "disk is on its way"
+
+
+def test_an_acknowledgement_that_is_withdrawn_and_who_may(world: World, admin: TestClient) -> None:
+    world.rule(HOOK, notification={"channels": [HOOK], "repeatInterval": "20s"})
+    world.tick(a=95)
+    (event,) = admin.get(f"{API}/events").json()["data"]
+    path = f"{API}/events/{event['id']}/acknowledge"
+    given = admin.post(path, json={}).json()["data"]["acknowledgement"]
+    assert (given["by"], given["until"], given["note"]) == (
+        admin.get("/api/v1/auth/me").json()["data"]["email"],
+        *(None, ""),
+    )
+    assert [len(world.tick(a=95)) for _ in range(3)] == [0, 0, 0]
+    assert admin.delete(path).json()["data"]["acknowledgement"] is None
+    assert len(world.tick(a=95)) == 1
+    missing = path.replace(event["id"], "00000000-0000-0000-0000-000000000000")
+    assert admin.post(missing, json={}).status_code == 404
+
+
+def test_a_silence_of_all_the_labels_of_an_alert_with_many_tags(
+    world: World, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page sends by one click: each label, of which the rule may have replaced some."""
+    monkeypatch.setenv("PULSEBOARD_INGEST_MAX_TAGS", "64")
+    settings.cache_clear()
+    world.rule(HOOK, labels={f"t{number}": "of the rule" for number in range(32, 96)})
+    world.now += TICK
+    # As many as a series and a rule may have.
+    tags = {f"t{number}": f'{number} "{{{{' + "x" * 60 for number in range(64)}
+    point = {"name": "cpu", "tags": tags, "value": 95, "timestamp": int((world.now - 1) * 1000)}
+    assert admin.post("/api/v1/metrics", json=point).json()["data"]["rejected"] == 0
+    assert len(tick.run(now=world.now).claims) == 1
+    (event,) = admin.get(f"{API}/events").json()["data"]
+    matchers = [{"label": key, "value": value} for key, value in event["labels"].items()]
+    assert len(matchers) == 96 + 2
+    body = {"matchers": matchers, "endsAt": "2100-01-01T00:00:00Z"}
+    assert admin.post(f"{API}/silences", json=body).status_code == 201
+    (rule,) = admin.get(f"{API}/rules").json()["data"]
+    (shown,) = admin.get(f"{API}/rules/{rule['id']}").json()["data"]["instances"]
+    assert shown["silenced"]

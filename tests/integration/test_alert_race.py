@@ -108,7 +108,6 @@ def test_ticks_that_overlap_in_two_processes_fire_once(
         for n in range(20)
     ]
     assert admin.post("/api/v1/metrics", json=points).status_code == 200
-    # Without a cache no lease keeps them apart: the database must.
     both(
         _TICKS,
         *(str(now + 10 * n) for n in range(1, 6)),

@@ -4,9 +4,11 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
 import redis
@@ -14,6 +16,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from functions.dev import api
+from infra.local import services, supervisor
 from pulseboard.agent import cli
 from pulseboard.auth import api_keys_store, login_tokens, passwords, users_store
 from pulseboard.contracts.vocabulary import Role
@@ -495,3 +498,37 @@ def test_many_sign_ins_at_once_hash_a_few_at_a_time(monkeypatch: pytest.MonkeyPa
         failures = [each.exception() for each in tries if each.exception()]
     assert failures
     assert all(isinstance(error, Unavailable) for error in failures)
+
+
+def test_x_forwarded_for_from_loopback_is_not_believed_by_make_up(
+    admin: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_LOGIN_ATTEMPTS", "3")
+    port = services.free_port()
+    child = services.Child("application", supervisor.application(port), tmp_path / "log")
+    child.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as http:
+
+            def healthy() -> bool:
+                try:
+                    return http.get("/api/v1/health").status_code == 200
+                except httpx.HTTPError:
+                    return False
+
+            child.wait_until(healthy, 90)
+            login = {"email": "nobody@example.com", "password": PASSWORD}
+            answers = []
+            for number in range(5):
+                # Each says that it comes from somewhere else, by any of the headers.
+                came_from = f"203.0.113.{number}"
+                headers = {
+                    "X-Forwarded-For": came_from,
+                    "X-Real-IP": came_from,
+                    "Forwarded": f"for={came_from}",
+                    "X-Pulseboard-Viewer": came_from,
+                }
+                answers.append(http.post("/api/v1/auth/login", json=login, headers=headers))
+            assert [each.status_code for each in answers] == [401] * 3 + [429] * 2
+    finally:
+        child.stop()

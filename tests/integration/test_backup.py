@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 
 from infra.local import services
 from pulseboard.agent.cli import app
-from pulseboard.db.backup import RAW, TIERS, BackupError, backup, restore
+from pulseboard.db.backup import RAW, BackupError, _refresh_tier, backup, restore
 from pulseboard.db.migrate import migrate
+from pulseboard.db.rollups import ROLLUPS
 
 pytestmark = pytest.mark.integration
 
 COUNTED = ("users", "api_keys", "metric_definitions", "metric_series", "dashboards", "panels",
-           "alert_rules", RAW, *TIERS)  # fmt: skip
+           "alert_rules", RAW, *ROLLUPS)  # fmt: skip
 
 
 @pytest.fixture
@@ -39,9 +40,11 @@ def rows(url: str) -> dict[str, list[Any]]:
         tiers = {
             tier: connection.execute(
                 f"select bucket, series_id, round(avg_value::numeric, 6), min_value, max_value,"
-                f" sample_count, last_value from {tier} order by 1, 2".encode()
+                f" sample_count, last_value, first_time, last_time, increase_by_resets, resets,"
+                f" changes, round(squared_deviations::numeric, 6) from {tier}"
+                " order by 1, 2".encode()
             ).fetchall()
-            for tier in TIERS
+            for tier in ROLLUPS
         }
         raw = connection.execute("select * from metrics_raw order by 1, 2").fetchall()
         tags = connection.execute(
@@ -77,11 +80,12 @@ def populate(url: str, admin: TestClient, ingest_key: str) -> None:
                 " n",
                 (days,),
             )
-        for tier in TIERS:
+        for tier in ROLLUPS:
             connection.execute(
                 f"call refresh_continuous_aggregate('{tier}', now() - interval '201 days',"
                 " now() - interval '2 hours')".encode()
             )
+            connection.execute(f"select compress_chunk(c) from show_chunks('{tier}') c".encode())
         connection.execute("select drop_chunks('metrics_raw', interval '7 days')")
 
 
@@ -113,3 +117,38 @@ def test_a_restored_database_returns_the_same_results(
     nothing.write_text("x")
     with pytest.raises(BackupError, match="no backup"):
         restore(other, nothing)
+
+
+class Busy:
+    """A connection on which a tier is being refreshed by another for the first few calls."""
+
+    def __init__(self, error: type[psycopg.Error], times: int) -> None:
+        self.error, self.left, self.calls = error, times, 0
+
+    def execute(self, statement: object) -> None:
+        self.calls += 1
+        if self.left:
+            self.left -= 1
+            raise self.error("the tier is being refreshed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.SerializationFailure,
+    ],
+)
+def test_a_restore_waits_for_the_refresh_of_another(error: type[psycopg.Error]) -> None:
+    assert psycopg.errors.LockNotAvailable.sqlstate == "55P03"
+    connection: Any = Busy(error, times=2)
+    _refresh_tier(connection, "metrics_1min", datetime.now(UTC))
+    assert connection.calls == 3
+
+
+def test_a_restore_does_not_repeat_another_error() -> None:
+    connection: Any = Busy(psycopg.errors.UndefinedTable, times=1)
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        _refresh_tier(connection, "metrics_1min", datetime.now(UTC))
+    assert connection.calls == 1

@@ -2,6 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
+from psycopg.types.json import Jsonb
 
 from functions.dev import api
 from pulseboard.auth import passwords, users_store
@@ -90,3 +91,19 @@ def test_what_was_private_stays_so_when_the_board_becomes_public(admin: TestClie
         for version in every:
             status = reader.get(f"{path}/versions/{version}").status_code
             assert status == (200 if version in public else 404)
+
+
+def test_a_stored_link_to_another_host_is_refused_as_input_and_stays_readable(
+    admin: TestClient,
+) -> None:
+    options = {"links": [{"title": "there", "url": "//evil.example/a"}]}
+    body = {"name": "Links", "panels": [{**PANEL, "options": options}]}
+    refused = admin.post("/api/v1/dashboards", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["details"][0]["field"] == "panels.0.options.links.0.url"
+    created = admin.post("/api/v1/dashboards", json={"name": "Links", "panels": [PANEL]})
+    board = created.json()["data"]
+    with database.connection() as connection:
+        connection.execute("update panels set options = %s", (Jsonb(options),))
+    read = admin.get(f"/api/v1/dashboards/{board['id']}").json()["data"]
+    assert read["panels"][0]["options"]["links"][0]["url"] == "https://evil.example/a"

@@ -238,3 +238,36 @@ def test_of_changes_at_once_one_wins_and_the_others_hear_of_it(plain_database: s
         assert len([won for won in pool.map(rename, "abcdefgh") if won]) == 1
     with psycopg.connect(plain_database, autocommit=True) as connection:
         assert len(changes_store.list_versions(connection, dashboard_id=board.id)) == 2
+
+
+def test_what_can_not_be_stored_is_named_and_takes_nothing_with_it(admin: TestClient) -> None:
+    graph: dict[str, Any] = {
+        "type": "timeseries",
+        "gridPos": {"x": 0, "y": 0, "w": 12, "h": 8},
+        "targets": [{"expr": "up"}],
+    }
+    bad = {
+        **graph,
+        "title": "CPU",
+        "description": "a\0b",
+        "fieldConfig": {"defaults": {"max": "@"}, "overrides": []},
+        "gridPos": {**graph["gridPos"], "y": "@NaN"},
+    }
+    board = {"title": "Imported", "panels": [{**graph, "title": "Good"}, bad]}
+    body = json.dumps({"document": board}).replace('"@"', "1e400").replace('"@NaN"', "NaN")
+    headers = {"Content-Type": "application/json"}
+    response = admin.post("/api/v1/dashboards/import", content=body, headers=headers)
+    assert response.status_code == 201, response.text
+    found = response.json()["data"]
+    assert {each["title"] for each in found["dashboard"]["panels"]} == {"Good", "CPU"}
+    notes = {each["place"]: each["message"] for each in found["report"]}
+    assert notes['"CPU": panels.1.fieldConfig.defaults.max'].startswith("is a number that is too")
+    assert notes['"CPU": panels.1.description'].startswith("holds a NUL")
+    assert notes['"CPU": panels.1.gridPos.y'].startswith("is no number")
+    # Through the API it is refused with its place.
+    for options, place in (({"unit": "y\0"}, "options.unit"), ({"min": "@"}, "options.min")):
+        ours = {"name": "Mine", "panels": [{**panel("p"), "options": options}]}
+        raw = json.dumps(ours).replace('"@"', "1e400")
+        refused = admin.post("/api/v1/dashboards", content=raw, headers=headers)
+        assert refused.status_code == 400
+        assert f"panels.0.{place}" in refused.json()["error"], refused.text

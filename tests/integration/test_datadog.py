@@ -12,7 +12,7 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from tests.support.datadog_columns import INTEGERS, SKETCH, Payload
 from tests.support.datadog_messages import payload, series, sketch
-from tests.support.stored_samples import lose_database, values
+from tests.support.stored_samples import lose_database, rows, values
 
 pytestmark = pytest.mark.integration
 V1, V2 = "/api/v1/series", "/api/v2/series"
@@ -28,15 +28,17 @@ def test_the_agents_series_and_sketches_are_stored(agent: TestClient) -> None:
     body = payload([series("system.cpu.idle", [(now(), 97.5)], tags=["env:prod"])])
     response = agent.post(V2, content=bytes(zstd.compress(body)), headers=headers)
     assert (response.status_code, response.json()) == (202, {"errors": []})
-    body = payload([sketch("took", [(now(), 2, 1, 3, 2, 4)])])
+    body = payload([sketch("took", [(now(), 4, 1, 3, 2, 4)])])
     headers["Content-Encoding"] = "deflate"
     response = agent.post("/api/beta/sketches", content=zlib.compress(body), headers=headers)
     assert (response.status_code, response.json()) == (202, {"status": "ok"})
     host = {"host": "web-1"}
-    assert values() == [
+    stored = values()
+    assert ("took.bucket", {**host, "le": "+Inf"}, 4) in stored
+    assert [value for value in stored if value[0] != "took.bucket"] == [
         ("system.cpu.idle", {**host, "env": "prod"}, 97.5),
         ("took.avg", host, 2),
-        ("took.count", host, 2),
+        ("took.count", host, 4),
         ("took.max", host, 3),
         ("took.min", host, 1),
         ("took.sum", host, 4),
@@ -113,15 +115,80 @@ def test_a_partly_bad_body_stores_the_valid_points(agent: TestClient) -> None:
     assert values() == [("good", {}, 1)]
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/api/v1/check_run", "/api/v1/events", "/api/v1/metadata", "/api/v2/events", "/intake/",
-     "/api/v2/host_metadata", "/api/v2/service_checks", "/intake"],
-)  # fmt: skip
-def test_what_is_no_metric_is_acknowledged(agent: TestClient, path: str) -> None:
-    response = agent.post(path, content=b"anything", follow_redirects=False)
+@pytest.mark.parametrize("path", ["/api/v1/metadata", "/api/v2/host_metadata", "/intake"])
+def test_metadata_of_hosts_is_acknowledged(agent: TestClient, path: str) -> None:
+    response = agent.post(path, json={"internalHostname": "web-1"}, follow_redirects=False)
     assert response.status_code == 202
     assert agent.post(path, headers={"DD-API-KEY": "pb_wrong"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/check_run", "/api/v1/events", "/api/v2/events", "/intake/", "/api/v2/service_checks"],
+)
+def test_events_and_checks_are_never_acknowledged_and_dropped(agent: TestClient, path: str) -> None:
+    response = agent.post(path, content=b"anything")
+    assert response.status_code == 400
+    assert "JSON" in response.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/check_run", "/api/v2/service_checks"])
+def test_service_checks_are_samples(agent: TestClient, path: str) -> None:
+    check = {"check": "redis.can_connect", "host_name": "web-1", "timestamp": now(),
+             "status": 2, "tags": ["env:prod", "canary"], "message": "refused"}  # fmt: skip
+    response = agent.post(path, json=[check, {**check, "status": 7}, {**check, "check": ""}])
+    assert response.status_code == 202
+    assert response.json()["errors"][0] == (
+        'series 1 "redis.can_connect" has the status 7; 0, 1, 2 or 3 is meant'
+    )
+    tags = {"env": "prod", "canary": "true", "host": "web-1"}
+    assert values() == [("redis.can_connect.status", tags, 2)]
+    assert agent.post(path, json={**check, "status": 0}).status_code == 202
+
+
+def test_events_of_datadog_are_stored(agent: TestClient) -> None:
+    at = now()
+    response = agent.post(
+        "/api/v1/events",
+        json={"title": "deployed", "text": "1.4", "date_happened": at, "tags": ["service:shop"],
+              "host": "web-1", "alert_type": "info", "source_type_name": "jenkins"},
+    )  # fmt: skip
+    assert response.status_code == 202, response.text
+    assert response.json()["status"] == "ok"
+    assert response.json()["event"]["title"] == "deployed"
+    response = agent.post(
+        "/intake/",
+        content=zlib.compress(
+            json.dumps(
+                {
+                    "internalHostname": "web-2",
+                    "events": {
+                        "docker": [
+                            {"msg_title": "oom", "msg_text": "killed", "timestamp": at,
+                             "tags": ["a:b"], "priority": "normal"},
+                            {"msg_title": "", "msg_text": ""},
+                        ]
+                    },
+                }
+            ).encode()
+        ),
+    )  # fmt: skip
+    assert response.status_code == 202
+    [refused] = response.json()["errors"]
+    assert refused.startswith("event 1 title")
+    response = agent.post(
+        "/api/v2/events",
+        json={"data": {"type": "event", "attributes": {
+            "title": "flag", "message": "on", "category": "change", "tags": ["x:y"]}}},
+    )  # fmt: skip
+    assert (response.status_code, response.json()["data"]["type"]) == (202, "event")
+    found = rows("select title, text, source, tags from events order by title")
+    assert found == [
+        ("deployed", "1.4", "jenkins",
+         {"service": "shop", "host": "web-1", "alert_type": "info"}),
+        ("flag", "on", "datadog", {"category": "change", "x": "y"}),
+        ("oom", "killed", "docker", {"a": "b", "host": "web-2", "priority": "normal"}),
+    ]  # fmt: skip
 
 
 def test_a_key_is_checked(agent: TestClient) -> None:

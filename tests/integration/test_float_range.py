@@ -26,6 +26,8 @@ SAMPLES = {
     "below": [-MOST, -1e308, LEAST],
     "back": [MOST, -MOST],
     "one": [MOST],
+    "largest": [MOST, MOST, MOST],
+    "mixed": [MOST, 1e308, 1.0, -3e307],
     "endless": [math.inf, 1.0],
     "plain": [0.1, 0.2, 0.3],
 }
@@ -36,9 +38,17 @@ SUMS = {
     "below": -math.inf,
     "back": 0.0,
     "one": MOST,
+    "largest": math.inf,
+    "mixed": math.inf,
     "endless": math.inf,
     "plain": 0.1 + 0.2 + 0.3,
 }
+MEANS = {name: total / len(SAMPLES[name]) for name, total in SUMS.items()}
+# The sum overflows, the mean does not.
+MEANS["overflow"] = MOST / 2 + 1e308 / 2
+MEANS["largest"] = MOST
+MEANS["mixed"] = MOST / 4 + 1e308 / 4 - 3e307 / 4
+MEANS["below"] = -MOST / 3 - 1e308 / 3
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +82,7 @@ def close(value: float, wanted: float) -> bool:
 
 def test_reads_of_raw_sum_and_average_any_doubles(admin: TestClient, hour: float) -> None:
     for name, wanted in SUMS.items():
-        mean = wanted / len(SAMPLES[name])
+        mean = MEANS[name]
         for expression, value in (
             (f"sum_over_time({name}[1m])", wanted),
             (f"avg_over_time({name}[1m])", mean),
@@ -90,6 +100,8 @@ def test_reads_of_raw_sum_and_average_any_doubles(admin: TestClient, hour: float
             (line,) = response.json()["data"]["series"]
             shown = line["values"][-1]
             assert shown is None if math.isinf(value) else close(shown, value), expression
+            is_gap = any("infinite" in note for note in response.json()["meta"]["notes"])
+            assert is_gap == math.isinf(value), expression
 
 
 def test_rules_over_any_doubles_are_evaluated(admin: TestClient, hour: float) -> None:
@@ -111,9 +123,9 @@ def test_rules_over_any_doubles_are_evaluated(admin: TestClient, hour: float) ->
     firing = {rule["name"] for rule in rules if rule["status"] == "firing"}
     assert firing == {
         f"{reducer} {name}"
-        for name, wanted in SUMS.items()
-        for reducer, count in (("sum", 1), ("avg", len(SAMPLES[name])))
-        if wanted / count > 1e154
+        for reducer, wanted in (("sum", SUMS), ("avg", MEANS))
+        for name in SAMPLES
+        if wanted[name] > 1e154
     }
 
 
@@ -140,7 +152,7 @@ def test_rollups_take_any_doubles(admin: TestClient, hour: float, database_url: 
             for name, wanted in SUMS.items():
                 total, mean = found[name]
                 assert close(total, wanted), name
-                assert close(mean, wanted / len(SAMPLES[name])), name
+                assert close(mean, MEANS[name]), name
 
 
 def test_sums_by_a_condition(stack: None) -> None:

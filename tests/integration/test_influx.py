@@ -10,7 +10,7 @@ from pulseboard.core.settings import settings
 from tests.support.stored_samples import lose_database, stored
 
 pytestmark = pytest.mark.integration
-V1, V2 = "/write", "/api/v2/write"
+V1, V2, V3 = "/write", "/api/v2/write", "/api/v3/write_lp"
 SHOWN = {"Authorization": "Token {key}"}
 
 
@@ -30,6 +30,25 @@ def test_lines_are_stored(agent: TestClient, path: str, packed: bool) -> None:
         ("cpu_idle", {"host": "a"}, 2, timestamp * 1000),
         ("cpu_usage", {"host": "a"}, 1.5, timestamp * 1000),
     ]
+
+
+def test_names_are_stored_as_sent_and_queried_in_quotes(
+    agent: TestClient, admin: TestClient
+) -> None:
+    agent.post(V2, content=b"mem%,k8s-app=x v=1\nmem#,k8s-app=x v=2\ngr.web-01/a load=3")
+    for query, name, value in (
+        ('{"mem%_v", "k8s-app"="x"}', "mem%_v", 1),
+        ('sum by ("k8s-app") ({"mem#_v"})', "", 2),
+        ('{"gr.web-01/a_load"}', "gr.web-01/a_load", 3),
+    ):
+        now = time.time()
+        body = {"query": query, "start": int(now - 60) * 1000, "end": int(now + 10) * 1000}
+        [series] = admin.post("/api/v1/query", json=body).json()["data"]["series"]
+        assert (series["name"], next(v for v in series["values"][::-1] if v)) == (name, value)
+    tags = admin.get("/api/v1/metrics/gr.web-01%2Fa_load/tags")
+    assert (tags.status_code, tags.json()["data"]) == (200, [])
+    tags = admin.get("/api/v1/metrics/mem%25_v/tags").json()["data"]
+    assert [tag["key"] for tag in tags] == ["k8s-app"]
 
 
 def test_a_partial_write_names_lines_and_stores_the_others(agent: TestClient) -> None:
@@ -143,3 +162,64 @@ def test_only_preparing_influxql_statements_succeed(
 def test_clients_may_check_liveness(client: TestClient) -> None:
     assert client.get("/ping").status_code == 204
     assert client.get("/health").json()["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("precision", "unit"),
+    [
+        ("nanosecond", 10**9),
+        ("microsecond", 10**6),
+        ("millisecond", 1000),
+        ("second", 1),
+        *((("auto"), unit) for unit in (1, 1000, 10**6, 10**9)),
+        (None, 10**9),
+    ],
+)
+def test_version_3_writes_with_each_precision(
+    agent: TestClient, precision: str | None, unit: int
+) -> None:
+    at = int(time.time())
+    response = agent.post(
+        V3,
+        params={"db": "any", "no_sync": "true"} | ({"precision": precision} if precision else {}),
+        content=f'cpu,host=a usage=1.5,model="x" {at * unit}',
+    )
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["X-Pulseboard-Skipped"] == "1"
+    assert stored() == [("cpu_usage", {"host": "a"}, 1.5, at * 1000)]
+
+
+def test_version_3_partial_writes(agent: TestClient) -> None:
+    body = "good v=1\nbad\nworse v=x\nfine v=2"
+    response = agent.post(V3, params={"db": "d", "accept_partial": "false"}, content=body)
+    assert response.status_code == 400
+    found = response.json()
+    assert found["error"] == "parsing failed for write_lp endpoint"
+    assert (found["data"]["original_line"], found["data"]["line_number"]) == ("bad", 2)
+    assert "has no field" in found["data"]["error_message"]
+    assert stored() == []
+    response = agent.post(V3, params={"db": "d"}, content=body)
+    assert response.status_code == 400
+    found = response.json()
+    assert found["error"] == "partial write of line protocol occurred"
+    assert [(each["line_number"], each["original_line"]) for each in found["data"]] == [
+        (2, "bad"),
+        (3, "worse v=x"),
+    ]
+    assert [row[0] for row in stored()] == ["fine_v", "good_v"]
+
+
+@pytest.mark.parametrize(
+    ("params", "headers", "status", "says"),
+    [
+        ({"precision": "fortnight"}, {}, 400, "fortnight"),
+        ({"accept_partial": "maybe"}, {}, 400, "true or false"),
+        ({}, {"Authorization": "Token pb_wrong"}, 401, "unknown"),
+    ],
+)
+def test_errors_of_version_3(
+    agent: TestClient, params: dict[str, str], headers: dict[str, str], status: int, says: str
+) -> None:
+    response = agent.post(V3, params=params, headers=headers, content=b"m v=1")
+    assert response.status_code == status
+    assert says in response.json()["error"]

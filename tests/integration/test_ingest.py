@@ -110,7 +110,7 @@ def test_late_samples_and_replays_reach_the_columnstore(agent: TestClient) -> No
 
 
 def test_threads_that_meet_new_series_make_each_once(agent: TestClient) -> None:
-    limits = BatchLimits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60)
+    limits = BatchLimits(points=1000, tags=5, errors=1, max_age=3600, max_ahead=60, parts=1_000_000)
     timestamp = now()
     body = json.dumps([point(tags={"n": str(n)}, timestamp=timestamp) for n in range(200)]).encode()
     batch = json_points.parse(body, now=timestamp, limits=limits)

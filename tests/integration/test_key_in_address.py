@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -12,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from functions.ingest.handler import handler
 from infra.local import invoke
+from tests.support.own_thread import in_own_thread
 from tests.support.stored_samples import lose_database
 
 pytestmark = pytest.mark.integration
@@ -29,9 +29,7 @@ def call(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int
     event = invoke.event("ingest", key="")
     event.update(rawPath=PATH, rawQueryString=query, headers=headers or {}, body=None)
     event["requestContext"]["http"].update(method="GET", path=PATH)
-    # In a thread of its own: Playwright's loop runs in this one once a test has used a browser.
-    with ThreadPoolExecutor(1) as alone:
-        response = alone.submit(_handled, event).result()
+    response = in_own_thread(lambda: _handled(event))
     return response["statusCode"], json.loads(response["body"])
 
 

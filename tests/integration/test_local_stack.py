@@ -1,5 +1,6 @@
 """The whole local stack as `make up` starts it."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,8 @@ import psutil
 import psycopg
 import pytest
 
-from infra.local import services
+from infra.local import parts, services
+from tests.support.server import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 ROOT = Path(__file__).parents[2]
@@ -126,6 +129,52 @@ def test_a_part_that_dies_comes_back_and_a_killed_stack_leaves_nothing(tmp_path:
         process.kill()
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive
+
+
+def _responds(probe: parts.Probe | None) -> bool:
+    assert probe is not None
+    with contextlib.suppress(OSError, psycopg.Error):
+        return probe.responds()
+    return False
+
+
+@pytest.mark.parametrize("name", ["timescaledb.mjs", "agent"])
+def test_a_part_that_is_stopped_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(parts, "DATABASE_PATIENCE", 6.0)
+    monkeypatch.setattr(parts, "AGENT_PATIENCE", 6.0)
+    monkeypatch.setattr(parts, "AGENT_INTERVAL", 1)
+    supervised = parts.Parts(tmp_path)
+    port = services.free_port()
+    if name == "agent":
+        # Nobody is there to take what it sends; it measures all the same.
+        supervised.start_agent(url=f"http://127.0.0.1:{port}", key="pb_none")
+    else:
+        supervised.start_data(database_port=port, redis_port=None)
+    [each] = supervised._supervised
+    assert each.child.process is not None
+    first = each.child.process.pid
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.2):
+            supervised._check(each, time.monotonic())
+
+    # The part ends with the thread that starts it again.
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        # Before that, it is left alone.
+        wait_until(lambda: _responds(each.probe))
+        assert each.child.process.pid == first
+        os.kill(first, signal.SIGSTOP)
+        wait_until(lambda: each.child.process is not None and each.child.process.pid != first)
+        wait_until(lambda: _responds(each.probe))
+    finally:
+        supervised.stop()
+        stop.set()
+        thread.join()
 
 
 def test_what_is_sent_while_the_database_is_killed_arrives(tmp_path: Path) -> None:
@@ -242,18 +291,27 @@ def test_a_lost_or_damaged_state_and_a_lost_database_have_a_way_back(tmp_path: P
         assert _by_link(output) == "admin@localhost"
         # A second start on the directory says so, whatever its ports.
         assert "is running on" in _refused_start(data, _ports())
+        # A spill directory that is deleted comes back. Moved away, for the stack may write into
+        # it while its files are deleted one by one.
+        (data / "spill").rename(tmp_path / "spill-moved-away")
+        with _signed_in(json.loads((data / "state.json").read_text())) as http:
+            assert http.get("/status").json()["data"]["spill"]["files"] == 0
     state = data / "state.json"
     state.write_text("{")
     refused = _refused_start(data, ports)
     assert "state.json can't be read" in refused
     assert "reset-admin" in refused
     state.unlink()
-    with _started(data, ports) as (_, output):
+    with _started(data, ports) as (process, output):
         assert _by_link(output) == "admin@localhost"
         known = json.loads(state.read_text())
         assert known["api_key"]
         assert "reset-admin" in output.read_text()
-    shutil.rmtree(data / "timescaledb")
+        # Its files do not come back: that is said.
+        shutil.rmtree(data / "timescaledb", ignore_errors=True)
+        assert process.wait(60) == 1
+        assert "were deleted while it ran" in output.read_text()
+        assert "Traceback" not in output.read_text()
     with _started(data, ports) as (_, output):
         assert _by_link(output) == "admin@localhost"
         again = json.loads(state.read_text())

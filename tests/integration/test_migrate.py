@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_second_run_applies_nothing(stack: None, database_url: str) -> None:
-    assert handler({}, None) == {"applied": []}
+    assert handler({}, None) == {"applied": [], "empty": True}
 
 
 def test_two_at_once_apply_nothing_twice(database_url: str) -> None:
@@ -49,7 +49,7 @@ def test_each_tier_has_its_policies(database_url: str) -> None:
     policies: dict[str, int] = dict(rows)
     assert policies["policy_retention"] == 3
     assert policies["policy_refresh_continuous_aggregate"] == 2
-    assert policies["policy_compression"] == 1
+    assert policies["policy_compression"] == 3
 
 
 def test_maintain_runs_what_is_due_once(stack: None, database_url: str) -> None:

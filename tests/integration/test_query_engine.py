@@ -282,6 +282,9 @@ def test_a_sample_half_an_hour_late_is_seen_by_the_next_refresh(
     at(now + 20 * SECOND)
     warm = query_points(admin, query, start, now + 20 * SECOND, **more)
     assert max(v for v in warm["data"]["series"][0]["values"] if v is not None) > 50
+    # A rollup may lack it until its next refresh: the result says so.
+    is_told = any("rollups are catching up" in note for note in warm["meta"]["notes"])
+    assert is_told == (more.get("tier") == "1min")
     for key in list(cache.client().scan_iter("cache:query:*")):
         cache.client().delete(key)
     assert query_points(admin, query, start, now + 20 * SECOND, **more)["data"] == warm["data"]
@@ -538,3 +541,110 @@ def test_late_marks_do_not_grow_with_the_years(
     assert list(late_marks_store.parse(["cpu"], pipe.execute())["cpu"]) == [
         (now // 1000 + 45 * 3600) // 600
     ]
+
+
+def test_the_last_of_a_group_is_of_the_first_series_of_those_with_the_newest_sample(
+    admin: TestClient,
+) -> None:
+    start = time.time() // 60 * 60 - 600
+    hosts = [f"h{number}" for number in range(12)]
+
+    def send(order: list[str], at: float) -> None:
+        body = [
+            {
+                "name": "tied",
+                "tags": {"host": host},
+                "timestamp": int(at * 1000),
+                "value": float(host[1:]),
+            }
+            for host in order
+        ]
+        assert admin.post("/api/v1/metrics", json=body).json()["data"]["rejected"] == 0
+
+    # The series' order is that of their creation; later samples come in other orders.
+    send([hosts[7]], start)
+    send(hosts, start + 30)
+    send(hosts[::-1], start + 90)
+    body = {
+        "query": "tied",
+        "start": int(start * 1000),
+        "end": int((start + 120) * 1000),
+        "aggregation": "last",
+        "groupBy": [],
+        "step": "1m",
+    }
+    (line,) = admin.post("/api/v1/query", json=body).json()["data"]["series"]
+    assert set(line["values"]) - {None} == {7.0}
+
+
+def explained(client: TestClient, query: str, start: int, end: int, **more: Any) -> dict[str, Any]:
+    document = query_points(client, query, start, end, explain=True, **more)
+    found: dict[str, Any] = document["meta"]["explain"]
+    assert found is not None, document["meta"]
+    return found
+
+
+def test_explain_says_what_sql_computed_what_was_read_and_what_was_cached(
+    admin: TestClient, now: int, at: Clock
+) -> None:
+    start = now - 20 * MINUTE
+    points = [
+        ("explained", {"host": host}, start + number * 10 * SECOND, float(number))
+        for host in ("a", "b")
+        for number in range(60)
+    ]
+    send(admin, *points)
+    settle()
+    at(now)
+    end = start + 10 * MINUTE
+
+    buckets = explained(admin, "explained", start, end, aggregation="max", step="60s")
+    assert (buckets["tier"], buckets["step"], buckets["pointsCached"]) == ("raw", "1m", 0)
+    assert buckets["evaluated"] == "max of explained in buckets of 1m"
+    (read,) = buckets["reads"]
+    assert (read["series"], read["rows"], read["table"]) == (2, 120, "metrics_raw")
+    assert (read["start"], read["end"]) == (start, end)
+    assert read["pushedDown"]
+
+    whole = explained(admin, "sum(max_over_time(explained[1m]))", start, end, step="60s")
+    assert whole["reads"][0]["pushedDown"] == "sum of max_over_time: all of it"
+    assert whole["reads"][0]["selector"] == "explained[1m]"
+
+    rate = explained(admin, "rate(explained[1m]) * 2", start, end, step="60s")
+    assert rate["evaluated"] == "rate(explained[1m]) * 2"
+    assert rate["reads"][0]["pushedDown"] == ""
+    assert (rate["reads"][0]["series"], rate["reads"][0]["rows"]) == (2, 120)
+    assert [each["phase"] for each in rate["times"]] == [
+        *("plan", "cache", "series", "read", "evaluate", "merge")
+    ]
+
+    again = explained(admin, "rate(explained[1m]) * 2", start, end, step="60s")
+    assert again["pointsCached"] == again["points"] == 11
+    assert again["reads"] == []
+
+    minutes = explained(admin, "rate(explained[90s])", start, end, step="60s", tier="1min")
+    assert minutes["evaluated"] == "rate(explained[2m])", "the window as the tier allows it"
+    assert "increase_by_resets" in minutes["reads"][0]["pushedDown"]
+
+    ahead = query_points(admin, "explained", start, end, step="60s")
+    assert ahead["meta"]["explain"] is None, "only on request"
+
+
+def test_explain_of_a_batch_names_reads_that_queries_share(admin: TestClient, now: int) -> None:
+    send(admin, ("batched", {}, now - MINUTE, 1.0))
+    body = {
+        "start": now - 10 * MINUTE,
+        "end": now,
+        "queries": [
+            {"id": "a", "query": "batched", "aggregation": "min", "explain": True},
+            {"id": "b", "query": "batched", "aggregation": "max", "explain": True},
+            {"id": "c", "query": "batched", "aggregation": "avg"},
+        ],
+    }
+    found = {
+        each["id"]: each["result"]["meta"]["explain"]
+        for each in admin.post("/api/v1/query/batch", json=body).json()["data"]
+    }
+    assert found["c"] is None
+    assert [read["shared"] for read in found["a"]["reads"]] == [False]
+    assert [read["shared"] for read in found["b"]["reads"]] == [True]

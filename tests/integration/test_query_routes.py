@@ -12,7 +12,7 @@ from pulseboard.db import cache, database
 
 pytestmark = pytest.mark.integration
 
-MINUTE = 60_000
+MINUTE, HOUR = 60_000, 3_600_000
 
 
 @pytest.fixture
@@ -123,9 +123,12 @@ def test_the_same_query_is_served_from_the_cache(admin: TestClient, now: int) ->
 
 
 def test_an_unknown_metric_gives_an_empty_result_with_a_note(admin: TestClient, now: int) -> None:
-    result = query(admin, "nothing.here", now - MINUTE, now)
-    assert result["data"]["series"] == []
-    assert result["meta"]["notes"] == ["there is no metric named nothing.here"]
+    # Not only at first: an empty result must not come from the cache without its note.
+    for end in (now, now, now + MINUTE):
+        for text in ("nothing.here", "sum(nothing.here)", "rate(nothing.here[5m])"):
+            result = query(admin, text, end - HOUR, end)
+            assert result["data"]["series"] == []
+            assert result["meta"]["notes"] == ["there is no metric named nothing.here"], text
 
 
 def test_a_metric_whose_name_comes_back_is_found_under_its_new_id(
@@ -236,7 +239,11 @@ def test_a_batch_keeps_errors_apart(admin: TestClient, now: int) -> None:
         },
     )
     assert response.status_code == 200
+    assert response.json()["meta"] is None
     good, bad, empty = response.json()["data"]
+    # What is not there is null, as the contract says.
+    assert (good["error"], bad["result"]) == (None, None)
+    assert set(bad["error"]["details"][0]) == {"field", "message", "hint", "position"}
     assert good["result"]["data"]["series"][0]["values"].count(5.0) == 1
     assert bad["error"]["code"] == "VALIDATION_ERROR"
     assert bad["error"]["details"][0]["position"] == 4

@@ -318,15 +318,19 @@ def test_query_results_equal_what_the_sdk_measured(server: httpx.Client) -> None
         lines = ours(server, query, start, end, 1)
         return {tags: values[max(values)] for tags, values in lines.items()}
 
-    shop = ("service.name", "shop")
-    assert last('{"shop.orders"} * 1') == {(("region", "north"), shop): float(sum(turns))}
-    assert last('{"shop.open_carts"} * 1') == {(shop,): float(sum(carts))}
-    assert last('{"shop.temperature"} * 1') == {(("room", "a"), shop): 21.5}
+    shop = (("process.pid", "1"), ("service.name", "shop"))
+    assert last('{"shop.orders"} * 1') == {
+        (shop[0], ("region", "north"), shop[1]): float(sum(turns))
+    }
+    assert last('{"shop.open-carts"} * 1') == {shop: float(sum(carts))}
+    assert last('{"shop.temperature"} * 1') == {(shop[0], ("room", "a"), shop[1]): 21.5}
     route = ("route", "/")
-    assert last('{"shop.latency_count"} * 1') == {(route, shop): len(waits)}
-    assert last('{"shop.latency_sum"} * 1') == {(route, shop): pytest.approx(sum(waits))}
+    assert last('{"shop.latency_count"} * 1') == {(shop[0], route, shop[1]): len(waits)}
+    assert last('{"shop.latency_sum"} * 1') == {
+        (shop[0], route, shop[1]): pytest.approx(sum(waits))
+    }
     assert last('{"shop.latency_bucket"} * 1') == {
-        (("le", bound), route, shop): sum(wait <= float(bound) for wait in waits)
+        (("le", bound), shop[0], route, shop[1]): sum(wait <= float(bound) for wait in waits)
         for bound in ("0.1", "1", "10", "+Inf")
     }
     found: list[Any] = server.get("/api/v1/metrics", params={"prefix": "shop.orders"}).json()[

@@ -2,11 +2,13 @@
 
 import math
 
+import cramjam
 import pytest
 from fastapi.testclient import TestClient
 
 from pulseboard.core.settings import settings
 from tests.support.prometheus_messages import message, packed, series, write_request
+from tests.support.remote_write2_messages import native_request
 from tests.support.stored_samples import lose_database, now, rows, values
 
 pytestmark = pytest.mark.integration
@@ -88,7 +90,7 @@ def test_valid_samples_are_stored_and_400_says_why(agent: TestClient) -> None:
     assert response.status_code == 400
     assert response.headers["content-type"].startswith("text/plain")
     assert response.text.startswith("2 of 3 samples were not stored")
-    assert "native histogram" in response.text
+    assert "lat{} at 0 is older" in response.text
     assert rows("select count(*) from metrics_raw") == [(1,)]
 
 
@@ -108,7 +110,7 @@ def test_series_beyond_a_limit_are_named(
     ("headers", "says"),
     [
         (
-            {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
+            {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v3.Request"},
             "prometheus.WriteRequest",
         ),
         ({"Content-Type": "application/json"}, "application/x-protobuf"),
@@ -158,3 +160,22 @@ def test_database_down_is_503_with_retry_after(
     response = agent.post(URL, content=write_request((UP, [(now(), 1)])))
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
+
+
+def test_version_2_stores_native_histograms_so_that_percentiles_work(
+    agent: TestClient, admin: TestClient
+) -> None:
+    body = bytes(cramjam.snappy.compress_raw(native_request(now() - 1_000)))
+    sent = {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+    response = agent.post(URL, content=body, headers=sent)
+    assert response.status_code == 204, response.text
+    written = {
+        name: response.headers[f"X-Prometheus-Remote-Write-{name}-Written"]
+        for name in ("Samples", "Histograms", "Exemplars")
+    }
+    assert written == {"Samples": "1", "Histograms": "1", "Exemplars": "0"}
+    query = {"query": "histogram_quantile(0.5, latency_bucket)"}
+    found = admin.get("/prometheus/api/v1/query", params=query).json()
+    [series] = found["data"]["result"]
+    # Of 12 values 2 are zero, 4 in (1, √2], 6 in (2, 2√2].
+    assert 1 < float(series["value"][1]) <= 2**0.5

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -32,7 +32,7 @@ from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.db.connection_deadlines import DeadlineExceeded
 from pulseboard.db.migrate import migrate
-from pulseboard.ingest import spill, spill_file
+from pulseboard.ingest import samples_store, spill, spill_file
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_file import SpilledBatch, encode, file_name
 from pulseboard.ingest.write_path import store
@@ -347,7 +347,7 @@ def test_bytes_and_age_bound_the_spill_too(
     monkeypatch.setenv(variable, value)
     settings.cache_clear()
     proxy.down()
-    assert agent.post(URL, json=points(200, start=now())).status_code == 503
+    assert agent.post(URL, json=points(2000, start=now())).status_code == 503
     assert len(waiting(spill_dir)) == 1
 
 
@@ -420,7 +420,9 @@ def value_at(timestamp: int) -> float:
     return float(row[0])
 
 
-def test_the_last_value_to_arrive_wins(agent: TestClient, proxy: Proxy, spill_dir: Path) -> None:
+def test_a_drain_replaces_nothing_and_writes_the_newest_of_what_waits(
+    agent: TestClient, proxy: Proxy, spill_dir: Path
+) -> None:
     timestamp = now() - 10_000
 
     def send(value: float, at: int) -> None:
@@ -428,7 +430,6 @@ def test_the_last_value_to_arrive_wins(agent: TestClient, proxy: Proxy, spill_di
         assert agent.post(URL, json=point).status_code == 200
 
     send(1, timestamp)
-    send(1, timestamp - 1)
     proxy.down()
     for value in (2, 3):
         for at in (timestamp, timestamp - 1, timestamp - 2):
@@ -438,10 +439,74 @@ def test_the_last_value_to_arrive_wins(agent: TestClient, proxy: Proxy, spill_di
     proxy.heal()
     database.close()
     send(4, timestamp - 1)
-    send(4, timestamp - 2)
     drained()
-    # Corrected in the outage: the correction. Corrected after it: what came last.
-    assert [value_at(at) for at in (timestamp, timestamp - 1, timestamp - 2)] == [3, 4, 4]
+    # Stored before or after the others arrived: it stays. Not stored: the last of what waited.
+    assert [value_at(at) for at in (timestamp, timestamp - 1, timestamp - 2)] == [1, 4, 3]
+
+
+def test_the_newest_of_what_waits_wins_across_the_transactions_of_a_drain(
+    agent: TestClient, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_DRAIN_MAX_FILES", "2")
+    settings.cache_clear()
+    where, start = spill.backend(), now()
+    assert where is not None
+    for arrived in range(7):
+        batch = Batch(series=[SeriesKey.of("load", {})], times=[start], values=[float(arrived)])
+        data = encode(SpilledBatch(batch, uuid4() if arrived % 2 else None, start + arrived))
+        where.put(file_name(data, arrived=start + arrived), data)
+    drained()
+    assert value_at(start) == 6
+
+
+def _of_keys(where: spill.SpillBackend, keys: list[UUID], *, start: int) -> None:
+    for number, key in enumerate(keys):
+        batch = Batch(
+            series=[SeriesKey.of("load", {"n": str(number)})], times=[start], values=[1.0]
+        )
+        data = encode(SpilledBatch(batch, key, start))
+        where.put(file_name(data, arrived=start), data)
+
+
+def _keys(count: int) -> list[UUID]:
+    with database.connection() as connection:
+        rows = connection.execute(
+            """
+            insert into api_keys (owner_id, name, prefix, key_hash, scopes)
+            select k.owner_id, 'many', 'many', decode(md5(n::text), 'hex'), k.scopes
+            from (select owner_id, scopes from api_keys limit 1) k, generate_series(1, %s) n
+            returning id
+            """,
+            (count,),
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def test_batches_of_many_keys_share_a_transaction(
+    agent: TestClient, spill_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, keys = spill.backend(), _keys(20)
+    assert where is not None
+    _of_keys(where, keys, start=now())
+    drained()
+    begun: list[bool] = []
+    begin = samples_store._begin
+
+    def counted(connection: Any, *, fail_fast: bool) -> UUID | None:
+        begun.append(fail_fast)
+        return begin(connection, fail_fast=fail_fast)
+
+    monkeypatch.setattr(samples_store, "_begin", counted)
+    _of_keys(where, keys, start=now() + 1)
+    assert work.drain(where, [name for name, _ in where.waiting()]).samples == 20
+    assert len(begun) == 1
+    assert stored() == (40, 40)
+    with database.connection() as connection:
+        rows = connection.execute(
+            "select s.key_id from metric_series s join metric_definitions d on d.id = s.metric_id"
+            " where d.name = 'load'"
+        ).fetchall()
+    assert {row[0] for row in rows} == set(keys)
 
 
 def test_late_batches_reach_the_columnstore_and_the_rollups(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,7 +11,10 @@ from fastapi.testclient import TestClient
 from functions.dev import api
 from functions.maintain.handler import handler as maintain
 from pulseboard.core.settings import settings
-from pulseboard.db import database
+from pulseboard.db import cache, database
+from pulseboard.ingest import received_store
+from pulseboard.ingest.batch import Refused
+from pulseboard.usage import received_queries
 from pulseboard.usage import store as usage_store
 from tests.support.stored_samples import rows
 
@@ -53,10 +57,102 @@ def test_what_a_key_has_sent(admin: TestClient, agent: TestClient, key: dict[str
         for age in (0, 1000, 3_600_000)
     ]
     assert agent.post("/api/v1/metrics", json=points).status_code == 200
-    found = received(admin, key)
+    found = counted(admin, key)
     assert (found["seriesCount"], found["metrics"]) == (2, ["cpu", "memory"])
-    assert found["recentSamples"] == 4
+    assert found["recentSamples"] == 6, "of late samples too: they were received now"
     assert found["newestSampleAt"] is not None
+
+
+def counted(caller: TestClient, key: dict[str, Any]) -> dict[str, Any]:
+    """What was received, with all that this process has counted."""
+    received_store.flush()
+    return received(caller, key)
+
+
+def test_what_a_key_sends_is_counted_though_another_sends_the_same_series(
+    admin: TestClient, agent: TestClient, ingest_key: str, key: dict[str, Any]
+) -> None:
+    other = {"Authorization": f"Bearer {ingest_key}"}
+    for value in range(3):
+        point = {"name": "shared", "value": value}
+        assert agent.post("/api/v1/metrics", json=point).status_code == 200
+        assert admin.post("/api/v1/metrics", json=point, headers=other).status_code == 200
+    found = counted(admin, key)
+    assert found["seriesCount"] == 0, "all belong to the other key"
+    assert (found["recentSamples"], found["daySamples"], found["dayRefused"]) == (3, 3, 0)
+    assert (found["metrics"], found["counted"]) == (["shared"], True)
+    assert found["newestSampleAt"] is not None
+
+
+def test_refusals_of_a_key_are_counted_by_reason(
+    admin: TestClient, agent: TestClient, key: dict[str, Any]
+) -> None:
+    old = {"timestamp": 1_500_000_000_000, "value": 1}
+    for number in range(3):
+        points = [{"name": "ok", "value": 1}, *({**old, "name": f"old{n}"} for n in range(2))]
+        assert agent.post("/api/v1/metrics", json=points).status_code == 200
+        assert agent.post("/api/v1/metrics", json={"name": f"{number}", "value": 1}).is_error
+    lines = "\n".join(f"disk,host=h{number} used=1 {number + 1}" for number in range(4))
+    assert agent.post("/api/v2/write", content=lines).status_code == 400
+    assert agent.post("/api/v1/write", content=b"no snappy").status_code == 400
+    sent = {"content-type": "text/plain"}
+    assert agent.post("/v1/metrics", content=b"x", headers=sent).status_code == 415
+    found = counted(admin, key)
+    assert (found["daySamples"], found["dayRefused"]) == (3, 15)
+    reasons = {one["reason"]: one for one in found["refused"]}
+    assert sorted(one["count"] for one in reasons.values()) == [1, 1, 3, 4, 6]
+    [lines_old] = [one for one in reasons.values() if one["count"] == 4]
+    assert lines_old["reason"].startswith("line has a timestamp, …")
+    assert '"4" in' in lines_old["example"]
+    assert any(reason.startswith("a request: The body is not a snappy") for reason in reasons)
+    assert any(reason.startswith("a request: OpenTelemetry metrics are") for reason in reasons)
+    assert all(one["lastAt"] for one in reasons.values())
+
+
+def test_a_series_beyond_a_limit_is_counted_as_refused(
+    admin: TestClient,
+    agent: TestClient,
+    key: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PULSEBOARD_SERIES_MAX_PER_METRIC", "2")
+    settings.cache_clear()
+    points = [{"name": "many", "value": 1, "tags": {"n": str(number)}} for number in range(5)]
+    response = agent.post("/api/v1/metrics", json=points).json()["data"]
+    found = counted(admin, key)
+    assert (found["daySamples"], found["dayRefused"]) == (
+        response["accepted"],
+        response["rejected"],
+    )
+    [reason] = found["refused"]
+    assert reason["count"] == response["rejected"] > 0
+    assert reason["example"].startswith('many{"n":')
+
+
+def test_without_the_cache_nothing_is_said_of_refusals(
+    admin: TestClient, agent: TestClient, key: dict[str, Any]
+) -> None:
+    point = {"name": "cpu", "value": 1}
+    assert agent.post("/api/v1/metrics", json=point).status_code == 200
+    cache.back_off(OSError("away"))
+    with database.connection() as connection:
+        stored = received_queries.by_key(connection, key_id=UUID(key["id"]), owner_id=None)
+    assert received_store.read(UUID(key["id"])) is None
+    assert (stored.recent_samples, stored.day_samples) == (1, None)
+
+
+def test_reasons_that_a_sender_invents_stay_bounded(key: dict[str, Any]) -> None:
+    key_id = UUID(key["id"])
+    for number in range(120):
+        letters = "".join(chr(ord("a") + int(digit)) for digit in str(number))
+        received_store.note_refused({f"a request: {letters}": Refused(1, "no")}, key_id=key_id)
+        if number % 7 == 0:
+            received_store.flush()
+    received_store.flush()
+    found = received_store.read(key_id)
+    assert found is not None
+    assert len(found.reasons) <= 51
+    assert sum(one.count for one in found.reasons) == found.refused == 120
 
 
 def test_a_series_belongs_to_the_key_that_sent_it_last(

@@ -72,7 +72,7 @@ def sketch(
         + field(2, count)
         + b"".join(field(n, float(value)) for n, value in enumerate(rest, 3))
         + field(7, bytes([2, 4, 6]))
-        + field(8, bytes([1, 1, 1]))
+        + field(8, bytes([1, 2, 1]))
         for ts, count, *rest in points
     ]
     return field(1, metric) + field(2, host) + field(4, list(tags)) + field(7, sketches)

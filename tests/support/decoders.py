@@ -27,8 +27,10 @@ from tests.support import datadog_columns, datadog_messages
 
 NOW = 1_800_000_000_000
 _SECONDS = NOW // 1000
-LIMITS = BatchLimits(points=1000, tags=10, errors=10, max_age=6 * 86_400, max_ahead=600)
-_CHOICE = otlp.AttributeChoice(frozenset({"host.name"}), scope=True)
+LIMITS = BatchLimits(
+    points=1000, tags=10, errors=10, max_age=6 * 86_400, max_ahead=600, parts=1_000_000
+)
+_CHOICE = otlp.AttributeChoice(("host.name",), scope=True)
 _ROWS = [("up", {"a": "b"}, NOW, 1.5), ("up", {"a": "b"}, NOW, 0.0), ("x.y", {}, 5, -1.0)]
 
 

@@ -12,6 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
     ArrayValue,
     InstrumentationScope,
     KeyValue,
+    KeyValueList,
 )
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     ExponentialHistogram,
@@ -44,6 +45,10 @@ def _value(value: Any) -> AnyValue:
         return AnyValue(int_value=value)
     if isinstance(value, float):
         return AnyValue(double_value=value)
+    if isinstance(value, bytes):
+        return AnyValue(bytes_value=value)
+    if isinstance(value, dict):
+        return AnyValue(kvlist_value=KeyValueList(values=attributes(value)))
     if isinstance(value, list):
         return AnyValue(array_value=ArrayValue(values=[_value(each) for each in value]))
     return AnyValue(string_value=value)
@@ -102,9 +107,9 @@ def summary(name: str, time: int, quantiles: Mapping[float, float]) -> Metric:
     return Metric(name=name, summary=Summary(data_points=[point]))
 
 
-def exponential(name: str, time: int) -> Metric:
+def exponential(name: str, time: int, *, scale: int = 0) -> Metric:
     """An exponential histogram."""
-    point = ExponentialHistogramDataPoint(time_unix_nano=time * MS, count=1)
+    point = ExponentialHistogramDataPoint(time_unix_nano=time * MS, count=1, scale=scale)
     return Metric(name=name, exponential_histogram=ExponentialHistogram(data_points=[point]))
 
 

@@ -25,6 +25,8 @@ class Proxy:
         self._down = False
         self._flowing = threading.Event()
         self._flowing.set()
+        self._stalling = b""
+        self.stalled = threading.Event()
         self.cuts = 0
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -62,6 +64,11 @@ class Proxy:
     def stall(self) -> None:
         """Pass nothing on, in either direction, until `resume`; connections stay open."""
         self._flowing.clear()
+
+    def stall_after(self, pattern: bytes) -> None:
+        """Stall once a client has sent `pattern`, which is passed on; `stalled` is set then."""
+        self.stalled.clear()
+        self._stalling = pattern
 
     def resume(self) -> None:
         """Pass on what was held back, and all that follows."""
@@ -110,6 +117,10 @@ class Proxy:
                     self.cuts += 1
                     break
                 server.sendall(data)
+                if self._stalling and self._stalling in window:
+                    self._stalling = b""
+                    self.stall()
+                    self.stalled.set()
                 seen = window[-32:]
         _close(client)
         _close(server)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from fastapi import Request
 
-from pulseboard.auth.access import agent_key, client_address
+from pulseboard.auth.access import agent_key
+from pulseboard.core.caller import client_address
 from pulseboard.core.settings import settings
 
 KEY = "pb_example"

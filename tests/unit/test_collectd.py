@@ -14,7 +14,9 @@ from pulseboard.ingest.decoders.collectd import decode
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 NOW = 1_800_000_000_000
-LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(
+    points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600, parts=1_000_000
+)
 WARM = SeriesMemo(1_000_000)
 OCTETS: dict[str, Any] = {
     "host": "web-1", "plugin": "interface", "plugin_instance": "eth0", "type": "if_octets",
@@ -46,7 +48,7 @@ def test_each_data_source_is_a_sample() -> None:
         ("load", "load", "shortterm", "load_shortterm"),
         ("cpu", "cpu", "value", "cpu"),
         ("df", "df_complex", "value", "df_df_complex"),
-        ("curl-json", "a.b", "value", "curl_json_a.b"),
+        ("curl-json", "a.b", "value", "curl-json_a.b"),
     ],
 )
 def test_names_without_repetition(plugin: str, kind: str, source: str, name: str) -> None:

@@ -5,7 +5,21 @@ from pathlib import Path
 import pytest
 
 from infra import prices
-from infra.cost import Load, cloudwatch, comparison, datadog, grafana, monthly, sources, table
+from infra.cost import (
+    Load,
+    cloudwatch,
+    comparison,
+    datadog,
+    grafana,
+    managed_prometheus,
+    monthly,
+    progress,
+    relayed,
+    sources,
+    table,
+    total,
+)
+from infra.inventory import Inventory, UnpricedError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cost.md"
 
@@ -14,6 +28,9 @@ def test_the_document_shows_what_the_code_computes() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     assert table(Load()) in text
     assert comparison() in text
+    assert progress() in text
+    for load in (Load(hosts=20), Load(hosts=20, senders=2), relayed(100), Load()):
+        assert f"**${total(load):,.0f}**" in text
     assert sources() in text
     assert prices.AS_OF in text
     assert prices.REGION in text
@@ -23,7 +40,7 @@ def test_the_steps_of_growing_cost_what_the_price_list_says() -> None:
     text = (DOCUMENT.parent / "operating.md").read_text(encoding="utf-8")
     month = {name: f"${price * prices.MONTH_HOURS:.0f}" for name, price in prices.EC2_HOUR.items()}
     assert (
-        f"`databaseDiskGb=100`, then `xfs_growfs /var/lib/postgresql` | "
+        f"`databaseDiskGb=100`; the file system grows within a minute | "
         f"${100 * prices.GP3_GB_MONTH:.0f} for 100 GB" in text
     )
     assert (
@@ -51,6 +68,8 @@ def test_others_are_computed_as_their_price_lists_say() -> None:
     # 5,000 series at six samples a minute count as 30,000.
     assert grafana(load) == 19 + 20 * 6.5
     assert grafana(Load(hosts=100, interval=60)) == 19
+    # 500 samples a second are 1.314 thousand million a month, $0.90 for ten million.
+    assert managed_prometheus(load) == pytest.approx(131.4 * 0.9, abs=5)
     assert cloudwatch(load) == pytest.approx(5000 * 0.30 + 100 * 262.8 * 0.01)
     assert cloudwatch(Load(hosts=1000)) == pytest.approx(3000 + 40_000 * 0.10 + 2628)
 
@@ -68,3 +87,29 @@ def test_more_load_never_costs_less() -> None:
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="INTERVAL"):
         Load(interval=0)
+    with pytest.raises(ValueError, match="SENDERS"):
+        Load(hosts=10, senders=11)
+
+
+def test_a_resource_without_a_price_is_refused() -> None:
+    with pytest.raises(UnpricedError, match="AWS::RDS::DBInstance"):
+        Inventory.read([{"Type": "AWS::RDS::DBInstance"}])
+
+
+def test_relays_save_requests_and_store_the_same() -> None:
+    alone, through = Load(), Load(senders=2)
+    assert through.stored_gb == alone.stored_gb
+    assert through.pushes * 50 == alone.pushes
+    assert total(through) < total(alone)
+
+
+def test_what_is_off_costs_nothing_and_what_is_on_does() -> None:
+    assert "X-Ray" not in {line.service for line in monthly(Load())}
+    everything = frozenset(Inventory().memory_gb)
+    bill = {line.service: line.dollars for line in monthly(Load(), Inventory(traced=everything))}
+    assert bill["X-Ray"] > 15
+    assert total(Load(), Inventory(verbose=everything)) > total(Load(), Inventory())
+    outside = Inventory(instance=None, disk_gb=0, root_gb=0, nats=1)
+    external = {line.service: line.dollars for line in monthly(Load(), outside)}
+    assert external["EC2"] == external["EBS"] == 0
+    assert external["NAT gateway"] > 30

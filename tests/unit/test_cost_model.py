@@ -7,7 +7,7 @@ from infra.cost import COLUMN_ROW_BYTES, RAW_ROW_BYTES, ROLLUP_ROW_BYTES, Load, 
 from pulseboard.core.settings import Settings
 from pulseboard.usage.cost_model import Prices, UsageCount, add_up
 
-GROWING = {"API Gateway", "Lambda", "CloudFront", "CloudWatch logs", "X-Ray"}
+GROWING = {"API Gateway", "Lambda", "CloudFront", "CloudWatch logs"}
 """What is paid by the request; storage is apart, the rest is paid anyhow."""
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, BatchLimits
+from pulseboard.ingest.decoders import events
 from pulseboard.ingest.decoders.datadog.json_series import decode_json
 from pulseboard.ingest.decoders.datadog.protobuf import decode_series, decode_sketches
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
@@ -21,7 +22,9 @@ from tests.support.datadog_messages import field, payload, series, sketch
 
 NOW = 1_800_000_000_000
 S = NOW // 1000
-LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(
+    points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600, parts=1_000_000
+)
 WARM = SeriesMemo(1_000_000)
 
 
@@ -73,7 +76,7 @@ def test_tags_of_all_kinds() -> None:
     one = {"metric": "a", "points": [[S, 1]], "device": "sda",
            "tags": ["x:1", "x:2", "", "empty:", "a-b:c"]}  # fmt: skip
     [(_, tags, _, _)] = samples(from_json({"series": [one]}))
-    assert tags == {"device": "sda", "x": "1,2", "a_b": "c"}
+    assert tags == {"device": "sda", "x": "1,2", "a-b": "c"}
     [(_, tags, _, _)] = samples(from_json({"series": [{**one, "tags": None, "host": None}]}))
     assert tags == {"device": "sda"}
 
@@ -99,14 +102,18 @@ def test_counts_and_rates_say_what_they_are() -> None:
     assert "other" not in wire.metadata
 
 
-def test_distributions_become_five_metrics() -> None:
+def test_distributions_become_five_metrics_and_a_sketch_buckets_too() -> None:
     statistics = [("count", 4), ("sum", 10.0), ("min", 1.0), ("max", 4.0), ("avg", 2.5)]
     expected = [(f"took.{name}", {"host": "web-1", "env": "p"}, value, 0)
                 for name, value in statistics]  # fmt: skip
     body = payload([sketch("took", [(S, 4, 1, 4, 2.5, 10)], tags=["env:p"])])
     for _ in range(2):
         batch = decode_sketches(body, now=NOW, limits=LIMITS, series_memo=WARM)
-        assert samples(batch) == expected
+        found = samples(batch)
+        buckets = [sample for sample in found if sample[0] == "took.bucket"]
+        assert [sample for sample in found if sample not in buckets] == expected
+        assert buckets[-1][1] == {"host": "web-1", "env": "p", "le": "+Inf"}
+        assert buckets[-1][2] == 4
         assert "do not use rate()" in batch.metadata["took.count"].text
     one = {"metric": "took", "host": "web-1", "tags": ["env:p"], "points": [[S, [4, 1, 2, 3]]]}
     assert samples(from_json({"series": [one]})) == expected
@@ -136,7 +143,7 @@ def test_distributions_become_five_metrics() -> None:
         ({"tags": [1]}, "array of texts"),
         ({"tags": [f"t{n}:x" for n in range(6)]}, "7 tags"),
         ({"tags": ["a:" + "x" * 1025]}, "1025 characters"),
-        ({"tags": ["a:x\0y"]}, "control characters"),
+        ({"tags": ["a:x\0y"]}, "holds a NUL"),
     ],
 )
 def test_a_bad_series_is_named_and_the_others_are_stored(change: dict[str, Any], says: str) -> None:
@@ -255,7 +262,48 @@ def test_any_json_is_decoded_or_refused(change: dict[str, Any]) -> None:
     _settled(decode_json, json.dumps({"series": [{**V1, **change}]}).encode())
 
 
-def test_a_number_written_as_several_is_no_number() -> None:
-    one = field(2, "a") + field(4, field(2, S) + field(2, b"\x01\x02"))
-    with pytest.raises(InvalidRequest, match="wire type 2"):
-        from_wire(one)
+def test_a_number_written_as_several_loses_only_its_series() -> None:
+    bad = field(2, "a") + field(4, field(2, S) + field(2, b"\x01\x02"))
+    good = field(2, "b") + field(4, field(2, S))
+    batch = from_wire(bad, good)
+    assert (batch.accepted, batch.rejected) == (1, 1)
+    assert "wire type 2" in batch.issues[0].message
+
+
+@pytest.mark.parametrize("tags", ["", 0, {}])
+def test_tags_that_are_no_array_are_refused(tags: Any) -> None:
+    good = {"metric": "good", "points": [[S, 7]], "host": None, "tags": None, "resources": None}
+    batch = from_json({"series": [{"metric": "m", "points": [[S, 1]], "tags": tags}, good]})
+    assert [name for name, *_ in samples(batch)] == ["good"]
+    assert [issue.message for issue in batch.issues] == ['"m" must have an array of texts as tags']
+
+
+def test_a_body_without_series_says_so() -> None:
+    with pytest.raises(InvalidRequest, match='has "serie" and no `series`'):
+        from_json({"serie": [{"metric": "m", "points": [[S, 1]]}]})
+    with pytest.raises(InvalidRequest, match="must be an array"):
+        from_json({"series": ""})
+    assert from_json({}).accepted == 0
+    assert from_json({"series": None}).accepted == 0
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_fields_of_another_type_refuse_their_series_alone(number: int) -> None:
+    bad = series("m", [(S, 1.0)]) + field(number, 5)
+    batch = from_wire(bad, series("good", [(S, 7.0)]))
+    assert [name for name, *_ in samples(batch)] == ["good"]
+    assert f"its field {number} is a number" in batch.issues[0].message
+
+
+def test_events_are_made_of_texts_numbers_and_flags() -> None:
+    body = {"title": "t", "host": "h", "priority": 5, "tags": ["a:b", True], "alert_type": None}
+    event = events.parse(json.dumps(body).encode(), limits=LIMITS)
+    assert event.tags == {"host": "h", "priority": "5", "a": "b", "true": "true"}
+    for bad, field_name in (
+        ({"host": ["h"]}, "host"),
+        ({"tags": [{"a": 1}]}, "tags.0"),
+        ({"tags": {"a": []}}, "tags.a"),
+        ({"source_type_name": {}}, "source_type_name"),
+    ):
+        with pytest.raises(InvalidRequest, match=f"`{field_name}` must be text"):
+            events.parse(json.dumps({"title": "t", "host": "h", **bad}).encode(), limits=LIMITS)

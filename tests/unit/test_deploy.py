@@ -2,12 +2,14 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
+import psycopg
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -271,3 +273,271 @@ def test_outputs_of_a_stack_that_is_not_there() -> None:
 def test_other_errors_of_aws_do_not_count_as_a_missing_stack() -> None:
     with pytest.raises(ClientError):
         deploy.outputs(Stacks("AccessDenied", "no"), stage="staging", stack="Frontend")
+
+
+def test_the_zone_is_emptied_of_what_the_instance_wrote_before_it_is_deleted(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route53 = session.client("route53")
+    zone = route53.create_hosted_zone(Name="db.internal", CallerReference="1")["HostedZone"]["Id"]
+    record = {
+        "Name": "db.internal",
+        "Type": "A",
+        "TTL": 10,
+        "ResourceRecords": [{"Value": "1.2.3.4"}],
+    }
+    route53.change_resource_record_sets(
+        HostedZoneId=zone,
+        ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]},
+    )
+    monkeypatch.setattr(
+        deploy,
+        "_resources",
+        lambda *_, kind, **__: [{"PhysicalResourceId": zone}] if "Zone" in kind else [],
+    )
+    monkeypatch.setattr(deploy, "preflight", lambda _: None)
+    monkeypatch.setattr(deploy, "outputs", lambda *_, **__: {})
+    left: list[set[str]] = []
+
+    def cdk(arguments: list[str]) -> None:
+        assert arguments[0] == "destroy"
+        sets = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        left.append({each["Type"] for each in sets})
+
+    monkeypatch.setattr(deploy, "cdk", cdk)
+    deploy.destroy(session, stage="staging", context=[], delete=False, say=lambda _: None)
+    assert left == [{"NS", "SOA"}]
+
+
+def test_choices_of_the_deploy_before_stay_until_they_are_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pipeline without them would take down domain, mail and disk."""
+    before = json.dumps({"domain": "m.example.com", "databaseDiskGb": "100"})
+    monkeypatch.setattr(deploy, "outputs", lambda *_, **__: {"Choices": before})
+    said: list[str] = []
+    found = deploy.chosen(None, stage="s", context=["databaseDiskGb=150"], say=said.append)
+    assert set(found) == {"domain=m.example.com", "databaseDiskGb=150"}
+    assert "domain=m.example.com" in said[0]
+    assert set(deploy.chosen(None, stage="s", context=["domain="], say=said.append)) == {
+        "domain=", "databaseDiskGb=100",
+    }  # fmt: skip
+
+
+class Alarms:
+    """CloudWatch, whose history has these actions."""
+
+    def __init__(self, *states: dict[str, str]) -> None:
+        self.states, self.set = states, list[str]()
+
+    def client(self, name: str) -> "Alarms":
+        assert name == "cloudwatch"
+        return self
+
+    def set_alarm_state(self, **what: str) -> None:
+        self.set.append(f"{what['AlarmName']}={what['StateValue']}")
+
+    def describe_alarm_history(self, **_: Any) -> dict[str, Any]:
+        return {
+            "AlarmHistoryItems": [
+                {"HistoryData": json.dumps(state), "HistorySummary": "failed"}
+                for state in self.states
+            ]
+        }
+
+
+def test_a_deploy_ends_by_an_alarm_that_arrives() -> None:
+    alarms = Alarms({"actionState": "Succeeded"})
+    deploy.check_alarms(alarms, stage="staging")
+    assert alarms.set == [
+        "pulseboard-staging-drain-dead-letters=ALARM", "pulseboard-staging-drain-dead-letters=OK",
+    ]  # fmt: skip
+    denied = Alarms({"actionState": "Failed", "error": "not authorized to perform: sns:Publish"})
+    with pytest.raises(deploy.DeployError, match="sns:Publish"):
+        deploy.check_alarms(denied, stage="staging")
+    with pytest.raises(deploy.DeployError, match="no action"):
+        deploy.check_alarms(Alarms(), stage="staging", sleep=lambda _: None)
+
+
+def test_other_versions_are_installed_on_the_one_instance_and_wrong_ones_refused(
+    session: Any,
+) -> None:
+    for packages in ([], ["postgresql-17"], ["x=1; rm -rf /"]):
+        with pytest.raises(deploy.DeployError, match="name=version"):
+            deploy.update_database(session, stage="staging", packages=packages)
+    wanted = ["timescaledb-2-postgresql-17=2.28.4*"]
+    with pytest.raises(deploy.DeployError, match="0 database instances"):
+        deploy.update_database(session, stage="staging", packages=wanted)
+    tags = [{"Key": "stage", "Value": "staging"}, {"Key": "pulseboard-role", "Value": "database"}]
+    session.client("ec2").run_instances(
+        ImageId="ami-12c6146b", MinCount=1, MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+    )  # fmt: skip
+    deploy.update_database(session, stage="staging", packages=wanted, sleep=lambda _: None)
+    (command,) = session.client("ssm").list_commands()["Commands"]
+    assert command["Parameters"]["commands"] == [
+        "/usr/local/bin/pulseboard-update 'timescaledb-2-postgresql-17=2.28.4*'"
+    ]
+
+
+FRONTEND = {"Url": "https://m.example.com", "DistributionDomain": "d1.cloudfront.net"}
+
+
+def test_without_its_record_a_domain_is_said_and_the_deploy_checked_all_the_same() -> None:
+    checked: list[str] = []
+
+    def get(url: str) -> bytes:
+        if "example.com" in url:
+            raise OSError("Name or service not known")
+        return b"<html>"
+
+    reached = deploy.address(FRONTEND, get=get, check=checked.append)
+    assert reached.url == "https://d1.cloudfront.net"
+    assert "m.example.com. CNAME d1.cloudfront.net." in reached.missing
+    assert "Name or service not known" in reached.missing
+    assert checked == ["https://d1.cloudfront.net"]
+
+
+def test_a_domain_that_leads_elsewhere_is_not_taken_for_ours() -> None:
+    def get(url: str) -> bytes:
+        return b"<html>" if "d1" in url else b"parked"
+
+    reached = deploy.address(FRONTEND, get=get, check=lambda _: None)
+    assert reached.url == "https://d1.cloudfront.net"
+    assert "leads elsewhere" in reached.missing
+    there = deploy.address({**FRONTEND, "Records": "true"}, get=get, check=lambda _: None)
+    assert "name servers" in there.missing
+
+
+def test_a_domain_that_leads_here_is_the_address() -> None:
+    checked: list[str] = []
+    reached = deploy.address(FRONTEND, get=lambda _: b"<html>", check=checked.append)
+    assert reached == deploy.Address("https://m.example.com")
+    assert checked[-1] == "https://m.example.com"
+    plain = {"Url": "https://d1.cloudfront.net", "DistributionDomain": "d1.cloudfront.net"}
+    assert deploy.address(plain, check=checked.append).missing == ""
+
+
+def test_a_stage_that_is_none_is_refused_before_anything_is_called(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert deploy.main(["deploy", "--stage", "My Stage"]) == 1
+    assert "lower-case letters" in capsys.readouterr().err
+
+
+class Secrets:
+    """Secrets Manager with one secret, `tiger`."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def client(self, name: str) -> "Secrets":
+        assert name == "secretsmanager"
+        return self
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+        if SecretId != "tiger":
+            error = {"Code": "ResourceNotFoundException", "Message": "not there"}
+            raise ClientError({"Error": error}, "GetSecretValue")
+        return {"SecretString": self.value}
+
+
+URL = "postgresql://u:p@db.example.com:5432/tsdb"
+OUT = ["database=external", "databaseSecret=tiger"]
+
+
+def _checked(
+    before: str | None,
+    context: list[str],
+    *,
+    move: deploy.Move = "none",
+    secret: str = URL,
+    holds: bool | None = True,
+) -> str:
+    def look(url: str) -> bool:
+        assert url == URL
+        if holds is None:
+            raise psycopg.OperationalError("timeout")
+        return holds
+
+    return deploy.check_database(Secrets(secret), before=before, context=context, move=move,
+                                 say=lambda _: None, holds=look)  # fmt: skip
+
+
+def test_a_deploy_that_would_leave_the_data_behind_ends_before_anything_is_touched() -> None:
+    external = "external tiger"
+    with pytest.raises(deploy.DeployError, match="MOVE=done"):
+        _checked("ec2", OUT)
+    with pytest.raises(deploy.DeployError, match="no data of Pulseboard"):
+        _checked("ec2", OUT, move="done", holds=False)
+    assert _checked("ec2", OUT, move="done") == "ec2 → external tiger"
+    # A database inside a network of one's own: `migrate` looks at it then.
+    assert _checked("ec2", OUT, move="done", holds=None) == "ec2 → external tiger"
+    assert _checked("ec2", OUT, move="fresh", holds=False) == "ec2 → external tiger"
+    with pytest.raises(deploy.DeployError, match="MOVE=done"):
+        _checked("external other", OUT)
+    # And back: the new instance has to be there before anything can be moved into it.
+    assert _checked(external, ["databaseSecret=tiger", "database=ec2"]) == "external tiger → ec2"
+    # Nothing changes, or nothing was there before.
+    for before, context in ((external, OUT), (None, OUT), ("ec2", ["size=large"]), (None, [])):
+        assert _checked(before, context) == ""
+    # The way to an external database may be opened first.
+    assert _checked("ec2", ["databaseSecret=tiger"]) == ""
+
+
+def test_what_serves_is_what_functions_have_and_not_what_was_chosen_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A move back chooses `ec2` for the first stacks, and is not done by that: a second deploy
+    without MOVE must still see that the data is elsewhere."""
+    stacks = {"Network": {"Choices": '{"database": "ec2"}'}, "Api": {"Database": "external tiger"}}
+    monkeypatch.setattr(deploy, "outputs", lambda *_, stack, **__: stacks[stack])
+    assert deploy.serving(None, stage="s") == "external tiger"
+    # Deployed by a version that did not write it down.
+    del stacks["Api"]["Database"]
+    stacks["Network"] = {"Choices": '{"database": "external", "databaseSecret": "tiger"}'}
+    assert deploy.serving(None, stage="s") == "external tiger"
+
+
+@pytest.mark.parametrize(
+    ("context", "secret", "said"),
+    [
+        (["database=external", "databaseSecret=none"], URL, "create-secret --name none"),
+        (["database=external"], URL, "databaseSecret=NAME"),
+        (OUT, '{"password": "x"}', "a whole URL"),
+        (OUT, "postgresql:///tsdb", "a whole URL"),
+    ],
+)
+def test_a_secret_that_is_none_is_said_before_anything_is_touched(
+    context: list[str], secret: str, said: str
+) -> None:
+    with pytest.raises(deploy.DeployError, match=re.escape(said)):
+        _checked(None, context, secret=secret)
+
+
+def test_an_empty_database_is_never_switched_to_by_mistake() -> None:
+    """It is there and migrated; the functions still use the one before."""
+    with pytest.raises(deploy.DeployError, match=r"empty.*MOVE=done"):
+        deploy.check_moved("external → ec2", empty=True, move="none")
+    with pytest.raises(deploy.DeployError, match="empty"):
+        deploy.check_moved("external → ec2", empty=True, move="done")
+    deploy.check_moved("external → ec2", empty=True, move="fresh")
+    deploy.check_moved("external → ec2", empty=False, move="none")
+
+
+def test_a_rollback_takes_maintain_and_drain_along_and_does_not_migrate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They were in the stack of the data once: they kept new code, and got it before `migrate`."""
+    deployed = list[str]()
+    found = deploy.Preflight("1", "eu-central-1", True, True, 1_000)
+    monkeypatch.setattr(deploy, "preflight", lambda _: found)
+    monkeypatch.setattr(deploy, "cdk", deployed.extend)
+    monkeypatch.setattr(deploy, "outputs", lambda *_, **__: {"Url": "https://x.example.com"})
+    monkeypatch.setattr(deploy, "publish", lambda *_, **__: None)
+    monkeypatch.setattr(deploy, "address", lambda _: deploy.Address("https://x.example.com"))
+    monkeypatch.setattr(deploy, "call_migrate", lambda *_, **__: pytest.fail("it migrates"))
+    deploy.rollback(None, stage="s", context=[], say=lambda _: None)
+    stacks = {each for each in deployed if each.startswith("Pulseboard-")}
+    assert stacks == {f"Pulseboard-s-{stack}" for stack in deploy.LATER_STACKS}
+    assert "Pulseboard-s-Maintenance" in stacks

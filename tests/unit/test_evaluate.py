@@ -162,3 +162,24 @@ def test_resolved_series_are_forgotten() -> None:
     for number in range(7):
         store.tick(START + 86_500.0 + number * TICK, {"a": 5.0})
     assert not any(store.states.values())
+
+
+def test_a_rule_is_evaluated_at_the_interval_of_its_group() -> None:
+    minutely, always = make(number=1, group="minutely"), make(number=2)
+    store = Store([])
+    store.index = RuleIndex([minutely, always], {"minutely": 60.0})
+    assert [rule.id for rule in store.index.examples(70.0)] == [always.id]
+    assert {rule.id for rule in store.index.examples(120.0)} == {minutely.id, always.id}
+
+    def fired(at: float, value: float | None) -> set[UUID | None]:
+        decision = store.tick(at, {"a": value})
+        return {each.rule.id for each in decision.started} | {
+            each.rule_id for each in decision.ended
+        }
+
+    above, below = 1e9, -1e9
+    assert fired(70.0, above) == {always.id}, "the other is not due"
+    assert fired(120.0, above) == {minutely.id}
+    assert fired(130.0, below) == {always.id}
+    assert fired(170.0, below) == set(), "it fires until it is evaluated again"
+    assert fired(180.0, below) == {minutely.id}

@@ -80,3 +80,10 @@ def test_a_missing_value_in_a_newer_extent_hides_the_older_value() -> None:
     both = extents.union(old, new)
     assert both.read_at == 5.0
     assert [v == v for v in both.lines["a"]] == [True, False, False]
+
+
+def test_what_was_noted_of_points_stays_with_them() -> None:
+    old = Extent(range(3), {"a": array("d", [1.0, 2.0, 3.0])}, 5.0, notes=("one", "both"))
+    new = Extent(range(2, 5), {"a": array("d", [4.0, 5.0, 6.0])}, 6.0, notes=("both", "two"))
+    assert extents.union(old, new).notes == ("one", "both", "two")
+    assert old.cut(range(1, 2)).notes == ("one", "both")

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 DEADLINES = {
     "db/backup.py",
     "db/database.py",
+    "db/move.py",
+    "db/rollups.py",
     "alerts/inputs.py",
     "agent/host.py",
     "agent/run.py",
@@ -31,7 +33,9 @@ DEADLINES = {
     "catalogue/expiry_store.py",
     "db/connection_deadlines.py",
     "query/engine.py",
-    "query/promql/budget.py",
+    "query/variables/resolve.py",
+    "query/exact_queries.py",
+    "promql/budget.py",
     "query/reader.py",
     "usage/deletion_store.py",
 }
@@ -86,14 +90,14 @@ def test_the_database_secret_is_read_again_after_its_environment_was_frozen(
         return {"SecretString": "postgresql://a"}
 
     monkeypatch.setattr(
-        database_url, "client", lambda: SimpleNamespace(get_secret_value=get_secret_value)
+        database_url, "client", lambda _: SimpleNamespace(get_secret_value=get_secret_value)
     )
     monkeypatch.setattr(database_url, "_cached", None)
     for _ in range(3):
-        database_url._read("secret")
+        database_url._read("secret", database_url._from_secrets_manager)
     assert len(reads) == 1
     clock.now += 3600
-    database_url._read("secret")
+    database_url._read("secret", database_url._from_secrets_manager)
     assert len(reads) == 2
 
 

@@ -13,7 +13,9 @@ from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 NOW = 1_800_000_000_000
 NS = NOW * 1_000_000
-LIMITS = BatchLimits(points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(
+    points=100, tags=5, errors=100, max_age=6 * 86_400, max_ahead=600, parts=1_000_000
+)
 WARM = SeriesMemo(1_000_000)
 
 
@@ -49,12 +51,12 @@ def samples(batch: Batch) -> list[tuple[str, str, float, int]]:
         ('m,h=a s="x, y=\\"2\\" \\\\",v=2', [("m_v", '{"h":"a"}', 2, 0)]),
         ('m s="two\nlines",v=2\nn v=3', [("m_v", "{}", 2, 0), ("n_v", "{}", 3, 0)]),
         (r"my\ disk,pa\ th=C:\ x\,y\=z,q=a\b fr\,ee=5",
-         [("my_disk_fr_ee", r'{"pa_th":"C: x,y=z","q":"a\\b"}', 5, 0)]),
+         [("my disk_fr,ee", r'{"pa th":"C: x,y=z","q":"a\\b"}', 5, 0)]),
         ("m,empty=,h=\u00fc v=1", [("m_v", '{"h":"\u00fc"}', 1, 0)]),
         ('m,h="quoted" v=1', [("m_v", r'{"h":"\"quoted\""}', 1, 0)]),
         (f"  m  v=1   {NS}  \r", [("m_v", "{}", 1, 0)]),
         ("# m v=1\n\n   # more\n \r\nm v=1\r\n", [("m_v", "{}", 1, 0)]),
-        ("9m-x v=1", [("_9m_x_v", "{}", 1, 0)]),
+        ("9m-x v=1", [("9m-x_v", "{}", 1, 0)]),
         ("m v=9223372036854775807i", [("m_v", "{}", 9.223372036854775807e18, 0)]),
         ("m v=18446744073709551615u", [("m_v", "{}", 1.8446744073709552e19, 0)]),
     ],

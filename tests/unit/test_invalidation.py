@@ -1,6 +1,7 @@
 """Which cached points a late sample changes."""
 
 from array import array
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -92,3 +93,28 @@ def test_a_window_extends_the_lookback_and_marks_outside_it_change_nothing() -> 
             )
             == {}
         ) is changed
+
+
+@pytest.mark.parametrize(
+    ("tier", "stored", "late", "expected"),
+    [
+        (Tier.MINUTE, 30, 1500, True),
+        (Tier.MINUTE, 200, 1500, False),
+        # Beyond the range, and not in the rollup yet.
+        (Tier.MINUTE, 30, 9 * 3600, False),
+        (Tier.HOUR, 3000, 5 * 3600, True),
+        (Tier.HOUR, 3000, 600, False),
+        (Tier.RAW, 30, 1500, False),
+    ],
+)
+def test_rollups_that_lack_late_samples_are_said_to_catch_up(
+    tier: Tier, stored: int, late: int, expected: bool
+) -> None:
+    planned = replace(plan_for("rate(cpu[5m])", "1m"), tier=tier)
+    planned = replace(
+        planned, span=range((NOW_S - 6 * 3600) // planned.step, NOW_S // planned.step)
+    )
+    marks = {"cpu": {(NOW_S - late) // late_marks.BUCKET_SECONDS: NOW_S - float(stored)}}
+    found = invalidation.catching_up(planned, marks=marks, now=NOW_S, delay=180)
+    assert found is expected
+    assert not invalidation.catching_up(planned, marks={}, now=NOW_S, delay=180)

@@ -2,20 +2,26 @@
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.catalogue.series_key import RecentIds, canonical_tags, identity
+from pulseboard.agent import host, run
+from pulseboard.agent.host_metadata import UNITS_AND_TEXTS
+from pulseboard.catalogue.series_key import MetricMetadata, RecentIds, canonical_tags, identity
+from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.json_points import parse
 from pulseboard.web.body import inflate
 
 NOW = 1_800_000_000_000
-LIMITS = BatchLimits(points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600)
+LIMITS = BatchLimits(
+    points=100, tags=5, errors=10, max_age=6 * 86_400, max_ahead=600, parts=1_000_000
+)
 GOOD = {"name": "cpu", "value": 1.5, "tags": {"host": "a"}, "timestamp": NOW}
 
 
@@ -54,6 +60,10 @@ def test_the_three_shapes_mean_the_same(body: Any) -> None:
         ({"timestamp": NOW + 601_000}, "timestamp", "ahead"),
         ({"timestamp": 10**40}, "timestamp", "ahead"),
         ({"colour": "red"}, "colour", "no such field"),
+        ({"type": "speed"}, "type", "gauge, counter"),
+        ({"unit": "x" * 101}, "unit", "at most 100"),
+        ({"description": 1}, "description", "must be text"),
+        ({"description": "a\0b"}, "description", "NUL"),
     ],
 )
 def test_a_bad_point_is_named_and_the_valid_ones_are_stored(
@@ -87,7 +97,7 @@ def test_values_that_are_not_finite_are_refused_by_position(literal: bytes) -> N
         (b'{"points":[],"more":1}', "more"),
         (b"3", "must be a point"),
         (b'[{"name":\n oops}]', "line 2 column 2"),
-        (b'[{"name":"\\ud800","value":1}]', "line 1"),
+        (b'[{"name":"\\ud800","value":1}]', "must be UTF-8"),
         (b"[" * 900 + b"]" * 900, "not valid JSON"),
         (b"[1]", "points.0: must be an object"),
         (b"\xff\xfe", "not valid JSON"),
@@ -152,7 +162,9 @@ def test_valid_points_are_all_stored_and_invalid_ones_all_named(
 ) -> None:
     points = [point for _, point in mixed]
     bad = {index for index, (good, _) in enumerate(mixed) if not good}
-    wide = BatchLimits(points=100, tags=5, errors=1000, max_age=86_400, max_ahead=600)
+    wide = BatchLimits(
+        points=100, tags=5, errors=1000, max_age=86_400, max_ahead=600, parts=1_000_000
+    )
     if len(bad) == len(mixed):
         with pytest.raises(InvalidRequest):
             batch_of(points, wide)
@@ -192,3 +204,26 @@ def test_the_map_of_ids_is_bounded_and_keeps_what_is_used() -> None:
     assert len(ids) <= 100
     ids.invalidate({keys[0]})
     assert ids.find({keys[0]: None}) == {}
+
+
+def test_points_may_say_what_their_metric_is() -> None:
+    told = {"type": "counter", "unit": "By", "description": "Bytes sent."}
+    batch = batch_of([GOOD, {**GOOD, **told}, {**GOOD, "unit": None}, {**GOOD, "name": "plain"}])
+    assert batch.metadata == {"cpu": MetricMetadata(MetricType.COUNTER, "By", "Bytes sent.")}
+    [more] = batch_of({**GOOD, "unit": "s"}).metadata.values()
+    assert more == MetricMetadata(unit="s")
+
+
+def test_the_agent_says_it_once_a_metric_and_batch() -> None:
+    points, before = host.collect(None, tags={"host": "here"}, now=NOW / 1000)
+    body = run.encode([*points, *points])
+    listed = json.loads(body)["points"]
+    told = [point["name"] for point in listed if "unit" in point]
+    assert sorted(told) == sorted({point.name for point in points})
+    batch = batch_of(body, replace(LIMITS, points=1000))
+    assert batch.rejected == 0
+    assert batch.metadata["memory_used_bytes"].unit == "By"
+    assert all(each.type == MetricType.GAUGE and each.text for each in batch.metadata.values())
+    # The metrics that need two readings are described too.
+    rates = {name for name, _, _ in host.rates(before, replace(host.read(), at=before.at + 5))}
+    assert rates <= UNITS_AND_TEXTS.keys()

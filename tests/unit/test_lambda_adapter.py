@@ -40,8 +40,6 @@ def test_the_state_of_every_module_is_registered() -> None:
     assert unregistered == [
         # A thread that serves connections by deadline: it holds nothing of theirs.
         "shared/src/pulseboard/db/connection_deadlines.py",
-        # What is known of writes that are over: a new process knows it of itself alone.
-        "shared/src/pulseboard/ingest/samples_store.py",
     ]
 
 

@@ -13,11 +13,11 @@ import pytest
 
 import functions
 import pulseboard
+from pulseboard import promql
 from pulseboard.catalogue.selector import parse as parse_selector
 from pulseboard.contracts.vocabulary import Aggregation
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.patterns import check_pattern, matches
-from pulseboard.query import promql
 from pulseboard.query.plan import _parsed as parse_query
 
 LENGTH = 3_000

@@ -26,6 +26,7 @@ from pulseboard.alerts.notifications import (
     Outgoing,
     describe,
     fill,
+    labels_of,
     payload_of,
     render,
     silenced,
@@ -99,7 +100,7 @@ def test_the_webhook_body_is_alertmanagers() -> None:
         "team": "ops",
         "host": "web-1",
     }
-    assert first["annotations"]["summary"] == "web-1 is at 95.5 of 90, {{nobody}}"
+    assert first["annotations"]["summary"] == "web-1 is at 95.5 of 90, "
     assert first["annotations"]["runbook_url"] == "https://wiki.example.com/cpu"
     assert first["startsAt"] == "1970-01-01T00:16:40.000Z"
     assert first["endsAt"] == "0001-01-01T00:00:00Z"
@@ -202,7 +203,17 @@ def test_templates_say_no_data() -> None:
     )
     assert fill("{{value}} {{rule}} {{severity}}", notification, alert) == "no data r info"
     as_prometheus = "{{ $labels.host }}: {{ $value }} {{$labels.nobody}}"
-    assert fill(as_prometheus, notification, FIRING) == "web-1: 95.5 {{$labels.nobody}}"
+    assert fill(as_prometheus, notification, FIRING) == "web-1: 95.5 "
+
+
+def test_labels_of_a_rule_are_templates_and_a_severity_among_them_stays() -> None:
+    labels = {"team": "{{ $labels.owner | toUpper }}", "severity": "page", "gone": "{{nobody}}"}
+    tags = {"owner": "ops", "gone": "x", "severity": "of the series"}
+    found = labels_of("high", "critical", labels, tags, value=1e6, threshold=3)
+    assert found == {"owner": "ops", "team": "OPS", "severity": "page", "alertname": "high"}
+    assert labels_of("high", "critical", {}, tags)["severity"] == "critical"
+    at = labels_of("high", "info", {"at": "{{value}} of {{threshold}}"}, {}, value=2.5, threshold=3)
+    assert at["at"] == "2.5 of 3"
 
 
 @pytest.mark.parametrize(
@@ -236,6 +247,24 @@ def test_templates_say_no_data() -> None:
         ("64:ff9b::5db8:d80e", True),
         ("fec0::1", False),
         ("feff::1", False),
+        ("192.0.0.8", False),
+        ("192.0.0.170", False),
+        ("192.88.99.1", False),
+        ("198.18.0.1", False),
+        ("203.0.113.7", False),
+        ("64:ff9b::c058:6301", False),
+        ("5f00::1", False),
+        ("5f00:ffff::1", False),
+        ("3fff::1", False),
+        ("3fff:fff::1", False),
+        ("4000::1", False),
+        ("e000::1", False),
+        ("2001:10::1", False),
+        ("2001:db8::1", False),
+        ("2a00:1450:4001:81b::200e", True),
+        ("2400:cb00:2048:1::c629:d7a2", True),
+        ("192.0.1.1", True),
+        ("198.20.0.1", True),
     ],
 )
 def test_only_the_public_internet_is_public(address: str, public: bool) -> None:
@@ -366,7 +395,7 @@ MAIL = Outgoing(
 )
 
 
-def test_mail_goes_by_ses_or_by_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mail_goes_by_ses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -377,8 +406,6 @@ def test_mail_goes_by_ses_or_by_a_topic(monkeypatch: pytest.MonkeyPatch) -> None
         assert (refused.ok, refused.permanent) == (False, False)
         boto3.client("sesv2").create_email_identity(EmailIdentity="a@example.com")
         assert email.send(MAIL, configured=ses).ok
-        topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
-        assert email.send(MAIL, configured=Settings(alert_email_topic=topic)).ok
 
 
 def test_a_silence_whose_pattern_can_not_be_read_silences_nobody() -> None:

@@ -1,11 +1,14 @@
 """`notify`: deadlines of one notification and of a batch, whatever its receivers do."""
 
 import datetime
+import gzip
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from functions.notify import handler as notify
 from functions.notify import http
-from pulseboard.alerts.notifications import Outgoing
+from pulseboard.alerts.notifications import Outgoing, SendResult
 from pulseboard.core.settings import settings
 from tests.support.receiver import receiving
 
@@ -149,9 +152,99 @@ def test_one_that_hangs_takes_nothing_from_the_others(
     assert len(results) == 22
     assert all(results[str(100 + number)]["ok"] for number in range(5))
     assert not any(results[str(number)]["ok"] for number in range(17))
+    # Each says that it is the receiver that took the time, those behind the first ones too.
+    assert all(results[str(number)]["error"].startswith("timeout: ") for number in range(17))
+    assert "no response within" in results["0"]["error"]
     assert len(received) == 5
     # Well below the loop's own limit, at which all results are lost.
     assert took < 8
+
+
+def test_one_that_hangs_takes_nothing_from_others_at_its_host(
+    silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Receivers differ by their paths; those that have failed before come last, and what there is
+    no time for was not sent, which is no failure."""
+    monkeypatch.setenv("PULSEBOARD_ALERT_ALLOW_PRIVATE", "true")
+    monkeypatch.setenv("PULSEBOARD_ALERT_NOTIFY_DEADLINE", "1.5")
+    settings.cache_clear()
+    asked: list[str] = []
+
+    real = http.send
+
+    def send(claim: Outgoing, *, timeout: float, allow_private: bool) -> SendResult:
+        if "/hangs" in claim.url:
+            asked.append(claim.id)
+            claim = claim.model_copy(update={"url": silent})
+        return real(claim, timeout=timeout, allow_private=allow_private)
+
+    monkeypatch.setattr(http, "send", send)
+    with receiving() as (url, received):
+        host = url.removesuffix("/alerts")
+        # Twenty addresses that hang and have failed before, one that is new with seventeen rules.
+        claims = [
+            claim(f"{host}/hangs/{number}", number).model_copy(update={"failures": 3})
+            for number in range(20)
+        ]
+        claims += [claim(f"{host}/hangs/new", 20 + number) for number in range(17)]
+        claims += [claim(f"{host}/{number}", 100 + number) for number in range(30)]
+        event = {"claims": [one.model_dump(by_alias=True) for one in claims]}
+        response = notify.handler(event, None)
+    settings.cache_clear()
+    results = {one["id"]: SendResult.model_validate(one) for one in response["results"]}
+    assert len(results) == len(claims)
+    assert all(results[str(100 + number)].ok for number in range(30))
+    assert len(received) == 30
+    for number in range(37):
+        result = results[str(number)]
+        assert (result.ok, result.sent) == (False, str(number) in asked), number
+    assert sum(results[str(20 + number)].sent for number in range(17)) == 2
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    body = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(502)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b"<html>502 Bad Gateway</html>"), b"a\0b", b"\xed\xa0\x80", bytes(range(256))],
+    ids=["gzip", "NUL", "surrogate", "every byte"],
+)
+def test_what_a_receiver_answers_can_be_stored(body: bytes) -> None:
+    receiver = type("Receiver", (_Refusing,), {"body": body})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), receiver)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        done = http.send(claim(url), timeout=10, allow_private=True)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert str(done.error).startswith("HTTP 502: ")
+    assert not re.search("[\\x00-\\x08\ud800-\udfff]", str(done.error))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\x1b[2J"])
+def test_errors_of_whatever_sends_can_be_stored(text: str) -> None:
+    """Of mail too: what its service says goes into the same result."""
+    for done in (
+        SendResult(id="1", ok=False, error=text),
+        SendResult.model_validate({"id": "1", "ok": False, "error": text}),
+    ):
+        assert "\ufffd" in str(done.error)
+        assert "\0" not in done.model_dump_json()
 
 
 def test_what_is_no_longer_claimed_is_not_sent() -> None:

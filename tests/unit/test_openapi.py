@@ -9,10 +9,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.testclient import TestClient
 
 from functions import dev
-from pulseboard.auth.access import require, require_agent, require_key_checker
+from pulseboard.auth.access import require, require_agent, require_key_checker, require_prometheus
 
 OPEN = {
     *("get_health", "get_influx_health", "get_ping", "login", "login_with_token"),
+    *("get_prometheus_health", "get_prometheus_readiness", "get_prometheus_root"),
     # They say that they take nothing.
     *("refuse_what_is_no_metric", "refuse_flare"),
 }
@@ -21,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 def _requires_access(dependant: Dependant) -> bool:
     return any(
-        inner.call in (require, require_agent, require_key_checker) or _requires_access(inner)
+        inner.call in (require, require_agent, require_key_checker, require_prometheus)
+        or _requires_access(inner)
         for inner in dependant.dependencies
     )
 
@@ -87,3 +89,18 @@ def test_an_error_has_each_field_that_the_contract_calls_required() -> None:
         assert set(schemas["ApiError"]["required"]) <= set(response.json())
     for detail in wrong.json()["details"]:
         assert set(schemas["ErrorDetail"]["required"]) <= set(detail)
+
+
+def test_a_method_that_is_not_possible_names_all_that_are() -> None:
+    with TestClient(dev.api(), base_url="http://testserver") as anyone:
+        response = anyone.request("OPTIONS", "/api/v1/alerts/rules")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, POST"
+
+
+def test_what_is_created_can_be_followed_by_its_id() -> None:
+    created = dev.openapi()["paths"]["/api/v1/alerts/rules"]["post"]["responses"]["201"]
+    assert created["links"]["deleteAlertRule"] == {
+        "operationId": "deleteAlertRule",
+        "parameters": {"rule_id": "$response.body#/data/id"},
+    }

@@ -35,3 +35,28 @@ def test_a_path_that_no_file_can_have_is_the_apps_own(
             else:
                 assert response.json()["code"] == "NOT_FOUND"
     settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v2/nothing", "/v1/nothing", "/write/nothing", "/query/x", "/ping/x", "/intake/x/y",
+     "/support/x", "/prometheus/api/v9", "/api/v3/configure/database", "/nothing"],
+)  # fmt: skip
+def test_unknown_paths_of_senders_are_404_for_every_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (tmp_path / "index.html").write_text("the app")
+    monkeypatch.setenv("PULSEBOARD_STATIC_DIR", str(tmp_path))
+    settings.cache_clear()
+    with TestClient(dev.local()) as http:
+        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+            response = http.request(method, path)
+            is_page = path == "/nothing" and method in ("GET", "HEAD")
+            assert response.status_code == (200 if is_page else 404), method
+            # Below /prometheus errors have Prometheus' shape.
+            if not is_page and method != "HEAD" and not path.startswith("/prometheus"):
+                assert response.json()["code"] == "NOT_FOUND"
+                assert method in response.json()["error"]
+        known = http.put("/write")
+        assert (known.status_code, known.headers["Allow"]) == (405, "POST")
+    settings.cache_clear()

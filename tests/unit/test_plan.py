@@ -149,9 +149,19 @@ def test_rollups_widen_windows_and_add_a_note() -> None:
     planned = planned_for("rate(cpu[30s])", hours=12)
     assert isinstance(planned.shape, Expression)
     assert planned.tier is Tier.MINUTE
-    assert [read.window for read in planned.shape.reads] == [120]
-    assert any("last_value" in note for note in planned.notes)
+    assert [read.window for read in planned.shape.reads] == [60]
     assert any("widened" in note for note in planned.notes)
+    assert not any("last_value" in note for note in planned.notes)
+
+
+@pytest.mark.parametrize("function", ["irate", "idelta", "deriv"])
+def test_what_a_rollup_cannot_compute_is_said(function: str) -> None:
+    planned = planned_for(f"sum({function}(cpu[1m])) + max(stddev_over_time(cpu[1m]))", hours=12)
+    assert isinstance(planned.shape, Expression)
+    assert [read.window for read in planned.shape.reads] == [120, 60]
+    notes = [note for note in planned.notes if "last_value" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith(f"{function} can't be exact")
 
 
 def test_points_are_settled_after_their_last_sample_and_the_allowed_lateness() -> None:

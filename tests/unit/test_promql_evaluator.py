@@ -1,17 +1,19 @@
 """Evaluating expressions: every function and operator on a few samples, and on buckets."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseboard.core.exceptions import InvalidRequest
-from pulseboard.query.promql import Buckets, SeriesSamples, SeriesValues, evaluate, functions, parse
-from pulseboard.query.promql.ast import Need, Read
-from pulseboard.query.promql.parser import selectors
-from pulseboard.query.promql.series import StoredSeries
+from pulseboard.core.exceptions import InvalidRequest, Overloaded
+from pulseboard.promql import Buckets, SeriesSamples, SeriesValues, evaluate, functions, parse
+from pulseboard.promql.ast import Need, Read
+from pulseboard.promql.budget import SHARED, Budget
+from pulseboard.promql.reads import selectors
+from pulseboard.promql.series import StoredSeries
 
 T0 = 1_700_000_000.0
 NAN, INF = math.nan, math.inf
@@ -183,6 +185,12 @@ def same(found: dict[str, list[float | None]], wanted: dict[str, list[float | No
         ('label_replace(left{host="a"}, "h", "${x}$$", "host", "(?P<x>a)")', {
             "__name__=left h=a$ host=a": [1, 1, 1],
         }),
+        ('label_replace(left{host="a"}, "k8s-app/é", "$1", "host", "(.*)")', {
+            "__name__=left host=a k8s-app/é=a": [1, 1, 1],
+        }),
+        ('label_join(left{host="a"}, "a.b-c", "-", "host", "host")', {
+            "__name__=left a.b-c=a-a host=a": [1, 1, 1],
+        }),
         ('avg_over_time(cpu{host="a"}[2m])', {"host=a zone=x": [10, 15, 25]}),
         ('min_over_time(cpu{host="a"}[2m])', {"host=a zone=x": [10, 10, 20]}),
         ('max_over_time(cpu{host="c"}[5m])', {"host=c zone=y": [5, 5, 5]}),
@@ -280,6 +288,7 @@ def bucketed(stored: SeriesSamples, width: float) -> Buckets:
         step=width,
         count=column(len),
         sum=column(np.sum),
+        mean=column(np.mean),
         min=column(np.min),
         max=column(np.max),
         first=column(lambda part: part[0]),
@@ -287,8 +296,38 @@ def bucketed(stored: SeriesSamples, width: float) -> Buckets:
         first_time=np.array([time[0] for time in times]),
         last_time=np.array([time[-1] for time in times]),
         increase_by_resets=column(lambda part: part[:-1][part[1:] < part[:-1]].sum()),
+        resets=column(lambda part: (part[1:] < part[:-1]).sum()),
+        changes=column(lambda part: (part[1:] != part[:-1]).sum()),
+        squared_deviations=column(lambda part: ((part - part.mean()) ** 2).sum()),
         stale_markers=stored.stale_markers,
     )
+
+
+def test_a_mean_is_finite_where_its_sum_overflows() -> None:
+    large = "1.7976931348623157e308"
+    (mean,) = values("avg_over_time(m[3m])", [series("m", f"{large} {large} {large}")]).values()
+    assert mean[2] == float(large)
+    (mean,) = values("avg_over_time(m[2m])", [series("m", f"{large} 1e308 {large}")]).values()
+    assert mean[1] == pytest.approx(float(large) / 2 + 5e307)
+    (mean,) = values("avg_over_time(m[2m])", [series("m", f"{large} {large} inf")]).values()
+    assert mean[1:] == [float(large), INF]
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 11, 49, 100])
+def test_a_mean_over_series_is_finite_where_their_sum_overflows(count: int) -> None:
+    large = 1.7976931348623157e308
+    equal = [series(f"m n={n}", repr(large)) for n in range(count)]
+    (mean,) = values("avg(m)", equal).values()
+    assert mean[0] == pytest.approx(large)
+    (deviation,) = values("stddev(m)", equal).values()
+    assert deviation[0] == 0
+    # The sums of both signs overflow, in any order.
+    both = [series(f"m n={n}", repr(large if n % 2 else -large)) for n in range(2 * count)]
+    for order in (both, [*both[::2], *both[1::2]]):
+        (mean,) = values("avg(m)", order).values()
+        assert mean[0] == pytest.approx(0, abs=large * 1e-15)
+    (mean,) = values("avg(m)", [*equal, series("m n=inf", "inf")]).values()
+    assert mean[0] == INF
 
 
 @st.composite
@@ -345,3 +384,60 @@ def test_buckets_give_the_same_as_their_samples(
         }
 
     same(run([*buckets]), run([*stored]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "count_over_time(many[50s:1ms])",
+        "count_over_time(many[50s:1ms] @ 1700000100)",
+        "max_over_time(rate(many[1m])[50s:1ms])",
+        "max_over_time(absent_over_time(many[1m])[50s:1ms])",
+        "max_over_time(count(count_values('v', vector(time())))[3s:1ms])",
+    ],
+)
+def test_what_is_too_much_is_refused_before_it_is_allocated(text: str) -> None:
+    stored = [series(f"many n={n}", f"{n} {n + 0.25} {n + 0.5} {n + 0.75}") for n in range(100)]
+    expr = parse(text)
+    data = {read: chosen(read, stored) for read in selectors(expr)}
+    budget = Budget(samples=10**6, values=100_000, label_bytes=10**6, seconds=60)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest, match="values in memory at once"):
+            evaluate(expr, times=np.array([T0 + 180]), data=data, budget=budget)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # One array of the values alone has 40 MB or more.
+    assert peak < 15_000_000
+
+
+def test_all_evaluations_of_a_process_share_what_they_hold() -> None:
+    expr = parse("max_over_time(vector(1)[1s:1ms])")
+    times = np.array([T0])
+
+    def budget() -> Budget:
+        return Budget(
+            samples=10**6, values=10**6, label_bytes=10**6, seconds=60, values_at_once=5000
+        )
+
+    with budget() as other:
+        evaluate(expr, times=times, data={}, budget=budget())
+        other.hold(3500)
+        with pytest.raises(Overloaded, match="Too many large queries"):
+            evaluate(expr, times=times, data={}, budget=budget())
+    evaluate(expr, times=times, data={}, budget=budget())
+    assert SHARED.held == 0
+
+
+def test_the_labels_of_counted_values_are_counted() -> None:
+    expr = parse("count_values('value', cpu)")
+    data = {read: chosen(read, STORED) for read in selectors(expr)}
+    budget = Budget(samples=100, values=1000, label_bytes=10, seconds=60)
+    with pytest.raises(InvalidRequest, match="bytes of labels"):
+        evaluate(expr, times=np.array([T0]), data=data, lookback_delta=60, budget=budget)
+
+
+def test_a_group_of_thousands_of_digits_is_empty() -> None:
+    text = f'label_replace(left, "to", "<${{{"9" * 5000}}}$0>", "host", ".*")'
+    assert [line.labels["to"] for line in lines(text)] == ["<a>", "<b>"]

@@ -1,5 +1,6 @@
 """Parsing expressions: what is supported, and at which position the rest is refused."""
 
+import math
 import re
 from pathlib import Path
 
@@ -9,8 +10,20 @@ from hypothesis import strategies as st
 
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.core.exceptions import InvalidRequest
-from pulseboard.query.promql import Need, Read, functions, parse, selectors
-from pulseboard.query.promql.ast import Aggregate, Binary, Call, Cardinality, Negate, Select
+from pulseboard.promql import Need, Read, functions, parse, parse_any, selectors
+from pulseboard.promql.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Cardinality,
+    Edge,
+    Negate,
+    Number,
+    Select,
+    Subquery,
+    Text,
+    Within,
+)
 
 
 def test_an_expression_becomes_a_tree_with_positions() -> None:
@@ -43,8 +56,9 @@ def test_reads_name_the_statistics_they_need() -> None:
 
 @pytest.mark.parametrize("function", functions.WINDOW_NEEDS)
 def test_each_range_function_has_its_need(function: str) -> None:
-    first = "0.5, " if function == "quantile_over_time" else ""
-    (read,) = selectors(parse(f"{function}({first}x[1m])"))
+    types = functions.FUNCTIONS[function].args
+    args = ", ".join("x[1m]" if each is functions.Type.MATRIX else "0.5" for each in types)
+    (read,) = selectors(parse(f"{function}({args})"))
     assert read.needs is functions.WINDOW_NEEDS[function]
 
 
@@ -86,6 +100,14 @@ def test_spaces_and_case_of_keywords_do_not_matter() -> None:
         ("sum(x", 3),
         ("x + rate(x[5m", 10),
         ("a{b}", 3),
+        ("a{b='\\x00'}", 4),
+        ("a{b='\0'}", 4),
+        ("a{`\0`='b'}", 2),
+        ("{'a\\000'}", 1),
+        ("label_join(a, 'b', '\\u0000', 'c', 'd')", 19),
+        ("label_replace(a, '\\U00000000', 'x', '', '')", 17),
+        ("count_values('\\x00', a)", 13),
+        ("absent(a{b='\\x00'})", 11),
         ('a{b=~"("}', 5),
         ('a{b=~"(?=a)"}', 5),
         ("cpu > $limit", 6),
@@ -94,12 +116,34 @@ def test_spaces_and_case_of_keywords_do_not_matter() -> None:
         ("1 + sum(rate(x)) + rate(y[5m])", 8),
         ("sum(x[5m])", 0),
         ("x[5m]", 0),
-        ("x[5m:1m]", 1),
-        ("max_over_time(rate(x[5m])[1h:])", 25),
-        ("x @ 5", 2),
-        ("(a) offset 5m", 4),
+        ("(a + b) offset 5m", 8),
+        ("(a + b) @ 5", 8),
+        ("(a + b)[5m]", 7),
+        ("x[5m][5m]", 5),
+        ("1[5m:1m]", 1),
+        ("x[5m:1m]", 0),
+        ("x[0s]", 2),
+        ("x[-5m]", 2),
+        ("x @ start", 4),
+        ("x @ 5 @ 6", 6),
+        ("x offset 1m offset 2m", 12),
+        ("sort_by_label(x, 'a')", 0),
+        ("topk_max(3, x)", 0),
+        ("count_values(1, x)", 0),
+        ("label_join(x)", 0),
+        ("pi(x)", 0),
+        ("minute(x, x)", 0),
+        ("a atan2", 7),
+        ("a + bool b", 4),
+        ("a and on(x) group_left b", 12),
+        ("a / on(x) group_left(x) b", 10),
+        ("1 + on(x) a", 2),
+        ("1 and a", 2),
+        ("a{b='\\q'}", 5),
+        ("a{b='\\xff'}", 4),
+        ("a{__name__='b'}", 0),
+        ("{a=~'.*'}", 0),
         ("a + rat(x)", 4),
-        ("sort(x)", 0),
         ("a + 'b'", 2),
         ("1 > 2", 2),
         ("a =~ b", 2),
@@ -109,7 +153,7 @@ def test_spaces_and_case_of_keywords_do_not_matter() -> None:
         ("quantile(0.9)", 0),
         ("abs(1)", 0),
         ('a + label_replace(x, "a", "$1", "b", "(?=a)")', 4),
-        ("a[5x]", 2),
+        ("a[5x]", 3),
         ("{}", 0),
         ("'a'", 0),
         ("(" * 60 + "1" + ")" * 60, 50),
@@ -117,7 +161,7 @@ def test_spaces_and_case_of_keywords_do_not_matter() -> None:
         ("1" + "+1" * 300, 401),
     ],
 )
-def test_what_is_outside_the_subset_is_refused_at_its_position(text: str, position: int) -> None:
+def test_what_is_not_promql_is_refused_at_its_position(text: str, position: int) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(text)
     assert caught.value.details is not None
@@ -134,7 +178,67 @@ def test_a_misspelt_function_is_suggested() -> None:
     assert "histogram_quantile" in (caught.value.details[0].hint or "")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("0x1F", 31), ("0b11", 3), ("0o17", 15), ("017", 15), ("089", 89), ("1_000", 1_000)),
+        *((".5", 0.5), ("1.", 1), ("1e3", 1_000), ("5m", 300), ("1h30m", 5_400), ("1ms", 0.001)),
+        *(("Inf", math.inf), ("+inf", math.inf)),
+    ],
+)
+def test_numbers_are_written_as_in_prometheus(text: str, value: float) -> None:
+    assert parse(text) == Number(value)
+
+
+@pytest.mark.parametrize("prefix", ["0x", "0b", "0o", "0", ""])
+def test_a_number_beyond_the_largest_is_infinite(prefix: str) -> None:
+    assert parse(prefix + "1" * 5000) == Number(math.inf)
+
+
+def test_numbers_are_durations() -> None:
+    assert parse("rate(x[300] offset 60)") == parse("rate(x[5m] offset 1m)")
+    assert parse("max_over_time(x[3_600:0x3c])") == parse("max_over_time(x[1h:1m])")
+
+
+def test_a_subquery_is_evaluated_every_minute_unless_it_says() -> None:
+    tree = parse("max_over_time(rate(x[5m])[1h:] offset 1d)")
+    assert isinstance(tree, Call)
+    assert tree.args == (Subquery(parse("rate(x[5m])"), 3_600, 60, 86_400),)
+
+
+def test_reads_name_the_subqueries_they_are_in() -> None:
+    text = "max_over_time(sum(rate(x[5m]))[1h:2m] @ end()) + sum_over_time(y[10m:] offset 1m)"
+    assert selectors(parse(text)) == [
+        Read("x", (), 0, 300, Need.COUNTER, None, (Within(3_600, 120, 0, Edge.END),)),
+        Read("y", (), 0, None, Need.LAST, None, (Within(600, 60, 60),)),
+    ]
+
+
+def test_offset_and_at_come_in_any_order() -> None:
+    assert parse("x offset 5m @ 10") == parse("x @ 10 offset 5m")
+    assert parse_any("x[1m] @ start()") == parse_any("x[60s]   @ START()")
+
+
+@pytest.mark.parametrize(
+    "name", ["by", "on", "bool", "offset", "sum", ":a", "a:b", "start", "atan"]
+)
+def test_keywords_and_colons_can_be_in_names(name: str) -> None:
+    assert parse(f"1 + {name}") == parse(f'1 + {{"{name}"}}')
+
+
+def test_texts_have_the_escapes_of_go() -> None:
+    tree = parse(r"""x{a="\\\n\x41\u00e4\101", b=`\n`, c='"'}""")
+    assert isinstance(tree, Select)
+    assert [each.value for each in tree.matchers] == ["\\\nAäA", "\\n", '"']
+
+
+def test_any_result_can_be_parsed_where_it_is_asked_for() -> None:
+    assert parse_any("'a'") == Text("a")
+    assert parse_any("x[5m]") == Select("x", (), window=300)
+
+
 PIECES = (
+    *("[5m:1m]", "[", ":", "]", "@", "end()", "-", "0x1", "atan2", "unless", "count_values"),
     *("x", "a.b", "rate", "sum", "by", "(", ")", "[5m]", "{", "}", 'a="b"', "+", "-", ">", "bool"),
     *("on", "(a)", "and", "offset", "5m", "1", ",", "topk", '"t"', "time()", "or", "1e400"),
 )

@@ -124,3 +124,52 @@ def test_what_make_up_wrote_is_found(tmp_path: Path) -> None:
     assert query_command.local_server(state) == {}
     state.write_text('{"url": "http://x", "api_key": "pb_1", "email": "a"}')
     assert query_command.local_server(state) == {"url": "http://x", "api_key": "pb_1"}
+
+
+def test_explain_is_sent_and_shown() -> None:
+    explain = {
+        "tier": "1min",
+        "step": "1m",
+        "evaluated": "rate(cpu[2m])",
+        "points": 60,
+        "pointsCached": 50,
+        "reads": [
+            {
+                "selector": "cpu[2m]",
+                "table": "metrics_1min",
+                "start": 1_700_000_000_000,
+                "end": 1_700_000_600_000,
+                "series": 1200,
+                "rows": 12_000,
+                "pushedDown": "first, last of each row",
+                "shared": False,
+                "durationMs": 12.34,
+            }
+        ],
+        "times": [{"phase": "plan", "durationMs": 0.5}, {"phase": "read", "durationMs": 12.34}],
+    }
+    seen: list[httpx.Request] = []
+    body = {**RESPONSE, "meta": {**RESPONSE["meta"], "explain": explain}}
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=body)
+
+    with httpx.Client(base_url="http://pulse", transport=httpx.MockTransport(handle)) as client:
+        result = query_command.run_query(
+            client, "rate(cpu[2m])", last=3600, step=None, now=NOW, points=120, explain=True
+        )
+    assert json.loads(seen[0].content)["explain"] is True
+    assert result.meta.explain is not None
+    console = Console(file=io.StringIO(), width=200)
+    query_command.show_explain(console, result.meta.explain)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for expected in (
+        "rate(cpu[2m])",
+        "tier      1min, step 1m",
+        "50 of 60 points from the cache",
+        "1,200 series, 12,000 rows of metrics_1min from 2023-11-14 22:13:20",
+        "SQL: first, last of each row, 12.3 ms",
+        "plan 0.5 ms, read 12.3 ms",
+    ):
+        assert expected in shown, shown

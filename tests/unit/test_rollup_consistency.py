@@ -6,13 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseboard import promql
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.ingest import late_marks
-from pulseboard.query import promql, sql_samples
+from pulseboard.promql import SeriesSamples
+from pulseboard.promql.ast import Select
+from pulseboard.query import sql_samples
 from pulseboard.query.expression import Expression
 from pulseboard.query.plan import Plan
-from pulseboard.query.promql import SeriesSamples
-from pulseboard.query.promql.ast import Select
 from pulseboard.query.result_cache import invalidation
 from pulseboard.query.result_cache.extents import Extent
 

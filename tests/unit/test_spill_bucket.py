@@ -44,7 +44,7 @@ def _batch(value: float) -> Batch:
 
 
 def test_a_bucket_stores_reads_and_deletes(bucket: spill_bucket.SpillBucket) -> None:
-    spill.put(_batch(1), key_id=None, arrived=7, horizon=None)
+    spill.put(_batch(1), key_id=None, arrived=7)
     ((name, size),) = bucket.waiting()
     data = bucket.read(name)
     assert data is not None
@@ -61,7 +61,7 @@ def test_a_bucket_stores_reads_and_deletes(bucket: spill_bucket.SpillBucket) -> 
 def test_no_bucket_is_503(bucket: spill_bucket.SpillBucket) -> None:
     boto3.client("s3").delete_bucket(Bucket="spilled")
     with pytest.raises(Unavailable):
-        spill.put(_batch(1), key_id=None, arrived=7, horizon=None)
+        spill.put(_batch(1), key_id=None, arrived=7)
 
 
 def _event(*names: str) -> dict[str, Any]:
@@ -84,7 +84,9 @@ def test_events_name_their_batches_and_only_trouble_is_sent_again(
     bucket.put(names[0], good)
     bucket.put(names[1], b"noise")
     written: list[Batch] = []
-    monkeypatch.setattr(samples_store, "write_late", lambda batch, **_: written.append(batch))
+    monkeypatch.setattr(
+        samples_store, "write_late", lambda sent: written.extend(each.batch for each in sent)
+    )
     assert handler.handler(_event(*names), None) == {"batchItemFailures": []}
     assert [batch.values for batch in written] == [[1.0]]
     assert (bucket.waiting(), bucket.dead()) == ([], 1)

@@ -26,6 +26,8 @@ INACTIVE, PENDING = AlertStatus.INACTIVE, AlertStatus.PENDING
 FIRING, RESOLVED = AlertStatus.FIRING, AlertStatus.RESOLVED
 ABOVE = Condition(operator=AlertCondition.GT, threshold=90.0)
 MET = {"gt": 91.0, "gte": 90.0, "lt": 89.0, "lte": 90.0, "eq": 90.0, "ne": 1.0}
+COMPARISONS = [each for each in AlertCondition if each is not AlertCondition.RETURNED]
+RETURNED = Condition(operator=AlertCondition.RETURNED, threshold=None)
 UNMET = {"gt": 90.0, "gte": 89.0, "lt": 90.0, "lte": 91.0, "eq": 91.0, "ne": 90.0}
 
 
@@ -41,7 +43,7 @@ def statuses(condition: Condition, *values: float | None) -> list[AlertStatus]:
     return [state.status for state in play(condition, *values)]
 
 
-@pytest.mark.parametrize("operator", list(AlertCondition))
+@pytest.mark.parametrize("operator", COMPARISONS)
 def test_each_condition_at_its_edge(operator: AlertCondition) -> None:
     condition = replace(ABOVE, operator=operator)
     yes, no = MET[operator], UNMET[operator]
@@ -49,7 +51,7 @@ def test_each_condition_at_its_edge(operator: AlertCondition) -> None:
     assert statuses(condition, math.nan) == [INACTIVE]
 
 
-@pytest.mark.parametrize("operator", list(AlertCondition))
+@pytest.mark.parametrize("operator", COMPARISONS)
 def test_flapping_within_the_duration_never_fires(operator: AlertCondition) -> None:
     condition = replace(ABOVE, operator=operator, duration=30)
     yes, no = MET[operator], UNMET[operator]
@@ -57,7 +59,7 @@ def test_flapping_within_the_duration_never_fires(operator: AlertCondition) -> N
     assert statuses(condition, yes, yes, yes, yes)[-1] is FIRING
 
 
-@pytest.mark.parametrize("operator", list(AlertCondition))
+@pytest.mark.parametrize("operator", COMPARISONS)
 def test_flapping_while_it_keeps_firing_fires_once(operator: AlertCondition) -> None:
     condition = replace(ABOVE, operator=operator, keep_firing_for=30)
     yes, no = MET[operator], UNMET[operator]
@@ -66,7 +68,7 @@ def test_flapping_while_it_keeps_firing_fires_once(operator: AlertCondition) -> 
     assert seen[-1] is RESOLVED
 
 
-@pytest.mark.parametrize("operator", list(AlertCondition))
+@pytest.mark.parametrize("operator", COMPARISONS)
 @pytest.mark.parametrize("away", [None, math.nan])
 def test_no_data_keeps_clears_or_alerts(operator: AlertCondition, away: float | None) -> None:
     yes, no = MET[operator], UNMET[operator]
@@ -77,6 +79,34 @@ def test_no_data_keeps_clears_or_alerts(operator: AlertCondition, away: float | 
     assert statuses(clear, yes, away, yes) == [FIRING, RESOLVED, FIRING]
     alert = replace(keep, no_data=NoDataPolicy.ALERT, duration=10)
     assert statuses(alert, no, away, away, no) == [INACTIVE, PENDING, FIRING, RESOLVED]
+
+
+def test_each_series_that_is_returned_fires_whatever_its_value() -> None:
+    assert statuses(RETURNED, None, 0.0, None) == [INACTIVE, FIRING, RESOLVED]
+    # A NaN is a value that is there.
+    assert statuses(RETURNED, math.nan, None, math.inf) == [FIRING, RESOLVED, FIRING]
+    held = replace(RETURNED, duration=20, keep_firing_for=20)
+    assert statuses(held, 1.0, 1.0, None, 1.0, 2.0, math.nan) == [
+        *(PENDING, PENDING, INACTIVE, PENDING, PENDING, FIRING)
+    ]
+    assert statuses(held, 1.0, 1.0, 1.0, None, 1.0, None, None, None)[2:] == [
+        *(FIRING, FIRING, FIRING, FIRING, FIRING, RESOLVED)
+    ]
+
+
+def test_what_is_not_returned_after_a_gap_of_our_own_is_not_clear_yet() -> None:
+    firing = play(RETURNED, 1.0)[-1]
+    assert step(RETURNED, firing, None, 2000.0, evaluate_missing=False) is firing
+    assert step(RETURNED, firing, None, 2000.0).status is RESOLVED
+
+
+def test_reasons_of_what_is_returned() -> None:
+    states = play(replace(RETURNED, duration=10), 2.5, math.nan, None)
+    assert [state.reason for state in states] == [
+        "the expression returns 2.5",
+        "the expression returns NaN for 10s",
+        "the expression does not return it any more",
+    ]
 
 
 def test_reasons_name_value_threshold_and_duration() -> None:
@@ -214,6 +244,32 @@ def test_a_backtest_that_skips_finds_what_every_tick_finds(
     assert backtest.run(condition, ticks, column) == backtest.run(
         condition, ticks, column, skip=False
     )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, math.nan, None]), max_size=60),
+    st.sampled_from([0.0, 10.0, 25.0]),
+    st.sampled_from([0.0, 10.0, 35.0]),
+)
+def test_a_backtest_of_what_is_returned_is_what_each_tick_finds(
+    values: list[float | None], duration: float, keep: float
+) -> None:
+    condition = replace(RETURNED, duration=duration, keep_firing_for=keep)
+    expected, instance = [], NEW
+    for number, value in enumerate(values):
+        after = step(condition, instance, value, 5000.0 + number * TICK)
+        if after.status is not instance.status:
+            expected.append((5000.0 + number * TICK, after.status, after.reason))
+        instance = after
+    found = backtest.run(
+        condition,
+        5000.0 + np.arange(len(values), dtype=np.float64) * TICK,
+        np.array([math.nan if value is None else value for value in values]),
+        present=np.array([value is not None for value in values], dtype=bool),
+    )
+    changes = [(one.at, one.instance.status, one.instance.reason) for one in found]
+    assert changes == expected
 
 
 @given(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local import beat_files, parts
+from infra.local import beat_files, parts, supervisor
 from infra.local.parts import Parts, Probe
 from infra.local.services import Child
 
@@ -72,7 +72,7 @@ def test_what_hangs_is_ended_and_started_again(
 
 def test_a_part_that_responds_now_and_then_is_left_alone(tmp_path: Path) -> None:
     part = parts._Supervised(
-        Child("part", [sys.executable, "-c", "input()"], tmp_path / "log"),
+        Child("part", [sys.executable, "-c", "import time; time.sleep(600)"], tmp_path / "log"),
         probe=Probe(lambda: True, patience=10),
         started=100.0,
     )
@@ -94,3 +94,45 @@ def test_a_beat_that_does_not_end_is_seen(tmp_path: Path) -> None:
     assert not beat_files.all_go_on(tmp_path, now=now + 100)
     beat_files.write(tmp_path, "tick", now=now + 100)
     assert beat_files.all_go_on(tmp_path, now=now + 100)
+
+
+WORK = """
+import sys, time
+while True:
+    if sys.argv[1] == "works":
+        sum(range(10_000))
+    else:
+        time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("what", ["works", "waits"])
+def test_a_part_that_works_without_a_response_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(parts, "PROBE_EVERY", 0.2)
+    child = Child("part", [sys.executable, "-c", WORK, what], tmp_path / "log")
+    ended = threading.Event()
+    working = parts.Working(child, lambda: ended.wait() and False, longest=600)
+    child.start()
+    try:
+        if what == "works":
+            eventually(working)
+            working.longest = 0
+            assert not working()
+        else:
+            # It has used the processor to start.
+            eventually(lambda: not working() and not working())
+    finally:
+        ended.set()
+        child.stop()
+
+
+def test_a_part_that_responds_works(tmp_path: Path) -> None:
+    child = Child("part", [sys.executable, "-c", "import time; time.sleep(600)"], tmp_path / "log")
+    assert parts.Working(child, lambda: True, longest=600)()
+
+
+def test_idle_connections_outlive_the_clients_that_keep_them() -> None:
+    command = supervisor.application(8080)
+    assert int(command[command.index("--timeout-keep-alive") + 1]) > 300

@@ -58,7 +58,31 @@ def test_production_follows_staging_in_an_environment_of_its_own() -> None:
     assert {name: job["environment"] for name, job in jobs.items()} == {
         "staging": "staging",
         "production": "production",
+        "rollback": "rollback",
     }
+
+
+def test_production_gets_the_commit_that_staging_saw_with_the_choices_of_its_environment() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
+
+    def checked_out(job: str) -> str:
+        (step,) = [s for s in jobs[job]["steps"] if "checkout@" in s.get("uses", "")]
+        return str(step["with"]["ref"])
+
+    assert jobs["staging"]["outputs"] == {"sha": "${{ steps.commit.outputs.sha }}"}
+    assert checked_out("production") == "${{ needs.staging.outputs.sha }}"
+    for job in jobs.values():
+        assert job["env"]["CONTEXT"] == "${{ vars.CONTEXT }}"
+
+
+def test_a_rollback_waits_for_nobody_and_takes_only_what_has_served() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
+    assert "needs" not in jobs["rollback"]
+    assert jobs["rollback"]["if"].startswith("inputs.rollback")
+    assert "!inputs.rollback" in jobs["staging"]["if"]
+    commands = [step.get("run", "") for step in jobs["rollback"]["steps"]]
+    served = "git merge-base --is-ancestor HEAD refs/tags/deployed-production"
+    assert commands.index(served) < commands.index("make rollback STAGE=production")
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
@@ -74,7 +98,7 @@ def test_a_failed_deploy_puts_back_what_was_noted_as_deployed() -> None:
     steps = jobs["production"]["steps"]
     checkout = next(step for step in steps if "checkout@" in step.get("uses", ""))
     assert checkout["with"]["fetch-depth"] == 0, "tags are needed"
-    deploy, put_back, _, note = steps[-4:]
+    deploy, put_back, note = steps[-3:]
     assert deploy["id"] == "deploy"
     assert "failure()" in put_back["if"]
     assert "steps.deploy.outcome == 'failure'" in put_back["if"]
@@ -84,3 +108,13 @@ def test_a_failed_deploy_puts_back_what_was_noted_as_deployed() -> None:
     assert "if" not in note
     assert f"tags/{tag}" in note["with"]["script"]
     assert jobs["production"]["permissions"]["contents"] == "write"
+
+
+def test_a_life_of_a_deployment_runs_every_night_from_the_released_version() -> None:
+    document = yaml.safe_load((ROOT / ".github/workflows/nightly.yml").read_text())
+    # YAML 1.1 reads the key `on` as true.
+    assert document[True]["schedule"]
+    checkout, *_ = document["jobs"]["life"]["steps"]
+    assert checkout["with"]["fetch-depth"] == 0
+    ran = [step.get("run", "") for step in document["jobs"]["life"]["steps"]]
+    assert any("make life" in command for command in ran)

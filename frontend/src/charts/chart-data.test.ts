@@ -3,6 +3,7 @@ import type { QueryData } from '@/api/generated/types.gen'
 import {
   aligned,
   calculate,
+  heldToEnd,
   joinResults,
   type Line,
   labelSeries,
@@ -75,7 +76,7 @@ test('lines of two steps are aligned before they are drawn', () => {
   const [a, b] = lines as [Line, Line]
   expect(b.values).toEqual([2, null, 4, null, null])
   expect(aligned(b, times, 'drawn')).toEqual([2, 3, 4, null, null])
-  expect(aligned(b, times, 'held')).toEqual([2, 2, 4, null, null])
+  expect(aligned(b, times, 'held')).toEqual([2, 2, 4, 4, null])
   expect(stack([aligned(a, times, 'drawn'), aligned(b, times, 'drawn')])[1]).toEqual([
     3,
     4,
@@ -83,6 +84,46 @@ test('lines of two steps are aligned before they are drawn', () => {
     null,
     null,
   ])
+})
+
+test('a stack of two steps has no combs, up to its newest point', () => {
+  const fine = {
+    timestamps: [0, 10, 20, 30, 40, 50],
+    series: [{ name: 'a', tags: {}, values: [1, 1, 1, 1, 1, 1] }],
+  }
+  const coarse = {
+    timestamps: [0, 20, 40],
+    series: [{ name: 'b', tags: {}, values: [2, 4, 6] }],
+  }
+  const { times, lines } = joinResults([
+    { data: fine as unknown as QueryData },
+    { data: coarse as unknown as QueryData },
+  ])
+  const total = (how: 'held' | 'stacked') =>
+    stack(lines.map((line) => aligned(line, times, how))).at(-1)
+  expect(total('held')).toEqual([3, 3, 5, 5, 7, 7])
+  expect(total('stacked')).toEqual([3, 4, 5, 6, 7, 7])
+})
+
+test('a stack has no dip at its right end, where a coarser or later line has no point yet', () => {
+  const times = [0, 10, 20, 30, 40, 50, 60, 70]
+  const totals = (coarse: (number | null)[], own: number[], fine: (number | null)[]) => {
+    const values = Array<number | null>(8).fill(null)
+    own.forEach((at, index) => {
+      values[at] = coarse[index] ?? null
+    })
+    const below = { values: aligned({ values, own }, times, 'stacked'), own }
+    return stack(heldToEnd([below, { values: fine }], times)).at(-1)
+  }
+  const ones = Array<number>(8).fill(1)
+  // The last bucket of 20 is not finished; it is there as a gap, or not at all.
+  expect(totals([2, 2, 2, null], [0, 2, 4, 6], ones)).toEqual([3, 3, 3, 3, 3, 3, 3, 3])
+  expect(totals([2, 2, 2], [0, 2, 4], ones)).toEqual([3, 3, 3, 3, 3, 3, 3, 3])
+  // The finer one is late.
+  expect(totals([2, 2, 2, 2], [0, 2, 4, 6], [1, 1, 1, 1, 1, 1, null, null])?.at(-1)).toBe(3)
+  // A line that has ended before is gone.
+  expect(totals([2, 2], [0, 2], ones)).toEqual([3, 3, 3, 3, 1, 1, 1, 1])
+  expect(heldToEnd([{ values: [null, null] }, { values: [] }], [0, 10])).toEqual([[null, null], []])
 })
 
 test('points with a gap on both sides are lone', () => {

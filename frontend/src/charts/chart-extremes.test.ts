@@ -3,7 +3,6 @@ import { type ChartStyle, chartOptions, valueRange } from './chart-options'
 
 const style: ChartStyle = {
   kind: 'line',
-  stacked: false,
   log: false,
   connect: false,
   binary: false,

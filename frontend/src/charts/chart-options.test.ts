@@ -1,10 +1,16 @@
 import { expect, test } from 'vitest'
 import { formatValue } from '@/lib/units'
-import { chartOptions, clockText, utcSplits, valueLabels, valueRange } from './chart-options'
+import {
+  chartOptions,
+  clockText,
+  logSplits,
+  utcSplits,
+  valueLabels,
+  valueRange,
+} from './chart-options'
 
 const style = {
   kind: 'line' as const,
-  stacked: false,
   log: false,
   connect: false,
   binary: false,
@@ -46,6 +52,16 @@ test('colours follow the theme without a new chart', () => {
   expect(typeof stroke === 'function' ? stroke({} as never, 1) : stroke).toBe('#abcdef')
 })
 
+test('the value axis follows the style as it is now, as the chart of a rule needs', () => {
+  let now = { ...style, min: 0, max: 10 }
+  const size = { width: 100, height: 100 }
+  const { scales } = chartOptions(now, { ...calls, style: () => now }, size, undefined)
+  const range = scales?.y?.range as (chart: unknown, low: number, high: number) => [number, number]
+  expect(range(null, 1, 9)).toEqual([0, 10])
+  now = { ...style, min: 0, max: 500 }
+  expect(range(null, 1, 450)).toEqual([0, 500])
+})
+
 test('a constant with the noise of rounding is a flat line', () => {
   expect(valueRange(0.30000000000000004, 0.3, style)).toEqual(valueRange(0.3, 0.3, style))
   const [low, high] = valueRange(1e9, 1e9 + 1e-6, style)
@@ -85,4 +101,28 @@ test('a UTC axis of months begins each month', () => {
   expect(utcSplits(null, 0, at('2026-01-15'), at('2026-04-10'), 30 * 86_400)).toEqual(
     ['2026-02-01', '2026-03-01', '2026-04-01'].map(at),
   )
+})
+test('a logarithmic axis honours values below a billionth', () => {
+  const log = { ...style, log: true }
+  const [bottom, top] = valueRange(2e-12, 5e-11, log)
+  expect(bottom).toBe(2e-12)
+  expect(top).toBe(5e-11)
+  expect(valueRange(1e-15, 1, log)).toEqual([1e-15, 1])
+  expect(valueRange(0.5, 50, { ...log, min: 1e-12 })).toEqual([1e-12, 50])
+})
+
+test('a logarithmic axis has some ticks at any range, and comes to an end', () => {
+  expect(logSplits(2e-12, 5e-11)).toEqual([
+    2e-12, 3e-12, 4e-12, 5e-12, 6e-12, 7e-12, 8e-12, 9e-12, 1e-11, 2e-11, 3e-11, 4e-11, 5e-11,
+  ])
+  expect(logSplits(1e-15, 1)).toEqual([1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 0.0001, 0.01, 1])
+  // Here the chart library's own never ended.
+  for (const low of [9.99e-9, 9.99e-13, 1e-30, 3e-150])
+    for (const high of [low * 1.3, low * 2, low * 20, low * 1e7, 1e100]) {
+      const splits = logSplits(low, high)
+      expect(splits.length).toBeGreaterThan(1)
+      expect(splits.length).toBeLessThan(20)
+      expect(splits.every((split) => split >= low && split <= high)).toBe(true)
+      expect(new Set(splits).size).toBe(splits.length)
+    }
 })

@@ -2,14 +2,48 @@ import type uPlot from 'uplot'
 import type { Zone } from '@/lib/zone'
 import { lonePoints } from './chart-data'
 
+/** How a series is drawn, where it is not as the chart draws all of them. */
+export type SeriesLook = {
+  label: string
+  color: string
+  format?: (value: number) => string
+  kind?: 'line' | 'area' | 'bar' | 'points' | undefined
+  right?: boolean
+  width?: number | undefined
+  /** Opacity of the area below it, in percent. */
+  fill?: number | undefined
+  gradient?: boolean | undefined
+  dash?: readonly number[] | undefined
+  interpolation?: 'linear' | 'smooth' | 'stepBefore' | 'stepAfter' | undefined
+  points?: 'auto' | 'always' | 'never' | undefined
+}
+
+/** What draws lines of other shapes: of uPlot's own module. */
+export type Paths = {
+  bars?: uPlot.Series.PathBuilder | undefined
+  smooth?: uPlot.Series.PathBuilder | undefined
+  stepBefore?: uPlot.Series.PathBuilder | undefined
+  stepAfter?: uPlot.Series.PathBuilder | undefined
+  points?: uPlot.Series.PathBuilder | undefined
+}
+
 export type ChartStyle = {
   kind: 'line' | 'area' | 'bar'
-  stacked: boolean
   log: boolean
   connect: boolean
   min?: number | null
   max?: number | null
-  series: { label: string; color: string; format?: (value: number) => string }[]
+  /** The axis begins at least here, and ends at least there. */
+  softMin?: number | null
+  softMax?: number | null
+  axisLabel?: string | null
+  /** Whether the value axis is shown. */
+  leftAxis?: boolean
+  /** How values of the right axis are written, where a series is drawn on it. */
+  rightFormat?: ((value: number, decimals?: number) => string) | undefined
+  tooltip?: 'single' | 'all' | 'hidden'
+  tooltipSort?: 'none' | 'asc' | 'desc'
+  series: SeriesLook[]
   thresholds: { value: number; color: string }[]
   thresholdStyle: 'line' | 'area' | 'both'
   /** Times, in milliseconds, that are marked by a vertical line. */
@@ -35,14 +69,26 @@ export type ChartCallbacks = {
  */
 const lineWidth = (series: number) => (series > 4 ? 1 : 1.6)
 
+/** The width that the labels of an axis have needed: the plot stays in its place when a refresh
+ * brings shorter ones, or `9` becomes `10`. */
+function widest(): (chart: uPlot, values: string[]) => number {
+  let characters = 3
+  return (_chart, values) => {
+    characters = Math.max(characters, ...(values ?? []).map((text) => text?.length ?? 0))
+    return characters * 6.8 + 16
+  }
+}
+
 /** uPlot's options for a style; pure but for the paths that uPlot's own module builds. */
 export function chartOptions(
   style: ChartStyle,
   calls: ChartCallbacks,
   size: { width: number; height: number },
-  bars: uPlot.Series.PathBuilder | undefined,
+  paths: Paths = {},
   zone: Zone = 'browser',
 ): uPlot.Options {
+  const onRight = style.series.some(({ right }) => right)
+  const onLeft = !style.series.length || style.series.some(({ right }) => !right)
   const font = '11px ui-sans-serif, system-ui, sans-serif'
   const now = () => calls.style?.() ?? style
   const colorOf = (index: number) => now().series[index]?.color ?? now().axisColor
@@ -68,6 +114,15 @@ export function chartOptions(
         distr: style.log ? 3 : 1,
         range: (_chart, low, high) => valueRange(low, high, now()),
       },
+      ...(onRight
+        ? {
+            right: {
+              distr: style.log ? (3 as const) : (1 as const),
+              range: (_chart: uPlot, low: number | null, high: number | null) =>
+                valueRange(low, high, onLeft ? { ...now(), min: null, max: null } : now()),
+            },
+          }
+        : {}),
     },
     axes: [
       {
@@ -80,34 +135,37 @@ export function chartOptions(
       },
       {
         ...axis,
-        size: (_chart, values) =>
-          values?.length ? Math.max(...values.map((text) => text?.length ?? 0)) * 6.8 + 16 : 40,
+        size: widest(),
         values: (_chart, splits) => valueLabels(splits, style.format),
         space: 32,
+        show: onLeft && style.leftAxis !== false,
+        ...(style.axisLabel
+          ? { label: style.axisLabel, labelFont: font, labelSize: 16, labelGap: 0 }
+          : {}),
         ...(style.binary ? { incrs: POWERS_OF_TWO } : {}),
+        ...(style.log ? logAxis : {}),
       },
+      ...(onRight
+        ? [
+            {
+              ...axis,
+              grid: { show: !onLeft, stroke: () => now().gridColor, width: 1 },
+              scale: 'right',
+              side: 1 as const,
+              size: widest(),
+              values: (_chart: uPlot, splits: number[]) =>
+                valueLabels(splits, style.rightFormat ?? style.format),
+              space: 32,
+              ...(style.log ? logAxis : {}),
+            },
+          ]
+        : []),
     ],
     series: [
       {},
       // An empty chart keeps its scales, axes and zoom with a series that is never drawn.
       ...(style.series.length ? [] : [{ show: true, points: { show: false } }]),
-      ...style.series.map(({ label }, index) => ({
-        label,
-        stroke: () => colorOf(index),
-        width: style.kind === 'bar' ? 0 : lineWidth(style.series.length),
-        fill: style.kind === 'line' ? undefined : () => fillOf(style.kind, colorOf(index)),
-        points:
-          style.kind === 'bar' || style.connect
-            ? { show: false }
-            : {
-                show: true,
-                size: 5,
-                fill: () => colorOf(index),
-                filter: (chart: uPlot, series: number) => lonePoints(chart.data[series] ?? []),
-              },
-        spanGaps: style.connect,
-        paths: style.kind === 'bar' ? bars : undefined,
-      })),
+      ...style.series.map((look, index) => seriesOf(look, index, style, paths, colorOf)),
     ],
     hooks: {
       setCursor: [calls.onCursor],
@@ -126,6 +184,49 @@ export function chartOptions(
         (chart) => drawMarks(chart, now().marks ?? []),
       ],
     },
+  }
+}
+
+const PATHS = { smooth: 'smooth', stepBefore: 'stepBefore', stepAfter: 'stepAfter' } as const
+
+/** One series as uPlot takes it. */
+function seriesOf(
+  look: SeriesLook,
+  index: number,
+  style: ChartStyle,
+  paths: Paths,
+  colorOf: (index: number) => string,
+): uPlot.Series {
+  const kind = look.kind ?? style.kind
+  const bar = kind === 'bar'
+  const { interpolation } = look
+  const shape =
+    interpolation && interpolation !== 'linear' ? paths[PATHS[interpolation]] : undefined
+  const dots = {
+    show: true,
+    size: 5,
+    fill: () => colorOf(index),
+    filter: (chart: uPlot, series: number) => lonePoints(chart.data[series] ?? []),
+  }
+  const all = { show: true, size: 5, fill: () => colorOf(index) }
+  return {
+    label: look.label,
+    stroke: () => colorOf(index),
+    width: bar ? 0 : (look.width ?? lineWidth(style.series.length)),
+    ...(look.right ? { scale: 'right' } : {}),
+    ...(look.dash && !bar ? { dash: [...look.dash] } : {}),
+    fill:
+      kind === 'points' || (kind === 'line' && !look.fill)
+        ? undefined
+        : (chart: uPlot) => fillOf(kind, colorOf(index), look, chart),
+    points:
+      look.points === 'always' || kind === 'points'
+        ? all
+        : bar || style.connect || look.points === 'never'
+          ? { show: false }
+          : dots,
+    spanGaps: style.connect,
+    paths: bar ? paths.bars : kind === 'points' ? paths.points : shape,
   }
 }
 
@@ -206,9 +307,11 @@ const LARGEST = 2 ** 1022
 const LEAST_RATIO = 1e-12
 /** The least height of an axis at all, above the smallest distance of ticks. */
 const LEAST_SPAN = 1e-28
-/** Beyond these powers of ten a logarithmic axis has no ticks. */
-const LOG_LOW = 1e-9
-const LOG_HIGH = 1e30
+/** The ends of a logarithmic axis: their ratio is still a number. */
+const LOG_LOW = 1e-150
+const LOG_HIGH = 1e150
+/** About so many ticks fit on it. */
+const LOG_TICKS = 8
 
 const bounded = (value: number | null | undefined, otherwise: number) =>
   value === null || value === undefined || Number.isNaN(value)
@@ -222,11 +325,11 @@ const bounded = (value: number | null | undefined, otherwise: number) =>
 export function valueRange(
   low: number | null,
   high: number | null,
-  style: Pick<ChartStyle, 'min' | 'max' | 'log' | 'kind'>,
+  style: Pick<ChartStyle, 'min' | 'max' | 'log' | 'kind' | 'softMin' | 'softMax'>,
 ): [number, number] {
   if (style.log) return logRange(style.min ?? low, style.max ?? high)
-  const most = bounded(high, 1)
-  const lowest = bounded(low, 0)
+  const most = Math.max(bounded(high, 1), bounded(style.softMax, Number.NEGATIVE_INFINITY))
+  const lowest = Math.min(bounded(low, 0), bounded(style.softMin, Number.POSITIVE_INFINITY))
   const flat = most - lowest <= NOISE * Math.max(Math.abs(most), Math.abs(lowest))
   const least = flat ? most : lowest
   const span = most - least || Math.abs(most) || 1
@@ -247,6 +350,39 @@ function apart(bottom: number, top: number): [number, number] {
   return [middle - least, middle + least]
 }
 
+/**
+ * The ticks of a logarithmic axis. The chart library's own add up tiny numbers, and never come to
+ * an end at some ranges, such as 9.99e-9 to 1.3e-8.
+ */
+export function logSplits(low: number, high: number): number[] {
+  const decades = Math.log10(high / low)
+  const digits = decades <= 1.5 ? [1, 2, 3, 4, 5, 6, 7, 8, 9] : decades <= 4 ? [1, 2, 5] : [1]
+  const every = Math.max(1, Math.ceil(decades / LOG_TICKS))
+  const splits: number[] = []
+  const first = Math.floor(Math.floor(Math.log10(low)) / every) * every
+  for (let power = first; power <= Math.ceil(Math.log10(high)); power += every)
+    for (const digit of digits) {
+      const split = Number(`${digit}e${power}`)
+      if (split >= low && split <= high) splits.push(split)
+    }
+  if (splits.length > 1) return splits
+  // Within one digit: evenly, in round steps.
+  const rough = (high - low) / 4
+  const power = Math.floor(Math.log10(rough))
+  const digit = [1, 2, 5].find((each) => each >= rough / 10 ** power) ?? 10
+  const step = Number(`${digit}e${power}`)
+  const count = Math.ceil(low / step)
+  return Array.from({ length: 10 }, (_, index) => (count + index) * step).filter(
+    (split) => split <= high,
+  )
+}
+
+/** What an axis has beside the others when it is logarithmic. */
+const logAxis = {
+  splits: (_chart: uPlot, _axis: number, low: number, high: number) => logSplits(low, high),
+  filter: (_chart: uPlot, splits: number[]) => splits,
+}
+
 function logRange(low: number | null, high: number | null): [number, number] {
   const within = (value: number) => Math.min(LOG_HIGH, Math.max(LOG_LOW, value))
   const bottom = within(bounded(low, 0.1))
@@ -255,8 +391,22 @@ function logRange(low: number | null, high: number | null): [number, number] {
   return top / bottom > 1.25 ? [bottom, top] : [bottom / 2, top * 2]
 }
 
-function fillOf(kind: ChartStyle['kind'], color: string): string {
-  return kind === 'bar' ? color : `color-mix(in srgb, ${color} 22%, transparent)`
+function fillOf(
+  kind: ChartStyle['kind'] | 'points',
+  color: string,
+  { fill, gradient }: Pick<SeriesLook, 'fill' | 'gradient'> = {},
+  chart?: uPlot,
+): string | CanvasGradient {
+  // A bar of little opacity would not be seen.
+  if (kind === 'bar') return color
+  const opacity = fill ?? 22
+  const tint = (percent: number) => `color-mix(in srgb, ${color} ${percent}%, transparent)`
+  if (!gradient || !chart?.ctx || !chart.bbox?.height) return tint(opacity)
+  const { top, height } = chart.bbox
+  const shade = chart.ctx.createLinearGradient(0, top, 0, top + height)
+  shade.addColorStop(0, tint(opacity))
+  shade.addColorStop(1, tint(0))
+  return shade
 }
 
 /** Tints the areas between thresholds, behind everything else. */

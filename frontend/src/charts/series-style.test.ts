@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
+import { DEFAULT_MAPPING, DEFAULT_OVERRIDE } from '@/lib/panel-defaults'
 import { colorOf, PALETTES } from './palette'
 import { applyOverrides, matches, overrideOf, showValue, thresholdColor } from './series-style'
 
-const override = { color: null, label: null, unit: null, hidden: null, negative: null }
+const override = DEFAULT_OVERRIDE
 
 test('* matches any text and nothing else is special', () => {
   expect(matches('web-*', 'web-1')).toBe(true)
@@ -10,6 +11,11 @@ test('* matches any text and nothing else is special', () => {
   expect(matches('a.b', 'axb')).toBe(false)
   expect(matches('web', 'web-1')).toBe(false)
   expect(matches('(in) *', '(in) eth0')).toBe(true)
+  expect(matches('a*b*c', 'a-b-b-c')).toBe(true)
+  expect(matches('a*b*c', 'a-c')).toBe(false)
+  expect(matches('aa*aa', 'aaa')).toBe(false)
+  expect(matches('*a*a*', 'xay')).toBe(false)
+  expect(matches('**', 'any')).toBe(true)
 })
 
 test('later overrides win', () => {
@@ -64,8 +70,8 @@ test('palettes repeat, and an unknown one is the standard one', () => {
 test('writes a mapped value as its text, and any other with its unit and threshold', () => {
   const options = {
     mappings: [
-      { low: 0, high: 0, text: 'Down', color: 'orange' },
-      { low: 1, high: null, text: 'Up', color: null },
+      { ...DEFAULT_MAPPING, low: 0, high: 0, text: 'Down', color: 'orange' },
+      { ...DEFAULT_MAPPING, low: 1, text: 'Up' },
     ],
     thresholds: [{ value: 0.5, color: '#00ff00', label: null }],
     decimals: null,

@@ -1,6 +1,5 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import uPlot from 'uplot'
-import { cancelFrameJob, enqueueFrameJob } from '@/lib/frame-queue'
 import { timeZoneOf, useZone } from '@/lib/zone'
 import { type ChartStyle, chartOptions } from './chart-options'
 
@@ -21,7 +20,8 @@ type Props = {
   onReset: () => void
 }
 
-type Tip = { index: number; left: number; width: number }
+/** `nearest`: the series drawn closest to the pointer. */
+type Tip = { index: number; left: number; width: number; nearest: number | undefined }
 
 /** uPlot in React: created when its identity changes, updated with data, resized, destroyed. */
 export function TimeChart(props: Props) {
@@ -29,7 +29,6 @@ export function TimeChart(props: Props) {
   const box = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | null>(null)
   const latest = useRef(props)
-  const lastDrawn = useRef('')
   const [tip, setTip] = useState<Tip | null>(null)
   const zone = useZone()
   latest.current = props
@@ -59,13 +58,20 @@ export function TimeChart(props: Props) {
                     index,
                     left: (u.cursor.left ?? 0) + u.over.offsetLeft,
                     width: element.clientWidth,
+                    nearest: nearestSeries(u, index),
                   }
                 : null,
             )
           },
         },
         size(),
-        uPlot.paths.bars?.({ size: [0.7, 40] }),
+        {
+          bars: uPlot.paths.bars?.({ size: [0.7, 40] }),
+          smooth: uPlot.paths.spline?.(),
+          stepBefore: uPlot.paths.stepped?.({ align: -1 }),
+          stepAfter: uPlot.paths.stepped?.({ align: 1 }),
+          points: uPlot.paths.points?.(),
+        },
         zone,
       ),
       toPlot(latest.current),
@@ -78,20 +84,13 @@ export function TimeChart(props: Props) {
     observer.observe(element)
     return () => {
       observer.disconnect()
-      cancelFrameJob(latest)
       plot.destroy()
       chart.current = null
     }
   }, [identity, zone])
 
   useEffect(() => {
-    const draw = () => chart.current?.setData(toPlot(latest.current))
-    const next = `${props.end - props.start} ${colors}`
-    // A change by the user is drawn at once. A refresh brings new data to all charts of a
-    // board while the user may be busy elsewhere: they are drawn one after another.
-    if (lastDrawn.current === next) enqueueFrameJob(latest, draw)
-    else draw()
-    lastDrawn.current = next
+    chart.current?.setData(toPlot(latest.current))
   }, [times, drawn, props.start, props.end, colors])
 
   return (
@@ -126,6 +125,26 @@ function lastText(values: (number | null)[], format: (value: number) => string):
   return last === null || last === undefined ? 'no data' : format(last)
 }
 
+/** The series whose point of an index lies closest to the pointer, by its place in the style. */
+export function nearestSeries(
+  u: Pick<uPlot, 'data' | 'series' | 'valToPos'> & { cursor: { top?: number } },
+  index: number,
+): number | undefined {
+  const top = u.cursor.top ?? 0
+  let nearest: number | undefined
+  let least = Number.POSITIVE_INFINITY
+  for (let at = 1; at < u.data.length; at += 1) {
+    const value = u.data[at]?.[index]
+    if (value === null || value === undefined) continue
+    const away = Math.abs(u.valToPos(value, u.series[at]?.scale ?? 'y') - top)
+    if (away < least) {
+      least = away
+      nearest = at - 1
+    }
+  }
+  return nearest
+}
+
 const CLOCK = { dateStyle: 'medium', timeStyle: 'medium' } as const
 const clocks = {
   browser: new Intl.DateTimeFormat(undefined, CLOCK),
@@ -139,7 +158,12 @@ function Tooltip({ tip, times, measured, style }: Props & { tip: Tip }) {
   const rows = style.series
     .map((series, index) => ({ ...series, index, value: measured[index]?.[tip.index] ?? null }))
     .filter((row) => row.value !== null)
-    .sort((a, b) => (b.value ?? 0) - (a.value ?? 0))
+    .filter((row) => style.tooltip !== 'single' || row.index === tip.nearest)
+  if (style.tooltip === 'hidden') return null
+  if (style.tooltipSort !== 'none') {
+    const sign = style.tooltipSort === 'asc' ? 1 : -1
+    rows.sort((a, b) => sign * ((a.value ?? 0) - (b.value ?? 0)))
+  }
   const right = tip.left > tip.width / 2
   return (
     <div

@@ -7,7 +7,6 @@ export function FiringBadge() {
     ...getAlertRulesOptions({ query: { status: 'firing', pageSize: 1 } }),
     refetchInterval: 30_000,
     refetchIntervalInBackground: false,
-    meta: { silent: true },
   })
   const firing = data?.meta?.total ?? 0
   if (firing === 0) return null

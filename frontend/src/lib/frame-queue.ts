@@ -1,4 +1,4 @@
-/** Work per frame, in milliseconds and in jobs. Drawn canvases are also painted in that frame. */
+/** Work per frame, in milliseconds and in jobs. What is drawn is also painted in that frame. */
 const BUDGET_MS = 5
 const MAX_JOBS = 2
 
@@ -6,8 +6,8 @@ const waiting = new Map<object, () => void>()
 let running = false
 
 /**
- * Runs jobs that are requested at the same time, such as drawing each chart of a board, a few per
- * frame, so that the page stays responsive. A later job of an owner replaces its earlier one.
+ * Runs jobs that are requested at the same time, such as a refresh of each panel of a board, a few
+ * per frame, so that the page stays responsive. A later job of an owner replaces its earlier one.
  * Nothing runs while the tab is hidden.
  */
 export function enqueueFrameJob(owner: object, job: () => void) {

@@ -4,6 +4,7 @@ import {
   intervalMs,
   isLive,
   readRange,
+  refreshEvery,
   resolveRange,
   shiftRange,
   widenRange,
@@ -36,6 +37,9 @@ test('an invalid range becomes the last hour', () => {
     { from: 'yesterday', to: 'now' },
     { from: 'now', to: 'now-1h' },
     { from: 'now-', to: 'now' },
+    { from: 'now-1000000y', to: 'now' },
+    { from: 'now-3000y', to: 'now' },
+    { from: 'now-1h', to: '99999999999999999' },
     { from: '2026-13-01', to: 'now' },
   ]) {
     expect(resolveRange(range, NOW)).toEqual({ start: NOW - HOUR, end: NOW })
@@ -107,4 +111,12 @@ test('a range that ends a while ago moves with time too', () => {
   expect(isLive({ from: 'now/d', to: 'now/d' })).toBe(true)
   expect(isLive({ from: 'now-1d/d', to: 'now-1d/d' })).toBe(false)
   expect(isLive({ from: '1790000000000', to: '1790000100000' })).toBe(false)
+})
+
+test('a range is refreshed while it moves, and not more often than each second', () => {
+  const live = { from: 'now-1h', to: 'now-5m' }
+  expect(refreshEvery(live, '10s')).toBe(10_000)
+  expect(refreshEvery(live, '1ms')).not.toBe(1)
+  expect(refreshEvery(live, 'off')).toBeUndefined()
+  expect(refreshEvery({ from: '1', to: '2' }, '10s')).toBeUndefined()
 })

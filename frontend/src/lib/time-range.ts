@@ -120,13 +120,21 @@ function floor(time: number, unit: string, zone: Zone): number {
 const RELATIVE = /^now(?:-((?:\d+[smhdwMy])+))?(?:\/([smhdwMy]))?$/
 const WRITTEN = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?$/
 
-/** One end of a range in milliseconds; undefined when it can't be read. */
+const FIRST = Date.UTC(1000, 0, 1)
+const LAST = Date.UTC(9999, 11, 31)
+
+/** One end of a range in milliseconds; undefined when it can't be read, or no date holds it. */
 export function resolveEnd(
   text: string,
   now: number,
   side: 'from' | 'to' = 'from',
   zone: Zone = 'browser',
 ): number | undefined {
+  const time = readEnd(text, now, side, zone)
+  return time !== undefined && time >= FIRST && time <= LAST ? time : undefined
+}
+
+function readEnd(text: string, now: number, side: 'from' | 'to', zone: Zone): number | undefined {
   const trimmed = text.trim()
   const relative = RELATIVE.exec(trimmed)
   if (relative) {
@@ -177,6 +185,15 @@ export function resolveRange(range: TimeRange, now: number, zone: Zone = 'browse
 /** Whether the range moves with time, and so is refreshed. */
 export const isLive = (range: TimeRange) =>
   /^now(?:\/[smhdwMy]|-(?:\d+[smhdwMy])+)?$/.test(range.to.trim())
+
+/** Milliseconds: a shorter interval in a URL would only be load. */
+const SHORTEST_REFRESH = 1000
+
+/** Milliseconds between two refreshes of a range; undefined when it is not refreshed. */
+export function refreshEvery(range: TimeRange, refresh: string): number | undefined {
+  const every = isLive(range) ? intervalMs(refresh) : undefined
+  return every ? Math.max(SHORTEST_REFRESH, every) : undefined
+}
 
 /** Shifts a range by half its width, never past now. */
 export function shiftRange(

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import {
   ALL,
+  autoInterval,
   type Chosen,
   choose,
   fillQuery,
@@ -95,4 +96,39 @@ test('a default that does not exist is replaced by the first value', () => {
   expect(choose(withDefault, ['a', 'b'], []).values).toEqual(['a'])
   expect(choose(withDefault, ['a', 'elsewhere:9100'], []).values).toEqual(['elsewhere:9100'])
   expect(choose(withDefault, ['a', 'b'], ['gone']).values).toEqual(['gone'])
+})
+
+test.each([
+  ['[[host]] [[hosts:csv]]', 'web-1 web.1,web+2'],
+  ['${hosts:pipe} ${hosts:glob} ${hosts:json}', 'web.1|web+2 {web.1,web+2} ["web.1","web+2"]'],
+  ['${hosts:queryparam}', 'var-hosts=web.1&var-hosts=web%2B2'],
+  ['${hosts:singlequote} ${odd:doublequote}', String.raw`'web.1','web+2' "a\"b\c"`],
+  ['${at:date} ${at:date:seconds}', '1970-01-01T00:00:01.500Z 1'],
+  ['x{a=~"$own"}', 'x{a=~".+"}'],
+  ['x{a="$own"}', 'x{a=~".+"}'],
+  ['x{a=~"$typed"}', 'x{a=~"web-.*"}'],
+  ['${user.login}', 'web-1'],
+])('%s in each format is %s', (text, filled) => {
+  const more: Scope = new Map([
+    ...scope,
+    ['at', single('1500')],
+    ['own', { values: ['a', 'b'], all: true, open: true, allValue: '.+' }],
+    ['typed', { values: ['web-.*'], all: false, open: false, raw: true }],
+    ['user', single('web-1')],
+  ])
+  expect(fillQuery(text, more)).toBe(filled)
+})
+
+test('what depends on another choice gives way where it does not exist', () => {
+  const variable = { type: 'query', default: ['b'] } as const
+  const depending = { ...variable, default: [...variable.default] }
+  expect(choose(depending, ['a', 'b'], ['gone'], true).values).toEqual(['b'])
+  expect(choose(depending, ['a', 'b'], ['a'], true).values).toEqual(['a'])
+  expect(choose(depending, ['a', 'b'], ['gone']).values).toEqual(['gone'])
+})
+
+test('an interval follows the range, and is never below its least', () => {
+  expect(autoInterval(3_600_000, 30, 10_000)).toBe('2m')
+  expect(autoInterval(60_000, 30, 10_000)).toBe('10s')
+  expect(autoInterval(30 * 86_400_000, 30, 10_000)).toBe('1d')
 })

@@ -1,3 +1,5 @@
+import type { Variable } from '@/api/generated/types.gen'
+
 /** The current value or values of a variable. */
 export type Chosen = {
   /** All known values when `all` is set. */
@@ -5,6 +7,12 @@ export type Chosen = {
   all: boolean
   /** Whether "all" includes values that are not listed, as for a tag. */
   open: boolean
+  /** What "all" stands for, where it is not all values. */
+  allValue?: string | null
+  /** Whether a single value is part of a query or pattern, as one that somebody typed. */
+  raw?: boolean
+  /** What is shown for the values, where it is not the values. */
+  texts?: Record<string, string>
 }
 
 /** The values of each variable, by name. */
@@ -15,7 +23,9 @@ export const ALL = '$__all'
 
 export const single = (value: string): Chosen => ({ values: [value], all: false, open: false })
 
-const REFERENCE = /\$(?:\{([a-zA-Z_]\w*)(?::(\w+))?\}|([a-zA-Z_]\w*))/g
+// `$name`, `${name}`, `${name.field}` (of `__user`), `${name:format}`, `[[name]]`, `[[name:format]]`.
+const REFERENCE =
+  /\$(?:\{([a-zA-Z_]\w*(?:\.\w+)?)(?::([\w:]+))?\}|([a-zA-Z_]\w*))|\[\[([a-zA-Z_]\w*)(?::(\w+))?\]\]/g
 const MATCHER = /(=~|!~|!=|=)(\s*)(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')/
 // In one pass, so that a value that contains a $ is not read as another variable.
 const MATCHER_OR_REFERENCE = new RegExp(`${MATCHER.source}|${REFERENCE.source}`, 'g')
@@ -26,36 +36,94 @@ const escapeText = (text: string, quote: string) =>
 const readEscapes = (text: string) =>
   text.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char))
 
+type Groups = (string | undefined)[]
+/** The name and the format of a reference, from the groups of `REFERENCE`. */
+const named = ([braced, form, bare, old, oldForm]: Groups) => {
+  const full = braced ?? bare ?? old ?? ''
+  return { full, name: full.split('.')[0] ?? full, format: form ?? oldForm }
+}
+
+/** What a reference stands for; a field that is not known by itself is its variable's. */
+const chosenOf = (scope: Scope, { full, name }: ReturnType<typeof named>) =>
+  scope.get(full) ?? scope.get(name)
+
+/** The names of the variables that a text refers to. */
+export const namesIn = (text: string): string[] =>
+  [...text.matchAll(REFERENCE)].map(([, ...groups]) => named(groups).name)
+
+const hasAllValue = ({ all, allValue }: Chosen) =>
+  all && allValue !== null && allValue !== undefined
+
 /** A regular expression for the values: one alone, or several as alternatives. */
-function patternOf({ values, all, open }: Chosen, alone: boolean): string {
+function patternOf(chosen: Chosen, alone: boolean): string {
+  const { values, all, open, raw } = chosen
+  if (hasAllValue(chosen)) return chosen.allValue ?? ''
   if (all && open) return '.*'
-  const alternation = values.map(escapePattern).join('|')
+  const alternation = values.map(raw && values.length === 1 ? String : escapePattern).join('|')
   return values.length > 1 && !alone ? `(${alternation})` : alternation
 }
 
-const FORMATS: Record<string, (chosen: Chosen) => string> = {
-  regex: (chosen) => patternOf(chosen, false),
-  csv: ({ values }) => values.join(','),
-  pipe: ({ values }) => values.join('|'),
-  raw: ({ values }) => values.join(','),
+const each =
+  (separator: string, write: (value: string) => string = String) =>
+  (chosen: Chosen) =>
+    hasAllValue(chosen) ? (chosen.allValue ?? '') : chosen.values.map(write).join(separator)
+const quoted = (mark: string) => (value: string) =>
+  `${mark}${value.replaceAll(mark, `\\${mark}`)}${mark}`
+
+const textsOf = ({ values, texts }: Chosen) => values.map((value) => texts?.[value] ?? value)
+
+const dateOf = ({ values }: Chosen, form: string | undefined) => {
+  const date = new Date(Number(values[0]))
+  if (Number.isNaN(date.getTime())) return values.join(',')
+  return form === 'seconds' ? String(Math.floor(date.getTime() / 1000)) : date.toISOString()
 }
 
-/** Replaces each known `$name`, `${name}` and `${name:format}`. */
+const FORMATS: Record<string, (chosen: Chosen, name: string, form?: string) => string> = {
+  regex: (chosen) => patternOf(chosen, false),
+  csv: each(','),
+  pipe: each('|'),
+  raw: each(','),
+  distributed: (chosen, name) =>
+    chosen.values.map((value, index) => (index ? `${name}=${value}` : value)).join(','),
+  doublequote: each(',', quoted('"')),
+  singlequote: each(',', quoted("'")),
+  sqlstring: each(',', (value) => `'${value.replaceAll("'", "''")}'`),
+  json: ({ values }) => JSON.stringify(values.length > 1 ? values : values[0]),
+  glob: (chosen) => (chosen.values.length > 1 ? `{${chosen.values.join(',')}}` : each(',')(chosen)),
+  lucene: each(' OR ', quoted('"')),
+  percentencode: (chosen) => encodeURIComponent(each(',')(chosen)),
+  uriencode: (chosen) => encodeURI(each(',')(chosen)),
+  queryparam: (chosen, name) => queryParams(name, chosen),
+  text: (chosen) => (chosen.all ? 'All' : textsOf(chosen).join(' + ')),
+  date: (chosen, _, form) => dateOf(chosen, form),
+}
+
+/** A variable as parameters of a URL: `var-host=a&var-host=b`. */
+export const queryParams = (name: string, { values, all }: Chosen): string =>
+  (all ? [ALL] : values)
+    .map((value) => `var-${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    .join('&')
+
+const formatted = (chosen: Chosen, name: string, format: string): string => {
+  const [kind = '', form] = format.split(':')
+  return (FORMATS[kind] ?? each('|'))(chosen, name, form)
+}
+
+/** Replaces each known reference. */
 function replaceReferences(
   text: string,
   scope: Scope,
-  write: (chosen: Chosen, format: string | undefined) => string,
+  write: (chosen: Chosen, format: string | undefined, name: string) => string,
 ): string {
-  return text.replace(REFERENCE, (whole, braced?: string, format?: string, bare?: string) => {
-    const chosen = scope.get(braced ?? bare ?? '')
-    return chosen ? write(chosen, format) : whole
+  return text.replace(REFERENCE, (whole, ...rest) => {
+    const found = named(rest.slice(0, 5))
+    const chosen = chosenOf(scope, found)
+    return chosen ? write(chosen, found.format, found.name) : whole
   })
 }
 
 export function refersTo(text: string, scope: Scope): Chosen[] {
-  return [...text.matchAll(REFERENCE)].flatMap(
-    ([, braced, , bare]) => scope.get(braced ?? bare ?? '') ?? [],
-  )
+  return namesIn(text).flatMap((name) => scope.get(name) ?? [])
 }
 
 const isMany = ({ values, all }: Chosen) => all || values.length > 1
@@ -75,9 +143,9 @@ export function fillQuery(text: string, scope: Scope): string {
         const quote = double === undefined ? "'" : '"'
         return fillMatcher(operator, space, content, quote, found.some(isMany), scope)
       }
-      const [braced, format, bare] = rest as (string | undefined)[]
-      const chosen = scope.get(braced ?? bare ?? '')
-      return chosen ? (FORMATS[format ?? 'pipe'] ?? FORMATS.pipe ?? String)(chosen) : whole
+      const found = named(rest.slice(0, 5))
+      const chosen = chosenOf(scope, found)
+      return chosen ? formatted(chosen, found.name, found.format ?? 'pipe') : whole
     },
   )
 }
@@ -98,12 +166,14 @@ function fillMatcher(
   let at = 0
   let filled = ''
   for (const match of content.matchAll(REFERENCE)) {
-    const [whole, braced, format, bare] = match
-    const chosen = scope.get(braced ?? bare ?? '')
+    const [whole, ...groups] = match
+    const found = named(groups)
+    const { name, format } = found
+    const chosen = chosenOf(scope, found)
     if (!chosen) continue
     filled += literal(content.slice(at, match.index))
     const value = format
-      ? (FORMATS[format] ?? FORMATS.pipe ?? String)(chosen)
+      ? formatted(chosen, name, format)
       : pattern
         ? patternOf(chosen, whole === content)
         : (chosen.values[0] ?? '')
@@ -115,10 +185,9 @@ function fillMatcher(
 
 /** A title or an alias with its variables filled in. */
 export function fillText(text: string, scope: Scope): string {
-  return replaceReferences(text, scope, (chosen, format) => {
-    const written = format ? FORMATS[format] : undefined
-    if (written) return written(chosen)
-    return chosen.all ? 'All' : listed(chosen.values)
+  return replaceReferences(text, scope, (chosen, format, name) => {
+    if (format) return formatted(chosen, name, format)
+    return chosen.all ? 'All' : listed(textsOf(chosen))
   })
 }
 
@@ -132,7 +201,9 @@ export function listed(values: string[]): string {
 
 /** A URL with its variables filled in. */
 export const fillUrl = (url: string, scope: Scope) =>
-  replaceReferences(url, scope, ({ values }) => encodeURIComponent(values.join(',')))
+  replaceReferences(url, scope, (chosen, format, name) =>
+    format ? formatted(chosen, name, format) : encodeURIComponent(chosen.values.join(',')),
+  )
 
 type TaggedQuery = { query: string; tags?: Record<string, unknown> }
 
@@ -183,31 +254,62 @@ export function timeScope(start: number, end: number): Scope {
     ['__range', single(duration(range))],
     ['__range_s', single(String(range))],
     ['__range_ms', single(String(range * 1000))],
+    ['__from', single(String(start))],
+    ['__to', single(String(end))],
   ])
 }
 
-type Choosable = {
-  type: 'tag' | 'list' | 'interval'
-  multi?: boolean
-  includeAll?: boolean
-  default?: string[]
-}
+type Choosable = Pick<Variable, 'type'> &
+  Partial<Pick<Variable, 'multi' | 'includeAll' | 'allValue' | 'default' | 'texts'>>
+
+/** Types whose values the server lists. */
+export const isListed = ({ type }: Pick<Variable, 'type'>) => type === 'tag' || type === 'query'
+
+/** The names of the variables that the values of one depend on. */
+export const sourcesOf = ({ query, regex, metric }: Variable): string[] =>
+  [query, regex, metric].flatMap((text) => (text ? namesIn(text) : []))
 
 /**
  * The chosen values of a variable: those in the URL, else those of its default that exist, else all
- * or the first. A default that does not exist, such as a host of another system, is ignored.
+ * or the first. A default that does not exist, such as a host of another system, is ignored; so is
+ * what the URL says of a variable that depends on others: it belonged to what was chosen before.
  */
-export function choose(variable: Choosable, options: string[], requested: string[]): Chosen {
-  const open = variable.type === 'tag'
-  const defaults = (variable.default ?? []).filter(
-    (value) => !options.length || value === ALL || value === 'All' || options.includes(value),
-  )
-  const wanted = requested.length ? requested : defaults
+export function choose(
+  variable: Choosable,
+  options: string[],
+  requested: string[],
+  depends = false,
+): Chosen {
+  const open = isListed(variable)
+  const exists = (value: string) =>
+    !options.length || value === ALL || value === 'All' || options.includes(value)
+  const asked = depends ? requested.filter(exists) : requested
+  const wanted = asked.length ? asked : (variable.default ?? []).filter(exists)
   const wantsAll = wanted.includes(ALL) || (wanted.includes('All') && !options.includes('All'))
   const values = wanted.filter((value) => value !== ALL && (value !== 'All' || !wantsAll))
-  if (variable.includeAll && (wantsAll || values.length === 0)) {
-    return { values: options, all: true, open }
+  const { allValue, texts, includeAll, multi } = variable
+  const more = {
+    ...(allValue ? { allValue } : {}),
+    ...(texts && Object.keys(texts).length ? { texts } : {}),
+  }
+  if (includeAll && (wantsAll || values.length === 0)) {
+    return { values: options, all: true, open, ...more }
   }
   const some = values.length ? values : options.slice(0, 1)
-  return { values: variable.multi ? some : some.slice(0, 1), all: false, open }
+  const raw = !open && !multi && !includeAll
+  return {
+    values: multi ? some : some.slice(0, 1),
+    all: false,
+    open,
+    ...more,
+    ...(raw ? { raw } : {}),
+  }
+}
+
+const NICE = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200]
+
+/** The interval of which about `count` fit into the range (ms), at least `least` (ms). */
+export function autoInterval(range: number, count: number, least: number): string {
+  const wanted = Math.max(range / Math.max(1, count), least) / 1000
+  return duration(NICE.find((step) => step >= wanted) ?? Math.ceil(wanted / 86_400) * 86_400)
 }

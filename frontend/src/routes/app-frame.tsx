@@ -2,7 +2,8 @@ import { useQueryClient } from '@tanstack/react-query'
 import { Outlet, useMatch, useNavigate, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import type { User } from '@/api/generated/types.gen'
-import { OfflineBanner } from '@/components/offline-banner'
+import { ConnectionBanner } from '@/components/connection-banner'
+import { ErrorBoundary } from '@/components/error-boundary'
 import { Shell } from '@/components/shell'
 import { ShortcutsDialog } from '@/components/shortcuts-dialog'
 import { SignInAgain } from '@/features/auth/sign-in'
@@ -46,7 +47,7 @@ export function AppFrame({ user }: { user: User }) {
   const page = <Outlet />
   return (
     <>
-      <OfflineBanner />
+      <ConnectionBanner />
       {kiosk ? (
         <main className="p-3 sm:p-4">{page}</main>
       ) : (
@@ -65,20 +66,22 @@ export function AppFrame({ user }: { user: User }) {
       )}
       {open === 'shortcuts' && <ShortcutsDialog onClose={close} />}
       {open === 'search' && (
-        <Suspense>
-          <SearchPalette
-            onClose={close}
-            onDashboard={(id) => void navigate({ to: '/dashboards/$id', params: { id } })}
-            onMetric={(name) => void navigate({ to: '/metrics/$name', params: { name } })}
-            actions={[
-              { label: 'Go to API keys', run: () => void navigate({ to: '/api-keys' }) },
-              { label: 'Go to my account', run: () => void navigate({ to: '/account' }) },
-              { label: 'Theme: light', run: () => choose('light') },
-              { label: 'Theme: dark', run: () => choose('dark') },
-              { label: 'Theme: system', run: () => choose('system') },
-            ]}
-          />
-        </Suspense>
+        <ErrorBoundary>
+          <Suspense>
+            <SearchPalette
+              onClose={close}
+              onDashboard={(id) => void navigate({ to: '/dashboards/$id', params: { id } })}
+              onMetric={(name) => void navigate({ to: '/metrics/$name', params: { name } })}
+              actions={[
+                { label: 'Go to API keys', run: () => void navigate({ to: '/api-keys' }) },
+                { label: 'Go to my account', run: () => void navigate({ to: '/account' }) },
+                { label: 'Theme: light', run: () => choose('light') },
+                { label: 'Theme: dark', run: () => choose('dark') },
+                { label: 'Theme: system', run: () => choose('system') },
+              ]}
+            />
+          </Suspense>
+        </ErrorBoundary>
       )}
     </>
   )

@@ -33,6 +33,12 @@ class Admin:
     first_page: str
 
 
+def is_empty() -> bool:
+    """Whether nobody is in the database yet: it is new, or another one's data is still to come."""
+    with database.connection() as connection:
+        return users_store.count_users(connection) == 0
+
+
 def seed(email: str = ADMIN_EMAIL) -> Admin:
     """Create the admin, dashboards and rules. Raises Conflict when the admin exists."""
     password = secrets.token_urlsafe(15)

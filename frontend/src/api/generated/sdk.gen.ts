@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AddPanelData, AddPanelErrors, AddPanelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CopyPanelData, CopyPanelErrors, CopyPanelResponses, CreateAlertChannelData, CreateAlertChannelErrors, CreateAlertChannelResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateAlertSilenceData, CreateAlertSilenceErrors, CreateAlertSilenceResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertChannelData, DeleteAlertChannelErrors, DeleteAlertChannelResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeletePanelData, DeletePanelErrors, DeletePanelResponses, DeleteSeriesData, DeleteSeriesErrors, DeleteSeriesResponses, DuplicateDashboardData, DuplicateDashboardErrors, DuplicateDashboardResponses, EndAlertSilenceData, EndAlertSilenceErrors, EndAlertSilenceResponses, EvaluateAlertRuleData, EvaluateAlertRuleErrors, EvaluateAlertRuleResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, ExportDashboardData, ExportDashboardErrors, ExportDashboardResponses, GetAlertChannelsData, GetAlertChannelsErrors, GetAlertChannelsResponses, GetAlertDeliveriesData, GetAlertDeliveriesErrors, GetAlertDeliveriesResponses, GetAlertDeliveryData, GetAlertDeliveryErrors, GetAlertDeliveryResponses, GetAlertHistoryData, GetAlertHistoryErrors, GetAlertHistoryResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetAlertRulesData, GetAlertRulesErrors, GetAlertRulesResponses, GetAlertSilencesData, GetAlertSilencesErrors, GetAlertSilencesResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetDashboardVersionsData, GetDashboardVersionsErrors, GetDashboardVersionsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetKeyReceivedData, GetKeyReceivedErrors, GetKeyReceivedResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetMetricUsageData, GetMetricUsageErrors, GetMetricUsageResponses, GetSeriesUsageData, GetSeriesUsageErrors, GetSeriesUsageResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsageByMetricData, GetUsageByMetricErrors, GetUsageByMetricResponses, GetUsageByTagData, GetUsageByTagErrors, GetUsageByTagResponses, GetUsageData, GetUsageErrors, GetUsageResponses, GetUsersData, GetUsersErrors, GetUsersResponses, ImportDashboardData, ImportDashboardErrors, ImportDashboardResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, NoteVisitData, NoteVisitErrors, NoteVisitResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, ResendAlertDeliveryData, ResendAlertDeliveryErrors, ResendAlertDeliveryResponses, RestoreDashboardVersionData, RestoreDashboardVersionErrors, RestoreDashboardVersionResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, SetFavouriteData, SetFavouriteErrors, SetFavouriteResponses, TestAlertChannelData, TestAlertChannelErrors, TestAlertChannelResponses, TestAlertReceiverData, TestAlertReceiverErrors, TestAlertReceiverResponses, UpdateAlertChannelData, UpdateAlertChannelErrors, UpdateAlertChannelResponses, UpdateAlertRuleData, UpdateAlertRuleErrors, UpdateAlertRuleResponses, UpdateDashboardData, UpdateDashboardErrors, UpdateDashboardResponses, UpdatePanelData, UpdatePanelErrors, UpdatePanelResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AddPanelData, AddPanelErrors, AddPanelResponses, BackfillRecordingRuleData, BackfillRecordingRuleErrors, BackfillRecordingRuleResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CopyPanelData, CopyPanelErrors, CopyPanelResponses, CreateAlertChannelData, CreateAlertChannelErrors, CreateAlertChannelResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateAlertSilenceData, CreateAlertSilenceErrors, CreateAlertSilenceResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateEventData, CreateEventErrors, CreateEventResponses, CreateRecordingRuleData, CreateRecordingRuleErrors, CreateRecordingRuleResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertChannelData, DeleteAlertChannelErrors, DeleteAlertChannelResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeletePanelData, DeletePanelErrors, DeletePanelResponses, DeleteRecordingRuleData, DeleteRecordingRuleErrors, DeleteRecordingRuleResponses, DeleteSeriesData, DeleteSeriesErrors, DeleteSeriesResponses, DuplicateDashboardData, DuplicateDashboardErrors, DuplicateDashboardResponses, EndAlertSilenceData, EndAlertSilenceErrors, EndAlertSilenceResponses, EvaluateAlertRuleData, EvaluateAlertRuleErrors, EvaluateAlertRuleResponses, ExecuteQueryBatchData, ExecuteQueryBatchErrors, ExecuteQueryBatchResponses, ExecuteQueryData, ExecuteQueryErrors, ExecuteQueryResponses, ExportDashboardData, ExportDashboardErrors, ExportDashboardResponses, ExportDashboardToGrafanaData, ExportDashboardToGrafanaErrors, ExportDashboardToGrafanaResponses, GetAlertChannelsData, GetAlertChannelsErrors, GetAlertChannelsResponses, GetAlertDeliveriesData, GetAlertDeliveriesErrors, GetAlertDeliveriesResponses, GetAlertDeliveryData, GetAlertDeliveryErrors, GetAlertDeliveryResponses, GetAlertHistoryData, GetAlertHistoryErrors, GetAlertHistoryResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetAlertRulesData, GetAlertRulesErrors, GetAlertRulesResponses, GetAlertSilencesData, GetAlertSilencesErrors, GetAlertSilencesResponses, GetApiKeysData, GetApiKeysErrors, GetApiKeysResponses, GetDashboardData, GetDashboardErrors, GetDashboardImportData, GetDashboardImportErrors, GetDashboardImportResponses, GetDashboardResponses, GetDashboardsData, GetDashboardsErrors, GetDashboardsResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetDashboardVersionsData, GetDashboardVersionsErrors, GetDashboardVersionsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetKeyReceivedData, GetKeyReceivedErrors, GetKeyReceivedResponses, GetMeData, GetMeErrors, GetMeResponses, GetMetricTagsData, GetMetricTagsErrors, GetMetricTagsResponses, GetMetricUsageData, GetMetricUsageErrors, GetMetricUsageResponses, GetRecordingRuleData, GetRecordingRuleErrors, GetRecordingRuleResponses, GetSeriesUsageData, GetSeriesUsageErrors, GetSeriesUsageResponses, GetStatusData, GetStatusErrors, GetStatusResponses, GetUsageByMetricData, GetUsageByMetricErrors, GetUsageByMetricResponses, GetUsageByTagData, GetUsageByTagErrors, GetUsageByTagResponses, GetUsageData, GetUsageErrors, GetUsageResponses, GetUsersData, GetUsersErrors, GetUsersResponses, ImportDashboardData, ImportDashboardErrors, ImportDashboardResponses, IngestMetricsData, IngestMetricsErrors, IngestMetricsResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListMetricsData, ListMetricsErrors, ListMetricsResponses, ListRecordingRulesData, ListRecordingRulesErrors, ListRecordingRulesResponses, ListRuleGroupsData, ListRuleGroupsErrors, ListRuleGroupsResponses, LoginData, LoginErrors, LoginResponses, LoginWithTokenData, LoginWithTokenErrors, LoginWithTokenResponses, LogoutData, LogoutErrors, LogoutResponses, NoteVisitData, NoteVisitErrors, NoteVisitResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PreviewRecordingRuleData, PreviewRecordingRuleErrors, PreviewRecordingRuleResponses, PutRuleGroupData, PutRuleGroupErrors, PutRuleGroupResponses, ResendAlertDeliveryData, ResendAlertDeliveryErrors, ResendAlertDeliveryResponses, ResolveVariablesData, ResolveVariablesErrors, ResolveVariablesResponses, RestoreDashboardVersionData, RestoreDashboardVersionErrors, RestoreDashboardVersionResponses, RevokeApiKeyData, RevokeApiKeyErrors, RevokeApiKeyResponses, SetFavouriteData, SetFavouriteErrors, SetFavouriteResponses, TestAlertChannelData, TestAlertChannelErrors, TestAlertChannelResponses, TestAlertReceiverData, TestAlertReceiverErrors, TestAlertReceiverResponses, UpdateAlertChannelData, UpdateAlertChannelErrors, UpdateAlertChannelResponses, UpdateAlertRuleData, UpdateAlertRuleErrors, UpdateAlertRuleResponses, UpdateDashboardData, UpdateDashboardErrors, UpdateDashboardResponses, UpdatePanelData, UpdatePanelErrors, UpdatePanelResponses, UpdateRecordingRuleData, UpdateRecordingRuleErrors, UpdateRecordingRuleResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses, WithdrawAcknowledgementData, WithdrawAcknowledgementErrors, WithdrawAcknowledgementResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -184,9 +184,82 @@ export const getAlertHistory = <ThrowOnError extends boolean = false>(options?: 
 });
 
 /**
+ * Withdraw Acknowledgement
+ *
+ * Take an acknowledgement back: an alert that still fires is notified as before. 409 when it
+ * has resolved.
+ */
+export const withdrawAcknowledgement = <ThrowOnError extends boolean = false>(options: Options<WithdrawAcknowledgementData, ThrowOnError>) => (options.client ?? client).delete<WithdrawAcknowledgementResponses, WithdrawAcknowledgementErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/events/{event_id}/acknowledge',
+    ...options
+});
+
+/**
+ * Acknowledge Alert
+ *
+ * Take care of a firing alert: nobody is notified of it again until then, or until it resolves,
+ * which is notified. The last one counts. 409 when it has resolved.
+ */
+export const acknowledgeAlert = <ThrowOnError extends boolean = false>(options: Options<AcknowledgeAlertData, ThrowOnError>) => (options.client ?? client).post<AcknowledgeAlertResponses, AcknowledgeAlertErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/events/{event_id}/acknowledge',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * List Rule Groups
+ *
+ * The groups of alerting and recording rules, by name.
+ */
+export const listRuleGroups = <ThrowOnError extends boolean = false>(options?: Options<ListRuleGroupsData, ThrowOnError>) => (options?.client ?? client).get<ListRuleGroupsResponses, ListRuleGroupsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/groups',
+    ...options
+});
+
+/**
+ * Put Rule Group
+ *
+ * Describe a group: how often its recording rules are evaluated. Alert rules are evaluated at
+ * every tick.
+ */
+export const putRuleGroup = <ThrowOnError extends boolean = false>(options: Options<PutRuleGroupData, ThrowOnError>) => (options.client ?? client).put<PutRuleGroupResponses, PutRuleGroupErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/groups',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Preview Alert Rule
  *
  * When the rule would have fired and resolved: the same state machine over raw samples.
+ *
+ * Bounded in ticks × series by `PULSEBOARD_ALERT_PREVIEW_MAX_VALUES`.
  */
 export const previewAlertRule = <ThrowOnError extends boolean = false>(options: Options<PreviewAlertRuleData, ThrowOnError>) => (options.client ?? client).post<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError>({
     security: [{
@@ -203,9 +276,141 @@ export const previewAlertRule = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
+ * Preview Recording Rule
+ *
+ * What a rule, saved or not, would have written, from raw samples. Changes nothing.
+ *
+ * Bounded in evaluations × series by `PULSEBOARD_ALERT_PREVIEW_MAX_VALUES`.
+ */
+export const previewRecordingRule = <ThrowOnError extends boolean = false>(options: Options<PreviewRecordingRuleData, ThrowOnError>) => (options.client ?? client).post<PreviewRecordingRuleResponses, PreviewRecordingRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/recording-preview',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * List Recording Rules
+ *
+ * Recording rules in the order of their groups: those that have each word of `search` in their
+ * name, query or group.
+ */
+export const listRecordingRules = <ThrowOnError extends boolean = false>(options?: Options<ListRecordingRulesData, ThrowOnError>) => (options?.client ?? client).get<ListRecordingRulesResponses, ListRecordingRulesErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/recordings',
+    ...options
+});
+
+/**
+ * Create Recording Rule
+ *
+ * Add a rule. It is evaluated at its group's interval from the next tick on.
+ */
+export const createRecordingRule = <ThrowOnError extends boolean = false>(options: Options<CreateRecordingRuleData, ThrowOnError>) => (options.client ?? client).post<CreateRecordingRuleResponses, CreateRecordingRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/recordings',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete Recording Rule
+ *
+ * Delete a rule. What it wrote stays; its series end with the next tick.
+ */
+export const deleteRecordingRule = <ThrowOnError extends boolean = false>(options: Options<DeleteRecordingRuleData, ThrowOnError>) => (options.client ?? client).delete<DeleteRecordingRuleResponses, DeleteRecordingRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/recordings/{rule_id}',
+    ...options
+});
+
+/**
+ * Get Recording Rule
+ *
+ * A rule.
+ */
+export const getRecordingRule = <ThrowOnError extends boolean = false>(options: Options<GetRecordingRuleData, ThrowOnError>) => (options.client ?? client).get<GetRecordingRuleResponses, GetRecordingRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/recordings/{rule_id}',
+    ...options
+});
+
+/**
+ * Update Recording Rule
+ *
+ * Change a rule; fields that are left out stay. 409 when `version` is not the stored one.
+ *
+ * Series that it does not write any more end with its next evaluation. What changes nothing writes
+ * nothing, and has no new version.
+ */
+export const updateRecordingRule = <ThrowOnError extends boolean = false>(options: Options<UpdateRecordingRuleData, ThrowOnError>) => (options.client ?? client).put<UpdateRecordingRuleResponses, UpdateRecordingRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/recordings/{rule_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Backfill Recording Rule
+ *
+ * Write what a rule would have written in a range, from raw samples. What is stored stays, so
+ * that it fills gaps, and doing it twice changes nothing.
+ *
+ * Bounded in evaluations × series by `PULSEBOARD_ALERT_PREVIEW_MAX_VALUES`: send ranges one by
+ * one, in the order in which rules need each other.
+ */
+export const backfillRecordingRule = <ThrowOnError extends boolean = false>(options: Options<BackfillRecordingRuleData, ThrowOnError>) => (options.client ?? client).post<BackfillRecordingRuleResponses, BackfillRecordingRuleErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/alerts/recordings/{rule_id}/backfill',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Get Alert Rules
  *
- * All rules with their state, the most urgent first.
+ * Rules with their state, the most urgent first: those that have each word of `search` in
+ * their name, query or labels (`team=ops`).
  */
 export const getAlertRules = <ThrowOnError extends boolean = false>(options?: Options<GetAlertRulesData, ThrowOnError>) => (options?.client ?? client).get<GetAlertRulesResponses, GetAlertRulesErrors, ThrowOnError>({
     security: [{
@@ -221,6 +426,8 @@ export const getAlertRules = <ThrowOnError extends boolean = false>(options?: Op
  * Create Alert Rule
  *
  * Add a rule. It is evaluated from the next tick on, within ten seconds.
+ *
+ * 400 for one that would exceed the limits of a tick now.
  */
 export const createAlertRule = <ThrowOnError extends boolean = false>(options: Options<CreateAlertRuleData, ThrowOnError>) => (options.client ?? client).post<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError>({
     security: [{
@@ -271,7 +478,8 @@ export const getAlertRule = <ThrowOnError extends boolean = false>(options: Opti
  *
  * Change a rule; fields that are left out stay. 409 when `version` is not the stored one.
  *
- * Firing alerts go on when only texts change; with another query, or disabled, they resolve.
+ * Firing alerts go on when only texts change; with another query, or disabled, they resolve. What
+ * changes nothing writes nothing, and has no new version.
  */
 export const updateAlertRule = <ThrowOnError extends boolean = false>(options: Options<UpdateAlertRuleData, ThrowOnError>) => (options.client ?? client).put<UpdateAlertRuleResponses, UpdateAlertRuleErrors, ThrowOnError>({
     security: [{
@@ -618,6 +826,22 @@ export const exportDashboard = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
+ * Export Dashboard To Grafana
+ *
+ * The dashboard as Grafana's classic JSON; what was imported and not changed comes back as it
+ * was in the file.
+ */
+export const exportDashboardToGrafana = <ThrowOnError extends boolean = false>(options: Options<ExportDashboardToGrafanaData, ThrowOnError>) => (options.client ?? client).get<ExportDashboardToGrafanaResponses, ExportDashboardToGrafanaErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}/export/grafana',
+    ...options
+});
+
+/**
  * Set Favourite
  *
  * Add a dashboard to your favourites, or remove it.
@@ -634,6 +858,23 @@ export const setFavourite = <ThrowOnError extends boolean = false>(options: Opti
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Get Dashboard Import
+ *
+ * What became of each part of the file that a dashboard was imported from.
+ *
+ * 404 for a dashboard that was not imported.
+ */
+export const getDashboardImport = <ThrowOnError extends boolean = false>(options: Options<GetDashboardImportData, ThrowOnError>) => (options.client ?? client).get<GetDashboardImportResponses, GetDashboardImportErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/dashboards/{dashboard_id}/import',
+    ...options
 });
 
 /**
@@ -766,6 +1007,42 @@ export const noteVisit = <ThrowOnError extends boolean = false>(options: Options
         }],
     url: '/api/v1/dashboards/{dashboard_id}/visit',
     ...options
+});
+
+/**
+ * List Events
+ *
+ * Events, newest first.
+ */
+export const listEvents = <ThrowOnError extends boolean = false>(options?: Options<ListEventsData, ThrowOnError>) => (options?.client ?? client).get<ListEventsResponses, ListEventsErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/events',
+    ...options
+});
+
+/**
+ * Create Event
+ *
+ * Store an event; one that was sent before stays one.
+ *
+ * The shape of Datadog's API is accepted too, and answered as Datadog does to its keys.
+ */
+export const createEvent = <ThrowOnError extends boolean = false>(options: Options<CreateEventData, ThrowOnError>) => (options.client ?? client).post<CreateEventResponses, CreateEventErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/events',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -1035,6 +1312,27 @@ export const updateUser = <ThrowOnError extends boolean = false>(options: Option
             type: 'apiKey'
         }],
     url: '/api/v1/users/{user_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Resolve Variables
+ *
+ * List the values of variables, and what is chosen, for a whole chain at once.
+ *
+ * Each variable has its own error, such as a query that can't be read.
+ */
+export const resolveVariables = <ThrowOnError extends boolean = false>(options: Options<ResolveVariablesData, ThrowOnError>) => (options.client ?? client).post<ResolveVariablesResponses, ResolveVariablesErrors, ThrowOnError>({
+    security: [{
+            in: 'cookie',
+            name: 'pulseboard_session',
+            type: 'apiKey'
+        }, { scheme: 'bearer', type: 'http' }],
+    url: '/api/v1/variables/resolve',
     ...options,
     headers: {
         'Content-Type': 'application/json',

@@ -5,6 +5,24 @@ export type ClientOptions = {
 };
 
 /**
+ * AcknowledgeAlert
+ *
+ * Who sends this takes care of the alert.
+ */
+export type AcknowledgeAlert = {
+    /**
+     * Note
+     */
+    note?: string;
+    /**
+     * Until
+     *
+     * Left out: until it resolves.
+     */
+    until?: string | null;
+};
+
+/**
  * Aggregation
  *
  * How samples become one value, in a bucket and across series.
@@ -12,6 +30,34 @@ export type ClientOptions = {
  * `none`: no buckets; each point is the newest sample, as in PromQL.
  */
 export type Aggregation = 'none' | 'avg' | 'min' | 'max' | 'sum' | 'count' | 'last';
+
+/**
+ * AlertAcknowledgement
+ *
+ * Somebody takes care of an alert: that it fires is not notified again until then.
+ */
+export type AlertAcknowledgement = {
+    /**
+     * At
+     */
+    at: string;
+    /**
+     * By
+     *
+     * Email; null when the user was deleted.
+     */
+    by: string | null;
+    /**
+     * Note
+     */
+    note: string;
+    /**
+     * Until
+     *
+     * Null: until it resolves.
+     */
+    until: string | null;
+};
 
 /**
  * AlertChange
@@ -87,7 +133,7 @@ export type AlertChannel = {
  *
  * How a value is compared with the threshold.
  */
-export type AlertCondition = 'gt' | 'gte' | 'lt' | 'lte' | 'eq' | 'ne';
+export type AlertCondition = 'gt' | 'gte' | 'lt' | 'lte' | 'eq' | 'ne' | 'returned';
 
 /**
  * AlertDelivery
@@ -177,9 +223,27 @@ export type AlertEvaluation = {
  */
 export type AlertEvent = {
     /**
+     * Also one that has ended: who took care of it.
+     */
+    acknowledgement: AlertAcknowledgement | null;
+    /**
      * Id
      */
     id: string;
+    /**
+     * Labels
+     *
+     * What silences match: tags, the rule's labels, alertname.
+     */
+    labels: {
+        [key: string]: string;
+    };
+    /**
+     * Query
+     *
+     * The query of its rule as it is now; null when it was deleted.
+     */
+    query: string | null;
     /**
      * Reason
      */
@@ -228,12 +292,27 @@ export type AlertEvent = {
  * The state of one series of a rule.
  */
 export type AlertInstance = {
+    acknowledgement: AlertAcknowledgement | null;
+    /**
+     * Eventid
+     *
+     * The event of one that is firing.
+     */
+    eventId: string | null;
     /**
      * Firsttriggered
      *
      * When the condition was first met, before `duration` passed.
      */
     firstTriggered: string | null;
+    /**
+     * Labels
+     *
+     * What silences match: tags, the rule's labels, alertname.
+     */
+    labels: {
+        [key: string]: string;
+    };
     /**
      * Reason
      */
@@ -301,6 +380,17 @@ export type AlertPreview = {
  * A stored rule with the state of its series.
  */
 export type AlertRule = {
+    /**
+     * Annotations
+     *
+     * Of a file of Prometheus, as they are there: `message` and `runbookUrl` are what is sent.
+     */
+    annotations: {
+        [key: string]: unknown | string;
+    };
+    /**
+     * How the value is compared with the threshold. `returned`: each series that the expression returns is an alert, as in Prometheus; one that it no longer returns resolves.
+     */
     condition: AlertCondition;
     /**
      * Createdat
@@ -327,6 +417,12 @@ export type AlertRule = {
      */
     firing: number;
     /**
+     * Group
+     *
+     * The group of rules it belongs to.
+     */
+    group: string;
+    /**
      * Id
      */
     id: string;
@@ -336,6 +432,8 @@ export type AlertRule = {
     keepFiringFor: string;
     /**
      * Labels
+     *
+     * Added to those of each series. Templates, as `message`.
      */
     labels: {
         [key: string]: unknown | string;
@@ -351,7 +449,7 @@ export type AlertRule = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value | humanize }}`.
      */
     message: string;
     /**
@@ -371,6 +469,12 @@ export type AlertRule = {
      */
     pending: number;
     /**
+     * Position
+     *
+     * The place in the group.
+     */
+    position: number;
+    /**
      * Query
      */
     query: string;
@@ -383,13 +487,21 @@ export type AlertRule = {
     runbookUrl: string;
     severity: AlertSeverity;
     /**
+     * Source
+     *
+     * What identifies a rule of a file: its group, name and position. Empty: it comes from no file.
+     */
+    source: string;
+    /**
      * The most urgent state among its series.
      */
     status: AlertStatus;
     /**
      * Threshold
+     *
+     * Required, but with the condition `returned`, which has none.
      */
-    threshold: number;
+    threshold: number | null;
     /**
      * Updatedat
      */
@@ -412,6 +524,17 @@ export type AlertRule = {
  * A rule with each of its series that is not inactive.
  */
 export type AlertRuleDetail = {
+    /**
+     * Annotations
+     *
+     * Of a file of Prometheus, as they are there: `message` and `runbookUrl` are what is sent.
+     */
+    annotations: {
+        [key: string]: unknown | string;
+    };
+    /**
+     * How the value is compared with the threshold. `returned`: each series that the expression returns is an alert, as in Prometheus; one that it no longer returns resolves.
+     */
     condition: AlertCondition;
     /**
      * Createdat
@@ -438,6 +561,12 @@ export type AlertRuleDetail = {
      */
     firing: number;
     /**
+     * Group
+     *
+     * The group of rules it belongs to.
+     */
+    group: string;
+    /**
      * Id
      */
     id: string;
@@ -451,6 +580,8 @@ export type AlertRuleDetail = {
     keepFiringFor: string;
     /**
      * Labels
+     *
+     * Added to those of each series. Templates, as `message`.
      */
     labels: {
         [key: string]: unknown | string;
@@ -466,7 +597,7 @@ export type AlertRuleDetail = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value | humanize }}`.
      */
     message: string;
     /**
@@ -486,6 +617,12 @@ export type AlertRuleDetail = {
      */
     pending: number;
     /**
+     * Position
+     *
+     * The place in the group.
+     */
+    position: number;
+    /**
      * Query
      */
     query: string;
@@ -498,13 +635,21 @@ export type AlertRuleDetail = {
     runbookUrl: string;
     severity: AlertSeverity;
     /**
+     * Source
+     *
+     * What identifies a rule of a file: its group, name and position. Empty: it comes from no file.
+     */
+    source: string;
+    /**
      * The most urgent state among its series.
      */
     status: AlertStatus;
     /**
      * Threshold
+     *
+     * Required, but with the condition `returned`, which has none.
      */
-    threshold: number;
+    threshold: number | null;
     /**
      * Updatedat
      */
@@ -520,6 +665,13 @@ export type AlertRuleDetail = {
      */
     window: string | null;
 };
+
+/**
+ * AlertRuleState
+ *
+ * How a rule is listed: the first of these that is true of it.
+ */
+export type AlertRuleState = 'disabled' | 'firing' | 'failing' | 'pending' | 'ok';
 
 /**
  * AlertSeverity
@@ -701,6 +853,14 @@ export type ApiResponseAlertEvaluation = {
 };
 
 /**
+ * ApiResponse[AlertEvent]
+ */
+export type ApiResponseAlertEvent = {
+    data: AlertEvent;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[AlertPreview]
  */
 export type ApiResponseAlertPreview = {
@@ -749,6 +909,14 @@ export type ApiResponseDashboardDocument = {
 };
 
 /**
+ * ApiResponse[DashboardImport]
+ */
+export type ApiResponseDashboardImport = {
+    data: DashboardImport;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[Dashboard]
  */
 export type ApiResponseDashboard = {
@@ -761,6 +929,14 @@ export type ApiResponseDashboard = {
  */
 export type ApiResponseDeletedSeries = {
     data: DeletedSeries;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[Event]
+ */
+export type ApiResponseEvent = {
+    data: Event;
     meta: PageMeta | null;
 };
 
@@ -805,6 +981,38 @@ export type ApiResponseMetricDetail = {
 };
 
 /**
+ * ApiResponse[RecordingBackfill]
+ */
+export type ApiResponseRecordingBackfill = {
+    data: RecordingBackfill;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[RecordingPreview]
+ */
+export type ApiResponseRecordingPreview = {
+    data: RecordingPreview;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[RecordingRule]
+ */
+export type ApiResponseRecordingRule = {
+    data: RecordingRule;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[RuleGroup]
+ */
+export type ApiResponseRuleGroup = {
+    data: RuleGroup;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[SavedPanel]
  */
 export type ApiResponseSavedPanel = {
@@ -833,6 +1041,19 @@ export type ApiResponseUsageOverview = {
  */
 export type ApiResponseUser = {
     data: User;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[dict[str, Any]]
+ */
+export type ApiResponseDictStrAny = {
+    /**
+     * Data
+     */
+    data: {
+        [key: string]: unknown;
+    };
     meta: PageMeta | null;
 };
 
@@ -936,6 +1157,17 @@ export type ApiResponseListDashboardVersion = {
 };
 
 /**
+ * ApiResponse[list[Event]]
+ */
+export type ApiResponseListEvent = {
+    /**
+     * Data
+     */
+    data: Array<Event>;
+    meta: PageMeta | null;
+};
+
+/**
  * ApiResponse[list[MetricInfo]]
  */
 export type ApiResponseListMetricInfo = {
@@ -954,6 +1186,39 @@ export type ApiResponseListMetricUsage = {
      * Data
      */
     data: Array<MetricUsage>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[RecordingRule]]
+ */
+export type ApiResponseListRecordingRule = {
+    /**
+     * Data
+     */
+    data: Array<RecordingRule>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[ResolvedVariable]]
+ */
+export type ApiResponseListResolvedVariable = {
+    /**
+     * Data
+     */
+    data: Array<ResolvedVariable>;
+    meta: PageMeta | null;
+};
+
+/**
+ * ApiResponse[list[RuleGroup]]
+ */
+export type ApiResponseListRuleGroup = {
+    /**
+     * Data
+     */
+    data: Array<RuleGroup>;
     meta: PageMeta | null;
 };
 
@@ -1002,6 +1267,22 @@ export type ApiResponseListUser = {
 };
 
 /**
+ * BackfillRecordingRule
+ *
+ * The range in which a rule writes what it would have written.
+ */
+export type BackfillRecordingRule = {
+    /**
+     * End
+     */
+    end: string;
+    /**
+     * Start
+     */
+    start: string;
+};
+
+/**
  * BatchAnswer
  *
  * The outcome of one query of a batch: a result, or its own error.
@@ -1026,6 +1307,24 @@ export type BatchQuery = {
      */
     aggregation?: Aggregation;
     /**
+     * End
+     *
+     * Left out: the batch's.
+     */
+    end?: string | null;
+    /**
+     * Explain
+     *
+     * Say in `meta.explain` what was read, what the database computed, what came from the cache, and how long each part took.
+     */
+    explain?: boolean;
+    /**
+     * Filters
+     *
+     * Only series that all of these accept.
+     */
+    filters?: Array<QueryFilter>;
+    /**
      * Groupby
      *
      * Tag keys to group series by: left out, one line a series; an empty list, one line in all.
@@ -1048,9 +1347,15 @@ export type BatchQuery = {
     /**
      * Query
      *
-     * A metric name, optionally with tags, or an expression in the subset of PromQL. Each point looks back from its time; with `aggregation` or `groupBy`, the samples of a metric are bucketed instead. `$__interval` is the step, `$__rate_interval` a window for `rate` that always holds samples: four intervals of the metric, at least the step.
+     * A metric name, optionally with tags, or an expression in PromQL. Each point looks back from its time; with `aggregation` or `groupBy`, the samples of a metric are bucketed instead. `$__interval` is the step, `$__rate_interval` a window for `rate` that always holds samples: four intervals of the metric, at least the step.
      */
     query: string;
+    /**
+     * Start
+     *
+     * Left out: the batch's.
+     */
+    start?: string | null;
     /**
      * Step
      *
@@ -1063,7 +1368,7 @@ export type BatchQuery = {
      * Only series that have all of these.
      */
     tags?: {
-        [key: string]: unknown | string;
+        [key: string]: string;
     };
 };
 
@@ -1072,7 +1377,7 @@ export type BatchQuery = {
  *
  * How a series is reduced to one number.
  */
-export type Calculation = 'last' | 'avg' | 'min' | 'max' | 'sum';
+export type Calculation = 'last' | 'avg' | 'min' | 'max' | 'sum' | 'first' | 'count' | 'range' | 'difference';
 
 /**
  * ChangePassword
@@ -1088,6 +1393,62 @@ export type ChangePassword = {
      * Newpassword
      */
     newPassword: string;
+};
+
+/**
+ * ChosenValues
+ *
+ * What is chosen of a variable.
+ */
+export type ChosenValues = {
+    /**
+     * All
+     *
+     * All is chosen; `values` lists them.
+     */
+    all: boolean;
+    /**
+     * Allvalue
+     *
+     * What All stands for, where it is not all values.
+     */
+    allValue: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Values
+     */
+    values: Array<string>;
+};
+
+/**
+ * ChosenValues
+ *
+ * What is chosen of a variable.
+ */
+export type ChosenValuesInput = {
+    /**
+     * All
+     *
+     * All is chosen; `values` lists them.
+     */
+    all?: boolean;
+    /**
+     * Allvalue
+     *
+     * What All stands for, where it is not all values.
+     */
+    allValue?: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Values
+     */
+    values?: Array<string>;
 };
 
 /**
@@ -1160,6 +1521,17 @@ export type CreateAlertChannel = {
  * A new rule.
  */
 export type CreateAlertRule = {
+    /**
+     * Annotations
+     *
+     * Of a file of Prometheus, as they are there: `message` and `runbookUrl` are what is sent.
+     */
+    annotations?: {
+        [key: string]: unknown | string;
+    };
+    /**
+     * How the value is compared with the threshold. `returned`: each series that the expression returns is an alert, as in Prometheus; one that it no longer returns resolves.
+     */
     condition: AlertCondition;
     /**
      * Duration
@@ -1176,11 +1548,19 @@ export type CreateAlertRule = {
      */
     evaluationDelay?: string;
     /**
+     * Group
+     *
+     * The group of rules it belongs to.
+     */
+    group?: string;
+    /**
      * Keepfiringfor
      */
     keepFiringFor?: string;
     /**
      * Labels
+     *
+     * Added to those of each series. Templates, as `message`.
      */
     labels?: {
         [key: string]: unknown | string;
@@ -1188,7 +1568,7 @@ export type CreateAlertRule = {
     /**
      * Message
      *
-     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.
+     * Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. Prometheus' form works too: `{{ $labels.host }}`, `{{ $value | humanize }}`.
      */
     message?: string;
     /**
@@ -1197,6 +1577,12 @@ export type CreateAlertRule = {
     name: string;
     noData?: NoDataPolicy;
     notification?: NotificationInput;
+    /**
+     * Position
+     *
+     * The place in the group.
+     */
+    position?: number;
     /**
      * Query
      */
@@ -1210,9 +1596,17 @@ export type CreateAlertRule = {
     runbookUrl?: string;
     severity?: AlertSeverity;
     /**
-     * Threshold
+     * Source
+     *
+     * What identifies a rule of a file: its group, name and position. Empty: it comes from no file.
      */
-    threshold: number;
+    source?: string;
+    /**
+     * Threshold
+     *
+     * Required, but with the condition `returned`, which has none.
+     */
+    threshold?: number | null;
     /**
      * Window
      *
@@ -1289,6 +1683,36 @@ export type CreateDashboard = {
 };
 
 /**
+ * CreateEvent
+ *
+ * An event as it is sent. Without a time it happened when it arrived.
+ */
+export type CreateEvent = {
+    /**
+     * Source
+     */
+    source?: string;
+    /**
+     * Tags
+     */
+    tags?: {
+        [key: string]: string;
+    };
+    /**
+     * Text
+     */
+    text?: string;
+    /**
+     * Time
+     */
+    time?: string | null;
+    /**
+     * Title
+     */
+    title: string;
+};
+
+/**
  * CreatePanel
  *
  * A new panel. `query` is shorthand for a list of one.
@@ -1298,6 +1722,8 @@ export type CreatePanel = {
     position: Position;
     /**
      * Queries
+     *
+     * Empty only for panels that draw no query.
      */
     queries: Array<PanelQuery> | null;
     /**
@@ -1321,6 +1747,8 @@ export type CreatePanelInput = {
     position: Position;
     /**
      * Queries
+     *
+     * Empty only for panels that draw no query.
      */
     queries?: Array<PanelQueryInput> | null;
     /**
@@ -1332,6 +1760,54 @@ export type CreatePanelInput = {
      */
     title: string;
     type: PanelType;
+};
+
+/**
+ * CreateRecordingRule
+ *
+ * A new recording rule.
+ */
+export type CreateRecordingRule = {
+    /**
+     * Enabled
+     */
+    enabled?: boolean;
+    /**
+     * Group
+     *
+     * Rules of a group are evaluated in order.
+     */
+    group?: string;
+    /**
+     * Labels
+     *
+     * Of each series; they replace those of the expression.
+     */
+    labels?: {
+        [key: string]: unknown | string;
+    };
+    /**
+     * Name
+     *
+     * The metric it writes, such as `job:requests:rate5m`.
+     */
+    name: string;
+    /**
+     * Position
+     *
+     * The place in the group.
+     */
+    position?: number;
+    /**
+     * Query
+     */
+    query: string;
+    /**
+     * Source
+     *
+     * What identifies a rule of a file: its group, name and position. Empty: it comes from no file.
+     */
+    source?: string;
 };
 
 /**
@@ -1470,6 +1946,94 @@ export type DashboardDocument = {
 };
 
 /**
+ * DashboardImport
+ *
+ * The report of the import that a dashboard comes from: worst first, the same together.
+ */
+export type DashboardImport = {
+    /**
+     * Importedat
+     */
+    importedAt: string;
+    /**
+     * Report
+     */
+    report: Array<ImportNote>;
+};
+
+/**
+ * DashboardLink
+ *
+ * A link of a dashboard: to an address, or to all dashboards whose name holds a text.
+ */
+export type DashboardLink = {
+    /**
+     * Keeptime
+     *
+     * The time range goes along.
+     */
+    keepTime: boolean;
+    /**
+     * Keepvariables
+     *
+     * The variables go along.
+     */
+    keepVariables: boolean;
+    /**
+     * Newtab
+     */
+    newTab: boolean;
+    /**
+     * Search
+     */
+    search: string | null;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Url
+     */
+    url: string | null;
+};
+
+/**
+ * DashboardLink
+ *
+ * A link of a dashboard: to an address, or to all dashboards whose name holds a text.
+ */
+export type DashboardLinkInput = {
+    /**
+     * Keeptime
+     *
+     * The time range goes along.
+     */
+    keepTime?: boolean;
+    /**
+     * Keepvariables
+     *
+     * The variables go along.
+     */
+    keepVariables?: boolean;
+    /**
+     * Newtab
+     */
+    newTab?: boolean;
+    /**
+     * Search
+     */
+    search?: string | null;
+    /**
+     * Title
+     */
+    title?: string;
+    /**
+     * Url
+     */
+    url?: string | null;
+};
+
+/**
  * DashboardOrder
  *
  * The order of the list.
@@ -1482,6 +2046,10 @@ export type DashboardOrder = 'updated' | 'name' | 'viewed';
  * Settings of the whole dashboard.
  */
 export type DashboardSettings = {
+    /**
+     * Links
+     */
+    links: Array<DashboardLink>;
     /**
      * Refresh
      *
@@ -1510,6 +2078,10 @@ export type DashboardSettings = {
  * Settings of the whole dashboard.
  */
 export type DashboardSettingsInput = {
+    /**
+     * Links
+     */
+    links?: Array<DashboardLinkInput>;
     /**
      * Refresh
      *
@@ -1737,11 +2309,159 @@ export type ErrorDetail = {
 };
 
 /**
+ * Event
+ *
+ * A stored event.
+ */
+export type Event = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Source
+     */
+    source: string;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Time
+     */
+    time: string;
+    /**
+     * Title
+     */
+    title: string;
+};
+
+/**
+ * ExplainedRead
+ *
+ * One read of samples from the database.
+ */
+export type ExplainedRead = {
+    /**
+     * Durationms
+     */
+    durationMs: number;
+    /**
+     * End
+     *
+     * Milliseconds since 1970.
+     */
+    end: number;
+    /**
+     * Pusheddown
+     *
+     * What the database computed of them; empty: nothing, each row was fetched.
+     */
+    pushedDown: string;
+    /**
+     * Rows
+     *
+     * How many rows of the table were read.
+     */
+    rows: number;
+    /**
+     * Selector
+     */
+    selector: string;
+    /**
+     * Series
+     *
+     * How many series of the catalogue were read.
+     */
+    series: number;
+    /**
+     * Shared
+     *
+     * Read for another query of the batch, and used again.
+     */
+    shared: boolean;
+    /**
+     * Start
+     *
+     * Milliseconds since 1970.
+     */
+    start: number;
+    /**
+     * Table
+     */
+    table: string;
+};
+
+/**
+ * ExplainedTime
+ *
+ * How long a part of the execution took. Of a batch, `cache` and `series` are in part those of
+ * all its queries: these are looked up together.
+ */
+export type ExplainedTime = {
+    /**
+     * Durationms
+     */
+    durationMs: number;
+    phase: QueryPhase;
+};
+
+/**
+ * FieldLink
+ *
+ * A link from a value, such as a point or a cell.
+ *
+ * `${__field.labels.x}`, `${__value.raw}`, `${__url_time_range}`, `${__all_variables}` and the
+ * board's variables are filled in.
+ */
+export type FieldLink = {
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Url
+     */
+    url: string;
+};
+
+/**
+ * FieldLink
+ *
+ * A link from a value, such as a point or a cell.
+ *
+ * `${__field.labels.x}`, `${__value.raw}`, `${__url_time_range}`, `${__all_variables}` and the
+ * board's variables are filled in.
+ */
+export type FieldLinkInput = {
+    /**
+     * Title
+     */
+    title?: string;
+    /**
+     * Url
+     */
+    url: string;
+};
+
+/**
  * Health
  *
  * Alive, nothing more: reads neither database nor cache.
  */
 export type Health = {
+    /**
+     * Agenturl
+     *
+     * Where agents send, when that is not where browsers are: it costs less.
+     */
+    agentUrl: string | null;
     /**
      * Status
      */
@@ -1796,6 +2516,12 @@ export type ImportNote = {
      * Which panel or part of the file.
      */
     place: string;
+    /**
+     * Reason
+     *
+     * The same for notes of the same kind.
+     */
+    reason: string;
 };
 
 /**
@@ -1893,8 +2619,28 @@ export type JobStatus = {
  * KeyReceived
  *
  * What was received with one API key; shows whether a new agent works.
+ *
+ * Counted when it arrives, up to a second late, and kept in the cache for a day.
  */
 export type KeyReceived = {
+    /**
+     * Counted
+     *
+     * Whether the cache answered; if not, the numbers are those of `seriesCount`'s newest 200 series, and nothing is known of refusals.
+     */
+    counted: boolean;
+    /**
+     * Dayrefused
+     *
+     * Samples and whole requests of the last day that were refused; null: unknown.
+     */
+    dayRefused: number | null;
+    /**
+     * Daysamples
+     *
+     * Samples of the last day that were stored; null: unknown.
+     */
+    daySamples: number | null;
     /**
      * Lastusedat
      *
@@ -1904,25 +2650,31 @@ export type KeyReceived = {
     /**
      * Metrics
      *
-     * Their metrics by name, the first 20.
+     * Metrics it sent last, up to 20, by name.
      */
     metrics: Array<string>;
     /**
      * Newestsampleat
      *
-     * Time of the newest of those samples.
+     * Time of the newest sample that it sent.
      */
     newestSampleAt: string | null;
     /**
      * Recentsamples
      *
-     * Samples of the last 15 minutes in the newest 200 of these series.
+     * Samples that it sent in the last 15 minutes and that were stored.
      */
     recentSamples: number;
     /**
+     * Refused
+     *
+     * Why, the last reason first.
+     */
+    refused: Array<RefusedReason>;
+    /**
      * Seriescount
      *
-     * Series it sent last, counted up to 1000.
+     * Series it sent last, counted up to 1000. A series that another key has sent since belongs to that one.
      */
     seriesCount: number;
 };
@@ -2064,6 +2816,10 @@ export type MetricOrder = 'series' | 'newHour' | 'newDay' | 'samples' | 'cost' |
  */
 export type MetricPoint = {
     /**
+     * Description
+     */
+    description?: string | null;
+    /**
      * Name
      */
     name: string;
@@ -2079,6 +2835,14 @@ export type MetricPoint = {
      * Milliseconds since 1970 (UTC). Left out: the time of arrival.
      */
     timestamp?: number | null;
+    /**
+     * Of the metric, as `unit` and `description`: one point of it is enough, and what is left out stays as it is.
+     */
+    type?: MetricType | null;
+    /**
+     * Unit
+     */
+    unit?: string | null;
     /**
      * Value
      */
@@ -2362,11 +3126,65 @@ export type PanelLink = {
  * Display options of a panel.
  */
 export type PanelOptions = {
+    /**
+     * Axis
+     */
+    axis: 'left' | 'right' | 'hidden';
+    /**
+     * Axislabel
+     */
+    axisLabel: string | null;
+    /**
+     * Basecolor
+     *
+     * Below the first threshold.
+     */
+    baseColor: string | null;
+    /**
+     * Buckets
+     *
+     * A heatmap of series that are buckets already, such as `le`.
+     */
+    buckets: boolean;
     calculation: Calculation;
+    /**
+     * Cell
+     *
+     * Left out: a number in the colour of its threshold.
+     */
+    cell: 'text' | 'color' | 'background' | 'gauge' | 'sparkline' | null;
+    /**
+     * Collapsed
+     *
+     * A row that is folded at first.
+     */
+    collapsed: boolean;
     /**
      * Color
      */
     color: string | null;
+    /**
+     * Colorby
+     *
+     * Lines and bars in colours of their own or of their values.
+     */
+    colorBy: 'series' | 'value';
+    /**
+     * Colormode
+     *
+     * What of a stat has the colour of its value.
+     */
+    colorMode: 'none' | 'value' | 'background';
+    /**
+     * Columnheader
+     */
+    columnHeader: boolean;
+    /**
+     * Content
+     *
+     * Of a text panel: Markdown, in which variables are filled in.
+     */
+    content: string | null;
     /**
      * Decimals
      */
@@ -2376,9 +3194,49 @@ export type PanelOptions = {
      */
     description: string | null;
     /**
+     * Fieldlinks
+     */
+    fieldLinks: Array<FieldLink>;
+    /**
+     * Fill
+     *
+     * Opacity in percent.
+     */
+    fill: number | null;
+    /**
+     * Footer
+     *
+     * Of a table's columns.
+     */
+    footer: Array<Calculation>;
+    /**
+     * Gradient
+     */
+    gradient: boolean;
+    /**
+     * Interpolation
+     */
+    interpolation: 'linear' | 'smooth' | 'stepBefore' | 'stepAfter';
+    /**
      * Legend
      */
     legend: 'list' | 'table';
+    /**
+     * Legendside
+     */
+    legendSide: 'bottom' | 'right';
+    /**
+     * Legendvalues
+     */
+    legendValues: Array<Calculation>;
+    /**
+     * Linestyle
+     */
+    lineStyle: 'solid' | 'dash' | 'dot';
+    /**
+     * Linewidth
+     */
+    lineWidth: number | null;
     /**
      * Links
      */
@@ -2404,9 +3262,19 @@ export type PanelOptions = {
      */
     minStep: string | null;
     /**
+     * Novalue
+     *
+     * Shown where there is no value.
+     */
+    noValue: string | null;
+    /**
      * Nulls
      */
     nulls: 'gap' | 'connect' | 'zero';
+    /**
+     * Orientation
+     */
+    orientation: 'auto' | 'horizontal' | 'vertical';
     /**
      * Overrides
      */
@@ -2416,35 +3284,121 @@ export type PanelOptions = {
      */
     palette: string | null;
     /**
+     * Points
+     */
+    points: 'auto' | 'always' | 'never';
+    /**
      * Repeat
      *
-     * Name of a variable: one panel for each of its values.
+     * Name of a variable: one panel or row for each of its values.
      */
     repeat: string | null;
+    /**
+     * Repeatdirection
+     */
+    repeatDirection: 'right' | 'down';
+    /**
+     * Repeatmax
+     *
+     * Panels side by side when repeated to the right.
+     */
+    repeatMax: number | null;
     /**
      * Scale
      */
     scale: 'linear' | 'log';
     /**
+     * Section
+     *
+     * Whether a row is a head to fold or a tab beside others.
+     */
+    section: 'row' | 'tab';
+    /**
+     * Shape
+     */
+    shape: 'basic' | 'gradient' | 'segments' | 'pie' | 'donut' | null;
+    /**
      * Showlegend
      */
     showLegend: boolean;
+    /**
+     * Softmax
+     */
+    softMax: number | null;
+    /**
+     * Softmin
+     */
+    softMin: number | null;
+    /**
+     * Source
+     *
+     * The panel as it was in an imported file, for what isn't drawn.
+     */
+    source: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Sourceid
+     *
+     * The id of the panel in the imported file.
+     */
+    sourceId: number | null;
     /**
      * Sparkline
      */
     sparkline: boolean;
     /**
+     * Stackpercent
+     *
+     * Stacked to 100 %.
+     */
+    stackPercent: boolean;
+    /**
      * Stacked
      */
     stacked: boolean;
     /**
+     * Textmode
+     */
+    textMode: 'auto' | 'value' | 'name' | 'valueAndName' | 'none';
+    /**
+     * Thresholdmode
+     *
+     * `percent`: of the way from min to max.
+     */
+    thresholdMode: 'absolute' | 'percent';
+    /**
      * Thresholdstyle
      */
-    thresholdStyle: 'line' | 'area' | 'both';
+    thresholdStyle: 'line' | 'area' | 'both' | 'none';
     /**
      * Thresholds
      */
     thresholds: Array<Threshold>;
+    /**
+     * Timefrom
+     *
+     * A range of its own that ends now, such as `1h`, instead of the dashboard's.
+     */
+    timeFrom: string | null;
+    /**
+     * Timeshift
+     *
+     * How much earlier than the dashboard's its range is: `1d`.
+     */
+    timeShift: string | null;
+    /**
+     * Tooltip
+     */
+    tooltip: 'single' | 'all' | 'hidden';
+    /**
+     * Tooltipsort
+     */
+    tooltipSort: 'none' | 'asc' | 'desc';
+    /**
+     * Transformations
+     */
+    transformations: Array<Transformation>;
     /**
      * Unit
      */
@@ -2457,11 +3411,65 @@ export type PanelOptions = {
  * Display options of a panel.
  */
 export type PanelOptionsInput = {
+    /**
+     * Axis
+     */
+    axis?: 'left' | 'right' | 'hidden';
+    /**
+     * Axislabel
+     */
+    axisLabel?: string | null;
+    /**
+     * Basecolor
+     *
+     * Below the first threshold.
+     */
+    baseColor?: string | null;
+    /**
+     * Buckets
+     *
+     * A heatmap of series that are buckets already, such as `le`.
+     */
+    buckets?: boolean;
     calculation?: Calculation;
+    /**
+     * Cell
+     *
+     * Left out: a number in the colour of its threshold.
+     */
+    cell?: 'text' | 'color' | 'background' | 'gauge' | 'sparkline' | null;
+    /**
+     * Collapsed
+     *
+     * A row that is folded at first.
+     */
+    collapsed?: boolean;
     /**
      * Color
      */
     color?: string | null;
+    /**
+     * Colorby
+     *
+     * Lines and bars in colours of their own or of their values.
+     */
+    colorBy?: 'series' | 'value';
+    /**
+     * Colormode
+     *
+     * What of a stat has the colour of its value.
+     */
+    colorMode?: 'none' | 'value' | 'background';
+    /**
+     * Columnheader
+     */
+    columnHeader?: boolean;
+    /**
+     * Content
+     *
+     * Of a text panel: Markdown, in which variables are filled in.
+     */
+    content?: string | null;
     /**
      * Decimals
      */
@@ -2471,9 +3479,49 @@ export type PanelOptionsInput = {
      */
     description?: string | null;
     /**
+     * Fieldlinks
+     */
+    fieldLinks?: Array<FieldLinkInput>;
+    /**
+     * Fill
+     *
+     * Opacity in percent.
+     */
+    fill?: number | null;
+    /**
+     * Footer
+     *
+     * Of a table's columns.
+     */
+    footer?: Array<Calculation>;
+    /**
+     * Gradient
+     */
+    gradient?: boolean;
+    /**
+     * Interpolation
+     */
+    interpolation?: 'linear' | 'smooth' | 'stepBefore' | 'stepAfter';
+    /**
      * Legend
      */
     legend?: 'list' | 'table';
+    /**
+     * Legendside
+     */
+    legendSide?: 'bottom' | 'right';
+    /**
+     * Legendvalues
+     */
+    legendValues?: Array<Calculation>;
+    /**
+     * Linestyle
+     */
+    lineStyle?: 'solid' | 'dash' | 'dot';
+    /**
+     * Linewidth
+     */
+    lineWidth?: number | null;
     /**
      * Links
      */
@@ -2499,9 +3547,19 @@ export type PanelOptionsInput = {
      */
     minStep?: string | null;
     /**
+     * Novalue
+     *
+     * Shown where there is no value.
+     */
+    noValue?: string | null;
+    /**
      * Nulls
      */
     nulls?: 'gap' | 'connect' | 'zero';
+    /**
+     * Orientation
+     */
+    orientation?: 'auto' | 'horizontal' | 'vertical';
     /**
      * Overrides
      */
@@ -2511,35 +3569,121 @@ export type PanelOptionsInput = {
      */
     palette?: string | null;
     /**
+     * Points
+     */
+    points?: 'auto' | 'always' | 'never';
+    /**
      * Repeat
      *
-     * Name of a variable: one panel for each of its values.
+     * Name of a variable: one panel or row for each of its values.
      */
     repeat?: string | null;
+    /**
+     * Repeatdirection
+     */
+    repeatDirection?: 'right' | 'down';
+    /**
+     * Repeatmax
+     *
+     * Panels side by side when repeated to the right.
+     */
+    repeatMax?: number | null;
     /**
      * Scale
      */
     scale?: 'linear' | 'log';
     /**
+     * Section
+     *
+     * Whether a row is a head to fold or a tab beside others.
+     */
+    section?: 'row' | 'tab';
+    /**
+     * Shape
+     */
+    shape?: 'basic' | 'gradient' | 'segments' | 'pie' | 'donut' | null;
+    /**
      * Showlegend
      */
     showLegend?: boolean;
+    /**
+     * Softmax
+     */
+    softMax?: number | null;
+    /**
+     * Softmin
+     */
+    softMin?: number | null;
+    /**
+     * Source
+     *
+     * The panel as it was in an imported file, for what isn't drawn.
+     */
+    source?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Sourceid
+     *
+     * The id of the panel in the imported file.
+     */
+    sourceId?: number | null;
     /**
      * Sparkline
      */
     sparkline?: boolean;
     /**
+     * Stackpercent
+     *
+     * Stacked to 100 %.
+     */
+    stackPercent?: boolean;
+    /**
      * Stacked
      */
     stacked?: boolean;
     /**
+     * Textmode
+     */
+    textMode?: 'auto' | 'value' | 'name' | 'valueAndName' | 'none';
+    /**
+     * Thresholdmode
+     *
+     * `percent`: of the way from min to max.
+     */
+    thresholdMode?: 'absolute' | 'percent';
+    /**
      * Thresholdstyle
      */
-    thresholdStyle?: 'line' | 'area' | 'both';
+    thresholdStyle?: 'line' | 'area' | 'both' | 'none';
     /**
      * Thresholds
      */
     thresholds?: Array<ThresholdInput>;
+    /**
+     * Timefrom
+     *
+     * A range of its own that ends now, such as `1h`, instead of the dashboard's.
+     */
+    timeFrom?: string | null;
+    /**
+     * Timeshift
+     *
+     * How much earlier than the dashboard's its range is: `1d`.
+     */
+    timeShift?: string | null;
+    /**
+     * Tooltip
+     */
+    tooltip?: 'single' | 'all' | 'hidden';
+    /**
+     * Tooltipsort
+     */
+    tooltipSort?: 'none' | 'asc' | 'desc';
+    /**
+     * Transformations
+     */
+    transformations?: Array<TransformationInput>;
     /**
      * Unit
      */
@@ -2561,6 +3705,10 @@ export type PanelQuery = {
      */
     alias: string | null;
     /**
+     * Format
+     */
+    format: 'series' | 'table' | 'heatmap';
+    /**
      * Groupby
      */
     groupBy: Array<string> | null;
@@ -2569,9 +3717,21 @@ export type PanelQuery = {
      */
     hidden: boolean;
     /**
+     * Instant
+     *
+     * Only the newest point.
+     */
+    instant: boolean;
+    /**
      * Query
      */
     query: string;
+    /**
+     * Ref
+     *
+     * Its name in transformations; left out: A, B, … in order.
+     */
+    ref: string | null;
     /**
      * Step
      */
@@ -2580,7 +3740,7 @@ export type PanelQuery = {
      * Tags
      */
     tags: {
-        [key: string]: unknown | string;
+        [key: string]: string;
     };
 };
 
@@ -2599,6 +3759,10 @@ export type PanelQueryInput = {
      */
     alias?: string | null;
     /**
+     * Format
+     */
+    format?: 'series' | 'table' | 'heatmap';
+    /**
      * Groupby
      */
     groupBy?: Array<string> | null;
@@ -2607,9 +3771,21 @@ export type PanelQueryInput = {
      */
     hidden?: boolean;
     /**
+     * Instant
+     *
+     * Only the newest point.
+     */
+    instant?: boolean;
+    /**
      * Query
      */
     query: string;
+    /**
+     * Ref
+     *
+     * Its name in transformations; left out: A, B, … in order.
+     */
+    ref?: string | null;
     /**
      * Step
      */
@@ -2618,7 +3794,7 @@ export type PanelQueryInput = {
      * Tags
      */
     tags?: {
-        [key: string]: unknown | string;
+        [key: string]: string;
     };
 };
 
@@ -2627,7 +3803,7 @@ export type PanelQueryInput = {
  *
  * The visualization of a panel.
  */
-export type PanelType = 'line' | 'area' | 'bar' | 'gauge' | 'stat' | 'table';
+export type PanelType = 'line' | 'area' | 'bar' | 'gauge' | 'stat' | 'table' | 'barGauge' | 'pie' | 'heatmap' | 'histogram' | 'stateTimeline' | 'statusHistory' | 'barChart' | 'xy' | 'text' | 'alertList' | 'dashboardList' | 'row' | 'unknown';
 
 /**
  * PlacedPanel
@@ -2643,6 +3819,8 @@ export type PlacedPanel = {
     position: Position;
     /**
      * Queries
+     *
+     * Empty only for panels that draw no query.
      */
     queries?: Array<PanelQueryInput> | null;
     /**
@@ -2698,6 +3876,23 @@ export type PreviewAlertRule = {
 };
 
 /**
+ * PreviewRecordingRule
+ *
+ * A recording rule, saved or not, to run over past samples.
+ */
+export type PreviewRecordingRule = {
+    /**
+     * End
+     */
+    end: string;
+    rule: CreateRecordingRule;
+    /**
+     * Start
+     */
+    start: string;
+};
+
+/**
  * QueryBatch
  *
  * All queries of a dashboard over one time range.
@@ -2735,6 +3930,67 @@ export type QueryData = {
 };
 
 /**
+ * QueryExplain
+ *
+ * How a query was executed.
+ */
+export type QueryExplain = {
+    /**
+     * Evaluated
+     *
+     * What was computed: the expression with its windows as the tier allows them.
+     */
+    evaluated: string;
+    /**
+     * Points
+     *
+     * Points of each line.
+     */
+    points: number;
+    /**
+     * Pointscached
+     *
+     * How many of them came from the cache.
+     */
+    pointsCached: number;
+    /**
+     * Reads
+     *
+     * None: all came from the cache.
+     */
+    reads: Array<ExplainedRead>;
+    /**
+     * Step
+     */
+    step: string;
+    tier: Tier;
+    /**
+     * Times
+     */
+    times: Array<ExplainedTime>;
+};
+
+/**
+ * QueryFilter
+ *
+ * A matcher that is added to each selector of a query.
+ */
+export type QueryFilter = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Operator
+     */
+    operator?: '=' | '!=' | '=~' | '!~';
+    /**
+     * Value
+     */
+    value: string;
+};
+
+/**
  * QueryMeta
  *
  * Where a result came from and what it cost.
@@ -2750,6 +4006,10 @@ export type QueryMeta = {
      * Durationms
      */
     durationMs: number;
+    /**
+     * With `explain` only.
+     */
+    explain: QueryExplain | null;
     /**
      * Notes
      *
@@ -2789,6 +4049,18 @@ export type QueryParams = {
      */
     end: string;
     /**
+     * Explain
+     *
+     * Say in `meta.explain` what was read, what the database computed, what came from the cache, and how long each part took.
+     */
+    explain?: boolean;
+    /**
+     * Filters
+     *
+     * Only series that all of these accept.
+     */
+    filters?: Array<QueryFilter>;
+    /**
      * Groupby
      *
      * Tag keys to group series by: left out, one line a series; an empty list, one line in all.
@@ -2807,7 +4079,7 @@ export type QueryParams = {
     /**
      * Query
      *
-     * A metric name, optionally with tags, or an expression in the subset of PromQL. Each point looks back from its time; with `aggregation` or `groupBy`, the samples of a metric are bucketed instead. `$__interval` is the step, `$__rate_interval` a window for `rate` that always holds samples: four intervals of the metric, at least the step.
+     * A metric name, optionally with tags, or an expression in PromQL. Each point looks back from its time; with `aggregation` or `groupBy`, the samples of a metric are bucketed instead. `$__interval` is the step, `$__rate_interval` a window for `rate` that always holds samples: four intervals of the metric, at least the step.
      */
     query: string;
     /**
@@ -2826,13 +4098,20 @@ export type QueryParams = {
      * Only series that have all of these.
      */
     tags?: {
-        [key: string]: unknown | string;
+        [key: string]: string;
     };
     /**
      * Read this tier and no other. Left out: chosen from the range.
      */
     tier?: Tier | null;
 };
+
+/**
+ * QueryPhase
+ *
+ * The parts of the execution of a query, in order.
+ */
+export type QueryPhase = 'plan' | 'cache' | 'series' | 'read' | 'evaluate' | 'merge';
 
 /**
  * QueryResult
@@ -2845,6 +4124,174 @@ export type QueryResult = {
 };
 
 /**
+ * RecordedLine
+ *
+ * A series that a rule would have written: how often, and the last value.
+ */
+export type RecordedLine = {
+    /**
+     * Last
+     */
+    last: number;
+    /**
+     * Samples
+     */
+    samples: number;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+};
+
+/**
+ * RecordingBackfill
+ *
+ * What a backfill has written; what was stored already stays.
+ */
+export type RecordingBackfill = {
+    /**
+     * Evaluations
+     */
+    evaluations: number;
+    /**
+     * Notes
+     */
+    notes: Array<string>;
+    /**
+     * Samples
+     */
+    samples: number;
+    /**
+     * Series
+     */
+    series: number;
+};
+
+/**
+ * RecordingPreview
+ *
+ * What a rule would have written at its group's interval.
+ */
+export type RecordingPreview = {
+    /**
+     * Durationms
+     */
+    durationMs: number;
+    /**
+     * Evaluations
+     */
+    evaluations: number;
+    /**
+     * Lines
+     *
+     * Some of the series, by their labels.
+     */
+    lines: Array<RecordedLine>;
+    /**
+     * Notes
+     */
+    notes: Array<string>;
+    /**
+     * Samples
+     */
+    samples: number;
+    /**
+     * Series
+     */
+    series: number;
+};
+
+/**
+ * RecordingRule
+ *
+ * A stored recording rule.
+ */
+export type RecordingRule = {
+    /**
+     * Createdat
+     */
+    createdAt: string;
+    /**
+     * Enabled
+     */
+    enabled: boolean;
+    /**
+     * Group
+     *
+     * Rules of a group are evaluated in order.
+     */
+    group: string;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Interval
+     *
+     * How often its group is evaluated.
+     */
+    interval: string;
+    /**
+     * Labels
+     *
+     * Of each series; they replace those of the expression.
+     */
+    labels: {
+        [key: string]: unknown | string;
+    };
+    /**
+     * Lasterror
+     */
+    lastError: string | null;
+    /**
+     * Lastevaluatedat
+     */
+    lastEvaluatedAt: string | null;
+    /**
+     * Name
+     *
+     * The metric it writes, such as `job:requests:rate5m`.
+     */
+    name: string;
+    /**
+     * Ownerid
+     */
+    ownerId: string | null;
+    /**
+     * Position
+     *
+     * The place in the group.
+     */
+    position: number;
+    /**
+     * Query
+     */
+    query: string;
+    /**
+     * Series
+     *
+     * Series that it wrote last.
+     */
+    series: number;
+    /**
+     * Source
+     *
+     * What identifies a rule of a file: its group, name and position. Empty: it comes from no file.
+     */
+    source: string;
+    /**
+     * Updatedat
+     */
+    updatedAt: string;
+    /**
+     * Version
+     */
+    version: number;
+};
+
+/**
  * Reducer
  *
  * How the samples of the window become one value.
@@ -2852,11 +4299,170 @@ export type QueryResult = {
 export type Reducer = 'last' | 'avg' | 'min' | 'max' | 'sum';
 
 /**
+ * RefusedReason
+ *
+ * Why something that one API key sent was refused.
+ */
+export type RefusedReason = {
+    /**
+     * Count
+     *
+     * How many samples, or requests, in the last day.
+     */
+    count: number;
+    /**
+     * Example
+     *
+     * The last message in full, with the name.
+     */
+    example: string;
+    /**
+     * Lastat
+     *
+     * When the last one came; up to a second late.
+     */
+    lastAt: string;
+    /**
+     * Reason
+     *
+     * What was wrong; names and numbers are left out as `…`.
+     */
+    reason: string;
+};
+
+/**
+ * ResolveVariables
+ *
+ * Variables to be resolved, in one request for a whole chain.
+ */
+export type ResolveVariables = {
+    /**
+     * End
+     */
+    end: string;
+    /**
+     * Given
+     *
+     * What is chosen of other variables that these refer to.
+     */
+    given?: Array<ChosenValuesInput>;
+    /**
+     * Start
+     */
+    start: string;
+    /**
+     * Variables
+     */
+    variables: Array<VariableInput>;
+    /**
+     * Wanted
+     *
+     * What the viewer wants of these; values that don't exist are kept, as the viewer chose them.
+     */
+    wanted?: Array<ChosenValuesInput>;
+};
+
+/**
+ * ResolvedVariable
+ *
+ * The values of a variable, what is chosen, or why they can't be listed.
+ */
+export type ResolvedVariable = {
+    chosen: ChosenValues;
+    /**
+     * Error
+     */
+    error: string | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Options
+     */
+    options: Array<VariableOption>;
+    /**
+     * Truncated
+     *
+     * There are more than are listed.
+     */
+    truncated: boolean;
+};
+
+/**
  * Role
  *
  * What a user may do: viewers read, editors also write, admins also manage users.
  */
 export type Role = 'viewer' | 'editor' | 'admin';
+
+/**
+ * RuleGroup
+ *
+ * A group of rules, and how many it has.
+ */
+export type RuleGroup = {
+    /**
+     * Alerting
+     */
+    alerting: number;
+    /**
+     * Interval
+     *
+     * Null: the setting `recording_interval`.
+     */
+    interval: string | null;
+    /**
+     * Limit
+     *
+     * Series that a rule may return; 0: as many as any may.
+     */
+    limit: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Queryoffset
+     *
+     * Evaluate this far in the past, for data that arrives late.
+     */
+    queryOffset: string;
+    /**
+     * Recording
+     */
+    recording: number;
+};
+
+/**
+ * RuleGroupFields
+ *
+ * How the recording rules of a group are evaluated.
+ */
+export type RuleGroupFields = {
+    /**
+     * Interval
+     *
+     * Null: the setting `recording_interval`.
+     */
+    interval?: string | null;
+    /**
+     * Limit
+     *
+     * Series that a rule may return; 0: as many as any may.
+     */
+    limit?: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Queryoffset
+     *
+     * Evaluate this far in the past, for data that arrives late.
+     */
+    queryOffset?: string;
+};
 
 /**
  * SavedChannel
@@ -2978,27 +4584,85 @@ export type SeriesOrder = 'newest' | 'stalest';
 /**
  * SeriesOverride
  *
- * Style of the series whose name matches.
+ * Style of the series, or the column of a table, that matches.
  */
 export type SeriesOverride = {
+    /**
+     * Align
+     */
+    align: 'left' | 'center' | 'right' | null;
+    /**
+     * Axis
+     */
+    axis: 'left' | 'right' | 'hidden' | null;
+    /**
+     * By
+     */
+    by: 'name' | 'pattern' | 'query' | 'type';
+    /**
+     * Cell
+     */
+    cell: 'text' | 'color' | 'background' | 'gauge' | 'sparkline' | null;
     /**
      * Color
      */
     color: string | null;
     /**
+     * Decimals
+     */
+    decimals: number | null;
+    /**
+     * Fill
+     *
+     * Opacity in percent.
+     */
+    fill: number | null;
+    /**
      * Hidden
      */
     hidden: boolean | null;
+    /**
+     * Interpolation
+     */
+    interpolation: 'linear' | 'smooth' | 'stepBefore' | 'stepAfter' | null;
+    /**
+     * Kind
+     */
+    kind: 'line' | 'area' | 'bar' | 'points' | null;
     /**
      * Label
      */
     label: string | null;
     /**
+     * Linestyle
+     */
+    lineStyle: 'solid' | 'dash' | 'dot' | null;
+    /**
+     * Linewidth
+     */
+    lineWidth: number | null;
+    /**
+     * Links
+     */
+    links: Array<FieldLink> | null;
+    /**
+     * Mappings
+     */
+    mappings: Array<ValueMapping> | null;
+    /**
      * Match
      *
-     * A series name; `*` stands for any text.
+     * What `by` says: a name in which `*` stands for any text, a regular expression, a query's letter, or `number`, `text`, `time`.
      */
     match: string;
+    /**
+     * Max
+     */
+    max: number | null;
+    /**
+     * Min
+     */
+    min: number | null;
     /**
      * Negative
      *
@@ -3006,35 +4670,113 @@ export type SeriesOverride = {
      */
     negative: boolean | null;
     /**
+     * Points
+     */
+    points: 'auto' | 'always' | 'never' | null;
+    /**
+     * Stack
+     *
+     * The group it is stacked in; empty: not stacked.
+     */
+    stack: string | null;
+    /**
+     * Thresholds
+     */
+    thresholds: Array<Threshold> | null;
+    /**
      * Unit
      */
     unit: string | null;
+    /**
+     * Width
+     *
+     * Of a column, in pixels.
+     */
+    width: number | null;
 };
 
 /**
  * SeriesOverride
  *
- * Style of the series whose name matches.
+ * Style of the series, or the column of a table, that matches.
  */
 export type SeriesOverrideInput = {
+    /**
+     * Align
+     */
+    align?: 'left' | 'center' | 'right' | null;
+    /**
+     * Axis
+     */
+    axis?: 'left' | 'right' | 'hidden' | null;
+    /**
+     * By
+     */
+    by?: 'name' | 'pattern' | 'query' | 'type';
+    /**
+     * Cell
+     */
+    cell?: 'text' | 'color' | 'background' | 'gauge' | 'sparkline' | null;
     /**
      * Color
      */
     color?: string | null;
     /**
+     * Decimals
+     */
+    decimals?: number | null;
+    /**
+     * Fill
+     *
+     * Opacity in percent.
+     */
+    fill?: number | null;
+    /**
      * Hidden
      */
     hidden?: boolean | null;
+    /**
+     * Interpolation
+     */
+    interpolation?: 'linear' | 'smooth' | 'stepBefore' | 'stepAfter' | null;
+    /**
+     * Kind
+     */
+    kind?: 'line' | 'area' | 'bar' | 'points' | null;
     /**
      * Label
      */
     label?: string | null;
     /**
+     * Linestyle
+     */
+    lineStyle?: 'solid' | 'dash' | 'dot' | null;
+    /**
+     * Linewidth
+     */
+    lineWidth?: number | null;
+    /**
+     * Links
+     */
+    links?: Array<FieldLinkInput> | null;
+    /**
+     * Mappings
+     */
+    mappings?: Array<ValueMappingInput> | null;
+    /**
      * Match
      *
-     * A series name; `*` stands for any text.
+     * What `by` says: a name in which `*` stands for any text, a regular expression, a query's letter, or `number`, `text`, `time`.
      */
     match: string;
+    /**
+     * Max
+     */
+    max?: number | null;
+    /**
+     * Min
+     */
+    min?: number | null;
     /**
      * Negative
      *
@@ -3042,9 +4784,29 @@ export type SeriesOverrideInput = {
      */
     negative?: boolean | null;
     /**
+     * Points
+     */
+    points?: 'auto' | 'always' | 'never' | null;
+    /**
+     * Stack
+     *
+     * The group it is stacked in; empty: not stacked.
+     */
+    stack?: string | null;
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<ThresholdInput> | null;
+    /**
      * Unit
      */
     unit?: string | null;
+    /**
+     * Width
+     *
+     * Of a column, in pixels.
+     */
+    width?: number | null;
 };
 
 /**
@@ -3171,6 +4933,10 @@ export type SpillStatus = {
      * Files
      */
     files: number;
+    /**
+     * Newestseconds
+     */
+    newestSeconds: number;
     /**
      * Oldestseconds
      */
@@ -3350,6 +5116,50 @@ export type TokenLogin = {
 };
 
 /**
+ * Transformation
+ *
+ * A step that changes a table before it is shown; ids and options are Grafana's.
+ */
+export type Transformation = {
+    /**
+     * Disabled
+     */
+    disabled: boolean;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Options
+     */
+    options: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * Transformation
+ *
+ * A step that changes a table before it is shown; ids and options are Grafana's.
+ */
+export type TransformationInput = {
+    /**
+     * Disabled
+     */
+    disabled?: boolean;
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Options
+     */
+    options?: {
+        [key: string]: unknown;
+    };
+};
+
+/**
  * UpdateAlertChannel
  *
  * Changes to a channel; fields that are left out stay as they are.
@@ -3379,6 +5189,12 @@ export type UpdateAlertChannel = {
  * Changes to a rule; what is left out stays. `version` is the one that was read.
  */
 export type UpdateAlertRule = {
+    /**
+     * Annotations
+     */
+    annotations?: {
+        [key: string]: unknown | string;
+    } | null;
     condition?: AlertCondition | null;
     /**
      * Duration
@@ -3392,6 +5208,10 @@ export type UpdateAlertRule = {
      * Evaluationdelay
      */
     evaluationDelay?: string | null;
+    /**
+     * Group
+     */
+    group?: string | null;
     /**
      * Keepfiringfor
      */
@@ -3413,6 +5233,10 @@ export type UpdateAlertRule = {
     noData?: NoDataPolicy | null;
     notification?: NotificationInput | null;
     /**
+     * Position
+     */
+    position?: number | null;
+    /**
      * Query
      */
     query?: string | null;
@@ -3422,6 +5246,10 @@ export type UpdateAlertRule = {
      */
     runbookUrl?: string | null;
     severity?: AlertSeverity | null;
+    /**
+     * Source
+     */
+    source?: string | null;
     /**
      * Threshold
      */
@@ -3496,6 +5324,48 @@ export type UpdatePanel = {
      */
     title?: string | null;
     type?: PanelType | null;
+};
+
+/**
+ * UpdateRecordingRule
+ *
+ * Changes to a rule; what is left out stays. `version` is the one that was read.
+ */
+export type UpdateRecordingRule = {
+    /**
+     * Enabled
+     */
+    enabled?: boolean | null;
+    /**
+     * Group
+     */
+    group?: string | null;
+    /**
+     * Labels
+     */
+    labels?: {
+        [key: string]: unknown | string;
+    } | null;
+    /**
+     * Name
+     */
+    name?: string | null;
+    /**
+     * Position
+     */
+    position?: number | null;
+    /**
+     * Query
+     */
+    query?: string | null;
+    /**
+     * Source
+     */
+    source?: string | null;
+    /**
+     * Version
+     */
+    version?: number | null;
 };
 
 /**
@@ -3615,6 +5485,9 @@ export type User = {
  * ValueMapping
  *
  * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ *
+ * Texts, such as those of a table's label columns, are matched by `pattern`; `special` is for no
+ * value.
  */
 export type ValueMapping = {
     /**
@@ -3634,6 +5507,18 @@ export type ValueMapping = {
      */
     low: number | null;
     /**
+     * Pattern
+     *
+     * A text, in which `*` stands for any text.
+     */
+    pattern: string | null;
+    /**
+     * Special
+     *
+     * No value, or NaN.
+     */
+    special: 'empty' | null;
+    /**
      * Text
      */
     text: string | null;
@@ -3643,6 +5528,9 @@ export type ValueMapping = {
  * ValueMapping
  *
  * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ *
+ * Texts, such as those of a table's label columns, are matched by `pattern`; `special` is for no
+ * value.
  */
 export type ValueMappingInput = {
     /**
@@ -3662,6 +5550,18 @@ export type ValueMappingInput = {
      */
     low?: number | null;
     /**
+     * Pattern
+     *
+     * A text, in which `*` stands for any text.
+     */
+    pattern?: string | null;
+    /**
+     * Special
+     *
+     * No value, or NaN.
+     */
+    special?: 'empty' | null;
+    /**
      * Text
      */
     text?: string | null;
@@ -3674,9 +5574,41 @@ export type ValueMappingInput = {
  */
 export type Variable = {
     /**
+     * Allvalue
+     *
+     * What All stands for; left out: all values.
+     */
+    allValue: string | null;
+    /**
+     * Auto
+     *
+     * An interval: offers one that follows the time range.
+     */
+    auto: boolean;
+    /**
+     * Autocount
+     *
+     * Steps of `auto` in a range.
+     */
+    autoCount: number;
+    /**
+     * Automin
+     *
+     * The least step of `auto`.
+     */
+    autoMin: string;
+    /**
      * Default
      */
     default: Array<string>;
+    /**
+     * Description
+     */
+    description: string | null;
+    /**
+     * Hide
+     */
+    hide: 'none' | 'label' | 'variable';
     /**
      * Includeall
      */
@@ -3698,9 +5630,36 @@ export type Variable = {
      */
     name: string;
     /**
+     * Query
+     *
+     * `label_values(selector, label)`, `label_values(label)`, `label_names()`, `metrics(regex)` or `query_result(expression)`; it may refer to other variables.
+     */
+    query: string | null;
+    /**
+     * Refresh
+     *
+     * `range`: listed again when the time range changes.
+     */
+    refresh: 'load' | 'range';
+    /**
+     * Regex
+     *
+     * Only values that match; its first group, or the groups named `text` and `value`, are what is shown and used.
+     */
+    regex: string | null;
+    sort: VariableSort;
+    /**
      * Tag
      */
     tag: string | null;
+    /**
+     * Texts
+     *
+     * What is shown for values of a list, where it is not the value itself.
+     */
+    texts: {
+        [key: string]: string;
+    };
     type: VariableType;
     /**
      * Values
@@ -3715,9 +5674,41 @@ export type Variable = {
  */
 export type VariableInput = {
     /**
+     * Allvalue
+     *
+     * What All stands for; left out: all values.
+     */
+    allValue?: string | null;
+    /**
+     * Auto
+     *
+     * An interval: offers one that follows the time range.
+     */
+    auto?: boolean;
+    /**
+     * Autocount
+     *
+     * Steps of `auto` in a range.
+     */
+    autoCount?: number;
+    /**
+     * Automin
+     *
+     * The least step of `auto`.
+     */
+    autoMin?: string;
+    /**
      * Default
      */
     default?: Array<string>;
+    /**
+     * Description
+     */
+    description?: string | null;
+    /**
+     * Hide
+     */
+    hide?: 'none' | 'label' | 'variable';
     /**
      * Includeall
      */
@@ -3739,9 +5730,36 @@ export type VariableInput = {
      */
     name: string;
     /**
+     * Query
+     *
+     * `label_values(selector, label)`, `label_values(label)`, `label_names()`, `metrics(regex)` or `query_result(expression)`; it may refer to other variables.
+     */
+    query?: string | null;
+    /**
+     * Refresh
+     *
+     * `range`: listed again when the time range changes.
+     */
+    refresh?: 'load' | 'range';
+    /**
+     * Regex
+     *
+     * Only values that match; its first group, or the groups named `text` and `value`, are what is shown and used.
+     */
+    regex?: string | null;
+    sort?: VariableSort;
+    /**
      * Tag
      */
     tag?: string | null;
+    /**
+     * Texts
+     *
+     * What is shown for values of a list, where it is not the value itself.
+     */
+    texts?: {
+        [key: string]: string;
+    };
     type: VariableType;
     /**
      * Values
@@ -3750,11 +5768,34 @@ export type VariableInput = {
 };
 
 /**
+ * VariableOption
+ *
+ * A value to choose, and what is shown for it.
+ */
+export type VariableOption = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Value
+     */
+    value: string;
+};
+
+/**
+ * VariableSort
+ *
+ * The order of a variable's values. Left as they come: `none`.
+ */
+export type VariableSort = 'none' | 'text' | 'textDesc' | 'number' | 'numberDesc' | 'textIgnoreCase' | 'textIgnoreCaseDesc' | 'natural' | 'naturalDesc';
+
+/**
  * VariableType
  *
  * Where a variable's values come from.
  */
-export type VariableType = 'tag' | 'list' | 'interval';
+export type VariableType = 'tag' | 'query' | 'list' | 'interval' | 'text' | 'constant' | 'dataSource' | 'filters';
 
 /**
  * WebhookChannel
@@ -4448,6 +6489,232 @@ export type GetAlertHistoryResponses = {
 
 export type GetAlertHistoryResponse = GetAlertHistoryResponses[keyof GetAlertHistoryResponses];
 
+export type WithdrawAcknowledgementData = {
+    body?: never;
+    path: {
+        /**
+         * Event Id
+         */
+        event_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/events/{event_id}/acknowledge';
+};
+
+export type WithdrawAcknowledgementErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type WithdrawAcknowledgementError = WithdrawAcknowledgementErrors[keyof WithdrawAcknowledgementErrors];
+
+export type WithdrawAcknowledgementResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertEvent;
+};
+
+export type WithdrawAcknowledgementResponse = WithdrawAcknowledgementResponses[keyof WithdrawAcknowledgementResponses];
+
+export type AcknowledgeAlertData = {
+    body: AcknowledgeAlert;
+    path: {
+        /**
+         * Event Id
+         */
+        event_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/events/{event_id}/acknowledge';
+};
+
+export type AcknowledgeAlertErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type AcknowledgeAlertError = AcknowledgeAlertErrors[keyof AcknowledgeAlertErrors];
+
+export type AcknowledgeAlertResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseAlertEvent;
+};
+
+export type AcknowledgeAlertResponse = AcknowledgeAlertResponses[keyof AcknowledgeAlertResponses];
+
+export type ListRuleGroupsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/groups';
+};
+
+export type ListRuleGroupsErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ListRuleGroupsError = ListRuleGroupsErrors[keyof ListRuleGroupsErrors];
+
+export type ListRuleGroupsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListRuleGroup;
+};
+
+export type ListRuleGroupsResponse = ListRuleGroupsResponses[keyof ListRuleGroupsResponses];
+
+export type PutRuleGroupData = {
+    body: RuleGroupFields;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/groups';
+};
+
+export type PutRuleGroupErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type PutRuleGroupError = PutRuleGroupErrors[keyof PutRuleGroupErrors];
+
+export type PutRuleGroupResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseRuleGroup;
+};
+
+export type PutRuleGroupResponse = PutRuleGroupResponses[keyof PutRuleGroupResponses];
+
 export type PreviewAlertRuleData = {
     body: PreviewAlertRule;
     path?: never;
@@ -4505,6 +6772,414 @@ export type PreviewAlertRuleResponses = {
 
 export type PreviewAlertRuleResponse = PreviewAlertRuleResponses[keyof PreviewAlertRuleResponses];
 
+export type PreviewRecordingRuleData = {
+    body: PreviewRecordingRule;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/recording-preview';
+};
+
+export type PreviewRecordingRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type PreviewRecordingRuleError = PreviewRecordingRuleErrors[keyof PreviewRecordingRuleErrors];
+
+export type PreviewRecordingRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseRecordingPreview;
+};
+
+export type PreviewRecordingRuleResponse = PreviewRecordingRuleResponses[keyof PreviewRecordingRuleResponses];
+
+export type ListRecordingRulesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Search
+         */
+        search?: string;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/alerts/recordings';
+};
+
+export type ListRecordingRulesErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ListRecordingRulesError = ListRecordingRulesErrors[keyof ListRecordingRulesErrors];
+
+export type ListRecordingRulesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListRecordingRule;
+};
+
+export type ListRecordingRulesResponse = ListRecordingRulesResponses[keyof ListRecordingRulesResponses];
+
+export type CreateRecordingRuleData = {
+    body: CreateRecordingRule;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/recordings';
+};
+
+export type CreateRecordingRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type CreateRecordingRuleError = CreateRecordingRuleErrors[keyof CreateRecordingRuleErrors];
+
+export type CreateRecordingRuleResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseRecordingRule;
+};
+
+export type CreateRecordingRuleResponse = CreateRecordingRuleResponses[keyof CreateRecordingRuleResponses];
+
+export type DeleteRecordingRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/recordings/{rule_id}';
+};
+
+export type DeleteRecordingRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type DeleteRecordingRuleError = DeleteRecordingRuleErrors[keyof DeleteRecordingRuleErrors];
+
+export type DeleteRecordingRuleResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteRecordingRuleResponse = DeleteRecordingRuleResponses[keyof DeleteRecordingRuleResponses];
+
+export type GetRecordingRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/recordings/{rule_id}';
+};
+
+export type GetRecordingRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetRecordingRuleError = GetRecordingRuleErrors[keyof GetRecordingRuleErrors];
+
+export type GetRecordingRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseRecordingRule;
+};
+
+export type GetRecordingRuleResponse = GetRecordingRuleResponses[keyof GetRecordingRuleResponses];
+
+export type UpdateRecordingRuleData = {
+    body: UpdateRecordingRule;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/recordings/{rule_id}';
+};
+
+export type UpdateRecordingRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type UpdateRecordingRuleError = UpdateRecordingRuleErrors[keyof UpdateRecordingRuleErrors];
+
+export type UpdateRecordingRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseRecordingRule;
+};
+
+export type UpdateRecordingRuleResponse = UpdateRecordingRuleResponses[keyof UpdateRecordingRuleResponses];
+
+export type BackfillRecordingRuleData = {
+    body: BackfillRecordingRule;
+    path: {
+        /**
+         * Rule Id
+         */
+        rule_id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/recordings/{rule_id}/backfill';
+};
+
+export type BackfillRecordingRuleErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type BackfillRecordingRuleError = BackfillRecordingRuleErrors[keyof BackfillRecordingRuleErrors];
+
+export type BackfillRecordingRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseRecordingBackfill;
+};
+
+export type BackfillRecordingRuleResponse = BackfillRecordingRuleResponses[keyof BackfillRecordingRuleResponses];
+
 export type GetAlertRulesData = {
     body?: never;
     path?: never;
@@ -4519,6 +7194,14 @@ export type GetAlertRulesData = {
          * firing or pending
          */
         status?: AlertStatus | null;
+        /**
+         * State
+         */
+        state?: AlertRuleState | null;
+        /**
+         * Severity
+         */
+        severity?: AlertSeverity | null;
         /**
          * Page
          */
@@ -5960,6 +8643,56 @@ export type ExportDashboardResponses = {
 
 export type ExportDashboardResponse = ExportDashboardResponses[keyof ExportDashboardResponses];
 
+export type ExportDashboardToGrafanaData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/export/grafana';
+};
+
+export type ExportDashboardToGrafanaErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ExportDashboardToGrafanaError = ExportDashboardToGrafanaErrors[keyof ExportDashboardToGrafanaErrors];
+
+export type ExportDashboardToGrafanaResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDictStrAny;
+};
+
+export type ExportDashboardToGrafanaResponse = ExportDashboardToGrafanaResponses[keyof ExportDashboardToGrafanaResponses];
+
 export type SetFavouriteData = {
     body: SetFavourite;
     path: {
@@ -6021,6 +8754,56 @@ export type SetFavouriteResponses = {
 };
 
 export type SetFavouriteResponse = SetFavouriteResponses[keyof SetFavouriteResponses];
+
+export type GetDashboardImportData = {
+    body?: never;
+    path: {
+        /**
+         * Dashboard Id
+         */
+        dashboard_id: string;
+    };
+    query?: never;
+    url: '/api/v1/dashboards/{dashboard_id}/import';
+};
+
+export type GetDashboardImportErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type GetDashboardImportError = GetDashboardImportErrors[keyof GetDashboardImportErrors];
+
+export type GetDashboardImportResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseDashboardImport;
+};
+
+export type GetDashboardImportResponse = GetDashboardImportResponses[keyof GetDashboardImportResponses];
 
 export type AddPanelData = {
     body: CreatePanelInput;
@@ -6541,6 +9324,139 @@ export type NoteVisitResponses = {
 };
 
 export type NoteVisitResponse = NoteVisitResponses[keyof NoteVisitResponses];
+
+export type ListEventsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Start
+         *
+         * By default seven days ago.
+         */
+        start?: string | null;
+        /**
+         * End
+         *
+         * By default now.
+         */
+        end?: string | null;
+        /**
+         * Tag
+         *
+         * `key:value`, several for all of them.
+         */
+        tag?: Array<string> | null;
+        /**
+         * Source
+         */
+        source?: string | null;
+        /**
+         * Page
+         */
+        page?: number;
+        /**
+         * Pagesize
+         */
+        pageSize?: number;
+    };
+    url: '/api/v1/events';
+};
+
+export type ListEventsErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ListEventsError = ListEventsErrors[keyof ListEventsErrors];
+
+export type ListEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListEvent;
+};
+
+export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
+
+export type CreateEventData = {
+    body: CreateEvent;
+    path?: never;
+    query?: never;
+    url: '/api/v1/events';
+};
+
+export type CreateEventErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type CreateEventError = CreateEventErrors[keyof CreateEventErrors];
+
+export type CreateEventResponses = {
+    /**
+     * Successful Response
+     */
+    201: ApiResponseEvent;
+};
+
+export type CreateEventResponse = CreateEventResponses[keyof CreateEventResponses];
 
 export type GetHealthData = {
     body?: never;
@@ -7478,3 +10394,60 @@ export type UpdateUserResponses = {
 };
 
 export type UpdateUserResponse = UpdateUserResponses[keyof UpdateUserResponses];
+
+export type ResolveVariablesData = {
+    body: ResolveVariables;
+    path?: never;
+    query?: never;
+    url: '/api/v1/variables/resolve';
+};
+
+export type ResolveVariablesErrors = {
+    /**
+     * The request makes no sense; `details` say where.
+     */
+    400: ApiError;
+    /**
+     * Nobody is signed in, or the key is unknown.
+     */
+    401: ApiError;
+    /**
+     * The caller may not do this.
+     */
+    403: ApiError;
+    /**
+     * It does not exist, or the caller may not know that it does; or the path is unknown.
+     */
+    404: ApiError;
+    /**
+     * Somebody else changed it first, or it exists already.
+     */
+    409: ApiError;
+    /**
+     * The body is larger than a limit.
+     */
+    413: ApiError;
+    /**
+     * The body is of a type, or compressed in a way, that is not read here.
+     */
+    415: ApiError;
+    /**
+     * An error on our side; the request id names it in the logs.
+     */
+    500: ApiError;
+    /**
+     * The database or the cache does not respond; see Retry-After.
+     */
+    503: ApiError;
+};
+
+export type ResolveVariablesError = ResolveVariablesErrors[keyof ResolveVariablesErrors];
+
+export type ResolveVariablesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiResponseListResolvedVariable;
+};
+
+export type ResolveVariablesResponse = ResolveVariablesResponses[keyof ResolveVariablesResponses];

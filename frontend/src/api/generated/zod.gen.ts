@@ -3,6 +3,16 @@
 import * as z from 'zod';
 
 /**
+ * AcknowledgeAlert
+ *
+ * Who sends this takes care of the alert.
+ */
+export const zAcknowledgeAlert = z.object({
+    note: z.string().max(1000).optional().default(''),
+    until: z.iso.datetime().nullish()
+});
+
+/**
  * Aggregation
  *
  * How samples become one value, in a bucket and across series.
@@ -20,6 +30,18 @@ export const zAggregation = z.enum([
 ]);
 
 /**
+ * AlertAcknowledgement
+ *
+ * Somebody takes care of an alert: that it fires is not notified again until then.
+ */
+export const zAlertAcknowledgement = z.object({
+    at: z.iso.datetime(),
+    by: z.string().nullable(),
+    note: z.string().default(''),
+    until: z.iso.datetime().nullable()
+});
+
+/**
  * AlertCondition
  *
  * How a value is compared with the threshold.
@@ -30,7 +52,21 @@ export const zAlertCondition = z.enum([
     'lt',
     'lte',
     'eq',
-    'ne'
+    'ne',
+    'returned'
+]);
+
+/**
+ * AlertRuleState
+ *
+ * How a rule is listed: the first of these that is true of it.
+ */
+export const zAlertRuleState = z.enum([
+    'disabled',
+    'firing',
+    'failing',
+    'pending',
+    'ok'
 ]);
 
 /**
@@ -75,7 +111,10 @@ export const zAlertChange = z.object({
  * One alert from the time it fired.
  */
 export const zAlertEvent = z.object({
+    acknowledgement: zAlertAcknowledgement.nullable(),
     id: z.uuid(),
+    labels: z.record(z.string(), z.string()),
+    query: z.string().nullable(),
     reason: z.string(),
     resolvedAt: z.iso.datetime().nullable(),
     resolvedReason: z.string().nullable(),
@@ -95,7 +134,10 @@ export const zAlertEvent = z.object({
  * The state of one series of a rule.
  */
 export const zAlertInstance = z.object({
+    acknowledgement: zAlertAcknowledgement.nullable(),
+    eventId: z.uuid().nullable(),
     firstTriggered: z.iso.datetime().nullable(),
+    labels: z.record(z.string(), z.string()),
     reason: z.string(),
     silenced: z.boolean().default(false),
     since: z.iso.datetime(),
@@ -143,19 +185,13 @@ export const zAmounts = z.object({
 });
 
 /**
- * BatchQuery
+ * BackfillRecordingRule
  *
- * One query of a batch; `id` is returned with its result.
+ * The range in which a rule writes what it would have written.
  */
-export const zBatchQuery = z.object({
-    aggregation: zAggregation.optional().default('none'),
-    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
-    id: z.string().min(1).max(100),
-    maxPoints: z.int().gte(1).lte(11000).optional().default(500),
-    minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
-    query: z.string().min(1).max(20000),
-    step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
-    tags: z.record(z.string(), z.unknown()).optional()
+export const zBackfillRecordingRule = z.object({
+    end: z.iso.datetime(),
+    start: z.iso.datetime()
 });
 
 /**
@@ -168,7 +204,11 @@ export const zCalculation = z.enum([
     'avg',
     'min',
     'max',
-    'sum'
+    'sum',
+    'first',
+    'count',
+    'range',
+    'difference'
 ]);
 
 /**
@@ -179,6 +219,30 @@ export const zCalculation = z.enum([
 export const zChangePassword = z.object({
     currentPassword: z.string().max(200),
     newPassword: z.string().max(200)
+});
+
+/**
+ * ChosenValues
+ *
+ * What is chosen of a variable.
+ */
+export const zChosenValues = z.object({
+    all: z.boolean().default(false),
+    allValue: z.string().max(1000).nullable(),
+    name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
+    values: z.array(z.string().max(1000)).max(5000)
+});
+
+/**
+ * ChosenValues
+ *
+ * What is chosen of a variable.
+ */
+export const zChosenValuesInput = z.object({
+    all: z.boolean().optional().default(false),
+    allValue: z.string().max(1000).nullish(),
+    name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
+    values: z.array(z.string().max(1000)).max(5000).optional()
 });
 
 /**
@@ -201,6 +265,62 @@ export const zComponentStatus = z.object({
 export const zCopyPanel = z.object({
     dashboardId: z.uuid(),
     title: z.string().min(1).max(200).nullish()
+});
+
+/**
+ * CreateEvent
+ *
+ * An event as it is sent. Without a time it happened when it arrived.
+ */
+export const zCreateEvent = z.object({
+    source: z.string().max(100).regex(/^[^\x00]*$/).optional().default(''),
+    tags: z.record(z.string(), z.string().max(1024)).optional(),
+    text: z.string().max(20000).regex(/^[^\x00]*$/).optional().default(''),
+    time: z.iso.datetime().nullish().default(null),
+    title: z.string().min(1).max(500).regex(/^[^\x00]*$/)
+});
+
+/**
+ * CreateRecordingRule
+ *
+ * A new recording rule.
+ */
+export const zCreateRecordingRule = z.object({
+    enabled: z.boolean().optional().default(true),
+    group: z.string().max(200).optional().default(''),
+    labels: z.record(z.string(), z.unknown()).optional(),
+    name: z.string().max(200).regex(/^[a-zA-Z_:][a-zA-Z0-9_:.]*$/),
+    position: z.int().gte(0).lte(1000000).optional().default(0),
+    query: z.string().min(1).max(5000),
+    source: z.string().max(500).optional().default('')
+});
+
+/**
+ * DashboardLink
+ *
+ * A link of a dashboard: to an address, or to all dashboards whose name holds a text.
+ */
+export const zDashboardLink = z.object({
+    keepTime: z.boolean().default(false),
+    keepVariables: z.boolean().default(false),
+    newTab: z.boolean().default(false),
+    search: z.string().max(100).nullable(),
+    title: z.string().max(200).default(''),
+    url: z.string().max(2000).regex(/^(https?:\/\/|\/)[^\s]*$/).nullable()
+});
+
+/**
+ * DashboardLink
+ *
+ * A link of a dashboard: to an address, or to all dashboards whose name holds a text.
+ */
+export const zDashboardLinkInput = z.object({
+    keepTime: z.boolean().optional().default(false),
+    keepVariables: z.boolean().optional().default(false),
+    newTab: z.boolean().optional().default(false),
+    search: z.string().max(100).nullish(),
+    title: z.string().max(200).optional().default(''),
+    url: z.string().max(2000).regex(/^(https?:\/\/|\/)[^\s]*$/).nullish()
 });
 
 /**
@@ -362,11 +482,69 @@ export const zApiError = z.object({
 });
 
 /**
+ * Event
+ *
+ * A stored event.
+ */
+export const zEvent = z.object({
+    id: z.uuid(),
+    source: z.string().max(100).regex(/^[^\x00]*$/).default(''),
+    tags: z.record(z.string(), z.string().max(1024)),
+    text: z.string().max(20000).regex(/^[^\x00]*$/).default(''),
+    time: z.iso.datetime(),
+    title: z.string().min(1).max(500).regex(/^[^\x00]*$/)
+});
+
+/**
+ * ExplainedRead
+ *
+ * One read of samples from the database.
+ */
+export const zExplainedRead = z.object({
+    durationMs: z.number().gte(0),
+    end: z.int(),
+    pushedDown: z.string(),
+    rows: z.int().gte(0),
+    selector: z.string(),
+    series: z.int().gte(0),
+    shared: z.boolean(),
+    start: z.int(),
+    table: z.string()
+});
+
+/**
+ * FieldLink
+ *
+ * A link from a value, such as a point or a cell.
+ *
+ * `${__field.labels.x}`, `${__value.raw}`, `${__url_time_range}`, `${__all_variables}` and the
+ * board's variables are filled in.
+ */
+export const zFieldLink = z.object({
+    title: z.string().max(200).default(''),
+    url: z.string().max(2000).regex(/^(https?:\/\/|\/)[^\s]*$/)
+});
+
+/**
+ * FieldLink
+ *
+ * A link from a value, such as a point or a cell.
+ *
+ * `${__field.labels.x}`, `${__value.raw}`, `${__url_time_range}`, `${__all_variables}` and the
+ * board's variables are filled in.
+ */
+export const zFieldLinkInput = z.object({
+    title: z.string().max(200).optional().default(''),
+    url: z.string().max(2000).regex(/^(https?:\/\/|\/)[^\s]*$/)
+});
+
+/**
  * Health
  *
  * Alive, nothing more: reads neither database nor cache.
  */
 export const zHealth = z.object({
+    agentUrl: z.string().nullable(),
     status: z.literal('ok').default('ok'),
     version: z.string()
 });
@@ -394,7 +572,18 @@ export const zImportNote = z.object({
         'changed',
         'dropped'
     ]),
-    place: z.string()
+    place: z.string(),
+    reason: z.string().default('')
+});
+
+/**
+ * DashboardImport
+ *
+ * The report of the import that a dashboard comes from: worst first, the same together.
+ */
+export const zDashboardImport = z.object({
+    importedAt: z.iso.datetime(),
+    report: z.array(zImportNote)
 });
 
 /**
@@ -432,19 +621,6 @@ export const zJobStatus = z.object({
     name: z.string(),
     nextRunAt: z.iso.datetime().nullable(),
     target: z.string().nullable()
-});
-
-/**
- * KeyReceived
- *
- * What was received with one API key; shows whether a new agent works.
- */
-export const zKeyReceived = z.object({
-    lastUsedAt: z.iso.datetime().nullable(),
-    metrics: z.array(z.string()),
-    newestSampleAt: z.iso.datetime().nullable(),
-    recentSamples: z.int().gte(0),
-    seriesCount: z.int().gte(0)
 });
 
 /**
@@ -501,33 +677,6 @@ export const zMetricOrder = z.enum([
 ]);
 
 /**
- * MetricPoint
- *
- * One sample: metric, value, time and tags.
- */
-export const zMetricPoint = z.object({
-    name: z.string().max(200).regex(/^[a-zA-Z_:][a-zA-Z0-9_:.]*$/),
-    tags: z.record(z.string(), z.unknown()).optional(),
-    timestamp: z.int().gt(0).nullish().default(null),
-    value: z.number()
-});
-
-/**
- * MetricBatch
- *
- * Several samples in one request.
- */
-export const zMetricBatch = z.object({
-    points: z.array(zMetricPoint).min(1)
-});
-
-export const zIngestBody = z.union([
-    zMetricPoint,
-    z.array(zMetricPoint),
-    zMetricBatch
-]);
-
-/**
  * MetricType
  *
  * How a metric behaves, as its sender declared it.
@@ -553,6 +702,36 @@ export const zMetricInfo = z.object({
     type: zMetricType.default('unknown'),
     unit: z.string().nullable()
 });
+
+/**
+ * MetricPoint
+ *
+ * One sample: metric, value, time and tags.
+ */
+export const zMetricPoint = z.object({
+    description: z.string().max(1024).nullish().default(null),
+    name: z.string().max(200).regex(/^[a-zA-Z_:][a-zA-Z0-9_:.]*$/),
+    tags: z.record(z.string(), z.unknown()).optional(),
+    timestamp: z.int().gt(0).nullish().default(null),
+    type: zMetricType.nullish().default(null),
+    unit: z.string().max(100).nullish().default(null),
+    value: z.number()
+});
+
+/**
+ * MetricBatch
+ *
+ * Several samples in one request.
+ */
+export const zMetricBatch = z.object({
+    points: z.array(zMetricPoint).min(1)
+});
+
+export const zIngestBody = z.union([
+    zMetricPoint,
+    z.array(zMetricPoint),
+    zMetricBatch
+]);
 
 /**
  * MetricUsage
@@ -608,6 +787,14 @@ export const zApiResponseAlertEvaluation = z.object({
 });
 
 /**
+ * ApiResponse[AlertEvent]
+ */
+export const zApiResponseAlertEvent = z.object({
+    data: zAlertEvent,
+    meta: zPageMeta.nullable()
+});
+
+/**
  * ApiResponse[AlertPreview]
  */
 export const zApiResponseAlertPreview = z.object({
@@ -616,10 +803,26 @@ export const zApiResponseAlertPreview = z.object({
 });
 
 /**
+ * ApiResponse[DashboardImport]
+ */
+export const zApiResponseDashboardImport = z.object({
+    data: zDashboardImport,
+    meta: zPageMeta.nullable()
+});
+
+/**
  * ApiResponse[DeletedSeries]
  */
 export const zApiResponseDeletedSeries = z.object({
     data: zDeletedSeries,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[Event]
+ */
+export const zApiResponseEvent = z.object({
+    data: zEvent,
     meta: zPageMeta.nullable()
 });
 
@@ -640,10 +843,10 @@ export const zApiResponseIngestResult = z.object({
 });
 
 /**
- * ApiResponse[KeyReceived]
+ * ApiResponse[dict[str, Any]]
  */
-export const zApiResponseKeyReceived = z.object({
-    data: zKeyReceived,
+export const zApiResponseDictStrAny = z.object({
+    data: z.record(z.string(), z.unknown()),
     meta: zPageMeta.nullable()
 });
 
@@ -676,6 +879,14 @@ export const zApiResponseListDashboardSummary = z.object({
  */
 export const zApiResponseListDashboardVersion = z.object({
     data: z.array(zDashboardVersion),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[Event]]
+ */
+export const zApiResponseListEvent = z.object({
+    data: z.array(zEvent),
     meta: zPageMeta.nullable()
 });
 
@@ -721,7 +932,7 @@ export const zPagerDutyChannelInput = z.object({
  * The position of panel `i`.
  */
 export const zPanelLayout = z.object({
-    h: z.int().gte(1).lte(50),
+    h: z.int().gte(1).lte(100),
     i: z.uuid(),
     w: z.int().gte(1).lte(12),
     x: z.int().gte(0).lt(12),
@@ -746,11 +957,18 @@ export const zPanelLink = z.object({
 export const zPanelQuery = z.object({
     aggregation: zAggregation.default('none'),
     alias: z.string().max(200).nullable(),
-    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullable(),
+    format: z.enum([
+        'series',
+        'table',
+        'heatmap'
+    ]),
+    groupBy: z.array(z.string().max(100)).max(16).nullable(),
     hidden: z.boolean().default(false),
+    instant: z.boolean().default(false),
     query: z.string().min(1).max(5000),
+    ref: z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,19}$/).nullable(),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
-    tags: z.record(z.string(), z.unknown())
+    tags: z.record(z.string(), z.string().max(1024))
 });
 
 /**
@@ -761,11 +979,18 @@ export const zPanelQuery = z.object({
 export const zPanelQueryInput = z.object({
     aggregation: zAggregation.optional().default('none'),
     alias: z.string().max(200).nullish(),
-    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
+    format: z.enum([
+        'series',
+        'table',
+        'heatmap'
+    ]).optional(),
+    groupBy: z.array(z.string().max(100)).max(16).nullish(),
     hidden: z.boolean().optional().default(false),
+    instant: z.boolean().optional().default(false),
     query: z.string().min(1).max(5000),
+    ref: z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,19}$/).nullish(),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
-    tags: z.record(z.string(), z.unknown()).optional()
+    tags: z.record(z.string(), z.string().max(1024)).optional()
 });
 
 /**
@@ -779,7 +1004,20 @@ export const zPanelType = z.enum([
     'bar',
     'gauge',
     'stat',
-    'table'
+    'table',
+    'barGauge',
+    'pie',
+    'heatmap',
+    'histogram',
+    'stateTimeline',
+    'statusHistory',
+    'barChart',
+    'xy',
+    'text',
+    'alertList',
+    'dashboardList',
+    'row',
+    'unknown'
 ]);
 
 /**
@@ -788,10 +1026,57 @@ export const zPanelType = z.enum([
  * A rectangle on the grid: 12 columns, unlimited rows.
  */
 export const zPosition = z.object({
-    h: z.int().gte(1).lte(50),
+    h: z.int().gte(1).lte(100),
     w: z.int().gte(1).lte(12),
     x: z.int().gte(0).lt(12),
     y: z.int().gte(0).lte(10000)
+});
+
+/**
+ * PreviewRecordingRule
+ *
+ * A recording rule, saved or not, to run over past samples.
+ */
+export const zPreviewRecordingRule = z.object({
+    end: z.iso.datetime(),
+    rule: zCreateRecordingRule,
+    start: z.iso.datetime()
+});
+
+/**
+ * QueryFilter
+ *
+ * A matcher that is added to each selector of a query.
+ */
+export const zQueryFilter = z.object({
+    key: z.string().max(100),
+    operator: z.enum([
+        '=',
+        '!=',
+        '=~',
+        '!~'
+    ]).optional(),
+    value: z.string().max(5000)
+});
+
+/**
+ * BatchQuery
+ *
+ * One query of a batch; `id` is returned with its result.
+ */
+export const zBatchQuery = z.object({
+    aggregation: zAggregation.optional().default('none'),
+    end: z.iso.datetime().nullish(),
+    explain: z.boolean().optional().default(false),
+    filters: z.array(zQueryFilter).max(50).optional(),
+    groupBy: z.array(z.string().max(100)).max(16).nullish(),
+    id: z.string().min(1).max(100),
+    maxPoints: z.int().gte(1).lte(11000).optional().default(500),
+    minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    query: z.string().min(1).max(20000),
+    start: z.iso.datetime().nullish(),
+    step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    tags: z.record(z.string(), z.string().max(1024)).optional()
 });
 
 /**
@@ -806,17 +1091,121 @@ export const zQueryBatch = z.object({
 });
 
 /**
- * QueryMeta
+ * QueryPhase
  *
- * Where a result came from and what it cost.
+ * The parts of the execution of a query, in order.
  */
-export const zQueryMeta = z.object({
-    cached: z.boolean(),
-    durationMs: z.number().gte(0).default(0),
+export const zQueryPhase = z.enum([
+    'plan',
+    'cache',
+    'series',
+    'read',
+    'evaluate',
+    'merge'
+]);
+
+/**
+ * ExplainedTime
+ *
+ * How long a part of the execution took. Of a batch, `cache` and `series` are in part those of
+ * all its queries: these are looked up together.
+ */
+export const zExplainedTime = z.object({
+    durationMs: z.number().gte(0),
+    phase: zQueryPhase
+});
+
+/**
+ * RecordedLine
+ *
+ * A series that a rule would have written: how often, and the last value.
+ */
+export const zRecordedLine = z.object({
+    last: z.number(),
+    samples: z.int().gte(0),
+    tags: z.record(z.string(), z.string())
+});
+
+/**
+ * RecordingBackfill
+ *
+ * What a backfill has written; what was stored already stays.
+ */
+export const zRecordingBackfill = z.object({
+    evaluations: z.int().gte(0),
     notes: z.array(z.string()),
-    resolution: z.string(),
-    rowsRead: z.int().gte(0).default(0),
-    table: z.string()
+    samples: z.int().gte(0),
+    series: z.int().gte(0)
+});
+
+/**
+ * ApiResponse[RecordingBackfill]
+ */
+export const zApiResponseRecordingBackfill = z.object({
+    data: zRecordingBackfill,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * RecordingPreview
+ *
+ * What a rule would have written at its group's interval.
+ */
+export const zRecordingPreview = z.object({
+    durationMs: z.number().gte(0),
+    evaluations: z.int().gte(0),
+    lines: z.array(zRecordedLine),
+    notes: z.array(z.string()),
+    samples: z.int().gte(0),
+    series: z.int().gte(0)
+});
+
+/**
+ * ApiResponse[RecordingPreview]
+ */
+export const zApiResponseRecordingPreview = z.object({
+    data: zRecordingPreview,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * RecordingRule
+ *
+ * A stored recording rule.
+ */
+export const zRecordingRule = z.object({
+    createdAt: z.iso.datetime(),
+    enabled: z.boolean().default(true),
+    group: z.string().max(200).default(''),
+    id: z.uuid(),
+    interval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/),
+    labels: z.record(z.string(), z.unknown()),
+    lastError: z.string().nullable(),
+    lastEvaluatedAt: z.iso.datetime().nullable(),
+    name: z.string().max(200).regex(/^[a-zA-Z_:][a-zA-Z0-9_:.]*$/),
+    ownerId: z.uuid().nullable(),
+    position: z.int().gte(0).lte(1000000).default(0),
+    query: z.string().min(1).max(5000),
+    series: z.int().gte(0).default(0),
+    source: z.string().max(500).default(''),
+    updatedAt: z.iso.datetime(),
+    version: z.int().gte(1).default(1)
+});
+
+/**
+ * ApiResponse[RecordingRule]
+ */
+export const zApiResponseRecordingRule = z.object({
+    data: zRecordingRule,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[RecordingRule]]
+ */
+export const zApiResponseListRecordingRule = z.object({
+    data: z.array(zRecordingRule),
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -831,6 +1220,45 @@ export const zReducer = z.enum([
     'max',
     'sum'
 ]);
+
+/**
+ * RefusedReason
+ *
+ * Why something that one API key sent was refused.
+ */
+export const zRefusedReason = z.object({
+    count: z.int().gte(0),
+    example: z.string(),
+    lastAt: z.iso.datetime(),
+    reason: z.string()
+});
+
+/**
+ * KeyReceived
+ *
+ * What was received with one API key; shows whether a new agent works.
+ *
+ * Counted when it arrives, up to a second late, and kept in the cache for a day.
+ */
+export const zKeyReceived = z.object({
+    counted: z.boolean().default(true),
+    dayRefused: z.int().gte(0).nullable(),
+    daySamples: z.int().gte(0).nullable(),
+    lastUsedAt: z.iso.datetime().nullable(),
+    metrics: z.array(z.string()),
+    newestSampleAt: z.iso.datetime().nullable(),
+    recentSamples: z.int().gte(0),
+    refused: z.array(zRefusedReason),
+    seriesCount: z.int().gte(0)
+});
+
+/**
+ * ApiResponse[KeyReceived]
+ */
+export const zApiResponseKeyReceived = z.object({
+    data: zKeyReceived,
+    meta: zPageMeta.nullable()
+});
 
 /**
  * Role
@@ -851,6 +1279,48 @@ export const zRole = z.enum([
 export const zCreateUser = z.object({
     email: z.string().max(254).regex(/^[^@\s]+@[^@\s]+$/),
     role: zRole.optional().default('viewer')
+});
+
+/**
+ * RuleGroup
+ *
+ * A group of rules, and how many it has.
+ */
+export const zRuleGroup = z.object({
+    alerting: z.int().gte(0).default(0),
+    interval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
+    limit: z.int().gte(0).default(0),
+    name: z.string().max(200),
+    queryOffset: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
+    recording: z.int().gte(0).default(0)
+});
+
+/**
+ * ApiResponse[RuleGroup]
+ */
+export const zApiResponseRuleGroup = z.object({
+    data: zRuleGroup,
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * ApiResponse[list[RuleGroup]]
+ */
+export const zApiResponseListRuleGroup = z.object({
+    data: z.array(zRuleGroup),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * RuleGroupFields
+ *
+ * How the recording rules of a group are evaluated.
+ */
+export const zRuleGroupFields = z.object({
+    interval: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    limit: z.int().gte(0).optional().default(0),
+    name: z.string().max(200),
+    queryOffset: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s')
 });
 
 /**
@@ -968,68 +1438,11 @@ export const zQueryData = z.object({
 });
 
 /**
- * QueryResult
- *
- * A result, and where it came from.
- */
-export const zQueryResult = z.object({
-    data: zQueryData,
-    meta: zQueryMeta
-});
-
-/**
- * BatchAnswer
- *
- * The outcome of one query of a batch: a result, or its own error.
- */
-export const zBatchAnswer = z.object({
-    error: zApiError.nullable(),
-    id: z.string(),
-    result: zQueryResult.nullable()
-});
-
-/**
- * ApiResponse[list[BatchAnswer]]
- */
-export const zApiResponseListBatchAnswer = z.object({
-    data: z.array(zBatchAnswer),
-    meta: zPageMeta.nullable()
-});
-
-/**
  * SeriesOrder
  *
  * The order of series.
  */
 export const zSeriesOrder = z.enum(['newest', 'stalest']);
-
-/**
- * SeriesOverride
- *
- * Style of the series whose name matches.
- */
-export const zSeriesOverride = z.object({
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
-    hidden: z.boolean().nullable(),
-    label: z.string().max(200).nullable(),
-    match: z.string().min(1).max(200),
-    negative: z.boolean().nullable(),
-    unit: z.string().max(30).nullable()
-});
-
-/**
- * SeriesOverride
- *
- * Style of the series whose name matches.
- */
-export const zSeriesOverrideInput = z.object({
-    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
-    hidden: z.boolean().nullish(),
-    label: z.string().max(200).nullish(),
-    match: z.string().min(1).max(200),
-    negative: z.boolean().nullish(),
-    unit: z.string().max(30).nullish()
-});
 
 /**
  * SeriesUsage
@@ -1121,7 +1534,7 @@ export const zSilenceMatcherInput = z.object({
 export const zCreateAlertSilence = z.object({
     comment: z.string().max(1000).optional().default(''),
     endsAt: z.iso.datetime(),
-    matchers: z.array(zSilenceMatcherInput).min(1).max(20),
+    matchers: z.array(zSilenceMatcherInput).min(1).max(150),
     startsAt: z.iso.datetime().nullish()
 });
 
@@ -1154,6 +1567,7 @@ export const zSpillStatus = z.object({
     bytes: z.int().gte(0).default(0),
     dead: z.int().gte(0).default(0),
     files: z.int().gte(0).default(0),
+    newestSeconds: z.number().gte(0).default(0),
     oldestSeconds: z.number().gte(0).default(0)
 });
 
@@ -1287,6 +1701,36 @@ export const zTier = z.enum([
 ]);
 
 /**
+ * QueryExplain
+ *
+ * How a query was executed.
+ */
+export const zQueryExplain = z.object({
+    evaluated: z.string(),
+    points: z.int().gte(0),
+    pointsCached: z.int().gte(0),
+    reads: z.array(zExplainedRead),
+    step: z.string(),
+    tier: zTier,
+    times: z.array(zExplainedTime)
+});
+
+/**
+ * QueryMeta
+ *
+ * Where a result came from and what it cost.
+ */
+export const zQueryMeta = z.object({
+    cached: z.boolean(),
+    durationMs: z.number().gte(0).default(0),
+    explain: zQueryExplain.nullable(),
+    notes: z.array(z.string()),
+    resolution: z.string(),
+    rowsRead: z.int().gte(0).default(0),
+    table: z.string()
+});
+
+/**
  * QueryParams
  *
  * A query over the time between `start` (inclusive) and `end` (exclusive).
@@ -1294,14 +1738,45 @@ export const zTier = z.enum([
 export const zQueryParams = z.object({
     aggregation: zAggregation.optional().default('none'),
     end: z.iso.datetime(),
-    groupBy: z.array(z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/)).max(16).nullish(),
+    explain: z.boolean().optional().default(false),
+    filters: z.array(zQueryFilter).max(50).optional(),
+    groupBy: z.array(z.string().max(100)).max(16).nullish(),
     maxPoints: z.int().gte(1).lte(11000).optional().default(500),
     minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     query: z.string().min(1).max(20000),
     start: z.iso.datetime(),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
-    tags: z.record(z.string(), z.unknown()).optional(),
+    tags: z.record(z.string(), z.string().max(1024)).optional(),
     tier: zTier.nullish()
+});
+
+/**
+ * QueryResult
+ *
+ * A result, and where it came from.
+ */
+export const zQueryResult = z.object({
+    data: zQueryData,
+    meta: zQueryMeta
+});
+
+/**
+ * BatchAnswer
+ *
+ * The outcome of one query of a batch: a result, or its own error.
+ */
+export const zBatchAnswer = z.object({
+    error: zApiError.nullable(),
+    id: z.string(),
+    result: zQueryResult.nullable()
+});
+
+/**
+ * ApiResponse[list[BatchAnswer]]
+ */
+export const zApiResponseListBatchAnswer = z.object({
+    data: z.array(zBatchAnswer),
+    meta: zPageMeta.nullable()
 });
 
 /**
@@ -1311,6 +1786,44 @@ export const zQueryParams = z.object({
  */
 export const zTokenLogin = z.object({
     token: z.string().max(200)
+});
+
+/**
+ * Transformation
+ *
+ * A step that changes a table before it is shown; ids and options are Grafana's.
+ */
+export const zTransformation = z.object({
+    disabled: z.boolean().default(false),
+    id: z.string().min(1).max(50),
+    options: z.record(z.string(), z.unknown())
+});
+
+/**
+ * Transformation
+ *
+ * A step that changes a table before it is shown; ids and options are Grafana's.
+ */
+export const zTransformationInput = z.object({
+    disabled: z.boolean().optional().default(false),
+    id: z.string().min(1).max(50),
+    options: z.record(z.string(), z.unknown()).optional()
+});
+
+/**
+ * UpdateRecordingRule
+ *
+ * Changes to a rule; what is left out stays. `version` is the one that was read.
+ */
+export const zUpdateRecordingRule = z.object({
+    enabled: z.boolean().nullish(),
+    group: z.string().max(200).nullish(),
+    labels: z.record(z.string(), z.unknown()).nullish(),
+    name: z.string().max(200).regex(/^[a-zA-Z_:][a-zA-Z0-9_:.]*$/).nullish(),
+    position: z.int().gte(0).lte(1000000).nullish(),
+    query: z.string().min(1).max(5000).nullish(),
+    source: z.string().max(500).nullish(),
+    version: z.int().gte(1).nullish()
 });
 
 /**
@@ -1402,12 +1915,86 @@ export const zApiResponseListUser = z.object({
  * ValueMapping
  *
  * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ *
+ * Texts, such as those of a table's label columns, are matched by `pattern`; `special` is for no
+ * value.
  */
 export const zValueMapping = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
     high: z.number().nullable(),
     low: z.number().nullable(),
+    pattern: z.string().min(1).max(200).nullable(),
+    special: z.literal('empty').nullable(),
     text: z.string().min(1).max(100).nullable()
+});
+
+/**
+ * SeriesOverride
+ *
+ * Style of the series, or the column of a table, that matches.
+ */
+export const zSeriesOverride = z.object({
+    align: z.enum([
+        'left',
+        'center',
+        'right'
+    ]).nullable(),
+    axis: z.enum([
+        'left',
+        'right',
+        'hidden'
+    ]).nullable(),
+    by: z.enum([
+        'name',
+        'pattern',
+        'query',
+        'type'
+    ]),
+    cell: z.enum([
+        'text',
+        'color',
+        'background',
+        'gauge',
+        'sparkline'
+    ]).nullable(),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    decimals: z.int().gte(0).lte(10).nullable(),
+    fill: z.int().gte(0).lte(100).nullable(),
+    hidden: z.boolean().nullable(),
+    interpolation: z.enum([
+        'linear',
+        'smooth',
+        'stepBefore',
+        'stepAfter'
+    ]).nullable(),
+    kind: z.enum([
+        'line',
+        'area',
+        'bar',
+        'points'
+    ]).nullable(),
+    label: z.string().max(200).nullable(),
+    lineStyle: z.enum([
+        'solid',
+        'dash',
+        'dot'
+    ]).nullable(),
+    lineWidth: z.number().gte(0).lte(10).nullable(),
+    links: z.array(zFieldLink).max(20).nullable(),
+    mappings: z.array(zValueMapping).max(200).nullable(),
+    match: z.string().min(1).max(500),
+    max: z.number().nullable(),
+    min: z.number().nullable(),
+    negative: z.boolean().nullable(),
+    points: z.enum([
+        'auto',
+        'always',
+        'never'
+    ]).nullable(),
+    stack: z.string().max(50).nullable(),
+    thresholds: z.array(zThreshold).max(20).nullable(),
+    unit: z.string().max(30).nullable(),
+    width: z.int().gte(10).lte(2000).nullable()
 });
 
 /**
@@ -1416,34 +2003,124 @@ export const zValueMapping = z.object({
  * Display options of a panel.
  */
 export const zPanelOptions = z.object({
+    axis: z.enum([
+        'left',
+        'right',
+        'hidden'
+    ]),
+    axisLabel: z.string().max(100).nullable(),
+    baseColor: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    buckets: z.boolean().default(false),
     calculation: zCalculation.default('last'),
+    cell: z.enum([
+        'text',
+        'color',
+        'background',
+        'gauge',
+        'sparkline'
+    ]).nullable(),
+    collapsed: z.boolean().default(false),
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullable(),
+    colorBy: z.enum(['series', 'value']),
+    colorMode: z.enum([
+        'none',
+        'value',
+        'background'
+    ]),
+    columnHeader: z.boolean().default(true),
+    content: z.string().max(20000).nullable(),
     decimals: z.int().gte(0).lte(10).nullable(),
     description: z.string().max(2000).nullable(),
+    fieldLinks: z.array(zFieldLink).max(20),
+    fill: z.int().gte(0).lte(100).nullable(),
+    footer: z.array(zCalculation).max(5),
+    gradient: z.boolean().default(false),
+    interpolation: z.enum([
+        'linear',
+        'smooth',
+        'stepBefore',
+        'stepAfter'
+    ]),
     legend: z.enum(['list', 'table']),
+    legendSide: z.enum(['bottom', 'right']),
+    legendValues: z.array(zCalculation).max(10),
+    lineStyle: z.enum([
+        'solid',
+        'dash',
+        'dot'
+    ]),
+    lineWidth: z.number().gte(0).lte(10).nullable(),
     links: z.array(zPanelLink).max(20),
-    mappings: z.array(zValueMapping).max(50),
+    mappings: z.array(zValueMapping).max(200),
     max: z.number().nullable(),
     min: z.number().nullable(),
     minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable(),
+    noValue: z.string().max(100).nullable(),
     nulls: z.enum([
         'gap',
         'connect',
         'zero'
     ]),
+    orientation: z.enum([
+        'auto',
+        'horizontal',
+        'vertical'
+    ]),
     overrides: z.array(zSeriesOverride).max(100),
     palette: z.string().max(30).nullable(),
+    points: z.enum([
+        'auto',
+        'always',
+        'never'
+    ]),
     repeat: z.string().max(50).nullable(),
+    repeatDirection: z.enum(['right', 'down']),
+    repeatMax: z.int().gte(1).lte(12).nullable(),
     scale: z.enum(['linear', 'log']),
+    section: z.enum(['row', 'tab']),
+    shape: z.enum([
+        'basic',
+        'gradient',
+        'segments',
+        'pie',
+        'donut'
+    ]).nullable(),
     showLegend: z.boolean().default(true),
+    softMax: z.number().nullable(),
+    softMin: z.number().nullable(),
+    source: z.record(z.string(), z.unknown()).nullable(),
+    sourceId: z.int().nullable(),
     sparkline: z.boolean().default(true),
+    stackPercent: z.boolean().default(false),
     stacked: z.boolean().default(false),
+    textMode: z.enum([
+        'auto',
+        'value',
+        'name',
+        'valueAndName',
+        'none'
+    ]),
+    thresholdMode: z.enum(['absolute', 'percent']),
     thresholdStyle: z.enum([
         'line',
         'area',
-        'both'
+        'both',
+        'none'
     ]),
     thresholds: z.array(zThreshold).max(20),
+    timeFrom: z.string().max(50).nullable(),
+    timeShift: z.string().max(50).nullable(),
+    tooltip: z.enum([
+        'single',
+        'all',
+        'hidden'
+    ]),
+    tooltipSort: z.enum([
+        'none',
+        'asc',
+        'desc'
+    ]),
+    transformations: z.array(zTransformation).max(50),
     unit: z.string().max(30).nullable()
 });
 
@@ -1455,9 +2132,9 @@ export const zPanelOptions = z.object({
 export const zCreatePanel = z.object({
     options: zPanelOptions,
     position: zPosition,
-    queries: z.array(zPanelQuery).min(1).max(26).nullable(),
+    queries: z.array(zPanelQuery).max(50).nullable(),
     query: z.string().min(1).max(5000).nullable(),
-    title: z.string().min(1).max(200),
+    title: z.string().max(200),
     type: zPanelType
 });
 
@@ -1508,12 +2185,86 @@ export const zApiResponseSavedPanel = z.object({
  * ValueMapping
  *
  * Values from `low` to `high`, both included, are shown as a text, in a colour, or both.
+ *
+ * Texts, such as those of a table's label columns, are matched by `pattern`; `special` is for no
+ * value.
  */
 export const zValueMappingInput = z.object({
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
     high: z.number().nullish(),
     low: z.number().nullish(),
+    pattern: z.string().min(1).max(200).nullish(),
+    special: z.literal('empty').nullish(),
     text: z.string().min(1).max(100).nullish()
+});
+
+/**
+ * SeriesOverride
+ *
+ * Style of the series, or the column of a table, that matches.
+ */
+export const zSeriesOverrideInput = z.object({
+    align: z.enum([
+        'left',
+        'center',
+        'right'
+    ]).nullish(),
+    axis: z.enum([
+        'left',
+        'right',
+        'hidden'
+    ]).nullish(),
+    by: z.enum([
+        'name',
+        'pattern',
+        'query',
+        'type'
+    ]).optional(),
+    cell: z.enum([
+        'text',
+        'color',
+        'background',
+        'gauge',
+        'sparkline'
+    ]).nullish(),
+    color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
+    decimals: z.int().gte(0).lte(10).nullish(),
+    fill: z.int().gte(0).lte(100).nullish(),
+    hidden: z.boolean().nullish(),
+    interpolation: z.enum([
+        'linear',
+        'smooth',
+        'stepBefore',
+        'stepAfter'
+    ]).nullish(),
+    kind: z.enum([
+        'line',
+        'area',
+        'bar',
+        'points'
+    ]).nullish(),
+    label: z.string().max(200).nullish(),
+    lineStyle: z.enum([
+        'solid',
+        'dash',
+        'dot'
+    ]).nullish(),
+    lineWidth: z.number().gte(0).lte(10).nullish(),
+    links: z.array(zFieldLinkInput).max(20).nullish(),
+    mappings: z.array(zValueMappingInput).max(200).nullish(),
+    match: z.string().min(1).max(500),
+    max: z.number().nullish(),
+    min: z.number().nullish(),
+    negative: z.boolean().nullish(),
+    points: z.enum([
+        'auto',
+        'always',
+        'never'
+    ]).nullish(),
+    stack: z.string().max(50).nullish(),
+    thresholds: z.array(zThresholdInput).max(20).nullish(),
+    unit: z.string().max(30).nullish(),
+    width: z.int().gte(10).lte(2000).nullish()
 });
 
 /**
@@ -1522,34 +2273,124 @@ export const zValueMappingInput = z.object({
  * Display options of a panel.
  */
 export const zPanelOptionsInput = z.object({
+    axis: z.enum([
+        'left',
+        'right',
+        'hidden'
+    ]).optional(),
+    axisLabel: z.string().max(100).nullish(),
+    baseColor: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
+    buckets: z.boolean().optional().default(false),
     calculation: zCalculation.optional().default('last'),
+    cell: z.enum([
+        'text',
+        'color',
+        'background',
+        'gauge',
+        'sparkline'
+    ]).nullish(),
+    collapsed: z.boolean().optional().default(false),
     color: z.string().regex(/^(#[0-9a-fA-F]{6}|[a-z][a-z0-9-]{0,30})$/).nullish(),
+    colorBy: z.enum(['series', 'value']).optional(),
+    colorMode: z.enum([
+        'none',
+        'value',
+        'background'
+    ]).optional(),
+    columnHeader: z.boolean().optional().default(true),
+    content: z.string().max(20000).nullish(),
     decimals: z.int().gte(0).lte(10).nullish(),
     description: z.string().max(2000).nullish(),
+    fieldLinks: z.array(zFieldLinkInput).max(20).optional(),
+    fill: z.int().gte(0).lte(100).nullish(),
+    footer: z.array(zCalculation).max(5).optional(),
+    gradient: z.boolean().optional().default(false),
+    interpolation: z.enum([
+        'linear',
+        'smooth',
+        'stepBefore',
+        'stepAfter'
+    ]).optional(),
     legend: z.enum(['list', 'table']).optional(),
+    legendSide: z.enum(['bottom', 'right']).optional(),
+    legendValues: z.array(zCalculation).max(10).optional(),
+    lineStyle: z.enum([
+        'solid',
+        'dash',
+        'dot'
+    ]).optional(),
+    lineWidth: z.number().gte(0).lte(10).nullish(),
     links: z.array(zPanelLink).max(20).optional(),
-    mappings: z.array(zValueMappingInput).max(50).optional(),
+    mappings: z.array(zValueMappingInput).max(200).optional(),
     max: z.number().nullish(),
     min: z.number().nullish(),
     minStep: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    noValue: z.string().max(100).nullish(),
     nulls: z.enum([
         'gap',
         'connect',
         'zero'
     ]).optional(),
+    orientation: z.enum([
+        'auto',
+        'horizontal',
+        'vertical'
+    ]).optional(),
     overrides: z.array(zSeriesOverrideInput).max(100).optional(),
     palette: z.string().max(30).nullish(),
+    points: z.enum([
+        'auto',
+        'always',
+        'never'
+    ]).optional(),
     repeat: z.string().max(50).nullish(),
+    repeatDirection: z.enum(['right', 'down']).optional(),
+    repeatMax: z.int().gte(1).lte(12).nullish(),
     scale: z.enum(['linear', 'log']).optional(),
+    section: z.enum(['row', 'tab']).optional(),
+    shape: z.enum([
+        'basic',
+        'gradient',
+        'segments',
+        'pie',
+        'donut'
+    ]).nullish(),
     showLegend: z.boolean().optional().default(true),
+    softMax: z.number().nullish(),
+    softMin: z.number().nullish(),
+    source: z.record(z.string(), z.unknown()).nullish(),
+    sourceId: z.int().nullish(),
     sparkline: z.boolean().optional().default(true),
+    stackPercent: z.boolean().optional().default(false),
     stacked: z.boolean().optional().default(false),
+    textMode: z.enum([
+        'auto',
+        'value',
+        'name',
+        'valueAndName',
+        'none'
+    ]).optional(),
+    thresholdMode: z.enum(['absolute', 'percent']).optional(),
     thresholdStyle: z.enum([
         'line',
         'area',
-        'both'
+        'both',
+        'none'
     ]).optional(),
     thresholds: z.array(zThresholdInput).max(20).optional(),
+    timeFrom: z.string().max(50).nullish(),
+    timeShift: z.string().max(50).nullish(),
+    tooltip: z.enum([
+        'single',
+        'all',
+        'hidden'
+    ]).optional(),
+    tooltipSort: z.enum([
+        'none',
+        'asc',
+        'desc'
+    ]).optional(),
+    transformations: z.array(zTransformationInput).max(50).optional(),
     unit: z.string().max(30).nullish()
 });
 
@@ -1561,9 +2402,9 @@ export const zPanelOptionsInput = z.object({
 export const zCreatePanelInput = z.object({
     options: zPanelOptionsInput.optional(),
     position: zPosition,
-    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    queries: z.array(zPanelQueryInput).max(50).nullish(),
     query: z.string().min(1).max(5000).nullish(),
-    title: z.string().min(1).max(200),
+    title: z.string().max(200),
     type: zPanelType
 });
 
@@ -1576,9 +2417,9 @@ export const zPlacedPanel = z.object({
     id: z.uuid(),
     options: zPanelOptionsInput.optional(),
     position: zPosition,
-    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    queries: z.array(zPanelQueryInput).max(50).nullish(),
     query: z.string().min(1).max(5000).nullish(),
-    title: z.string().min(1).max(200),
+    title: z.string().max(200),
     type: zPanelType
 });
 
@@ -1590,11 +2431,59 @@ export const zPlacedPanel = z.object({
 export const zUpdatePanel = z.object({
     options: zPanelOptionsInput.nullish(),
     position: zPosition.nullish(),
-    queries: z.array(zPanelQueryInput).min(1).max(26).nullish(),
+    queries: z.array(zPanelQueryInput).max(50).nullish(),
     query: z.string().min(1).max(5000).nullish(),
-    title: z.string().min(1).max(200).nullish(),
+    title: z.string().max(200).nullish(),
     type: zPanelType.nullish()
 });
+
+/**
+ * VariableOption
+ *
+ * A value to choose, and what is shown for it.
+ */
+export const zVariableOption = z.object({
+    text: z.string(),
+    value: z.string()
+});
+
+/**
+ * ResolvedVariable
+ *
+ * The values of a variable, what is chosen, or why they can't be listed.
+ */
+export const zResolvedVariable = z.object({
+    chosen: zChosenValues,
+    error: z.string().nullable(),
+    name: z.string(),
+    options: z.array(zVariableOption),
+    truncated: z.boolean().default(false)
+});
+
+/**
+ * ApiResponse[list[ResolvedVariable]]
+ */
+export const zApiResponseListResolvedVariable = z.object({
+    data: z.array(zResolvedVariable),
+    meta: zPageMeta.nullable()
+});
+
+/**
+ * VariableSort
+ *
+ * The order of a variable's values. Left as they come: `none`.
+ */
+export const zVariableSort = z.enum([
+    'none',
+    'text',
+    'textDesc',
+    'number',
+    'numberDesc',
+    'textIgnoreCase',
+    'textIgnoreCaseDesc',
+    'natural',
+    'naturalDesc'
+]);
 
 /**
  * VariableType
@@ -1603,8 +2492,13 @@ export const zUpdatePanel = z.object({
  */
 export const zVariableType = z.enum([
     'tag',
+    'query',
     'list',
-    'interval'
+    'interval',
+    'text',
+    'constant',
+    'dataSource',
+    'filters'
 ]);
 
 /**
@@ -1613,15 +2507,30 @@ export const zVariableType = z.enum([
  * A value that viewers choose, used in queries and titles as `$name`.
  */
 export const zVariable = z.object({
-    default: z.array(z.string().max(200)).max(500),
+    allValue: z.string().max(1000).nullable(),
+    auto: z.boolean().default(false),
+    autoCount: z.int().gte(1).lte(500).default(30),
+    autoMin: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('10s'),
+    default: z.array(z.string().max(1000)).max(500),
+    description: z.string().max(500).nullable(),
+    hide: z.enum([
+        'none',
+        'label',
+        'variable'
+    ]),
     includeAll: z.boolean().default(false),
     label: z.string().max(100).nullable(),
     metric: z.string().max(200).nullable(),
     multi: z.boolean().default(false),
     name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
-    tag: z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/).nullable(),
+    query: z.string().max(5000).nullable(),
+    refresh: z.enum(['load', 'range']),
+    regex: z.string().max(1000).nullable(),
+    sort: zVariableSort.default('natural'),
+    tag: z.string().max(100).nullable(),
+    texts: z.record(z.string(), z.string().max(1000)),
     type: zVariableType,
-    values: z.array(z.string().max(200)).max(500)
+    values: z.array(z.string().max(1000)).max(500)
 });
 
 /**
@@ -1630,10 +2539,11 @@ export const zVariable = z.object({
  * Settings of the whole dashboard.
  */
 export const zDashboardSettings = z.object({
+    links: z.array(zDashboardLink).max(50),
     refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable().default('10s'),
     timeRange: z.string().max(50).default('1h'),
     timezone: z.enum(['browser', 'utc']),
-    variables: z.array(zVariable).max(30)
+    variables: z.array(zVariable).max(100)
 });
 
 /**
@@ -1672,7 +2582,7 @@ export const zDashboardDocument = z.object({
     description: z.string().max(2000).default(''),
     format: z.literal('pulseboard/dashboard/1').default('pulseboard/dashboard/1'),
     name: z.string().min(1).max(200),
-    panels: z.array(zCreatePanel).max(200),
+    panels: z.array(zCreatePanel).max(500),
     settings: zDashboardSettings
 });
 
@@ -1708,15 +2618,30 @@ export const zApiResponseImportedDashboard = z.object({
  * A value that viewers choose, used in queries and titles as `$name`.
  */
 export const zVariableInput = z.object({
-    default: z.array(z.string().max(200)).max(500).optional(),
+    allValue: z.string().max(1000).nullish(),
+    auto: z.boolean().optional().default(false),
+    autoCount: z.int().gte(1).lte(500).optional().default(30),
+    autoMin: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('10s'),
+    default: z.array(z.string().max(1000)).max(500).optional(),
+    description: z.string().max(500).nullish(),
+    hide: z.enum([
+        'none',
+        'label',
+        'variable'
+    ]).optional(),
     includeAll: z.boolean().optional().default(false),
     label: z.string().max(100).nullish(),
     metric: z.string().max(200).nullish(),
     multi: z.boolean().optional().default(false),
     name: z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]{0,49}$/),
-    tag: z.string().max(100).regex(/^[a-zA-Z_][a-zA-Z0-9_.]*$/).nullish(),
+    query: z.string().max(5000).nullish(),
+    refresh: z.enum(['load', 'range']).optional(),
+    regex: z.string().max(1000).nullish(),
+    sort: zVariableSort.optional().default('natural'),
+    tag: z.string().max(100).nullish(),
+    texts: z.record(z.string(), z.string().max(1000)).optional(),
     type: zVariableType,
-    values: z.array(z.string().max(200)).max(500).optional()
+    values: z.array(z.string().max(1000)).max(500).optional()
 });
 
 /**
@@ -1725,10 +2650,11 @@ export const zVariableInput = z.object({
  * Settings of the whole dashboard.
  */
 export const zDashboardSettingsInput = z.object({
+    links: z.array(zDashboardLinkInput).max(50).optional(),
     refresh: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish().default('10s'),
     timeRange: z.string().max(50).optional().default('1h'),
     timezone: z.enum(['browser', 'utc']).optional(),
-    variables: z.array(zVariableInput).max(30).optional()
+    variables: z.array(zVariableInput).max(100).optional()
 });
 
 /**
@@ -1740,8 +2666,21 @@ export const zCreateDashboard = z.object({
     description: z.string().max(2000).optional().default(''),
     isPublic: z.boolean().optional().default(false),
     name: z.string().min(1).max(200),
-    panels: z.array(zCreatePanelInput).max(200).optional(),
+    panels: z.array(zCreatePanelInput).max(500).optional(),
     settings: zDashboardSettingsInput.optional()
+});
+
+/**
+ * ResolveVariables
+ *
+ * Variables to be resolved, in one request for a whole chain.
+ */
+export const zResolveVariables = z.object({
+    end: z.iso.datetime(),
+    given: z.array(zChosenValuesInput).max(100).optional(),
+    start: z.iso.datetime(),
+    variables: z.array(zVariableInput).min(1).max(100),
+    wanted: z.array(zChosenValuesInput).max(100).optional()
 });
 
 /**
@@ -1754,9 +2693,9 @@ export const zCreateDashboard = z.object({
 export const zUpdateDashboard = z.object({
     description: z.string().max(2000).nullish(),
     isPublic: z.boolean().nullish(),
-    layout: z.array(zPanelLayout).max(200).nullish(),
+    layout: z.array(zPanelLayout).max(500).nullish(),
     name: z.string().min(1).max(200).nullish(),
-    panels: z.array(zPlacedPanel).max(200).nullish(),
+    panels: z.array(zPlacedPanel).max(500).nullish(),
     settings: zDashboardSettingsInput.nullish(),
     version: z.int().gte(1)
 });
@@ -1849,12 +2788,14 @@ export const zNotification = z.object({
  * A stored rule with the state of its series.
  */
 export const zAlertRule = z.object({
+    annotations: z.record(z.string(), z.unknown()),
     condition: zAlertCondition,
     createdAt: z.iso.datetime(),
     duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
     enabled: z.boolean().default(true),
     evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
     firing: z.int().gte(0).default(0),
+    group: z.string().max(200).default(''),
     id: z.uuid(),
     keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
     labels: z.record(z.string(), z.unknown()),
@@ -1866,12 +2807,14 @@ export const zAlertRule = z.object({
     notification: zNotification,
     ownerId: z.uuid().nullable(),
     pending: z.int().gte(0).default(0),
+    position: z.int().gte(0).lte(1000000).default(0),
     query: z.string().min(1).max(5000),
     reducer: zReducer.default('last'),
     runbookUrl: z.string().max(2000).regex(/^(https?:\/\/\S+)?$/).default(''),
     severity: zAlertSeverity.default('warning'),
+    source: z.string().max(500).default(''),
     status: zAlertStatus.default('inactive'),
-    threshold: z.number(),
+    threshold: z.number().nullable(),
     updatedAt: z.iso.datetime(),
     version: z.int().gte(1).default(1),
     window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable()
@@ -1883,12 +2826,14 @@ export const zAlertRule = z.object({
  * A rule with each of its series that is not inactive.
  */
 export const zAlertRuleDetail = z.object({
+    annotations: z.record(z.string(), z.unknown()),
     condition: zAlertCondition,
     createdAt: z.iso.datetime(),
     duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
     enabled: z.boolean().default(true),
     evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
     firing: z.int().gte(0).default(0),
+    group: z.string().max(200).default(''),
     id: z.uuid(),
     instances: z.array(zAlertInstance),
     keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).default('0s'),
@@ -1901,12 +2846,14 @@ export const zAlertRuleDetail = z.object({
     notification: zNotification,
     ownerId: z.uuid().nullable(),
     pending: z.int().gte(0).default(0),
+    position: z.int().gte(0).lte(1000000).default(0),
     query: z.string().min(1).max(5000),
     reducer: zReducer.default('last'),
     runbookUrl: z.string().max(2000).regex(/^(https?:\/\/\S+)?$/).default(''),
     severity: zAlertSeverity.default('warning'),
+    source: z.string().max(500).default(''),
     status: zAlertStatus.default('inactive'),
-    threshold: z.number(),
+    threshold: z.number().nullable(),
     updatedAt: z.iso.datetime(),
     version: z.int().gte(1).default(1),
     window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullable()
@@ -2004,21 +2951,25 @@ export const zNotificationInput = z.object({
  * A new rule.
  */
 export const zCreateAlertRule = z.object({
+    annotations: z.record(z.string(), z.unknown()).optional(),
     condition: zAlertCondition,
     duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
     enabled: z.boolean().optional().default(true),
     evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
+    group: z.string().max(200).optional().default(''),
     keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).optional().default('0s'),
     labels: z.record(z.string(), z.unknown()).optional(),
     message: z.string().max(4000).optional().default(''),
     name: z.string().min(1).max(200),
     noData: zNoDataPolicy.optional().default('keep_state'),
     notification: zNotificationInput.optional(),
+    position: z.int().gte(0).lte(1000000).optional().default(0),
     query: z.string().min(1).max(5000),
     reducer: zReducer.optional().default('last'),
     runbookUrl: z.string().max(2000).regex(/^(https?:\/\/\S+)?$/).optional().default(''),
     severity: zAlertSeverity.optional().default('warning'),
-    threshold: z.number(),
+    source: z.string().max(500).optional().default(''),
+    threshold: z.number().nullish(),
     window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish()
 });
 
@@ -2062,20 +3013,24 @@ export const zUpdateAlertChannel = z.object({
  * Changes to a rule; what is left out stays. `version` is the one that was read.
  */
 export const zUpdateAlertRule = z.object({
+    annotations: z.record(z.string(), z.unknown()).nullish(),
     condition: zAlertCondition.nullish(),
     duration: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     enabled: z.boolean().nullish(),
     evaluationDelay: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
+    group: z.string().max(200).nullish(),
     keepFiringFor: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     labels: z.record(z.string(), z.unknown()).nullish(),
     message: z.string().max(4000).nullish(),
     name: z.string().min(1).max(200).nullish(),
     noData: zNoDataPolicy.nullish(),
     notification: zNotificationInput.nullish(),
+    position: z.int().gte(0).lte(1000000).nullish(),
     query: z.string().min(1).max(5000).nullish(),
     reducer: zReducer.nullish(),
     runbookUrl: z.string().max(2000).regex(/^(https?:\/\/\S+)?$/).nullish(),
     severity: zAlertSeverity.nullish(),
+    source: z.string().max(500).nullish(),
     threshold: z.number().nullish(),
     version: z.int().gte(1).nullish(),
     window: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish()
@@ -2220,6 +3175,38 @@ export const zGetAlertHistoryQuery = z.object({
  */
 export const zGetAlertHistoryResponse = zApiResponseListAlertEvent;
 
+export const zWithdrawAcknowledgementPath = z.object({
+    event_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zWithdrawAcknowledgementResponse = zApiResponseAlertEvent;
+
+export const zAcknowledgeAlertBody = zAcknowledgeAlert;
+
+export const zAcknowledgeAlertPath = z.object({
+    event_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zAcknowledgeAlertResponse = zApiResponseAlertEvent;
+
+/**
+ * Successful Response
+ */
+export const zListRuleGroupsResponse = zApiResponseListRuleGroup;
+
+export const zPutRuleGroupBody = zRuleGroupFields;
+
+/**
+ * Successful Response
+ */
+export const zPutRuleGroupResponse = zApiResponseRuleGroup;
+
 export const zPreviewAlertRuleBody = zPreviewAlertRule;
 
 /**
@@ -2227,9 +3214,76 @@ export const zPreviewAlertRuleBody = zPreviewAlertRule;
  */
 export const zPreviewAlertRuleResponse = zApiResponseAlertPreview;
 
+export const zPreviewRecordingRuleBody = zPreviewRecordingRule;
+
+/**
+ * Successful Response
+ */
+export const zPreviewRecordingRuleResponse = zApiResponseRecordingPreview;
+
+export const zListRecordingRulesQuery = z.object({
+    search: z.string().max(200).optional().default(''),
+    page: z.int().gte(1).optional().default(1),
+    pageSize: z.int().gte(1).lte(1000).optional().default(50)
+});
+
+/**
+ * Successful Response
+ */
+export const zListRecordingRulesResponse = zApiResponseListRecordingRule;
+
+export const zCreateRecordingRuleBody = zCreateRecordingRule;
+
+/**
+ * Successful Response
+ */
+export const zCreateRecordingRuleResponse = zApiResponseRecordingRule;
+
+export const zDeleteRecordingRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zDeleteRecordingRuleResponse = z.void();
+
+export const zGetRecordingRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetRecordingRuleResponse = zApiResponseRecordingRule;
+
+export const zUpdateRecordingRuleBody = zUpdateRecordingRule;
+
+export const zUpdateRecordingRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zUpdateRecordingRuleResponse = zApiResponseRecordingRule;
+
+export const zBackfillRecordingRuleBody = zBackfillRecordingRule;
+
+export const zBackfillRecordingRulePath = z.object({
+    rule_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zBackfillRecordingRuleResponse = zApiResponseRecordingBackfill;
+
 export const zGetAlertRulesQuery = z.object({
     search: z.string().max(200).optional().default(''),
     status: zAlertStatus.nullish(),
+    state: zAlertRuleState.nullish(),
+    severity: zAlertSeverity.nullish(),
     page: z.int().gte(1).optional().default(1),
     pageSize: z.int().gte(1).lte(1000).optional().default(50)
 });
@@ -2444,6 +3498,15 @@ export const zExportDashboardPath = z.object({
  */
 export const zExportDashboardResponse = zApiResponseDashboardDocument;
 
+export const zExportDashboardToGrafanaPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zExportDashboardToGrafanaResponse = zApiResponseDictStrAny;
+
 export const zSetFavouriteBody = zSetFavourite;
 
 export const zSetFavouritePath = z.object({
@@ -2454,6 +3517,15 @@ export const zSetFavouritePath = z.object({
  * Successful Response
  */
 export const zSetFavouriteResponse = z.void();
+
+export const zGetDashboardImportPath = z.object({
+    dashboard_id: z.uuid()
+});
+
+/**
+ * Successful Response
+ */
+export const zGetDashboardImportResponse = zApiResponseDashboardImport;
 
 export const zAddPanelBody = zCreatePanelInput;
 
@@ -2553,6 +3625,27 @@ export const zNoteVisitPath = z.object({
  * Successful Response
  */
 export const zNoteVisitResponse = z.void();
+
+export const zListEventsQuery = z.object({
+    start: z.iso.datetime().nullish(),
+    end: z.iso.datetime().nullish(),
+    tag: z.array(z.string()).max(20).nullish(),
+    source: z.string().max(100).nullish(),
+    page: z.int().gte(1).lte(10000).optional().default(1),
+    pageSize: z.int().gte(1).lte(1000).optional().default(100)
+});
+
+/**
+ * Successful Response
+ */
+export const zListEventsResponse = zApiResponseListEvent;
+
+export const zCreateEventBody = zCreateEvent;
+
+/**
+ * Successful Response
+ */
+export const zCreateEventResponse = zApiResponseEvent;
 
 /**
  * Successful Response
@@ -2699,3 +3792,10 @@ export const zUpdateUserPath = z.object({
  * Successful Response
  */
 export const zUpdateUserResponse = zApiResponseUser;
+
+export const zResolveVariablesBody = zResolveVariables;
+
+/**
+ * Successful Response
+ */
+export const zResolveVariablesResponse = zApiResponseListResolvedVariable;

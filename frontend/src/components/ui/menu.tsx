@@ -42,22 +42,3 @@ export function MenuItem({
 export function MenuLine() {
   return <DropdownMenu.Separator className="my-1 h-px bg-line" />
 }
-
-/** An item that opens a submenu. */
-export function SubMenu({ label, children }: { label: ReactNode; children: ReactNode }) {
-  return (
-    <DropdownMenu.Sub>
-      <DropdownMenu.SubTrigger className={ITEM}>
-        {label}
-        <span className="ml-auto text-muted" aria-hidden="true">
-          ›
-        </span>
-      </DropdownMenu.SubTrigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.SubContent className={SURFACE} collisionPadding={8}>
-          {children}
-        </DropdownMenu.SubContent>
-      </DropdownMenu.Portal>
-    </DropdownMenu.Sub>
-  )
-}

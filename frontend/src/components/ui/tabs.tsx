@@ -21,12 +21,12 @@ export function Tabs({
   const held = shown === undefined ? { defaultValue: initial ?? tabs[0]?.value } : { value: shown }
   return (
     <Radix.Root {...held} {...(onShow && { onValueChange: onShow })}>
-      <Radix.List aria-label={label} className="mb-4 flex gap-1 border-b border-line">
+      <Radix.List aria-label={label} className="mb-4 flex gap-1 border-b border-line max-sm:gap-0">
         {tabs.map((tab) => (
           <Radix.Trigger
             key={tab.value}
             value={tab.value}
-            className="-mb-px border-b-2 border-transparent px-3 py-2 text-sm font-medium text-muted hover:text-text data-[state=active]:border-accent data-[state=active]:text-text"
+            className="-mb-px border-b-2 border-transparent px-3 py-2 text-sm font-medium text-muted max-sm:px-2 max-sm:text-[13px] hover:text-text data-[state=active]:border-accent data-[state=active]:text-text"
           >
             {tab.label}
           </Radix.Trigger>

@@ -6,6 +6,7 @@ import { changePasswordMutation } from '@/api/generated/@tanstack/react-query.ge
 import { useSignOut } from '@/components/shell'
 import { Button, Card, Field, Page } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
+import { useUnsaved } from '@/lib/use-unsaved'
 
 export function Account({ email, role }: { email: string; role: string }) {
   const [currentPassword, setCurrent] = useState('')
@@ -20,6 +21,7 @@ export function Account({ email, role }: { email: string; role: string }) {
       toast.success('Password changed. Your other sessions have ended.')
     },
   })
+  useUnsaved(currentPassword + newPassword !== '', 'Leave without changing your password?')
   const submit = (event: FormEvent) => {
     event.preventDefault()
     change.mutate({ body: { currentPassword, newPassword } })

@@ -3,7 +3,11 @@ import { Check, Copy, KeyRound } from 'lucide-react'
 import { Tabs } from 'radix-ui'
 import { type ReactNode, useState } from 'react'
 import { toast } from 'sonner'
-import { createApiKeyMutation, getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
+import {
+  createApiKeyMutation,
+  getHealthOptions,
+  getMeOptions,
+} from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Page } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
 import type { AddDataSearch } from './add-data-search'
@@ -138,7 +142,9 @@ function Shown({ secret }: { secret: string }) {
 }
 
 function SetUp({ agent, secret }: { agent: Agent; secret: string | undefined }) {
-  const text = fill(agent.text, window.location.origin, secret)
+  const health = useQuery({ ...getHealthOptions(), staleTime: Number.POSITIVE_INFINITY })
+  const browser = window.location.origin
+  const text = fill(agent.text, { browser, agents: health.data?.data.agentUrl ?? browser }, secret)
   return (
     <>
       <div className="mb-2 flex items-end justify-between gap-3">

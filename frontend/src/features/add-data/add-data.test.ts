@@ -1,19 +1,31 @@
 import { expect, test } from 'vitest'
-import { timeAgo } from '@/lib/time-ago'
+import { timeAgo } from '@/lib/age'
 import { readAddDataSearch } from './add-data-search'
 import { AGENTS, fill } from './agents'
 
 test('snippets get the URL and key of the user', () => {
   for (const { id, text } of AGENTS) {
-    const filled = fill(text, 'http://localhost:8080', 'pb_mine')
+    const here = 'http://localhost:8080'
+    const filled = fill(text, { browser: here, agents: here }, 'pb_mine')
     expect(filled, id).toContain('http://localhost:8080')
     expect(filled, id).toContain('pb_mine')
     expect(filled, id).not.toMatch(/example\.com|YOUR_KEY/)
   }
 })
 
+test('samples go to the address of agents, and the package comes from that of this page', () => {
+  const addresses = { browser: 'https://b.example.net', agents: 'https://a.example.net' }
+  for (const { id, text } of AGENTS) {
+    const filled = fill(text, addresses)
+    expect(filled, id).toContain(addresses.agents)
+    expect(filled.includes(addresses.browser), id).toBe(text.includes('/agent/pulseboard-'))
+    expect(filled, id).not.toContain(`${addresses.agents}/agent/`)
+  }
+})
+
 test('without a key its placeholder stays', () => {
-  expect(fill('key: pb_YOUR_KEY\n', 'http://x')).toBe('key: pb_YOUR_KEY')
+  const here = { browser: 'http://x', agents: 'http://x' }
+  expect(fill('key: pb_YOUR_KEY\n', here)).toBe('key: pb_YOUR_KEY')
 })
 
 test('the key in the URL is an id, never a secret', () => {

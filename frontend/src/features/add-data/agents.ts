@@ -98,8 +98,16 @@ export const AGENTS: Agent[] = [
   },
 ]
 
-/** The snippet with the user's URL and, if there is one, key. */
-export function fill(text: string, url: string, key?: string): string {
-  const own = text.replaceAll(ANY_URL, url)
+/** Where a snippet's addresses lead. */
+export type Addresses = {
+  /** Of this page, which also has the agent's package. */
+  browser: string
+  /** Where samples are sent. */
+  agents: string
+}
+
+/** The snippet with the user's addresses and, if there is one, key. */
+export function fill(text: string, { browser, agents }: Addresses, key?: string): string {
+  const own = text.replaceAll(`${ANY_URL}/agent/`, `${browser}/agent/`).replaceAll(ANY_URL, agents)
   return (key ? own.replaceAll(ANY_KEY, key) : own).trimEnd()
 }

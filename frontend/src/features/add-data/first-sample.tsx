@@ -3,8 +3,9 @@ import { Link } from '@tanstack/react-router'
 import { CircleCheck, CircleDashed, TriangleAlert } from 'lucide-react'
 import { getKeyReceivedOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { KeyReceived } from '@/api/generated/types.gen'
+import { Refusals } from '@/components/refusals'
+import { timeAgo } from '@/lib/age'
 import { messageOf } from '@/lib/errors'
-import { timeAgo } from '@/lib/time-ago'
 
 const POLL_MS = 2_000
 const SHOWN = 6
@@ -29,12 +30,15 @@ export function FirstSample({ keyId }: { keyId?: string | undefined }) {
         <Line icon={TriangleAlert} title="Status unavailable" tone="text-danger">
           {messageOf(error)}
         </Line>
-      ) : received?.seriesCount ? (
+      ) : received && (received.daySamples || received.seriesCount) ? (
         <Received received={received} now={dataUpdatedAt} />
       ) : received?.lastUsedAt ? (
         <Line icon={TriangleAlert} title="Key used, but no samples stored" tone="text-warn">
-          A request used this key, but nothing was stored. Check the response that the sender
-          received.
+          {received.refused?.length ? (
+            <Refusals refused={received.refused} now={dataUpdatedAt} />
+          ) : (
+            'A request used this key, but nothing was stored. Check the response that the sender received.'
+          )}
         </Line>
       ) : (
         <Line icon={CircleDashed} title="Waiting for the first sample…" turning>
@@ -46,13 +50,13 @@ export function FirstSample({ keyId }: { keyId?: string | undefined }) {
 }
 
 function Received({ received, now }: { received: KeyReceived; now: number }) {
-  const { metrics, seriesCount, recentSamples, newestSampleAt } = received
+  const { metrics, seriesCount, recentSamples, newestSampleAt, dayRefused, refused } = received
   const more = metrics.length - SHOWN
   return (
     <Line icon={CircleCheck} title="Received" tone="text-ok">
       <span className="block">
-        {counted(recentSamples, 'sample')} in the last 15 minutes, in{' '}
-        {counted(seriesCount, 'series', 'series')}
+        {counted(recentSamples, 'sample')} in the last 15 minutes
+        {seriesCount > 0 && `, in ${counted(seriesCount, 'series', 'series')}`}
         {newestSampleAt && (
           <span aria-hidden="true">; newest sample {timeAgo(newestSampleAt, now)}</span>
         )}
@@ -71,6 +75,14 @@ function Received({ received, now }: { received: KeyReceived; now: number }) {
         ))}
         {more > 0 && <li className="text-xs">and more</li>}
       </ul>
+      {refused && refused.length > 0 && (
+        <details className="mt-3">
+          <summary className="cursor-pointer text-warn">
+            {counted(dayRefused ?? 0, 'refusal')} in the last day
+          </summary>
+          <Refusals refused={refused} now={now} />
+        </details>
+      )}
     </Line>
   )
 }

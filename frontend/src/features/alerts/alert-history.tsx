@@ -4,6 +4,7 @@ import clsx from 'clsx'
 import { useState } from 'react'
 import { getAlertHistoryOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { Button, Empty } from '@/components/ui/controls'
+import { AcknowledgeButton, Acknowledged } from './acknowledge'
 import { formatAlertValue, formatDuration, formatTags, POLL } from './labels'
 import { Loaded, TableHead } from './loaded'
 import { SilenceMenu } from './silence-menu'
@@ -28,7 +29,7 @@ export function AlertHistory({ ruleId, canEdit }: { ruleId?: string; canEdit: bo
           <Empty title="No alerts have fired yet" />
         ) : (
           <>
-            <table className="w-full text-left sm:min-w-[44rem]">
+            <table className="stacked w-full text-left sm:min-w-[44rem]">
               <TableHead
                 names={[
                   'State',
@@ -48,7 +49,7 @@ export function AlertHistory({ ruleId, canEdit }: { ruleId?: string; canEdit: bo
                       <StateBadge status={event.status} />
                     </td>
                     {!ruleId && (
-                      <td className="px-4 py-3">
+                      <td className="px-4 py-3 max-sm:flex-1">
                         <Link
                           to="/alerts/$id"
                           params={{ id: event.ruleId }}
@@ -72,13 +73,14 @@ export function AlertHistory({ ruleId, canEdit }: { ruleId?: string; canEdit: bo
                     >
                       {formatTags(event.tags) || 'all'}
                     </td>
-                    <td className="px-4 py-3">
+                    <td className="line px-4 py-3">
                       <time dateTime={event.triggeredAt} className="sm:whitespace-nowrap">
                         {dateTime.format(new Date(event.triggeredAt))}
                       </time>
                       <p className="text-xs text-muted">
                         {formatAlertValue(event.value)} · {event.reason}
                       </p>
+                      <Acknowledged given={event.acknowledgement} />
                     </td>
                     <td className="px-4 py-3 max-sm:hidden">
                       {event.resolvedAt ? (
@@ -100,7 +102,18 @@ export function AlertHistory({ ruleId, canEdit }: { ruleId?: string; canEdit: bo
                     </td>
                     <td className="px-4 py-2">
                       {canEdit && event.status === 'firing' && (
-                        <SilenceMenu rule={event.ruleName} tags={event.tags} />
+                        <div className="flex gap-2">
+                          <AcknowledgeButton
+                            eventId={event.id}
+                            what={[event.ruleName, formatTags(event.tags)].join(' ').trim()}
+                            given={event.acknowledgement}
+                          />
+                          <SilenceMenu
+                            rule={event.ruleName}
+                            tags={event.tags}
+                            labels={event.labels}
+                          />
+                        </div>
                       )}
                     </td>
                   </tr>

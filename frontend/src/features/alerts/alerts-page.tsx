@@ -8,6 +8,7 @@ import { AlertHistory } from './alert-history'
 import { type AlertsSearch, TABS } from './alerts-search'
 import { Channels } from './channels'
 import { Deliveries } from './deliveries'
+import { RecordingRules } from './recording-rules'
 import { RuleList } from './rule-list'
 import { Silences } from './silences'
 
@@ -33,7 +34,7 @@ export function AlertsPage({ search, onSearch }: Props) {
         )
       }
     >
-      <div className="[&_[role=tablist]]:overflow-x-auto">
+      <div className="[&_[role=tablist]]:flex-wrap">
         <Tabs
           label="Alerts"
           shown={search.tab ?? 'rules'}
@@ -43,6 +44,11 @@ export function AlertsPage({ search, onSearch }: Props) {
               value: 'rules',
               label: 'Rules',
               content: <RuleList canEdit={canEdit} search={search} onSearch={onSearch} />,
+            },
+            {
+              value: 'recording',
+              label: 'Recording rules',
+              content: <RecordingRules canEdit={canEdit} />,
             },
             { value: 'history', label: 'History', content: <AlertHistory canEdit={canEdit} /> },
             { value: 'silences', label: 'Silences', content: <Silences canEdit={canEdit} /> },

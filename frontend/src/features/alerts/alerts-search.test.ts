@@ -39,5 +39,17 @@ test('invalid values in the URL are ignored', () => {
     q: undefined,
     state: 'firing',
     severity: undefined,
+    page: undefined,
   })
+})
+
+test('the page is a whole number from the second on', () => {
+  expect([1, '3', 2, -1, 2.5, 'x'].map((page) => readAlertsSearch({ page }).page)).toEqual([
+    undefined,
+    3,
+    2,
+    undefined,
+    undefined,
+    undefined,
+  ])
 })

@@ -2,7 +2,14 @@ import type { AlertRule, AlertSeverity } from '@/api/generated/types.gen'
 import { oneText } from '@/lib/search-params'
 import { formatTags, SEVERITIES } from './labels'
 
-export const TABS = ['rules', 'history', 'silences', 'channels', 'notifications'] as const
+export const TABS = [
+  'rules',
+  'recording',
+  'history',
+  'silences',
+  'channels',
+  'notifications',
+] as const
 export const STATES = [
   { value: 'firing', text: 'Firing' },
   { value: 'pending', text: 'Pending' },
@@ -18,6 +25,8 @@ export type AlertsSearch = {
   q?: string
   state?: RuleState
   severity?: AlertSeverity
+  /** From the second on. */
+  page?: number
 }
 
 export function readAlertsSearch(search: Record<string, unknown>): AlertsSearch {
@@ -26,7 +35,12 @@ export function readAlertsSearch(search: Record<string, unknown>): AlertsSearch 
     q: oneText(search.q) || undefined,
     state: STATES.find(({ value }) => value === oneText(search.state))?.value,
     severity: SEVERITIES.find(({ value }) => value === oneText(search.severity))?.value,
+    page: pageOf(Number(search.page)),
   }
+}
+
+function pageOf(page: number): number | undefined {
+  return Number.isSafeInteger(page) && page > 1 && page < 1_000_000 ? page : undefined
 }
 
 /** What a new rule starts with: a query from another page, or another rule to copy. */

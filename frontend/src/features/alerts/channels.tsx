@@ -14,7 +14,9 @@ import type { AlertChannel, CreateAlertChannel } from '@/api/generated/types.gen
 import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
+import { useChanged } from '@/lib/use-unsaved'
 import { Loaded, TableHead } from './loaded'
+import { refreshAlerts } from './refresh-alerts'
 
 type Receiver = CreateAlertChannel['receiver']
 const KINDS = { webhook: 'Webhook', slack: 'Slack', pagerduty: 'PagerDuty', email: 'Email' }
@@ -47,7 +49,7 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
   const remove = useMutation({
     ...deleteAlertChannelMutation(),
     onSuccess: () => toast.success('Channel deleted.'),
-    onSettled: () => cache.invalidateQueries(),
+    onSettled: () => refreshAlerts(cache),
   })
   const test = useMutation({
     ...testAlertChannelMutation(),
@@ -77,20 +79,20 @@ export function Channels({ canEdit }: { canEdit: boolean }) {
               rules.
             </Empty>
           ) : (
-            <table className="w-full min-w-[40rem] text-left">
+            <table className="stacked w-full min-w-[40rem] text-left">
               <TableHead names={['Name', 'Type', 'Destination', 'Used by', 'Actions']} />
               <tbody>
                 {data.map((channel) => (
                   <tr key={channel.id} className="border-t border-line">
-                    <td className="px-4 py-2.5 font-medium">{channel.name}</td>
+                    <td className="line px-4 py-2.5 font-medium">{channel.name}</td>
                     <td className="px-4 py-2.5">{KINDS[kindOf(channel)]}</td>
                     <td className="max-w-xs truncate px-4 py-2.5 text-muted">
                       {destinationOf(channel)}
                     </td>
-                    <td className="px-4 py-2.5 whitespace-nowrap">
+                    <td className="px-4 py-2.5 whitespace-nowrap" data-label="Used by">
                       {channel.usedBy === 1 ? '1 rule' : `${channel.usedBy} rules`}
                     </td>
-                    <td className="px-4 py-2">
+                    <td className="line px-4 py-2">
                       {canEdit && (
                         <div className="flex gap-2">
                           <Button
@@ -140,9 +142,10 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
   const [url, setUrl] = useState(known?.type === 'webhook' ? known.url : '')
   const [secret, setSecret] = useState('')
   const [to, setTo] = useState(known?.type === 'email' ? known.to.join(', ') : '')
+  const changed = useChanged([name, kind, url, secret, to])
   const cache = useQueryClient()
   const done = async () => {
-    await cache.invalidateQueries()
+    await refreshAlerts(cache)
     onClose()
   }
   const create = useMutation({
@@ -181,7 +184,11 @@ function ChannelForm({ channel, onClose }: { channel?: AlertChannel; onClose: ()
   const error = create.error ?? update.error
   const unchanged = same ? 'Leave empty to keep the current value.' : undefined
   return (
-    <Dialog title={channel ? `Edit ${channel.name}` : 'New channel'} onClose={onClose}>
+    <Dialog
+      title={channel ? `Edit ${channel.name}` : 'New channel'}
+      unsaved={changed}
+      onClose={onClose}
+    >
       <form onSubmit={submit} className="space-y-4">
         <Field
           label="Name"

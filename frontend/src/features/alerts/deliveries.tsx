@@ -8,6 +8,7 @@ import {
 import { Button, Check, Empty } from '@/components/ui/controls'
 import { POLL } from './labels'
 import { Loaded, TableHead } from './loaded'
+import { refreshAlerts } from './refresh-alerts'
 
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 const STATUS_LABELS = { waiting: 'Queued', sent: 'Sent', dead: 'Failed' }
@@ -25,7 +26,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
   const resend = useMutation({
     ...resendAlertDeliveryMutation(),
     onSuccess: () => toast.success('It will be sent again within ten seconds.'),
-    onSettled: () => cache.invalidateQueries(),
+    onSettled: () => refreshAlerts(cache),
   })
   return (
     <>
@@ -42,14 +43,14 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
           data.length === 0 ? (
             <Empty title={deadOnly ? 'No dead letters' : 'No notifications yet'} />
           ) : (
-            <table className="w-full min-w-[44rem] text-left">
+            <table className="stacked w-full min-w-[44rem] text-left">
               <TableHead
                 names={['Notification', 'Rule', 'Channel', 'Alerts', 'Created', 'Actions']}
               />
               <tbody>
                 {data.map((one) => (
                   <tr key={one.id} className="border-t border-line align-top">
-                    <td className="px-4 py-2.5">
+                    <td className="line px-4 py-2.5">
                       <span className={one.status === 'dead' ? 'font-medium text-danger' : ''}>
                         {STATUS_LABELS[one.status]}
                       </span>
@@ -59,8 +60,12 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
                         </p>
                       )}
                     </td>
-                    <td className="px-4 py-2.5">{one.ruleName}</td>
-                    <td className="max-w-xs truncate px-4 py-2.5 text-muted">{one.channel}</td>
+                    <td className="px-4 py-2.5" data-label="Rule">
+                      {one.ruleName}
+                    </td>
+                    <td className="max-w-xs truncate px-4 py-2.5 text-muted" data-label="Channel">
+                      {one.channel}
+                    </td>
                     <td className="px-4 py-2.5 whitespace-nowrap">
                       {[
                         one.firing ? `${one.firing} firing` : '',
@@ -69,7 +74,7 @@ export function Deliveries({ canEdit }: { canEdit: boolean }) {
                         .filter(Boolean)
                         .join(', ')}
                     </td>
-                    <td className="px-4 py-2.5 whitespace-nowrap text-muted">
+                    <td className="px-4 py-2.5 whitespace-nowrap text-muted" data-label="Created">
                       {dateTime.format(new Date(one.createdAt))}
                     </td>
                     <td className="px-4 py-2">

@@ -15,6 +15,7 @@ export const CONDITIONS: { value: AlertCondition; text: string; symbol: string }
   { value: 'lte', text: 'is at or below', symbol: '≤' },
   { value: 'eq', text: 'equals', symbol: '=' },
   { value: 'ne', text: 'differs from', symbol: '≠' },
+  { value: 'returned', text: 'for each series returned', symbol: '' },
 ]
 
 export const SEVERITIES: { value: AlertSeverity; text: string }[] = [
@@ -40,10 +41,13 @@ export const STATUS_LABELS: Record<AlertStatus, string> = {
 }
 
 export function describeRule(
-  rule: Pick<AlertRule, 'reducer' | 'condition' | 'threshold' | 'duration'>,
+  rule: Pick<AlertRule, 'reducer' | 'duration'> & { threshold?: number | null } & {
+    condition: AlertCondition
+  },
 ): string {
   const symbol = CONDITIONS.find(({ value }) => value === rule.condition)?.symbol ?? ''
   const held = intervalMs(rule.duration) ? ` for ${rule.duration}` : ''
+  if (rule.threshold == null) return `each series returned${held}`
   return `${rule.reducer} ${symbol} ${formatNumber(rule.threshold)}${held}`
 }
 

@@ -57,7 +57,7 @@ export function draftOf(rule: AlertRule): RuleDraft {
   )
   return {
     ...rule,
-    threshold: String(rule.threshold),
+    threshold: rule.threshold == null ? '' : String(rule.threshold),
     window: rule.window ?? '',
     labels: writeLabels(rule.labels),
     groupWait: rule.notification.groupWait ?? '',
@@ -67,19 +67,28 @@ export function draftOf(rule: AlertRule): RuleDraft {
   }
 }
 
+/** Whether a rule fires for each series that its query returns: it compares nothing. */
+export const isReturned = ({ condition }: Pick<RuleDraft, 'condition'>) => condition === 'returned'
+
+function thresholdOf(draft: RuleDraft): number | null {
+  if (isReturned(draft)) return null
+  return draft.threshold.trim() === '' ? Number.NaN : Number(draft.threshold)
+}
+
 /** The request body. The threshold is NaN when it is not a number. */
 export function bodyOf(draft: RuleDraft): CreateAlertRule {
+  const returned = isReturned(draft)
   return {
     name: draft.name.trim(),
     query: draft.query.trim(),
     condition: draft.condition,
-    threshold: draft.threshold.trim() === '' ? Number.NaN : Number(draft.threshold),
+    threshold: thresholdOf(draft),
     duration: draft.duration.trim() || '0s',
-    window: draft.window.trim() || null,
-    reducer: draft.reducer,
+    window: returned ? null : draft.window.trim() || null,
+    reducer: returned ? 'last' : draft.reducer,
     severity: draft.severity,
     enabled: draft.enabled,
-    noData: draft.noData,
+    noData: returned ? 'ok' : draft.noData,
     keepFiringFor: draft.keepFiringFor.trim() || '0s',
     evaluationDelay: draft.evaluationDelay.trim() || '0s',
     labels: readLabels(draft.labels).labels,

@@ -1,7 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { useLocation, useNavigate } from '@tanstack/react-router'
-import { History as HistoryIcon } from 'lucide-react'
-import { type FormEvent, useDeferredValue, useState } from 'react'
+import { type FormEvent, useDeferredValue, useRef, useState } from 'react'
 import { toast } from 'sonner'
 import {
   getAlertRuleOptions,
@@ -10,16 +9,20 @@ import {
 } from '@/api/generated/@tanstack/react-query.gen'
 import type { AlertRule } from '@/api/generated/types.gen'
 import { zCreateAlertRule } from '@/api/generated/zod.gen'
+import { ErrorBoundary } from '@/components/error-boundary'
 import { Button, Card, Choice, Failure, Field, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { intervalMs } from '@/lib/time-range'
+import { useUnsaved } from '@/lib/use-unsaved'
 import { errorsByField, serverErrorsByField } from '@/lib/validation-errors'
 import type { NewRuleSearch } from './alerts-search'
+import { BacktestRange, FIRST_SPAN, rangeOf, spanMs } from './backtest-range'
 import { BacktestResult } from './backtest-result'
 import { CONDITIONS, readLabels, SEVERITIES } from './labels'
-import { bodyOf, draftOf, EMPTY_DRAFT, type RuleDraft } from './rule-draft'
+import { bodyOf, draftOf, EMPTY_DRAFT, isReturned, type RuleDraft } from './rule-draft'
 import { RuleNotification } from './rule-notification'
-import { ThresholdChart } from './threshold-chart'
+import { unknownNames } from './template-names'
+import { ThresholdChart, useRuleQuery } from './threshold-chart'
+import { useChangingRules } from './use-rules'
 import { useSaveRule } from './use-save-rule'
 
 const REDUCERS = ['last', 'avg', 'min', 'max', 'sum'] as const
@@ -28,11 +31,14 @@ const NO_DATA = [
   { value: 'ok', text: 'OK' },
   { value: 'alert', text: 'Alert' },
 ] as const
-const SPANS = ['1h', '6h', '24h', '2d', '6d']
 
 export function EditRule({ id }: { id: string }) {
   const { data, error, refetch } = useQuery(getAlertRuleOptions({ path: { rule_id: id } }))
-  if (data) return <RuleEditor key={data.data.version} rule={data.data} />
+  const saving = useChangingRules().has(id)
+  const opened = useRef(false)
+  // An earlier change that has no response yet is waited for: it may still be refused.
+  if (data && !saving) opened.current = true
+  if (data && opened.current) return <RuleEditor key={data.data.id} rule={data.data} />
   return <LoadingRule title="Edit rule" error={error} onRetry={() => void refetch()} />
 }
 
@@ -75,19 +81,32 @@ function LoadingRule({
 /** The editor of a new or existing rule, beside its live chart and its backtest. */
 function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial?: RuleDraft }) {
   const refused = useLocation({ select: ({ state }) => state.refused })
-  const [draft, setDraft] = useState<RuleDraft>(
+  const [opened, setOpened] = useState(rule)
+  const [start, setStart] = useState<RuleDraft>(
     () => refused?.draft ?? (rule ? draftOf(rule) : initial),
   )
+  const [draft, setDraft] = useState(start)
+  const changed = JSON.stringify(draft) !== JSON.stringify(start)
+  if (rule && rule.version !== opened?.version && !changed) {
+    // What somebody else has saved is taken over until one types; then saving is a conflict.
+    const newest = refused ? draft : draftOf(rule)
+    setOpened(rule)
+    setStart(newest)
+    setDraft(newest)
+  }
+  const letGo = useUnsaved(changed || refused !== undefined, 'Leave without saving this rule?')
   const [fieldErrors, setFieldErrors] = useState<Record<string, string>>(refused?.fieldErrors ?? {})
-  const [span, setSpan] = useState('1h')
+  const [span, setSpan] = useState(FIRST_SPAN)
   const navigate = useNavigate()
-  const save = useSaveRule(rule)
+  const save = useSaveRule(opened)
   const query = useDeferredValue(draft.query)
   const metrics = useQuery({
     ...listMetricsOptions({ query: { prefix: /^[\w:.]*/.exec(query)?.[0] ?? '', pageSize: 50 } }),
     placeholderData: (before) => before,
     staleTime: 30_000,
   })
+  const result = useRuleQuery(query, spanMs(span)).data?.data
+  const unknown = unknownNames(draft, result?.series ?? [])
   const preview = useMutation({ ...previewAlertRuleMutation(), meta: { silent: true } })
   const change = (part: Partial<RuleDraft>) => {
     setDraft({ ...draft, ...part })
@@ -99,7 +118,10 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
     const labels = readLabels(draft.labels).error
     const wrong = {
       ...(found.success ? {} : errorsByField(found.error)),
-      ...(Number.isNaN(body.threshold) ? { threshold: 'Enter a number.' } : {}),
+      ...(Number.isNaN(body.threshold ?? 0) ? { threshold: 'Enter a number.' } : {}),
+      ...(Math.abs(body.threshold ?? 0) === Number.POSITIVE_INFINITY
+        ? { threshold: 'Enter a number within ±1e308.' }
+        : {}),
       ...(labels ? { labels } : {}),
     }
     setFieldErrors(wrong)
@@ -112,29 +134,22 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
   const submit = (event: FormEvent) => {
     event.preventDefault()
     const body = checked()
-    if (body) save(draft, body)
+    if (!body) return
+    letGo()
+    save(draft, body)
   }
   const backtest = () => {
     const body = checked()
     if (!body) return
-    const end = Date.now()
-    preview.mutate(
-      {
-        body: {
-          rule: body,
-          start: new Date(end - (intervalMs(span) ?? 3_600_000)).toISOString(),
-          end: new Date(end).toISOString(),
-        },
-      },
-      { onError: failed },
-    )
+    preview.mutate({ body: { rule: body, ...rangeOf(span) } }, { onError: failed })
   }
   const text = (field: 'name' | 'duration' | 'window' | 'keepFiringFor' | 'evaluationDelay') => ({
     value: draft[field],
     error: fieldErrors[field],
     onChange: (event: { target: { value: string } }) => change({ [field]: event.target.value }),
   })
-  const threshold = draft.threshold.trim() === '' ? Number.NaN : Number(draft.threshold)
+  const returned = isReturned(draft)
+  const threshold = bodyOf(draft).threshold ?? Number.NaN
   return (
     <Page title={rule ? `Edit ${rule.name}` : 'New alert rule'}>
       <form
@@ -156,7 +171,11 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
               list="alert-metrics"
               spellCheck={false}
               placeholder='cpu_usage_percent{env="prod"}'
-              hint="One alert for each series that the query returns."
+              hint={
+                returned
+                  ? 'PromQL with its own comparisons: each series that it returns is an alert.'
+                  : 'One alert for each series that the query returns.'
+              }
               className="font-mono"
               value={draft.query}
               error={fieldErrors.query}
@@ -167,18 +186,20 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
                 <option key={metric.name} value={metric.name} />
               ))}
             </datalist>
-            <div className="grid grid-cols-[6rem_1fr_6rem] gap-2">
-              <Choice
-                label="Fires when"
-                value={draft.reducer}
-                onChange={(event) =>
-                  change({ reducer: event.target.value as RuleDraft['reducer'] })
-                }
-              >
-                {REDUCERS.map((reducer) => (
-                  <option key={reducer}>{reducer}</option>
-                ))}
-              </Choice>
+            <div className={returned ? undefined : 'grid grid-cols-[6rem_1fr_6rem] gap-2'}>
+              {!returned && (
+                <Choice
+                  label="Fires when"
+                  value={draft.reducer}
+                  onChange={(event) =>
+                    change({ reducer: event.target.value as RuleDraft['reducer'] })
+                  }
+                >
+                  {REDUCERS.map((reducer) => (
+                    <option key={reducer}>{reducer}</option>
+                  ))}
+                </Choice>
+              )}
               <Choice
                 label="Condition"
                 value={draft.condition}
@@ -192,15 +213,17 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
                   </option>
                 ))}
               </Choice>
-              <Field
-                label="Threshold"
-                inputMode="decimal"
-                required
-                placeholder="90"
-                value={draft.threshold}
-                error={fieldErrors.threshold}
-                onChange={(event) => change({ threshold: event.target.value })}
-              />
+              {!returned && (
+                <Field
+                  label="Threshold"
+                  inputMode="decimal"
+                  required
+                  placeholder="90"
+                  value={draft.threshold}
+                  error={fieldErrors.threshold}
+                  onChange={(event) => change({ threshold: event.target.value })}
+                />
+              )}
             </div>
             <div className="grid grid-cols-2 gap-2">
               <Field
@@ -209,12 +232,14 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
                 hint="How long the condition must hold."
                 {...text('duration')}
               />
-              <Field
-                label="Over the last"
-                placeholder="same as For, at least 1m"
-                hint="The evaluation window. Empty: the newest sample, as in PromQL."
-                {...text('window')}
-              />
+              {!returned && (
+                <Field
+                  label="Over the last"
+                  placeholder="newest sample"
+                  hint="The evaluation window. Empty: the newest sample, as in PromQL."
+                  {...text('window')}
+                />
+              )}
             </div>
             <div className="grid grid-cols-2 gap-2">
               <Choice
@@ -230,17 +255,21 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
                   </option>
                 ))}
               </Choice>
-              <Choice
-                label="When there is no data"
-                value={draft.noData}
-                onChange={(event) => change({ noData: event.target.value as RuleDraft['noData'] })}
-              >
-                {NO_DATA.map(({ value, text: label }) => (
-                  <option key={value} value={value}>
-                    {label}
-                  </option>
-                ))}
-              </Choice>
+              {!returned && (
+                <Choice
+                  label="When there is no data"
+                  value={draft.noData}
+                  onChange={(event) =>
+                    change({ noData: event.target.value as RuleDraft['noData'] })
+                  }
+                >
+                  {NO_DATA.map(({ value, text: label }) => (
+                    <option key={value} value={value}>
+                      {label}
+                    </option>
+                  ))}
+                </Choice>
+              )}
             </div>
             <div className="grid grid-cols-2 gap-2">
               <Field
@@ -257,9 +286,21 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
               />
             </div>
           </Card>
-          <RuleNotification draft={draft} fieldErrors={fieldErrors} change={change} />
+          <RuleNotification
+            draft={draft}
+            fieldErrors={fieldErrors}
+            change={change}
+            unknown={unknown}
+          />
           <div className="flex justify-end gap-2">
-            <Button onClick={() => void navigate({ to: '/alerts' })}>Cancel</Button>
+            <Button
+              onClick={() => {
+                letGo()
+                void navigate({ to: '/alerts' })
+              }}
+            >
+              Cancel
+            </Button>
             <Button type="submit" variant="primary">
               Save rule
             </Button>
@@ -267,38 +308,38 @@ function RuleEditor({ rule, initial = EMPTY_DRAFT }: { rule?: AlertRule; initial
         </div>
         <div className="min-w-0 space-y-4">
           <Card className="p-4">
-            <div className="mb-3 flex flex-wrap items-end gap-3">
-              <div className="w-32">
-                <Choice
-                  label="Time range"
-                  value={span}
-                  onChange={(event) => {
-                    setSpan(event.target.value)
-                    preview.reset()
-                  }}
-                >
-                  {SPANS.map((value) => (
-                    <option key={value}>{value}</option>
-                  ))}
-                </Choice>
-              </div>
-              <Button disabled={preview.isPending} onClick={backtest}>
-                <HistoryIcon size={15} aria-hidden="true" /> Backtest
-              </Button>
-              <p className="text-xs text-muted">
-                Evaluates the rule over this range as if it had been active.
-              </p>
+            <div className="mb-3">
+              <BacktestRange
+                span={span}
+                pending={preview.isPending}
+                onSpan={(value) => {
+                  setSpan(value)
+                  preview.reset()
+                }}
+                onBacktest={backtest}
+              >
+                <p className="text-xs text-muted">
+                  Evaluates the rule over this range as if it had been active.
+                </p>
+              </BacktestRange>
             </div>
             <div className="h-80">
-              <ThresholdChart
-                query={query}
-                threshold={Number.isNaN(threshold) ? null : threshold}
-                span={intervalMs(span) ?? 3_600_000}
-                changes={preview.data?.data.changes}
-              />
+              <ErrorBoundary shown={draft}>
+                <ThresholdChart
+                  query={query}
+                  threshold={Number.isFinite(threshold) ? threshold : null}
+                  empty={returned ? 'The query returned nothing: no alert fires.' : undefined}
+                  span={spanMs(span)}
+                  changes={preview.data?.data.changes}
+                />
+              </ErrorBoundary>
             </div>
           </Card>
-          {preview.data && <BacktestResult preview={preview.data.data} />}
+          {preview.data && (
+            <ErrorBoundary shown={preview.data}>
+              <BacktestResult preview={preview.data.data} />
+            </ErrorBoundary>
+          )}
         </div>
       </form>
     </Page>

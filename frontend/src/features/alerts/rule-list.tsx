@@ -10,7 +10,13 @@ import { type AlertsSearch, filterRules, STATES } from './alerts-search'
 import { describeRule, formatTags, SEVERITIES } from './labels'
 import { HeadCells, Loaded } from './loaded'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
-import { useRuleChanges, useRules, useSavingRules } from './use-rules'
+import {
+  RULES_PER_PAGE,
+  useChangingRules,
+  useRuleChanges,
+  useRules,
+  useSavingRules,
+} from './use-rules'
 
 type Props = {
   canEdit: boolean
@@ -19,33 +25,39 @@ type Props = {
 }
 
 export function RuleList({ canEdit, search, onSearch }: Props) {
-  const rules = useRules()
+  const rules = useRules(search)
   const saving = useSavingRules()
+  const changing = useChangingRules()
+  const page = search.page ?? 1
+  const filter = (change: AlertsSearch) => onSearch({ ...change, page: undefined })
   const { update, remove } = useRuleChanges()
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set())
   const [deleting, setDeleting] = useState<AlertRule | null>(null)
-  const [text, setText] = useTypedValue(search.q ?? '', (q) => onSearch({ q: q || undefined }))
+  const [text, setText] = useTypedValue(search.q ?? '', (q) => filter({ q: q || undefined }))
+  const filtered = Boolean(text || search.state || search.severity)
   const choose = (id: string, on: boolean) => {
     const next = new Set(chosen)
     if (on) next.add(id)
     else next.delete(id)
     setChosen(next)
   }
-  const switchAll = async (which: AlertRule[], enabled: boolean) => {
+  const toggle = (rule: AlertRule, enabled: boolean) =>
+    update.mutate({ path: { rule_id: rule.id }, body: { version: rule.version, enabled } })
+  const toggleAll = (which: AlertRule[], enabled: boolean) => {
     setChosen(new Set())
-    for (const rule of which.filter((one) => one.enabled !== enabled)) {
-      const body = { version: rule.version, enabled }
-      // A rejected update is reported and reverted; the others continue.
-      await update.mutateAsync({ path: { rule_id: rule.id }, body }).catch(() => undefined)
-    }
+    for (const rule of which) if (rule.enabled !== enabled) toggle(rule, enabled)
   }
   return (
     <>
       <Loaded of={rules}>
-        {({ data }) => {
-          const shown = filterRules(data, { ...search, q: text || undefined })
+        {({ data: saved, meta }) => {
+          const data = saved.map((rule) => ({ ...rule, ...changing.get(rule.id) }))
+          // Until the server responds to other filters, the rows at hand are filtered here.
+          const pending = rules.isPlaceholderData || text !== (search.q ?? '')
+          const shown = pending ? filterRules(data, { ...search, q: text || undefined }) : data
+          const total = meta?.total ?? data.length
           const marked = shown.filter(({ id }) => chosen.has(id))
-          return data.length === 0 && saving.length === 0 ? (
+          return total === 0 && saving.length === 0 && !filtered ? (
             <Empty title="No alert rules yet">
               A rule evaluates a query and sends notifications when its value crosses a threshold.{' '}
               {canEdit && (
@@ -61,6 +73,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   <Field
                     label="Search rules"
                     type="search"
+                    maxLength={200}
                     placeholder="Name, query or label"
                     value={text}
                     onChange={(event) => setText(event.target.value)}
@@ -70,7 +83,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   label="State"
                   value={search.state ?? ''}
                   onChange={(event) =>
-                    onSearch({
+                    filter({
                       state: STATES.find(({ value }) => value === event.target.value)?.value,
                     })
                   }
@@ -86,7 +99,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   label="Severity"
                   value={search.severity ?? ''}
                   onChange={(event) =>
-                    onSearch({
+                    filter({
                       severity: SEVERITIES.find(({ value }) => value === event.target.value)?.value,
                     })
                   }
@@ -101,27 +114,32 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                 {marked.length > 0 && (
                   <div className="col-span-2 flex flex-wrap items-center gap-2 sm:col-span-1 sm:justify-end">
                     <span className="text-sm text-muted">{marked.length} selected</span>
-                    <Button onClick={() => void switchAll(marked, true)}>Enable</Button>
-                    <Button onClick={() => void switchAll(marked, false)}>Disable</Button>
+                    <Button onClick={() => toggleAll(marked, true)}>Enable</Button>
+                    <Button onClick={() => toggleAll(marked, false)}>Disable</Button>
                   </div>
                 )}
               </div>
-              <table className="w-full min-w-[46rem] text-left">
+              <table className="stacked w-full min-w-[46rem] text-left">
                 <thead className="text-xs text-muted">
                   <tr>
                     {canEdit && (
-                      <th scope="col" className="w-8 py-2.5 pl-4">
-                        <input
-                          type="checkbox"
-                          className="block size-4 accent-(--accent)"
-                          aria-label="Select all rules"
-                          checked={shown.length > 0 && marked.length === shown.length}
-                          onChange={(event) =>
-                            setChosen(
-                              new Set(event.target.checked ? shown.map(({ id }) => id) : []),
-                            )
-                          }
-                        />
+                      <th scope="col" className="kept w-8 py-2.5 pl-4">
+                        <label className="flex items-center gap-3 font-normal">
+                          <input
+                            type="checkbox"
+                            className="block size-4 accent-(--accent)"
+                            aria-label="Select all rules"
+                            checked={shown.length > 0 && marked.length === shown.length}
+                            onChange={(event) =>
+                              setChosen(
+                                new Set(event.target.checked ? shown.map(({ id }) => id) : []),
+                              )
+                            }
+                          />
+                          <span className="sm:hidden" aria-hidden="true">
+                            Select all
+                          </span>
+                        </label>
                       </th>
                     )}
                     <HeadCells
@@ -136,7 +154,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                       <td className="px-4 py-3">
                         <QuietBadge>Saving…</QuietBadge>
                       </td>
-                      <td className="max-w-[28rem] px-4 py-3">
+                      <td className="line max-w-[28rem] px-4 py-3">
                         <span className="font-medium">{rule.name}</span>
                         <code className="block truncate text-xs text-muted" title={rule.query}>
                           {rule.query}
@@ -154,7 +172,7 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                   {shown.map((rule) => (
                     <tr key={rule.id} className="border-t border-line align-top">
                       {canEdit && (
-                        <td className="w-8 py-3 pl-4">
+                        <td className="w-8 py-3 pl-4 max-sm:-order-3">
                           <input
                             type="checkbox"
                             className="mt-0.5 block size-4 accent-(--accent)"
@@ -164,14 +182,16 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                           />
                         </td>
                       )}
-                      <td className="px-4 py-3">
-                        {rule.enabled ? (
+                      <td className="px-4 py-3 max-sm:-order-2">
+                        {changing.has(rule.id) ? (
+                          <QuietBadge>Saving…</QuietBadge>
+                        ) : rule.enabled ? (
                           <StateBadge status={rule.status} count={rule.firing || rule.pending} />
                         ) : (
                           <QuietBadge>Disabled</QuietBadge>
                         )}
                       </td>
-                      <td className="max-w-[28rem] px-4 py-3">
+                      <td className="line max-w-[28rem] px-4 py-3">
                         <Link
                           to="/alerts/$id"
                           params={{ id: rule.id }}
@@ -199,22 +219,17 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                       <td className="px-4 py-3">
                         <Severity value={rule.severity} />
                       </td>
-                      <td className="px-4 py-3">
+                      <td className="px-4 py-3" data-label="Enabled">
                         <input
                           type="checkbox"
-                          className="size-4 accent-(--accent)"
+                          className="size-4 align-[-0.15em] accent-(--accent)"
                           aria-label={`Enable ${rule.name}`}
                           checked={rule.enabled}
                           disabled={!canEdit}
-                          onChange={(event) =>
-                            update.mutate({
-                              path: { rule_id: rule.id },
-                              body: { version: rule.version, enabled: event.target.checked },
-                            })
-                          }
+                          onChange={(event) => toggle(rule, event.target.checked)}
                         />
                       </td>
-                      <td className="px-4 py-2">
+                      <td className="px-4 py-2 max-sm:-order-1 max-sm:ml-auto">
                         {canEdit && (
                           <div className="flex gap-2">
                             <Link
@@ -255,6 +270,26 @@ export function RuleList({ canEdit, search, onSearch }: Props) {
                 </tbody>
               </table>
               {shown.length + saving.length === 0 && <Empty title="No matching rules" />}
+              {(total > RULES_PER_PAGE || page > 1) && (
+                <div className="flex items-center justify-end gap-2 border-t border-line p-3 text-sm">
+                  <span className="text-muted tabular-nums">
+                    {total.toLocaleString()} rules · page {page} of{' '}
+                    {Math.max(1, Math.ceil(total / RULES_PER_PAGE)).toLocaleString()}
+                  </span>
+                  <Button
+                    disabled={page === 1}
+                    onClick={() => onSearch({ page: page > 2 ? page - 1 : undefined })}
+                  >
+                    Previous
+                  </Button>
+                  <Button
+                    disabled={page * RULES_PER_PAGE >= total}
+                    onClick={() => onSearch({ page: page + 1 })}
+                  >
+                    Next
+                  </Button>
+                </div>
+              )}
             </>
           )
         }}

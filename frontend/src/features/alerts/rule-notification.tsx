@@ -7,10 +7,12 @@ type Props = {
   draft: RuleDraft
   fieldErrors: Record<string, string>
   change: (part: Partial<RuleDraft>) => void
+  /** Names in message and labels that no series of the query has. */
+  unknown: string[]
 }
 
 /** The part of the editor for notifications: channels, timing and message. */
-export function RuleNotification({ draft, fieldErrors, change }: Props) {
+export function RuleNotification({ draft, fieldErrors, change, unknown }: Props) {
   const channels = useQuery(getAlertChannelsOptions())
   return (
     <Card className="space-y-4 p-4">
@@ -68,9 +70,16 @@ export function RuleNotification({ draft, fieldErrors, change }: Props) {
         rows={3}
         maxLength={4000}
         placeholder={'{{host}} is at {{value}}, the limit is {{threshold}}.'}
+        error={fieldErrors.message}
         value={draft.message}
         onChange={(event) => change({ message: event.target.value })}
       />
+      {unknown.length > 0 && (
+        <p role="status" className="text-sm text-warn">
+          {unknown.map((name) => `{{${name}}}`).join(', ')}{' '}
+          {unknown.length === 1 ? 'is no tag' : 'are no tags'} of this query and will be empty.
+        </p>
+      )}
       <Field
         label="Runbook"
         type="url"

@@ -7,14 +7,17 @@ import {
   getMeOptions,
 } from '@/api/generated/@tanstack/react-query.gen'
 import type { AlertInstance } from '@/api/generated/types.gen'
+import { ErrorBoundary } from '@/components/error-boundary'
 import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
+import { AcknowledgeButton, Acknowledged } from './acknowledge'
 import { AlertHistory } from './alert-history'
 import { describeRule, formatAlertValue, formatTags, POLL } from './labels'
 import { TableHead } from './loaded'
 import { SilenceMenu } from './silence-menu'
 import { QuietBadge, Severity, StateBadge } from './state-badge'
 import { ThresholdChart } from './threshold-chart'
+import { useChangingRules } from './use-rules'
 
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 
@@ -27,6 +30,7 @@ export function RulePage({ id }: { id: string }) {
     refetchIntervalInBackground: false,
   })
   const evaluate = useMutation(evaluateAlertRuleMutation())
+  const unconfirmed = useChangingRules().get(id)
   if (!data) {
     return (
       <Page title="Alert rule">
@@ -40,7 +44,7 @@ export function RulePage({ id }: { id: string }) {
       </Page>
     )
   }
-  const rule = data.data
+  const rule = { ...data.data, ...unconfirmed }
   const canEdit = me !== undefined && me.data.role !== 'viewer'
   const now = evaluate.data?.data
   return (
@@ -74,7 +78,9 @@ export function RulePage({ id }: { id: string }) {
       }
     >
       <div className="mb-3 flex flex-wrap items-center gap-x-4 gap-y-2">
-        {rule.enabled ? (
+        {unconfirmed ? (
+          <QuietBadge>Saving…</QuietBadge>
+        ) : rule.enabled ? (
           <StateBadge status={rule.status} count={rule.firing || rule.pending} />
         ) : (
           <QuietBadge>Disabled</QuietBadge>
@@ -124,13 +130,17 @@ export function RulePage({ id }: { id: string }) {
         </Card>
       )}
       <Card className="mb-3 h-64 p-3">
-        <ThresholdChart query={rule.query} threshold={rule.threshold} span={3_600_000} />
+        <ErrorBoundary shown={rule}>
+          <ThresholdChart query={rule.query} threshold={rule.threshold ?? null} span={3_600_000} />
+        </ErrorBoundary>
       </Card>
       <Card className="mb-6 overflow-x-auto">
         <h2 className="px-4 pt-3 font-medium">Series</h2>
         {rule.instances.length === 0 ? (
           <Empty title="No active alerts">
-            A series is listed here once its value crosses the threshold.
+            {rule.condition === 'returned'
+              ? 'A series is listed here once the query returns it.'
+              : 'A series is listed here once its value crosses the threshold.'}
           </Empty>
         ) : (
           <Instances instances={rule.instances} silence={canEdit ? rule.name : undefined} />
@@ -151,7 +161,7 @@ type InstancesProps = {
 function Instances({ instances, silence }: InstancesProps) {
   if (instances.length === 0) return <div className="h-3" />
   return (
-    <table className="w-full text-left sm:min-w-[36rem]">
+    <table className="stacked w-full text-left sm:min-w-[36rem]">
       <TableHead
         names={['State', 'Series', 'Value', 'Since', 'Reason', ...(silence ? ['Actions'] : [])]}
         wide={['Since', 'Reason']}
@@ -163,15 +173,29 @@ function Instances({ instances, silence }: InstancesProps) {
               <StateBadge status={one.status} /> {one.silenced && <QuietBadge>Silenced</QuietBadge>}
             </td>
             <td className="px-4 py-2.5 font-mono text-xs">{formatTags(one.tags) || 'all'}</td>
-            <td className="px-4 py-2.5 tabular-nums">{formatAlertValue(one.value)}</td>
+            <td className="px-4 py-2.5 tabular-nums" data-label="Value">
+              {formatAlertValue(one.value)}
+            </td>
             <td className="px-4 py-2.5 whitespace-nowrap text-muted max-sm:hidden">
               {new Date(one.since).getTime() > 0 ? dateTime.format(new Date(one.since)) : ''}
             </td>
-            <td className="px-4 py-2.5 text-muted max-sm:hidden">{one.reason}</td>
+            <td className="px-4 py-2.5 text-muted max-sm:hidden">
+              {one.reason}
+              <Acknowledged given={one.acknowledgement} />
+            </td>
             {silence && (
               <td className="px-4 py-1.5">
                 {one.status === 'firing' && !one.silenced && (
-                  <SilenceMenu rule={silence} tags={one.tags} />
+                  <div className="flex gap-2">
+                    {one.eventId && (
+                      <AcknowledgeButton
+                        eventId={one.eventId}
+                        what={[silence, formatTags(one.tags)].join(' ').trim()}
+                        given={one.acknowledgement}
+                      />
+                    )}
+                    <SilenceMenu rule={silence} tags={one.tags} labels={one.labels} />
+                  </div>
                 )}
               </td>
             )}

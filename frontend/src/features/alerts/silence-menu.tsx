@@ -5,23 +5,24 @@ import { createAlertSilenceMutation } from '@/api/generated/@tanstack/react-quer
 import { Button } from '@/components/ui/controls'
 import { Menu, MenuItem } from '@/components/ui/menu'
 import { formatTags, SILENCE_DURATIONS } from './labels'
+import { refreshAlerts } from './refresh-alerts'
 
-type Props = { rule: string; tags: Record<string, string> }
+type Props = { rule: string; tags: Record<string, string>; labels: Record<string, string> }
 
-/** Silences this one alert for a while: by its rule's name and all of its tags. */
-export function SilenceMenu({ rule, tags }: Props) {
+/** Silences this one alert for a while: by all of its labels. */
+export function SilenceMenu({ rule, tags, labels }: Props) {
   const cache = useQueryClient()
   const silence = useMutation({
     ...createAlertSilenceMutation(),
     onSuccess: () => {
       toast.success('Silenced. You can end the silence on the Silences tab.')
-      return cache.invalidateQueries()
+      return refreshAlerts(cache)
     },
   })
   const silenceFor = (hours: number) =>
     silence.mutate({
       body: {
-        matchers: Object.entries({ alertname: rule, ...tags }).map(([label, value]) => ({
+        matchers: Object.entries(labels).map(([label, value]) => ({
           label,
           operator: '=',
           value,

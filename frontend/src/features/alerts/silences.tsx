@@ -10,8 +10,10 @@ import type { MatchOperator } from '@/api/generated/types.gen'
 import { Button, Choice, Empty, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
+import { useChanged } from '@/lib/use-unsaved'
 import { POLL, SILENCE_DURATIONS } from './labels'
 import { Loaded, TableHead } from './loaded'
+import { refreshAlerts } from './refresh-alerts'
 import { QuietBadge } from './state-badge'
 
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
@@ -27,7 +29,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
   const cache = useQueryClient()
   const end = useMutation({
     ...endAlertSilenceMutation(),
-    onSettled: () => cache.invalidateQueries(),
+    onSettled: () => refreshAlerts(cache),
   })
   return (
     <>
@@ -46,7 +48,7 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
           data.length === 0 ? (
             <Empty title="No silences" />
           ) : (
-            <table className="w-full min-w-[40rem] text-left">
+            <table className="stacked w-full min-w-[40rem] text-left">
               <TableHead names={['State', 'Matchers', 'Until', 'By', 'Comment', 'Actions']} />
               <tbody>
                 {data.map((silence) => {
@@ -58,16 +60,18 @@ export function Silences({ canEdit }: { canEdit: boolean }) {
                           {silence.active ? 'Active' : past ? 'Ended' : 'Scheduled'}
                         </QuietBadge>
                       </td>
-                      <td className="px-4 py-2.5 font-mono text-xs">
+                      <td className="line px-4 py-2.5 font-mono text-xs">
                         {silence.matchers
                           .map(({ label, operator, value }) => `${label}${operator}"${value}"`)
                           .join(' and ')}
                       </td>
-                      <td className="px-4 py-2.5 whitespace-nowrap">
+                      <td className="px-4 py-2.5 whitespace-nowrap" data-label="Until">
                         {dateTime.format(new Date(silence.endsAt))}
                       </td>
-                      <td className="px-4 py-2.5 text-muted">{silence.author ?? 'unknown'}</td>
-                      <td className="px-4 py-2.5">{silence.comment}</td>
+                      <td className="px-4 py-2.5 text-muted" data-label="By">
+                        {silence.author ?? 'unknown'}
+                      </td>
+                      <td className="line px-4 py-2.5">{silence.comment}</td>
                       <td className="px-4 py-2">
                         {canEdit && !past && (
                           <Button onClick={() => end.mutate({ path: { silence_id: silence.id } })}>
@@ -94,12 +98,13 @@ function NewSilence({ onClose }: { onClose: () => void }) {
   const [rows, setRows] = useState<Row[]>([{ id: 0, label: 'alertname', operator: '=', value: '' }])
   const [hours, setHours] = useState(4)
   const [comment, setComment] = useState('')
+  const changed = useChanged([rows, hours, comment])
   const cache = useQueryClient()
   const create = useMutation({
     ...createAlertSilenceMutation(),
     meta: { silent: true },
     onSuccess: async () => {
-      await cache.invalidateQueries()
+      await refreshAlerts(cache)
       onClose()
     },
   })
@@ -116,7 +121,7 @@ function NewSilence({ onClose }: { onClose: () => void }) {
     })
   }
   return (
-    <Dialog title="New silence" wide onClose={onClose}>
+    <Dialog title="New silence" wide unsaved={changed} onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
         <fieldset className="space-y-2">
           <legend className="mb-1 text-sm font-medium">

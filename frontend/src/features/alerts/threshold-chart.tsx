@@ -19,20 +19,19 @@ type Props = {
   /** How far back, in milliseconds. */
   span: number
   changes?: AlertChange[]
+  /** What to say where the query returned nothing. */
+  empty?: string
 }
 
-/** The rule's query, live, with its threshold and where it would have fired and resolved. */
-export function ThresholdChart({ query, threshold, span, changes = [] }: Props) {
-  const theme = useTheme((state) => state.shown)
-  const [zoom, setZoom] = useState<{ start: number; end: number } | null>(null)
-  const result = useQuery({
+/** The result of a rule's query over the last `span` milliseconds, refreshed while it is shown. */
+export const useRuleQuery = (query: string, span: number) =>
+  useQuery({
     queryKey: ['alert-chart', query, span],
     enabled: query.trim() !== '',
     placeholderData: keepPreviousData,
     refetchInterval: LIVE,
     refetchIntervalInBackground: false,
     retry: 0,
-    meta: { silent: true },
     queryFn: async ({ signal }) => {
       const end = Date.now()
       const start = end - span
@@ -49,6 +48,12 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
       return { start, end, data: data.data }
     },
   })
+
+/** The rule's query, live, with its threshold and where it would have fired and resolved. */
+export function ThresholdChart({ query, threshold, span, changes = [], empty }: Props) {
+  const theme = useTheme((state) => state.shown)
+  const [zoom, setZoom] = useState<{ start: number; end: number } | null>(null)
+  const result = useRuleQuery(query, span)
   const table = useMemo(
     () => (result.data ? joinResults([{ data: result.data.data }]) : { times: [], lines: [] }),
     [result.data],
@@ -59,7 +64,7 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
     return <Failure message={messageOf(result.error)} onRetry={() => void result.refetch()} />
   }
   if (!result.data) return <Skeleton className="h-full" />
-  if (!lines.length) return <Hint>The query returned no data in this range.</Hint>
+  if (!lines.length) return <Hint>{empty ?? 'The query returned no data in this range.'}</Hint>
   const values = lines.flatMap((line) => line.values.filter((value) => value !== null))
   const all = threshold === null ? values : [...values, threshold]
   const low = all.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
@@ -86,7 +91,6 @@ export function ThresholdChart({ query, threshold, span, changes = [] }: Props) 
           onReset={() => setZoom(null)}
           style={{
             kind: 'line',
-            stacked: false,
             log: false,
             connect: false,
             binary: false,

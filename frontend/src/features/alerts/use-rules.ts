@@ -1,19 +1,59 @@
-import { useMutation, useMutationState, useQuery, useQueryClient } from '@tanstack/react-query'
+import {
+  keepPreviousData,
+  type QueryClient,
+  type QueryKey,
+  useMutation,
+  useMutationState,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query'
 import {
   createAlertRuleMutation,
   deleteAlertRuleMutation,
   getAlertRuleOptions,
   getAlertRulesOptions,
-  updateAlertRuleMutation,
 } from '@/api/generated/@tanstack/react-query.gen'
-import type { AlertRule, CreateAlertRule, CreateAlertRuleData } from '@/api/generated/types.gen'
+import { updateAlertRule } from '@/api/generated/sdk.gen'
+import type {
+  AlertRule,
+  ApiResponseListAlertRule,
+  CreateAlertRule,
+  CreateAlertRuleData,
+  UpdateAlertRule,
+  UpdateAlertRuleData,
+} from '@/api/generated/types.gen'
+import type { AlertsSearch } from './alerts-search'
 import { POLL } from './labels'
+import { refreshAlerts } from './refresh-alerts'
+import { createRuleSaver } from './save-rules'
 
-const all = getAlertRulesOptions({ query: { pageSize: 1000 } })
+/** Rules of a page of the list. */
+export const RULES_PER_PAGE = 100
+
+const listOf = ({ q, state, severity, page = 1 }: AlertsSearch) =>
+  getAlertRulesOptions({
+    query: { search: q, state, severity, page, pageSize: RULES_PER_PAGE },
+  })
+
 const CREATE = ['createAlertRule']
+const UPDATE = ['updateAlertRule']
+/** Every cached list of rules: pages, filtered ones, those of panels. */
+const lists = {
+  predicate: ({ queryKey }: { queryKey: QueryKey }) => idOf(queryKey) === 'getAlertRules',
+}
 
-export const useRules = () =>
-  useQuery({ ...all, refetchInterval: POLL, refetchIntervalInBackground: false })
+function idOf([first]: QueryKey): unknown {
+  return typeof first === 'object' && first !== null && '_id' in first ? first._id : undefined
+}
+
+/** A page of the rules that are searched for, the most urgent first. */
+export const useRules = (search: AlertsSearch) =>
+  useQuery({
+    ...listOf(search),
+    refetchInterval: POLL,
+    refetchIntervalInBackground: false,
+    placeholderData: keepPreviousData,
+  })
 
 /** Rules that are being created, the newest first. */
 export const useSavingRules = (): CreateAlertRule[] =>
@@ -23,29 +63,55 @@ export const useSavingRules = (): CreateAlertRule[] =>
   }).reverse()
 
 /**
- * Mutations with optimistic updates, reverted when the server rejects them. Errors are shown
- * here unless `silent` is set and the caller shows them.
+ * Changes of rules that have no response yet, by the rules' ids: what is shown by them is marked,
+ * since it may still be refused.
+ */
+export function useChangingRules(): ReadonlyMap<string, Partial<AlertRule>> {
+  const pending = useMutationState({
+    filters: { mutationKey: UPDATE, status: 'pending' },
+    select: ({ state }) => state.variables as UpdateAlertRuleData,
+  })
+  const changes = new Map<string, Partial<AlertRule>>()
+  for (const { path, body } of pending) {
+    changes.set(path.rule_id, { ...changes.get(path.rule_id), ...given(body) })
+  }
+  return changes
+}
+
+const savers = new WeakMap<QueryClient, ReturnType<typeof createRuleSaver>>()
+
+/** The one saver of all pages: what one of them saves, another may change before the response. */
+function saverOf(cache: QueryClient) {
+  const found =
+    savers.get(cache) ??
+    createRuleSaver(
+      async (id, body) =>
+        (await updateAlertRule({ path: { rule_id: id }, body, throwOnError: true })).data.data,
+    )
+  savers.set(cache, found)
+  return found
+}
+
+/**
+ * Changes of rules. What is deleted goes at once, and comes back when the server rejects that; of
+ * what is created or updated, `useSavingRules` and `useChangingRules` know until the response.
+ * Errors are shown here unless `silent` is set and the caller shows them.
  */
 export function useRuleChanges({ silent = false } = {}) {
   const cache = useQueryClient()
   const show = async (change: (rules: AlertRule[]) => AlertRule[]) => {
-    await cache.cancelQueries({ queryKey: all.queryKey })
-    const before = cache.getQueryData(all.queryKey)
-    if (before) cache.setQueryData(all.queryKey, { ...before, data: change(before.data) })
+    await cache.cancelQueries(lists)
+    const before = cache.getQueriesData<ApiResponseListAlertRule>(lists)
+    cache.setQueriesData<ApiResponseListAlertRule>(
+      lists,
+      (list) => list && { ...list, data: change(list.data) },
+    )
     return { before }
   }
-  const back = (context: { before: unknown } | undefined) => {
-    if (context?.before) cache.setQueryData(all.queryKey, context.before as never)
+  const back = (context: { before: [QueryKey, unknown][] } | undefined) => {
+    for (const [key, list] of context?.before ?? []) cache.setQueryData(key, list)
   }
-  // What shows rules, their states and their history: panels and dashboards do not depend on them.
-  const settle = () =>
-    cache.invalidateQueries({
-      predicate: ({ queryKey: [first] }) =>
-        typeof first === 'object' &&
-        first !== null &&
-        '_id' in first &&
-        /^getAlert/.test(String(first._id)),
-    })
+  const settle = () => refreshAlerts(cache)
   const create = useMutation({
     ...createAlertRuleMutation(),
     mutationKey: CREATE,
@@ -54,7 +120,7 @@ export function useRuleChanges({ silent = false } = {}) {
       // Added before `useSavingRules` drops it, so that it is always listed; and only once,
       // since a refresh of the list may have been faster than this response.
       cache.setQueryData(
-        all.queryKey,
+        listOf({}).queryKey,
         (before) =>
           before && { ...before, data: [data, ...before.data.filter(({ id }) => id !== data.id)] },
       )
@@ -62,24 +128,23 @@ export function useRuleChanges({ silent = false } = {}) {
     },
   })
   const update = useMutation({
-    ...updateAlertRuleMutation(),
+    mutationKey: UPDATE,
     meta: { silent },
-    onMutate: async ({ body, path }) => {
-      const changed = <Rule extends AlertRule>(rule: Rule) => ({ ...rule, ...given(body) }) as Rule
+    mutationFn: ({ path, body }: Pick<UpdateAlertRuleData, 'path' | 'body'>) =>
+      saverOf(cache)(path.rule_id, body),
+    // Before `useChangingRules` drops it, so that no older state is shown in between.
+    onSuccess: async (saved, { path }) => {
       const { queryKey } = getAlertRuleOptions({ path })
       await cache.cancelQueries({ queryKey })
-      const one = cache.getQueryData(queryKey)
-      if (one) cache.setQueryData(queryKey, { ...one, data: changed(one.data) })
-      const list = await show((rules) =>
-        rules.map((rule) => (rule.id === path.rule_id ? changed(rule) : rule)),
+      cache.setQueryData(queryKey, (one) => one && { ...one, data: { ...one.data, ...saved } })
+      await show((rules) =>
+        rules.map((rule) => (rule.id === saved.id ? { ...rule, ...saved } : rule)),
       )
-      return { ...list, one }
     },
-    onError: (_error, { path }, context) => {
-      back(context)
-      if (context?.one) cache.setQueryData(getAlertRuleOptions({ path }).queryKey, context.one)
+    // Of many that are changed at once, the last one reads them again.
+    onSettled: () => {
+      if (cache.isMutating({ mutationKey: UPDATE }) === 1) void settle()
     },
-    onSettled: settle,
   })
   const remove = useMutation({
     ...deleteAlertRuleMutation(),
@@ -91,7 +156,7 @@ export function useRuleChanges({ silent = false } = {}) {
 }
 
 /** The fields that are given, without the version, which the server increments. */
-function given(body: object): object {
+function given(body: UpdateAlertRule): Partial<AlertRule> {
   return Object.fromEntries(
     Object.entries(body).filter(([key, value]) => value !== undefined && key !== 'version'),
   )

@@ -2,6 +2,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { toast } from 'sonner'
 import type { AlertRule, CreateAlertRule } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
+import { toastAction } from '@/lib/toast-action'
 import { serverErrorsByField } from '@/lib/validation-errors'
 import type { RuleDraft } from './rule-draft'
 import { useRuleChanges } from './use-rules'
@@ -27,13 +28,13 @@ export function useSaveRule(rule?: AlertRule) {
     const state = { refused: { draft, message, fieldErrors: serverErrorsByField(error) } }
     toast.error(`${draft.name} was not saved. ${message}`, {
       duration: Number.POSITIVE_INFINITY,
-      action: {
-        label: 'Back to rule',
-        onClick: () =>
+      ...toastAction(
+        'Back to rule',
+        () =>
           void (rule
             ? navigate({ to: '/alerts/$id/edit', params: { id: rule.id }, state })
             : navigate({ to: '/alerts/new', state })),
-      },
+      ),
     })
   }
   return (draft: RuleDraft, body: CreateAlertRule) => {
@@ -48,10 +49,10 @@ export function useSaveRule(rule?: AlertRule) {
     void create.mutateAsync({ body }).then(
       ({ data }) =>
         toast.success(`${data.name} saved. Evaluation starts at the next tick.`, {
-          action: {
-            label: 'Open',
-            onClick: () => void navigate({ to: '/alerts/$id', params: { id: data.id } }),
-          },
+          ...toastAction(
+            'Open',
+            () => void navigate({ to: '/alerts/$id', params: { id: data.id } }),
+          ),
         }),
       (error: unknown) => refused(draft, error),
     )

@@ -34,7 +34,10 @@ export function SignInAgain({ email, onDone }: { email: string; onDone: () => vo
     <dialog
       ref={dialog}
       aria-label="Sign in again"
+      // A browser lets nobody refuse its second request to close: the dialog is shown again.
+      onKeyDown={(event) => event.key === 'Escape' && event.preventDefault()}
       onCancel={(event) => event.preventDefault()}
+      onClose={(event) => event.currentTarget.showModal()}
       className="m-auto w-[min(24rem,calc(100vw-2rem))] rounded-xl border border-line bg-surface p-6 text-text shadow-xl backdrop:bg-black/50"
     >
       <h2 className="text-lg font-semibold">Sign in again</h2>

@@ -5,6 +5,7 @@ import { createDashboard } from '@/api/generated/sdk.gen'
 import { zCreateDashboard } from '@/api/generated/zod.gen'
 import { Area, Button, Check, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
+import { useChanged } from '@/lib/use-unsaved'
 import { errorsByField } from '@/lib/validation-errors'
 
 export function CreateDashboardDialog({ onClose }: { onClose: () => void }) {
@@ -12,6 +13,7 @@ export function CreateDashboardDialog({ onClose }: { onClose: () => void }) {
   const [description, setDescription] = useState('')
   const [isPublic, setPublic] = useState(false)
   const [fieldErrors, setFieldErrors] = useState<Record<string, string>>({})
+  const changed = useChanged([name, description, isPublic])
   const navigate = useNavigate()
   const cache = useQueryClient()
   const create = useMutation({
@@ -21,7 +23,12 @@ export function CreateDashboardDialog({ onClose }: { onClose: () => void }) {
     },
     onSuccess: async (board) => {
       void cache.invalidateQueries({ queryKey: [{ _id: 'getDashboards' }] })
-      await navigate({ to: '/dashboards/$id', params: { id: board.id }, search: { edit: '1' } })
+      await navigate({
+        to: '/dashboards/$id',
+        params: { id: board.id },
+        search: { edit: '1' },
+        ignoreBlocker: true,
+      })
     },
   })
   const submit = (event: FormEvent) => {
@@ -31,7 +38,7 @@ export function CreateDashboardDialog({ onClose }: { onClose: () => void }) {
     if (checked.success) create.mutate()
   }
   return (
-    <Dialog title="New dashboard" onClose={onClose}>
+    <Dialog title="New dashboard" unsaved={changed} onClose={onClose}>
       <form onSubmit={submit} noValidate className="space-y-4">
         <Field
           label="Name"

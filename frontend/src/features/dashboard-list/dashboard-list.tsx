@@ -121,6 +121,7 @@ function Boards({ boards }: { boards: DashboardSummary[] }): ReactNode {
   const cache = useQueryClient()
   const { mutate: favour } = useMutation({
     ...setFavouriteMutation(),
+    scope: { id: 'favourites' },
     onSuccess: () => cache.invalidateQueries({ queryKey: getDashboardsQueryKey() }),
   })
   return (
@@ -128,7 +129,7 @@ function Boards({ boards }: { boards: DashboardSummary[] }): ReactNode {
       {boards.map((board) => (
         <li
           key={board.id}
-          className="relative rounded-lg border border-line bg-surface p-4 shadow-(--shadow) transition-colors focus-within:border-accent hover:border-accent"
+          className="relative flex flex-col rounded-lg border border-line bg-surface p-4 shadow-(--shadow) transition-colors focus-within:border-accent hover:border-accent"
         >
           <div className="flex items-start gap-2">
             <LayoutDashboard size={16} className="mt-0.5 shrink-0 text-accent" aria-hidden="true" />
@@ -151,7 +152,7 @@ function Boards({ boards }: { boards: DashboardSummary[] }): ReactNode {
             </div>
           </div>
           {board.description && <p className="line-clamp-2 text-muted">{board.description}</p>}
-          <p className="mt-3 flex items-center gap-1.5 text-xs text-muted">
+          <p className="mt-auto flex items-center gap-1.5 pt-3 text-xs text-muted">
             {board.isPublic ? (
               <Globe size={13} aria-hidden="true" />
             ) : (

@@ -10,5 +10,5 @@ test('a panel query becomes the expression of a rule', () => {
   expect(queryOf({ query: 'rate(x[1m])', tags: { a: 'b' } })).toBe('rate(x[1m])')
   expect(queryOf({ tags: { host: 'a"b' } })).toBe('cpu{host="a\\"b"}')
   expect(queryOf({ groupBy: ['host'], aggregation: 'max' })).toBe('max by (host) (cpu)')
-  expect(queryOf({ query: 'system.cpu', groupBy: ['host'] })).toBe('avg by (host) ({"system.cpu"})')
+  expect(queryOf({ query: 'system.cpu', groupBy: ['host'] })).toBe('avg by (host) (system.cpu)')
 })

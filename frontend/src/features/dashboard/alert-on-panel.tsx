@@ -2,22 +2,20 @@ import { Link } from '@tanstack/react-router'
 import { BellPlus } from 'lucide-react'
 import type { Panel, PanelQuery } from '@/api/generated/types.gen'
 import { MenuItem } from '@/components/ui/menu'
+import { quote, writeKey, writeSelector } from '@/lib/selectors'
 
 /** A panel's query as a rule uses it: one expression, tags and grouping included. */
 export function alertQueryOf({ query, tags, groupBy, aggregation }: PanelQuery): string {
   const pairs = Object.entries(tags ?? {}).map(
-    ([key, value]) => `${key}=${JSON.stringify(String(value))}`,
+    ([key, value]) => `${writeKey(key)}=${quote(String(value))}`,
   )
   if (!/^[\w:.]+$/.test(query.trim())) return query
   const name = query.trim()
-  const written = /^[a-zA-Z_:][\w:]*$/.test(name)
   const filter = pairs.join(', ')
   const by = ['avg', 'min', 'max', 'sum', 'count'].includes(aggregation) ? aggregation : 'avg'
   if (!groupBy?.length && !filter) return name
-  const selected = written
-    ? name + (filter && `{${filter}}`)
-    : `{${[JSON.stringify(name), filter].filter(Boolean).join(', ')}}`
-  return groupBy?.length ? `${by} by (${groupBy.join(', ')}) (${selected})` : selected
+  const selected = writeSelector(name, filter)
+  return groupBy?.length ? `${by} by (${groupBy.map(writeKey).join(', ')}) (${selected})` : selected
 }
 
 /** Starts an alert rule with the query of a panel. */

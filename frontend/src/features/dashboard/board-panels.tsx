@@ -17,6 +17,8 @@ type Props = {
   onZoom: (start: number, end: number) => void
   onReset: () => void
   onExpand: (panelId: string | undefined) => void
+  /** The head of a row. */
+  rowHead?: (row: Panel) => ReactNode
   /** Further actions on a panel. */
   menu?: (panel: Panel) => ReactNode
 }
@@ -34,6 +36,7 @@ export function BoardPanels({
   expanded,
   onExpand,
   menu,
+  rowHead,
   dataOf,
   failureOf,
   ...rest
@@ -86,23 +89,27 @@ export function BoardPanels({
   }
   return (
     <div className={chosen ? 'board-expanded' : 'board'}>
-      {(chosen ? [chosen] : panels).map((panel) => (
-        <ErrorBoundary key={panel.id} onRetry={rest.onRetry}>
-          <PanelView
-            panel={panel}
-            filling={chosen !== undefined}
-            data={dataOf(panel.id)}
-            failure={failureOf(panel.id)}
-            actions={
-              <>
-                {button(panel)}
-                {menu?.(panel)}
-              </>
-            }
-            {...rest}
-          />
-        </ErrorBoundary>
-      ))}
+      {(chosen ? [chosen] : panels).map((panel) =>
+        panel.type === 'row' ? (
+          rowHead?.(panel)
+        ) : (
+          <ErrorBoundary key={panel.id} onRetry={rest.onRetry}>
+            <PanelView
+              panel={panel}
+              filling={chosen !== undefined}
+              data={dataOf(panel.id)}
+              failure={failureOf(panel.id)}
+              actions={
+                <>
+                  {button(panel)}
+                  {menu?.(panel)}
+                </>
+              }
+              {...rest}
+            />
+          </ErrorBoundary>
+        ),
+      )}
     </div>
   )
 }

@@ -11,6 +11,8 @@ export type BoardSearch = {
   kiosk?: '1'
   /** The panel that fills the page. */
   panel?: string
+  /** The tab that is open, where the board has tabs. */
+  tab?: string
   /** Whether its panels can be moved and changed. */
   edit?: '1'
   [variable: `var-${string}`]: string | string[] | undefined
@@ -29,6 +31,7 @@ export function readBoardSearch(search: Record<string, unknown>): BoardSearch {
     tz: tz === 'utc' || tz === 'browser' ? tz : undefined,
     kiosk: search.kiosk === undefined ? undefined : '1',
     panel: oneText(search.panel),
+    tab: oneText(search.tab),
     edit: search.edit === undefined ? undefined : '1',
   }
 }

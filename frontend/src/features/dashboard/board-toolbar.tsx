@@ -1,3 +1,4 @@
+import { useIsFetching } from '@tanstack/react-query'
 import { Tv } from 'lucide-react'
 import { Button } from '@/components/ui/controls'
 import { useShortcuts } from '@/lib/shortcuts'
@@ -6,6 +7,7 @@ import type { Zone } from '@/lib/zone'
 import type { BoardSearch } from './board-search'
 import { RangePicker } from './range-picker'
 import { RefreshControl } from './refresh-control'
+import { BOARD } from './use-board-data'
 
 type Props = {
   range: TimeRange
@@ -13,7 +15,6 @@ type Props = {
   refresh: string
   /** The interval set in the dashboard. */
   defaultRefresh: string
-  fetching: boolean
   onRefresh: () => void
   onChange: (change: Partial<BoardSearch>) => void
   onRange: (range: TimeRange) => void
@@ -21,7 +22,9 @@ type Props = {
 
 /** Time, refresh and kiosk, with their shortcuts. */
 export function BoardToolbar(props: Props) {
-  const { range, zone, refresh, defaultRefresh, fetching, onRefresh, onChange, onRange } = props
+  const { range, zone, refresh, defaultRefresh, onRefresh, onChange, onRange } = props
+  // Looked up here, so that the start of a request renders this bar and not the panels.
+  const fetching = useIsFetching({ queryKey: BOARD }) > 0
   const group = 'Dashboard'
   const now = () => Date.now()
   useShortcuts([
@@ -47,7 +50,8 @@ export function BoardToolbar(props: Props) {
     { group, keys: 'd k', label: 'Kiosk view', run: () => onChange({ kiosk: '1' }) },
   ])
   return (
-    <div className="flex min-w-0 flex-wrap items-center gap-2">
+    // Its parts wrap beside those of the page, not as one block.
+    <div className="contents">
       <RangePicker range={range} zone={zone} onChange={onRange} onZone={(tz) => onChange({ tz })} />
       <RefreshControl
         refresh={refresh}

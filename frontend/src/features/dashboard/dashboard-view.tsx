@@ -1,15 +1,17 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from 'react'
+import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Panel, Variable } from '@/api/generated/types.gen'
 import { AddData } from '@/components/add-data'
 import { ErrorBoundary } from '@/components/error-boundary'
 import { Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { describeRange, intervalMs, isLive, type TimeRange } from '@/lib/time-range'
+import { describeRange, refreshEvery, type TimeRange } from '@/lib/time-range'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import { AlertOnPanel } from './alert-on-panel'
 import { BoardPanels } from './board-panels'
+import { boardScopeOf } from './board-scope'
 import { type BoardSearch, variableKey } from './board-search'
 import { BoardToolbar } from './board-toolbar'
 import { BoardMenu } from './edit-mode/board-menu'
@@ -17,12 +19,14 @@ import { ConflictBar, EditBar } from './edit-mode/edit-bar'
 import { PanelMenu } from './edit-mode/panel-menu'
 import { boardOptions, POLL, useDraft, useDraftPanels } from './edit-mode/use-draft'
 import { FavouriteButton } from './favourite-button'
+import { LinkContextProvider } from './field-links'
 import { Kiosk } from './kiosk'
 import { RefreshContext } from './panel/data-age'
 import { PanelView } from './panel/panel-view'
-import { fillPanel, originalId, resolvePanels } from './resolve-panels'
+import { fillPanel, originalId, resolveBoard, type Tab } from './resolve-panels'
+import { RowHead } from './row-head'
 import { useLongBoardData } from './use-board-data'
-import { useVariables } from './use-variables'
+import { filtersOf, useVariables } from './use-variables'
 import { VariableBar } from './variable-bar'
 import { ViewerMenuItems } from './viewer-menu-items'
 import { ObservePanelContext, useVisiblePanels } from './visible-panels'
@@ -61,17 +65,43 @@ export function DashboardView({ id, search, onSearch }: Props) {
     variables,
     scope,
     retry: retryVariables,
-  } = useVariables(board?.settings.variables ?? NO_VARIABLES, board?.panels ?? NO_PANELS, search)
-  const panels = useMemo(
-    () => (board && scope ? resolvePanels(board.panels, scope) : undefined),
-    [board, scope],
+  } = useVariables(
+    board?.settings.variables ?? NO_VARIABLES,
+    board?.panels ?? NO_PANELS,
+    search,
+    range,
+    zone,
   )
+  const viewer = useQuery(getMeOptions()).data?.data
+  // Rows that the viewer has folded (true) or unfolded; others are as they were saved.
+  const [folds, setFolds] = useState<ReadonlyMap<string, boolean>>(new Map())
+  const folded = (row: Panel) => folds.get(row.id) ?? row.options.collapsed ?? false
+  const boardScope = useMemo(() => {
+    if (!board || !scope) return undefined
+    return boardScopeOf(scope, board.name, viewer)
+  }, [board, scope, viewer])
+  const resolved = useMemo(
+    () =>
+      board && boardScope
+        ? resolveBoard(board.panels, boardScope, {
+            folded: (row) => !search.panel && (folds.get(row.id) ?? row.options.collapsed ?? false),
+            tab: search.tab,
+          })
+        : undefined,
+    [board, boardScope, folds, search.tab, search.panel],
+  )
+  const panels = resolved?.panels
+  const links = useMemo(
+    () => ({ scope: boardScope ?? new Map(), from: range.from, to: range.to }),
+    [boardScope, range.from, range.to],
+  )
+  const filters = filtersOf(variables)
   const draft = useDraft(board)
   const draftPanels = useDraftPanels(draft)
   const editing = search.edit ? draft : undefined
   const drafted = useMemo(
-    () => (scope ? draftPanels?.map((panel) => fillPanel(panel, scope)) : undefined),
-    [draftPanels, scope],
+    () => (boardScope ? draftPanels?.map((panel) => fillPanel(panel, boardScope)) : undefined),
+    [draftPanels, boardScope],
   )
   const displayed = editing
     ? drafted
@@ -81,7 +111,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
   const [inspected, setInspected] = useState<string>()
   const shown = displayed?.find((panel) => panel.id === inspected)
   const { visible, observe } = useVisiblePanels()
-  const boardData = useLongBoardData(displayed, visible, range, zone, refresh)
+  const boardData = useLongBoardData(displayed, visible, range, zone, refresh, filters)
   // The ranges before each zoom: a double click goes back one step.
   const zoomedFrom = useRef<Pick<BoardSearch, 'from' | 'to'>[]>([])
 
@@ -114,20 +144,28 @@ export function DashboardView({ id, search, onSearch }: Props) {
   const zoomBack = () => change(zoomedFrom.current.pop() ?? { from: undefined, to: undefined })
   const refreshNow = boardData.refetch
 
-  const showDraft = (panel: Panel, menu: ReactNode) => (
-    <ErrorBoundary key={panel.id} onRetry={refreshNow} shown={panel}>
-      <PanelView
-        panel={panel}
-        filling
+  const showDraft = (panel: Panel, menu: ReactNode) =>
+    panel.type === 'row' ? (
+      <RowHead
+        row={panel}
+        folded={panel.options.collapsed ?? false}
+        count={undefined}
         actions={menu}
-        data={boardData.dataOf(panel.id)}
-        failure={boardData.failureOf(panel.id)}
-        onRetry={refreshNow}
-        onZoom={zoom}
-        onReset={zoomBack}
       />
-    </ErrorBoundary>
-  )
+    ) : (
+      <ErrorBoundary key={panel.id} onRetry={refreshNow} shown={panel}>
+        <PanelView
+          panel={panel}
+          filling
+          actions={menu}
+          data={boardData.dataOf(panel.id)}
+          failure={boardData.failureOf(panel.id)}
+          onRetry={refreshNow}
+          onZoom={zoom}
+          onReset={zoomBack}
+        />
+      </ErrorBoundary>
+    )
   const inner = !board ? (
     <Loading />
   ) : editing ? (
@@ -156,9 +194,21 @@ export function DashboardView({ id, search, onSearch }: Props) {
   ) : (
     <ZoneContext value={zone}>
       {draft && <ConflictBar editing={draft} />}
+      {resolved && resolved.tabs.length > 0 && !search.panel && (
+        <TabBar tabs={resolved.tabs} open={search.tab} onOpen={(tab) => change({ tab })} />
+      )}
       {panels ? (
         <BoardPanels
           panels={panels}
+          rowHead={(row) => (
+            <RowHead
+              key={row.id}
+              row={row}
+              folded={folded(row)}
+              count={resolved?.counts.get(row.id)}
+              onFold={() => setFolds((before) => new Map(before).set(row.id, !folded(row)))}
+            />
+          )}
           expanded={search.panel}
           dataOf={boardData.dataOf}
           failureOf={boardData.failureOf}
@@ -201,21 +251,27 @@ export function DashboardView({ id, search, onSearch }: Props) {
         <Loading />
       )}
       {shown && (
-        <Suspense>
-          <InspectPanel
-            panel={shown}
-            data={boardData.dataOf(shown.id)}
-            onClose={() => setInspected(undefined)}
-          />
-        </Suspense>
+        <ErrorBoundary shown={shown}>
+          <Suspense>
+            <InspectPanel
+              panel={shown}
+              data={boardData.dataOf(shown.id)}
+              range={range}
+              filters={filters}
+              onClose={() => setInspected(undefined)}
+            />
+          </Suspense>
+        </ErrorBoundary>
       )}
     </ZoneContext>
   )
-  const every = isLive(range) ? intervalMs(refresh) : undefined
+  const every = refreshEvery(range, refresh)
   const content = (
-    <RefreshContext value={every}>
-      <ObservePanelContext value={observe}>{inner}</ObservePanelContext>
-    </RefreshContext>
+    <LinkContextProvider value={links}>
+      <RefreshContext value={every}>
+        <ObservePanelContext value={observe}>{inner}</ObservePanelContext>
+      </RefreshContext>
+    </LinkContextProvider>
   )
   if (search.kiosk && board) {
     return (
@@ -239,7 +295,6 @@ export function DashboardView({ id, search, onSearch }: Props) {
             zone={zone}
             refresh={refresh}
             defaultRefresh={defaultRefresh}
-            fetching={boardData.isFetching}
             onRefresh={refreshNow}
             onChange={change}
             onRange={setRange}
@@ -260,6 +315,27 @@ export function DashboardView({ id, search, onSearch }: Props) {
       />
       {content}
     </Page>
+  )
+}
+
+type TabBarProps = { tabs: Tab[]; open: string | undefined; onOpen: (id: string) => void }
+
+function TabBar({ tabs, open, onOpen }: TabBarProps) {
+  const shown = tabs.find(({ id }) => id === open) ?? tabs[0]
+  return (
+    <nav aria-label="Tabs" className="mb-3 flex gap-1 overflow-x-auto border-b border-line">
+      {tabs.map(({ id, title }) => (
+        <button
+          key={id}
+          type="button"
+          aria-current={id === shown?.id ? 'page' : undefined}
+          className="-mb-px shrink-0 border-b-2 border-transparent px-3 py-2 text-sm font-medium text-muted hover:text-text aria-[current]:border-accent aria-[current]:text-text"
+          onClick={() => onOpen(id)}
+        >
+          {title}
+        </button>
+      ))}
+    </nav>
   )
 }
 

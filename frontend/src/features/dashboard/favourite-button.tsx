@@ -17,7 +17,12 @@ export function FavouriteButton({ id, name }: { id: string; name: string }) {
   })
   const reload = () => cache.invalidateQueries({ queryKey: getDashboardsQueryKey() })
   const { mutate: visit } = useMutation({ ...noteVisitMutation(), meta: { silent: true } })
-  const favour = useMutation({ ...setFavouriteMutation(), onSettled: reload })
+  const favour = useMutation({
+    ...setFavouriteMutation(),
+    // One after the other: of two quick clicks, the last one counts.
+    scope: { id: 'favourites' },
+    onSettled: reload,
+  })
   useEffect(() => visit({ path: { dashboard_id: id } }), [visit, id])
   const stored = data?.data.some((board) => board.id === id) ?? false
   const starred = favour.isPending ? favour.variables.body.favourite : stored

@@ -1,23 +1,38 @@
-import { Download } from 'lucide-react'
-import type { BatchAnswer, Panel, PanelQuery } from '@/api/generated/types.gen'
+import { Download, ListTree } from 'lucide-react'
+import { use, useState } from 'react'
+import type { BatchAnswer, Panel, PanelQuery, QueryFilter } from '@/api/generated/types.gen'
 import { csvOf } from '@/charts/csv'
-import { applyOverrides } from '@/charts/series-style'
+import { applyOverrides, needsPatterns } from '@/charts/series-style'
 import { Button } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { download } from '@/lib/download'
+import { messageOf } from '@/lib/errors'
+import { loadPatterns } from '@/lib/patterns'
+import type { TimeRange } from '@/lib/time-range'
 import { formatValue } from '@/lib/units'
 import { timeZoneOf, useZone } from '@/lib/zone'
+import { ExplainedQuery } from './explained-query'
 import { responsesOf, tableOf } from './panel/panel-results'
-import type { BoardData } from './use-board-data'
+import { type BoardData, useExplain } from './use-board-data'
 
-type Props = { panel: Panel; data: BoardData | undefined; onClose: () => void }
+type Props = {
+  panel: Panel
+  data: BoardData | undefined
+  range: TimeRange
+  filters: QueryFilter[]
+  onClose: () => void
+}
 
 /** Rows shown; the CSV file contains all. */
 const SHOWN = 100
 
 /** The numbers behind a panel, the newest first, and its queries. */
-export function InspectPanel({ panel, data, onClose }: Props) {
+export function InspectPanel({ panel, data, range, filters, onClose }: Props) {
   const zone = useZone()
+  if (needsPatterns(panel.options.overrides)) use(loadPatterns())
+  const [explained, setExplained] = useState(false)
+  const explain = useExplain(explained ? panel : undefined, range, zone, filters)
+  const explanations = explained ? responsesOf(panel, explain.data) : []
   const responses = responsesOf(panel, data)
   const table = tableOf(responses)
   const lines = applyOverrides(table, panel.options)
@@ -81,17 +96,37 @@ export function InspectPanel({ panel, data, onClose }: Props) {
         </table>
         {!newest.length && <p className="p-6 text-center text-muted">No data in this range</p>}
       </section>
-      <h3 className="mt-4 mb-1 text-xs font-medium text-muted">Queries</h3>
-      <ul className="max-h-[20vh] space-y-1.5 overflow-y-auto">
+      <div className="mt-4 mb-1 flex items-center gap-3">
+        <h3 className="mr-auto text-xs font-medium text-muted">Queries</h3>
+        <Button
+          disabled={explain.isFetching}
+          onClick={() => (explained ? void explain.refetch() : setExplained(true))}
+        >
+          <ListTree size={15} aria-hidden="true" /> Explain
+        </Button>
+      </div>
+      {explain.error && (
+        <p role="alert" className="mb-1 text-xs text-danger">
+          {messageOf(explain.error)}
+        </p>
+      )}
+      <ul className="max-h-[30vh] space-y-1.5 overflow-y-auto">
         {responses.map(({ query, response }, index) => (
           <li key={`${index}-${query.query}`} className="text-xs">
             <code className="block break-words">{query.query}</code>
             <span className="text-muted">{describe(query, response)}</span>
+            <Explanation response={explanations[index]?.response} />
           </li>
         ))}
       </ul>
     </Dialog>
   )
+}
+
+function Explanation({ response }: { response: BatchAnswer | undefined }) {
+  if (response?.error) return <span className="block text-danger">{response.error.error}</span>
+  const explain = response?.result?.meta.explain
+  return explain ? <ExplainedQuery explain={explain} /> : null
 }
 
 function describe(query: PanelQuery, response: BatchAnswer | undefined): string {

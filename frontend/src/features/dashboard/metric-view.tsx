@@ -2,40 +2,22 @@ import { useQuery } from '@tanstack/react-query'
 import { useMemo, useRef } from 'react'
 import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Panel } from '@/api/generated/types.gen'
+import { ErrorBoundary } from '@/components/error-boundary'
 import { Card, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import type { TimeRange } from '@/lib/time-range'
+import { DEFAULT_OPTIONS, DEFAULT_QUERY } from '@/lib/panel-defaults'
+import { writeSelector } from '@/lib/selectors'
+import { refreshEvery, type TimeRange } from '@/lib/time-range'
 import { ZoneContext } from '@/lib/zone'
 import type { BoardSearch } from './board-search'
 import { BoardToolbar } from './board-toolbar'
+import { RefreshContext } from './panel/data-age'
 import { PanelView } from './panel/panel-view'
 import { useBoardData } from './use-board-data'
 
 type Props = { name: string; search: BoardSearch; onSearch: (change: BoardSearch) => void }
 
-const PLAIN: Panel['options'] = {
-  mappings: [],
-  calculation: 'last',
-  color: null,
-  decimals: null,
-  description: null,
-  legend: 'table',
-  links: [],
-  max: null,
-  min: null,
-  minStep: null,
-  nulls: 'gap',
-  overrides: [],
-  palette: null,
-  repeat: null,
-  scale: 'linear',
-  showLegend: true,
-  sparkline: false,
-  stacked: false,
-  thresholdStyle: 'line',
-  thresholds: [],
-  unit: null,
-}
+const PLAIN: Panel['options'] = { ...DEFAULT_OPTIONS, legend: 'table', sparkline: false }
 
 /** One metric: its series over time, and the tags that distinguish them. */
 export function MetricView({ name, search, onSearch }: Props) {
@@ -50,17 +32,7 @@ export function MetricView({ name, search, onSearch }: Props) {
         dashboardId: '',
         title: name,
         type: 'line',
-        queries: [
-          {
-            query: name,
-            aggregation: 'none',
-            tags: {},
-            hidden: false,
-            alias: null,
-            groupBy: null,
-            step: null,
-          },
-        ],
+        queries: [{ ...DEFAULT_QUERY, query: writeSelector(name) }],
         options: { ...PLAIN, unit },
         position: { x: 0, y: 0, w: 12, h: 10 },
         createdAt: '',
@@ -85,31 +57,41 @@ export function MetricView({ name, search, onSearch }: Props) {
           zone={zone}
           refresh={refresh}
           defaultRefresh="10s"
-          fetching={data.isFetching}
           onRefresh={() => void data.refetch()}
           onChange={change}
           onRange={change}
         />
       }
     >
+      {found.data && !metric && (
+        <p role="status" className="mb-4">
+          There is no metric with this name.
+        </p>
+      )}
       {metric?.description && <p className="-mt-2 mb-4 text-muted">{metric.description}</p>}
       <ZoneContext value={zone}>
-        <div className="h-[min(28rem,60vh)]">
-          {panel && (
-            <PanelView
-              panel={panel}
-              filling
-              data={data.data}
-              failure={data.error ? messageOf(data.error) : undefined}
-              onRetry={() => void data.refetch()}
-              onZoom={(start, end) => {
-                zoomedFrom.current.push({ from: search.from, to: search.to })
-                change({ from: String(start), to: String(end) })
-              }}
-              onReset={() => change(zoomedFrom.current.pop() ?? { from: undefined, to: undefined })}
-            />
-          )}
-        </div>
+        <RefreshContext value={refreshEvery(range, refresh)}>
+          <div className="h-[min(28rem,60vh)]">
+            {panel && (
+              <ErrorBoundary shown={panel} onRetry={() => void data.refetch()}>
+                <PanelView
+                  panel={panel}
+                  filling
+                  data={data.data}
+                  failure={data.error ? messageOf(data.error) : undefined}
+                  onRetry={() => void data.refetch()}
+                  onZoom={(start, end) => {
+                    zoomedFrom.current.push({ from: search.from, to: search.to })
+                    change({ from: String(start), to: String(end) })
+                  }}
+                  onReset={() =>
+                    change(zoomedFrom.current.pop() ?? { from: undefined, to: undefined })
+                  }
+                />
+              </ErrorBoundary>
+            )}
+          </div>
+        </RefreshContext>
       </ZoneContext>
       <h2 className="mt-6 mb-2 font-medium">Tags</h2>
       <Card className="p-4">

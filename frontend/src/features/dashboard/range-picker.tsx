@@ -1,5 +1,5 @@
 import { CalendarClock, ChevronLeft, ChevronRight } from 'lucide-react'
-import { type FormEvent, useId, useState } from 'react'
+import { type FormEvent, useEffect, useId, useState } from 'react'
 import { Button, Field, Select } from '@/components/ui/controls'
 import { Popover } from '@/components/ui/popover'
 import {
@@ -26,8 +26,11 @@ const ownZone = Intl.DateTimeFormat().resolvedOptions().timeZone
 
 export function RangePicker({ range, zone, onChange, onZone }: Props) {
   const [open, setOpen] = useState(false)
+  // What is typed stays when the popover closes without it being applied.
+  const [typed, setTyped] = useState<TimeRange>()
   const choose = (next: TimeRange) => {
     onChange(next)
+    setTyped(undefined)
     setOpen(false)
   }
   const name = describeRange(range, zone)
@@ -66,7 +69,7 @@ export function RangePicker({ range, zone, onChange, onZone }: Props) {
           />
           <Ranges label="Calendar" entries={CALENDAR_RANGES} range={range} onChoose={choose} />
           <div className="order-first space-y-4 border-line sm:order-none sm:border-l sm:pl-3">
-            <Ends range={range} zone={zone} onChoose={choose} />
+            <Ends range={range} zone={zone} typed={typed} onType={setTyped} onChoose={choose} />
             <div className="flex items-center gap-2 border-t border-line pt-3">
               <span className="text-sm text-muted">Time zone</span>
               <Select
@@ -130,25 +133,30 @@ function Ranges({ label, entries, range, onChoose }: RangesProps) {
 const shownEnd = (text: string, time: number, zone: Zone) =>
   text.startsWith('now') ? text : writeTime(time, zone)
 
-function Ends({
-  range,
-  zone,
-  onChoose,
-}: Pick<Props, 'range' | 'zone'> & Pick<RangesProps, 'onChoose'>) {
+type EndsProps = Pick<Props, 'range' | 'zone'> &
+  Pick<RangesProps, 'onChoose'> & {
+    typed: TimeRange | undefined
+    onType: (typed: TimeRange) => void
+  }
+
+function Ends({ range, zone, typed, onType, onChoose }: EndsProps) {
   const now = resolveRange(range, Date.now(), zone)
-  const [from, setFrom] = useState(shownEnd(range.from, now.start, zone))
-  const [to, setTo] = useState(shownEnd(range.to, now.end, zone))
   const [shownZone, setShownZone] = useState(zone)
-  if (shownZone !== zone) {
+  const { from, to } = typed ?? {
+    from: shownEnd(range.from, now.start, zone),
+    to: shownEnd(range.to, now.end, zone),
+  }
+  useEffect(() => {
+    if (shownZone === zone) return
+    setShownZone(zone)
+    if (!typed) return
     // The same times, as the other time zone writes them.
     const moved = (text: string, side: 'from' | 'to') => {
       const time = resolveEnd(text, Date.now(), side, shownZone)
       return time === undefined ? text : shownEnd(text.trim(), time, zone)
     }
-    setShownZone(zone)
-    setFrom(moved(from, 'from'))
-    setTo(moved(to, 'to'))
-  }
+    onType({ from: moved(typed.from, 'from'), to: moved(typed.to, 'to') })
+  }, [shownZone, zone, typed, onType])
   const error = rangeError({ from, to }, zone)
   const apply = (event: FormEvent) => {
     event.preventDefault()
@@ -166,7 +174,7 @@ function Ends({
         value={from}
         spellCheck={false}
         autoComplete="off"
-        onChange={(event) => setFrom(event.target.value)}
+        onChange={(event) => onType({ from: event.target.value, to })}
       />
       <Field
         label="To"
@@ -174,7 +182,7 @@ function Ends({
         value={to}
         spellCheck={false}
         autoComplete="off"
-        onChange={(event) => setTo(event.target.value)}
+        onChange={(event) => onType({ from, to: event.target.value })}
       />
       {error && (
         <p role="alert" className="text-xs text-danger">

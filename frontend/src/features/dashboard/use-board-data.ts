@@ -7,10 +7,10 @@ import {
 } from '@tanstack/react-query'
 import { useMemo, useRef } from 'react'
 import { executeQueryBatch } from '@/api/generated/sdk.gen'
-import type { BatchAnswer, BatchQuery, Panel } from '@/api/generated/types.gen'
+import type { BatchAnswer, BatchQuery, Panel, QueryFilter } from '@/api/generated/types.gen'
 import { chunk } from '@/lib/chunk'
 import { isApiError, messageOf } from '@/lib/errors'
-import { intervalMs, isLive, resolveRange, type TimeRange } from '@/lib/time-range'
+import { intervalMs, refreshEvery, resolveRange, type TimeRange } from '@/lib/time-range'
 import { fillTaggedQuery, timeScope } from '@/lib/variables'
 import type { Zone } from '@/lib/zone'
 
@@ -31,9 +31,17 @@ const TIMEOUT = 45_000
 
 export const responseId = (panelId: string, index: number) => `${panelId}:${index}`
 
-type BoardQuery = Omit<BatchQuery, 'id'> & { responseId: string }
+type BoardQuery = Omit<BatchQuery, 'id' | 'start' | 'end'> & {
+  responseId: string
+  instant?: boolean
+  /** A range of the panel's own, and how much earlier it is. */
+  own?: { from: string | null; shift: string | null }
+}
 
-function queriesOf(panels: Panel[]): BoardQuery[] {
+/** The step of a query of which only the newest point is read, in milliseconds. */
+const NEWEST = 15_000
+
+function queriesOf(panels: Panel[], filters: QueryFilter[], explain: boolean): BoardQuery[] {
   // In the order of the ids: a panel that is moved needs no new request.
   const ordered = [...panels].sort((a, b) => (a.id < b.id ? -1 : 1))
   return ordered.flatMap((panel) =>
@@ -49,17 +57,30 @@ function queriesOf(panels: Panel[]): BoardQuery[] {
             groupBy: query.groupBy,
             minStep: panel.options.minStep,
             maxPoints: MAX_POINTS,
+            ...(filters.length ? { filters } : {}),
+            ...(query.instant ? { instant: true } : {}),
+            ...(explain ? { explain } : {}),
+            ...(panel.options.timeFrom || panel.options.timeShift
+              ? { own: { from: panel.options.timeFrom, shift: panel.options.timeShift } }
+              : {}),
           },
     ),
   )
 }
 
 /** The queries of some panels, repeated every `refresh`. Old data stay until new data arrive. */
-function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: string) {
-  const every = isLive(range) ? intervalMs(refresh) : undefined
-  const queries = queriesOf(panels)
+function boardOptions(
+  panels: Panel[],
+  range: TimeRange,
+  zone: Zone,
+  refresh: string,
+  filters: QueryFilter[] = [],
+  explain = false,
+) {
+  const every = refreshEvery(range, refresh)
+  const queries = queriesOf(panels, filters, explain)
   return queryOptions({
-    queryKey: ['board', queries, range.from, range.to, zone],
+    queryKey: [...BOARD, queries, range.from, range.to, zone],
     placeholderData: keepPreviousData,
     refetchInterval: every ?? false,
     refetchIntervalInBackground: false,
@@ -67,7 +88,6 @@ function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: st
     // A range that was left is worth a way back, but each holds the data of a whole board.
     gcTime: 30_000,
     retry: 0,
-    meta: { silent: true },
     queryFn: queries.length
       ? ({ signal }: { signal: AbortSignal }) => fetchBoard(queries, range, zone, signal)
       : skipToken,
@@ -75,12 +95,35 @@ function boardOptions(panels: Panel[], range: TimeRange, zone: Zone, refresh: st
 }
 
 /** The data of a few panels. */
-export const useBoardData = (
+export function useBoardData(
   panels: Panel[] | undefined,
   range: TimeRange,
   zone: Zone,
   refresh: string,
-) => useQuery(boardOptions(panels ?? [], range, zone, refresh))
+  filters?: QueryFilter[],
+) {
+  const { data, isPlaceholderData, error, refetch, isFetching } = useQuery(
+    boardOptions(panels ?? [], range, zone, refresh, filters),
+  )
+  const shown = useMemo(
+    () => (data && isPlaceholderData ? { ...data, stale: true } : data),
+    [data, isPlaceholderData],
+  )
+  return { data: shown, error, refetch, isFetching }
+}
+
+/** How the queries of a panel are executed, when it is asked for: not repeated. */
+export function useExplain(
+  panel: Panel | undefined,
+  range: TimeRange,
+  zone: Zone,
+  filters?: QueryFilter[],
+) {
+  return useQuery(boardOptions(panel ? [panel] : [], range, zone, '', filters, true))
+}
+
+/** The key of all queries of panels, for what shows whether they are being fetched. */
+export const BOARD = ['board'] as const
 
 /** Panels per request: all of an ordinary board, a few screens of a long one. */
 const GROUP = 24
@@ -95,13 +138,14 @@ export function useLongBoardData(
   range: TimeRange,
   zone: Zone,
   refresh: string,
+  filters?: QueryFilter[],
 ) {
   const groups = useMemo(() => chunk(panels ?? [], GROUP), [panels])
   // What each panel showed last: another range or variable replaces it once its data are here.
   const last = useRef(new Map<string, BoardData>())
   const results = useQueries({
     queries: groups.map((group) => ({
-      ...boardOptions(group, range, zone, refresh),
+      ...boardOptions(group, range, zone, refresh, filters),
       enabled: groups.length === 1 || group.some(({ id }) => visible.has(id)),
     })),
   })
@@ -125,7 +169,6 @@ export function useLongBoardData(
       const error = resultOf(panelId)?.error
       return error ? messageOf(error) : undefined
     },
-    isFetching: results.some((result) => result.isFetching),
     refetch: () => {
       groups.forEach((group, index) => {
         if (groups.length === 1 || group.some(({ id }) => visible.has(id)))
@@ -133,6 +176,22 @@ export function useLongBoardData(
       })
     },
   }
+}
+
+type Times = { start: number; end: number }
+
+const isoTimes = ({ start, end }: Times) => ({
+  start: new Date(start).toISOString(),
+  end: new Date(end).toISOString(),
+})
+
+/** The times of a query: the board's, or the panel's own (`1h`, `now/d`), shifted into the past. */
+export function timesOf(board: Times, own: BoardQuery['own'], zone: Zone): Times {
+  if (!own) return board
+  const from = own.from?.startsWith('now') ? own.from : own.from && `now-${own.from}`
+  const range = from ? resolveRange({ from, to: 'now' }, board.end, zone) : board
+  const shift = intervalMs(own.shift ?? '') ?? 0
+  return { start: range.start - shift, end: range.end - shift }
 }
 
 async function fetchBoard(
@@ -143,7 +202,6 @@ async function fetchBoard(
 ): Promise<BoardData> {
   const { start, end } = resolveRange(range, Date.now(), zone)
   const between = { start: new Date(start).toISOString(), end: new Date(end).toISOString() }
-  const windows = timeScope(start, end)
   const responses = new Map<string, BatchAnswer>()
   const failures: unknown[] = []
   const batches = chunk(queries, BATCH)
@@ -153,10 +211,16 @@ async function fetchBoard(
         const { data } = await executeQueryBatch({
           body: {
             ...between,
-            queries: batch.map(({ responseId: _, ...query }, index) => ({
-              ...fillTaggedQuery(query, windows),
-              id: `${index}`,
-            })),
+            queries: batch.map(({ responseId: _, instant, own, ...query }, index) => {
+              const times = timesOf({ start, end }, own, zone)
+              return {
+                ...fillTaggedQuery(query, timeScope(times.start, times.end)),
+                ...(instant
+                  ? { ...isoTimes({ start: times.end - NEWEST, end: times.end }), step: '15s' }
+                  : own && isoTimes(times)),
+                id: `${index}`,
+              }
+            }),
           },
           signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
           throwOnError: true,

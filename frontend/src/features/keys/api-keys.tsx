@@ -6,12 +6,15 @@ import {
   createApiKeyMutation,
   getApiKeysOptions,
   getApiKeysQueryKey,
+  getKeyReceivedOptions,
   revokeApiKeyMutation,
 } from '@/api/generated/@tanstack/react-query.gen'
 import type { ApiKey, Scope } from '@/api/generated/types.gen'
+import { Refusals } from '@/components/refusals'
 import { Button, Card, Empty, Failure, Field, Page, Skeleton } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
+import { useChanged } from '@/lib/use-unsaved'
 
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 const SCOPES: { scope: Scope; text: string }[] = [
@@ -24,6 +27,7 @@ export function ApiKeys() {
   const { data, error, refetch } = useQuery(getApiKeysOptions({ query: { pageSize: 200 } }))
   const [creating, setCreating] = useState(false)
   const [revoking, setRevoking] = useState<ApiKey | null>(null)
+  const [shown, setShown] = useState<ApiKey | null>(null)
   const cache = useQueryClient()
   const reload = () => cache.invalidateQueries({ queryKey: getApiKeysQueryKey() })
   const revoke = useMutation({
@@ -53,7 +57,7 @@ export function ApiKeys() {
             Agents use a key to send metrics. Create one for each agent.
           </Empty>
         ) : (
-          <table className="w-full min-w-[40rem] text-left">
+          <table className="stacked w-full min-w-[40rem] text-left">
             <thead className="text-xs text-muted">
               <tr>
                 {['Name', 'Key', 'Scopes', 'Created', 'Last used', 'Actions'].map((heading) => (
@@ -66,27 +70,39 @@ export function ApiKeys() {
             <tbody>
               {data.data.map((key) => (
                 <tr key={key.id} className="border-t border-line">
-                  <td className="px-4 py-2.5 font-medium">{key.name}</td>
+                  <td className="line px-4 py-2.5 font-medium">{key.name}</td>
                   <td className="px-4 py-2.5 font-mono text-xs">{key.prefix}…</td>
-                  <td className="px-4 py-2.5">{key.scopes.join(', ')}</td>
-                  <td className="px-4 py-2.5 text-muted">
+                  <td className="px-4 py-2.5" data-label="Scopes">
+                    {key.scopes.join(', ')}
+                  </td>
+                  <td className="px-4 py-2.5 text-muted" data-label="Created">
                     {dateTime.format(new Date(key.createdAt))}
                   </td>
-                  <td className="px-4 py-2.5 text-muted">
+                  <td className="px-4 py-2.5 text-muted" data-label="Last used">
                     {key.lastUsedAt ? dateTime.format(new Date(key.lastUsedAt)) : 'Never'}
                   </td>
                   <td className="px-4 py-2.5">
-                    {key.revokedAt ? (
-                      <span className="text-muted">Revoked</span>
-                    ) : (
-                      <Button
-                        variant="danger"
-                        aria-label={`Revoke ${key.name}`}
-                        onClick={() => setRevoking(key)}
-                      >
-                        Revoke
-                      </Button>
-                    )}
+                    <div className="flex items-center gap-2">
+                      {key.scopes.includes('ingest') && (
+                        <Button
+                          aria-label={`Received from ${key.name}`}
+                          onClick={() => setShown(key)}
+                        >
+                          Received
+                        </Button>
+                      )}
+                      {key.revokedAt ? (
+                        <span className="text-muted">Revoked</span>
+                      ) : (
+                        <Button
+                          variant="danger"
+                          aria-label={`Revoke ${key.name}`}
+                          onClick={() => setRevoking(key)}
+                        >
+                          Revoke
+                        </Button>
+                      )}
+                    </div>
                   </td>
                 </tr>
               ))}
@@ -100,6 +116,7 @@ export function ApiKeys() {
           onCreated={() => void reload().then(() => refetch())}
         />
       )}
+      {shown && <Received of={shown} onClose={() => setShown(null)} />}
       {revoking && (
         <Dialog title={`Revoke ${revoking.name}?`} onClose={() => setRevoking(null)}>
           <p className="mb-5 text-muted">
@@ -121,9 +138,41 @@ export function ApiKeys() {
   )
 }
 
+function Received({ of, onClose }: { of: ApiKey; onClose: () => void }) {
+  const { data, error, dataUpdatedAt, refetch } = useQuery({
+    ...getKeyReceivedOptions({ path: { key_id: of.id } }),
+    refetchInterval: 10_000,
+    staleTime: 0,
+  })
+  const received = data?.data
+  return (
+    <Dialog title={`Received from ${of.name}`} wide onClose={onClose}>
+      {error && !received ? (
+        <Failure message={messageOf(error)} onRetry={() => void refetch()} />
+      ) : !received ? (
+        <Skeleton className="h-24" />
+      ) : received.daySamples == null ? (
+        <p className="text-muted">The cache does not respond, so nobody knows.</p>
+      ) : (
+        <>
+          <p className="mb-3">
+            {received.daySamples.toLocaleString('en-US')} samples stored in the last day,{' '}
+            {(received.dayRefused ?? 0).toLocaleString('en-US')} samples or requests refused.
+          </p>
+          {received.refused && received.refused.length > 0 && (
+            <Refusals refused={received.refused} now={dataUpdatedAt} />
+          )}
+        </>
+      )}
+    </Dialog>
+  )
+}
+
 function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => void }) {
   const [name, setName] = useState('')
   const [scopes, setScopes] = useState<Scope[]>(['ingest'])
+  const changed = useChanged([name, scopes])
+  const [copied, setCopied] = useState(false)
   const create = useMutation({
     ...createApiKeyMutation(),
     onSuccess: onCreated,
@@ -136,7 +185,12 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => 
   }
   if (secret) {
     return (
-      <Dialog title="Your new key" onClose={onClose}>
+      <Dialog
+        title="Your new key"
+        unsaved={!copied}
+        question="Close without having copied the key? It will not be shown again."
+        onClose={onClose}
+      >
         <p className="mb-3 text-muted">Copy it now: it will not be shown again.</p>
         <code className="mb-5 block rounded-md bg-raised p-3 text-xs break-all select-all">
           {secret}
@@ -145,7 +199,10 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => 
           <Button
             onClick={() =>
               void navigator.clipboard.writeText(secret).then(
-                () => toast.success('Copied.'),
+                () => {
+                  setCopied(true)
+                  toast.success('Copied.')
+                },
                 () =>
                   toast.error('Your browser blocked copying. Select the key and copy it manually.'),
               )
@@ -161,7 +218,7 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: () => 
     )
   }
   return (
-    <Dialog title="New API key" onClose={onClose}>
+    <Dialog title="New API key" unsaved={changed} onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
         <Field
           label="Name"

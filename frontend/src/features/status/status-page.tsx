@@ -42,12 +42,7 @@ export function StatusPage() {
   ]
   return (
     <Page title="Status">
-      {error && (
-        <p role="alert" className="mb-3 text-sm text-danger">
-          {messageOf(error)} Showing the last known status.
-        </p>
-      )}
-      <ul className="grid grid-cols-2 gap-3 lg:grid-cols-6">
+      <ul className="grid grid-cols-2 gap-3 lg:grid-cols-4 xl:grid-cols-7">
         {status.components.map((part) => (
           <Tile key={part.name} name={NAMES[part.name] ?? part.name}>
             <Mark good={part.ok}>{part.ok ? 'Available' : 'Unavailable'}</Mark>
@@ -132,7 +127,7 @@ function Jobs({ jobs }: { jobs: JobStatus[] }) {
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
       tabIndex={0}
     >
-      <table className="w-full min-w-[40rem] text-left">
+      <table className="stacked w-full min-w-[40rem] text-left">
         <thead className="text-xs text-muted">
           <tr>
             {['Job', 'Target', 'Last run', 'Next run', 'State'].map((heading) => (
@@ -145,10 +140,14 @@ function Jobs({ jobs }: { jobs: JobStatus[] }) {
         <tbody>
           {jobs.map((job) => (
             <tr key={job.id} className="border-t border-line">
-              <td className="px-4 py-2.5 font-medium">{job.name}</td>
+              <td className="line px-4 py-2.5 font-medium">{job.name}</td>
               <td className="px-4 py-2.5">{job.target ?? ''}</td>
-              <td className="px-4 py-2.5 text-muted">{formatTime(job.lastRunAt, 'Never')}</td>
-              <td className="px-4 py-2.5 text-muted">{formatTime(job.nextRunAt, 'When due')}</td>
+              <td className="px-4 py-2.5 text-muted" data-label="Last run">
+                {formatTime(job.lastRunAt, 'Never')}
+              </td>
+              <td className="px-4 py-2.5 text-muted" data-label="Next run">
+                {formatTime(job.nextRunAt, 'When due')}
+              </td>
               <td className="px-4 py-2.5">
                 <Mark good={!job.late && job.lastStatus !== 'Failed'}>
                   {job.late ? 'Late' : (job.lastStatus ?? 'Waiting')}

@@ -1,5 +1,5 @@
 import clsx from 'clsx'
-import { timeAgo } from '@/lib/time-ago'
+import { timeAgo } from '@/lib/age'
 import { formatValue } from '@/lib/units'
 
 const NEAR = 0.8

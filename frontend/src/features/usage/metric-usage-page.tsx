@@ -9,13 +9,14 @@ import {
 } from '@/api/generated/@tanstack/react-query.gen'
 import type { SeriesUsage, TagUsage } from '@/api/generated/types.gen'
 import { Button, Card, Empty, Failure, FIELD, Page, Skeleton } from '@/components/ui/controls'
+import { timeAgo } from '@/lib/age'
 import { messageOf } from '@/lib/errors'
-import { timeAgo } from '@/lib/time-ago'
+import { writeSelector } from '@/lib/selectors'
 import { useDebounced } from '@/lib/use-debounced'
 import { useTypedValue } from '@/lib/use-typed-text'
 import { count, dollars, lastSeenText, rate, Tile } from './amounts'
 import { DeleteSeries } from './delete-series'
-import { addCondition, type MetricUsageSearch, selectorOf } from './usage-search'
+import { addCondition, type MetricUsageSearch } from './usage-search'
 import { Pager, UsageTable } from './usage-table'
 
 const PAGE_SIZE = 50
@@ -153,7 +154,7 @@ function SeriesList({
 }: Omit<Props, 'onGone'> & { onDelete: ((selector: string) => void) | undefined }) {
   const { where = '', page = 1 } = search
   const [text, setText] = useTypedValue(where, (typed) => onSearch({ where: typed || undefined }))
-  const selector = useDebounced(selectorOf(name, where), 300)
+  const selector = useDebounced(writeSelector(name, where), 300)
   const { data, error } = useQuery({
     ...getSeriesUsageOptions({ query: { selector, page, pageSize: PAGE_SIZE } }),
     placeholderData: keepPreviousData,

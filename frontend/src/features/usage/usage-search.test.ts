@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { addCondition, readUsageSearch, selectorOf } from './usage-search'
+import { writeSelector } from '@/lib/selectors'
+import { addCondition, readUsageSearch } from './usage-search'
 
 test('unknown values in the URL are ignored', () => {
   expect(readUsageSearch({ q: 'cpu', order: 'cost', page: '3' })).toEqual({
@@ -15,10 +16,10 @@ test('unknown values in the URL are ignored', () => {
 })
 
 test('conditions make a selector, and values are quoted', () => {
-  expect(selectorOf('cpu')).toBe('cpu')
-  expect(selectorOf('cpu', ' ')).toBe('cpu')
+  expect(writeSelector('cpu')).toBe('cpu')
+  expect(writeSelector('cpu', ' ')).toBe('cpu')
   const one = addCondition(undefined, 'path', 'C:\\"x"')
-  expect(selectorOf('cpu', addCondition(one, 'host', 'a'))).toBe(
+  expect(writeSelector('cpu', addCondition(one, 'host', 'a'))).toBe(
     'cpu{path="C:\\\\\\"x\\"", host="a"}',
   )
 })

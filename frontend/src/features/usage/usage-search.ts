@@ -1,5 +1,6 @@
 import type { MetricOrder } from '@/api/generated/types.gen'
 import { oneText } from '@/lib/search-params'
+import { quote, writeKey } from '@/lib/selectors'
 
 export const ORDERS = {
   series: 'Most series',
@@ -35,14 +36,7 @@ export function readMetricUsageSearch(search: Record<string, unknown>): MetricUs
   }
 }
 
-/** A selector of the metric's series: a name with dots is quoted inside the braces. */
-export function selectorOf(name: string, where?: string): string {
-  const conditions = where?.trim()
-  return conditions ? `${name}{${conditions}}` : name
-}
-
 /** One more condition: a tag with a value. */
 export function addCondition(where: string | undefined, key: string, value: string): string {
-  const quoted = JSON.stringify(value)
-  return [where?.trim(), `${key}=${quoted}`].filter(Boolean).join(', ')
+  return [where?.trim(), `${writeKey(key)}=${quote(value)}`].filter(Boolean).join(', ')
 }

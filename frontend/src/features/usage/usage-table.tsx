@@ -10,7 +10,7 @@ export type Column<Row> = {
   cell: (row: Row) => ReactNode
 }
 
-/** A table that scrolls horizontally when there is no room. */
+/** A table that scrolls horizontally when there is no room; on a phone its rows are lines. */
 export function UsageTable<Row>({
   label,
   columns,
@@ -29,7 +29,7 @@ export function UsageTable<Row>({
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
       tabIndex={0}
     >
-      <table className="w-full min-w-[44rem] text-left">
+      <table className="stacked w-full min-w-[44rem] text-left">
         <thead className="text-xs text-muted">
           <tr>
             {columns.map(({ title, number }) => (
@@ -42,10 +42,15 @@ export function UsageTable<Row>({
         <tbody>
           {rows.map((row) => (
             <tr key={id(row)} className="border-t border-line hover:bg-raised/50">
-              {columns.map(({ title, number, cell }) => (
+              {columns.map(({ title, number, cell }, index) => (
                 <td
                   key={title}
-                  className={clsx('px-4 py-2.5', number && 'text-right tabular-nums')}
+                  data-label={index ? title : undefined}
+                  className={clsx(
+                    'px-4 py-2.5',
+                    number && 'text-right tabular-nums',
+                    !index && 'line',
+                  )}
                 >
                   {cell(row)}
                 </td>

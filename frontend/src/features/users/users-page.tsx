@@ -11,6 +11,7 @@ import type { Role } from '@/api/generated/types.gen'
 import { Button, Card, Failure, Field, Page, Select, Skeleton } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { messageOf } from '@/lib/errors'
+import { useChanged } from '@/lib/use-unsaved'
 
 const ROLES: Role[] = ['viewer', 'editor', 'admin']
 const isRole = (text: string): text is Role => ROLES.some((role) => role === text)
@@ -22,6 +23,8 @@ export function UsersPage() {
   const [adding, setAdding] = useState(false)
   const update = useMutation({
     ...updateUserMutation(),
+    // One after the other: of two quick changes, the last one counts.
+    scope: { id: 'users' },
     onSuccess: async () => {
       toast.success("Saved. The user's sessions have ended.")
       await cache.invalidateQueries()
@@ -42,7 +45,7 @@ export function UsersPage() {
         ) : !data ? (
           <Skeleton className="m-4 h-24" />
         ) : (
-          <table className="w-full min-w-[36rem] text-left">
+          <table className="stacked w-full min-w-[36rem] text-left">
             <thead className="text-xs text-muted">
               <tr>
                 {['Email', 'Role', 'Last sign-in', 'Actions'].map((heading) => (
@@ -55,7 +58,7 @@ export function UsersPage() {
             <tbody>
               {data.data.map((user) => (
                 <tr key={user.id} className="border-t border-line">
-                  <td className="px-4 py-2.5 font-medium">
+                  <td className="line px-4 py-2.5 font-medium">
                     {user.email}
                     {user.disabled && <span className="ml-2 text-xs text-muted">disabled</span>}
                   </td>
@@ -74,7 +77,7 @@ export function UsersPage() {
                       ))}
                     </Select>
                   </td>
-                  <td className="px-4 py-2.5 text-muted">
+                  <td className="px-4 py-2.5 text-muted" data-label="Last sign-in">
                     {user.lastLoginAt ? dateTime.format(new Date(user.lastLoginAt)) : 'Never'}
                   </td>
                   <td className="px-4 py-2.5">
@@ -115,6 +118,7 @@ function NewUser({ onClose, onCreated }: { onClose: () => void; onCreated: () =>
   const [email, setEmail] = useState('')
   const [password, setPassword] = useState('')
   const [role, setRole] = useState<Role>('viewer')
+  const changed = useChanged([email, password, role])
   const create = useMutation({
     ...createUserMutation(),
     onSuccess: onCreated,
@@ -125,7 +129,7 @@ function NewUser({ onClose, onCreated }: { onClose: () => void; onCreated: () =>
     create.mutate({ body: { email, password, role } })
   }
   return (
-    <Dialog title="New user" onClose={onClose}>
+    <Dialog title="New user" unsaved={changed} onClose={onClose}>
       <form onSubmit={submit} className="space-y-4">
         <Field
           label="Email"

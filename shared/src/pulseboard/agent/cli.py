@@ -16,11 +16,11 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from pulseboard.agent import host, query_command, rules, run
+from pulseboard.agent import host, query_command, relay, rules, run
 from pulseboard.agent.queue import Queue, QueueBusy, default_directory
 from pulseboard.agent.sender import Sender
 from pulseboard.contracts.points import MetricPoint
-from pulseboard.contracts.vocabulary import Tags
+from pulseboard.contracts.vocabulary import PointTags
 
 app = typer.Typer(
     help="Pulseboard from the command line.",
@@ -77,8 +77,25 @@ def agent(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with --dry-run.")] = False,
     queue_dir: Annotated[Path | None, typer.Option(help="Directory of unsent samples.")] = None,
     queue_max_mb: Annotated[int, typer.Option(min=1, help="Limit of the queue.")] = 64,
+    relay_at: Annotated[
+        str,
+        typer.Option(
+            "--relay", help="Gather for other agents at this address, such as 0.0.0.0:9480."
+        ),
+    ] = "",
+    relay_token: Annotated[
+        str,
+        typer.Option(
+            envvar="PULSEBOARD_RELAY_TOKEN",
+            help="What agents send to the relay as their key, 16 characters at least.",
+        ),
+    ] = "",
+    relay_certificate: Annotated[
+        Path | None, typer.Option(help="PEM of the relay's certificate, for HTTPS.")
+    ] = None,
+    relay_certificate_key: Annotated[Path | None, typer.Option(help="PEM of its key.")] = None,
 ) -> None:
-    """Measure this machine and send it to Pulseboard."""
+    """Measure this machine and send it to Pulseboard; with --relay, other agents' samples too."""
     tags = _tags(host_name or socket.gethostname(), tag or [])
     if dry_run:
         before = host.read()
@@ -97,14 +114,43 @@ def agent(
         queue = Queue(queue_dir or default_directory(), max_bytes=queue_max_mb * 1024 * 1024)
     except (QueueBusy, OSError) as error:
         _fail(str(error))
+    server = None
+    if relay_at:
+        certificate = (relay_certificate, relay_certificate_key)
+        try:
+            server = _relay_server(queue, relay_at, token=relay_token, certificate=certificate)
+        except (QueueBusy, OSError, ValueError) as error:
+            queue.close()
+            _fail(str(error))
     with Sender(url, key) as sender:
         try:
             if not once:
-                run.forever(queue, sender, interval=interval, tags=tags)
+                run.forever(queue, sender, interval=interval, tags=tags, server=server)
             elif not run.once(queue, sender, tags=tags):
                 raise typer.Exit(1)
         finally:
             queue.close()
+
+
+def _relay_server(
+    queue: Queue, listen: str, *, token: str, certificate: tuple[Path | None, Path | None]
+) -> relay.RelayServer:
+    """Raises QueueBusy, OSError, ValueError."""
+    where = relay.address(listen)
+    if len(token) < 16:
+        raise ValueError(
+            "set PULSEBOARD_RELAY_TOKEN to what agents send as their key, 16 characters at least, "
+            "for example of `openssl rand -hex 16`"
+        )
+    file, key = certificate
+    if bool(file) != bool(key):
+        raise ValueError("--relay-certificate and --relay-certificate-key belong together")
+    gathered = relay.Relay(queue, token=token)
+    try:
+        return relay.RelayServer(gathered, where, certificate=(file, key) if file and key else None)
+    except OSError as error:
+        gathered.close()
+        raise OSError(f"--relay {listen}: {error}") from error
 
 
 @app.command()
@@ -121,6 +167,10 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, one column per series.")
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say what was read, what SQL computed, and the times."),
     ] = False,
 ) -> None:
     """Run a query and draw the result."""
@@ -141,6 +191,7 @@ def query(
                 step=query_command.seconds(step) if step else None,
                 now=datetime.now(UTC),
                 points=500 if as_json or as_csv else 120,
+                explain=explain,
             )
     except (query_command.QueryCommandError, httpx.InvalidURL) as error:
         _fail(str(error))
@@ -150,6 +201,8 @@ def query(
         typer.echo(query_command.as_csv(result), nl=False)
     else:
         query_command.show(Console(), result)
+        if result.meta.explain is not None:
+            query_command.show_explain(Console(), result.meta.explain)
 
 
 @app.command()
@@ -195,6 +248,52 @@ def restore(
 ) -> None:
     """Fill an empty database from a file; brings it to this version's schema first."""
     _move("restore", file, database_url)
+
+
+@app.command()
+def move(
+    source: Annotated[
+        str, typer.Option("--from", envvar="SOURCE_URL", help="PostgreSQL URL of today's database.")
+    ],
+    target: Annotated[
+        str, typer.Option("--to", envvar="TARGET_URL", help="PostgreSQL URL of an empty one.")
+    ],
+) -> None:
+    """Close a database to writers and copy all of it into another, while agents go on sending."""
+    try:
+        import psycopg
+
+        from pulseboard.db import move as moving
+        from pulseboard.db.backup import BackupError
+        from pulseboard.db.migrate import MigrationError
+    except ImportError:
+        _fail("this needs the server part: pip install 'pulseboard[server]'")
+    try:
+        done = moving.move(source, target)
+    except (BackupError, MigrationError) as error:
+        _fail(f"{error}. The database before takes writes as it did.")
+    except psycopg.Error as error:
+        _fail(f"a database refused: {str(error).strip()}. The one before takes writes as it did.")
+    for table, count in sorted(done.rows.items()):
+        if count:
+            typer.echo(f"{table}: {count:,}")
+    typer.echo("moved: lead the functions to it now; the database before is read-only")
+
+
+@app.command()
+def reopen(database_url: DatabaseUrl) -> None:
+    """Let a database that `pulseboard move` has closed take writes again."""
+    try:
+        import psycopg
+
+        from pulseboard.db import move as moving
+    except ImportError:
+        _fail("this needs the server part: pip install 'pulseboard[server]'")
+    try:
+        moving.reopen(database_url)
+    except psycopg.Error as error:
+        _fail(f"the database refused: {str(error).strip()}")
+    typer.echo("the database takes writes again")
 
 
 def _move(direction: str, file: Path, database_url: str) -> None:
@@ -274,7 +373,7 @@ def _tags(name: str, given: list[str]) -> dict[str, str]:
             _fail(f"--tag {item}: write key=value")
         tags[tag_key] = value
     try:
-        return TypeAdapter(Tags).validate_python(tags)
+        return TypeAdapter(PointTags).validate_python(tags)
     except ValidationError as error:
         _fail(f"--tag: {error.errors()[0]['msg']}")
 

@@ -10,10 +10,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
+from pulseboard.agent.host_metadata import UNITS_AND_TEXTS
 from pulseboard.contracts.points import MetricPoint
+from pulseboard.contracts.vocabulary import MetricType
 
 _NOT_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd")
 """Devices on top of others: their bytes are already counted there."""
@@ -62,10 +65,17 @@ def collect(
         samples += rates(previous, counters)
     common = dict(tags or {})
     points = [
-        MetricPoint(name=name, value=value, tags={**common, **own}, timestamp=stamp)
+        MetricPoint(
+            name=name, value=value, tags={**common, **own}, timestamp=stamp, **_metadata(name)
+        )
         for name, value, own in samples
     ]
     return points, counters
+
+
+def _metadata(name: str) -> dict[str, Any]:
+    unit, text = UNITS_AND_TEXTS[name]
+    return {"type": MetricType.GAUGE, "unit": unit, "description": text}
 
 
 def rates(previous: Counters, counters: Counters) -> Iterator[Sample]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pulseboard.agent import terminal_chart
 from pulseboard.contracts.errors import ApiError
-from pulseboard.contracts.queries import QueryResult, SeriesData
+from pulseboard.contracts.queries import ExplainedRead, QueryExplain, QueryResult, SeriesData
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SHOWN = 20
@@ -51,7 +51,14 @@ def local_server(state: Path) -> dict[str, str]:
 
 
 def run_query(
-    client: httpx.Client, query: str, *, last: int, step: int | None, now: datetime, points: int
+    client: httpx.Client,
+    query: str,
+    *,
+    last: int,
+    step: int | None,
+    now: datetime,
+    points: int,
+    explain: bool = False,
 ) -> QueryResult:
     """The result for the `last` seconds before `now`. Raises QueryCommandError."""
     body: dict[str, object] = {
@@ -60,6 +67,8 @@ def run_query(
         "end": now.isoformat(),
         "maxPoints": points,
     }
+    if explain:
+        body["explain"] = True
     if step is not None:
         body["step"] = f"{step}s"
     try:
@@ -171,6 +180,41 @@ def _cost(console: Console, result: QueryResult) -> None:
     )
     for note in meta.notes:
         console.print(f"note: {note}", style="dim", markup=False)
+
+
+def show_explain(console: Console, explain: QueryExplain) -> None:
+    """Print how a query was executed: what was computed, what was read, and the times."""
+    cached = f"{explain.points_cached} of {explain.points} points from the cache"
+    rows = [
+        ("computed", explain.evaluated),
+        ("tier", f"{explain.tier.value}, step {explain.step}"),
+        ("cache", cached),
+    ]
+    for read in explain.reads:
+        rows += [("read", read.selector), ("", _read(read))]
+    spent = (f"{each.phase.value} {each.duration_ms:.1f} ms" for each in explain.times)
+    rows.append(("time", ", ".join(spent)))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for heading, text in rows:
+        table.add_row(heading, Text(text))
+    console.print()
+    console.print(table)
+
+
+def _read(read: ExplainedRead) -> str:
+    start, end = (
+        datetime.fromtimestamp(each / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
+        for each in (read.start, read.end)
+    )
+    if read.shared:
+        return "read for another query of the batch"
+    sql = f"SQL: {read.pushed_down}" if read.pushed_down else "every row fetched"
+    return (
+        f"{read.series:,} series, {read.rows:,} rows of {read.table} from {start} to {end} UTC, "
+        f"{sql}, {read.duration_ms:.1f} ms"
+    )
 
 
 def _number(value: float) -> str:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +72,18 @@ class Queue:
     def __len__(self) -> int:
         return len(self._files)
 
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        with self._lock:
+            return sum(self._files.values())
+
     def put(self, payload: bytes) -> None:
-        """Add a batch (JSON); drops the oldest when full. Raises OSError when the disk fails."""
+        """Add a batch (JSON); drops the oldest when full. Raises OSError when the disk fails.
+
+        The time of the file `.lock` says when the agent last measured, for what supervises it.
+        """
+        os.utime(self._owner)
         body = gzip.compress(payload, compresslevel=6, mtime=0)
         with self._lock:
             # Never before an existing file, even when the clock was set back.
@@ -101,8 +112,16 @@ class Queue:
 
         Raises OSError when a file can't be read now: that says nothing about its content.
         """
+        return next(self.all(), None)
+
+    def all(self) -> Iterator[QueuedBatch]:
+        """All batches, oldest first, as `oldest` does."""
         with self._lock:
-            for path in list(self._files):
+            paths = list(self._files)
+        for path in paths:
+            with self._lock:
+                if path not in self._files:
+                    continue
                 try:
                     body = path.read_bytes()
                 except FileNotFoundError:
@@ -116,8 +135,7 @@ class Queue:
                     self._files.pop(path)
                     log.error("set aside a damaged queue file: %s", path.name)
                     continue
-                return QueuedBatch(path=path, body=body)
-        return None
+            yield QueuedBatch(path=path, body=body)
 
     def remove(self, batch: QueuedBatch) -> None:
         """Delete a batch that was delivered or refused for good."""

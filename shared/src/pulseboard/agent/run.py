@@ -8,10 +8,11 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pulseboard.agent import host
 from pulseboard.agent.queue import Queue
+from pulseboard.agent.relay import Gathering, RelayServer
 from pulseboard.agent.sender import MAX_WAIT, PushOutcome, Sender, backoff
 from pulseboard.contracts.points import MetricPoint
 
@@ -22,8 +23,14 @@ FLUSH_SECONDS = 2.0
 
 
 def encode(points: list[MetricPoint]) -> bytes:
-    """The JSON body of a batch."""
-    listed = [point.model_dump(mode="json", by_alias=True) for point in points]
+    """The JSON body of a batch. The first point of a metric says what is known of it."""
+    listed, described = [], set()
+    for point in points:
+        known = {"type", "unit", "description"} if point.name in described else None
+        described.add(point.name)
+        listed.append(
+            point.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=known)
+        )
     return json.dumps({"points": listed}, separators=(",", ":")).encode()
 
 
@@ -130,24 +137,47 @@ def once(queue: Queue, sender: Sender, *, tags: Mapping[str, str]) -> bool:
     return len(queue) == 0 and not delivery.refused
 
 
-def forever(queue: Queue, sender: Sender, *, interval: float, tags: Mapping[str, str]) -> None:
-    """Measure and deliver until SIGTERM or SIGINT, then flush and return."""
+def forever(
+    queue: Queue,
+    sender: Sender,
+    *,
+    interval: float,
+    tags: Mapping[str, str],
+    server: RelayServer | None = None,
+) -> None:
+    """Measure and deliver until SIGTERM or SIGINT, then flush and return. With `server` the
+    batches of this site's agents too.
+    """
     # Raise KeyboardInterrupt: setting an Event in a signal handler may deadlock on its lock.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     delivery = Delivery(queue, sender)
     delivery.start()
+    gathering = Gathering(server, interval=interval, wake=delivery.wake) if server else None
+    if gathering:
+        gathering.start()
+    # Its own samples go with those of the site.
+    put = server.relay.put if server else queue.put
     try:
-        _measure(queue, delivery, interval=interval, tags=tags)
+        _measure(put, queue, delivery, interval=interval, tags=tags)
     except KeyboardInterrupt:
         log.info("stopping")
     finally:
+        if gathering:
+            gathering.stop()
         ended = delivery.stop()
         left = len(queue)
         if left or not ended:
             log.warning("%d batch(es) stay on disk for the next start", left)
 
 
-def _measure(queue: Queue, delivery: Delivery, *, interval: float, tags: Mapping[str, str]) -> None:
+def _measure(
+    put: Callable[[bytes], None],
+    queue: Queue,
+    delivery: Delivery,
+    *,
+    interval: float,
+    tags: Mapping[str, str],
+) -> None:
     counters = host.read()
     # A short first interval, so that the first rates come within a second.
     time.sleep(min(1.0, interval))
@@ -157,7 +187,7 @@ def _measure(queue: Queue, delivery: Delivery, *, interval: float, tags: Mapping
         # The new batch is about to be sent: it does not wait.
         waiting = len(queue)
         try:
-            queue.put(encode(points))
+            put(encode(points))
         except OSError as error:
             log.error("can't write to the queue, samples lost: %s", error)
         delivery.wake()

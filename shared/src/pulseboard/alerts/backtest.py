@@ -17,6 +17,7 @@ from pulseboard.alerts.state_machine import NEW, TICK, Condition, Instance, step
 from pulseboard.contracts.alerts import AlertCondition, AlertStatus, Reducer
 
 Floats = NDArray[np.float64]
+Present = NDArray[np.bool_]
 
 _COMPARE: dict[AlertCondition, Callable[[Floats, float], NDArray[np.bool_]]] = {
     AlertCondition.GT: np.greater,
@@ -94,17 +95,18 @@ def run(
     ticks: Floats,
     values: Floats,
     *,
+    present: Present | None = None,
     before: Instance = NEW,
     skip: bool = True,
 ) -> list[Change]:
-    """The changes of one series: `values` has one entry per tick, NaN for no data.
+    """The changes of one series: `values` has one entry per tick, and `present` whether it is
+    there; left out, a NaN is no data.
 
     Without `skip` every tick is stepped, for the property test.
     """
-    with np.errstate(invalid="ignore"):
-        kind = np.where(
-            np.isnan(values), 2, _COMPARE[condition.operator](values, condition.threshold)
-        ).astype(np.int8)
+    if present is None:
+        present = ~np.isnan(values)
+    kind = _kinds(condition, values, present)
     edges = np.flatnonzero(np.diff(kind)) + 1
     stops = iter([0, *edges.tolist(), len(ticks)])
     changes: list[Change] = []
@@ -113,9 +115,9 @@ def run(
     index, following = 0, next(stops, 0)
     count = len(ticks)
     while index < count:
-        at, value = float(ticks[index]), float(values[index])
+        at, value = float(ticks[index]), float(values[index]) if present[index] else None
         # Nothing is known of a series before its first sample.
-        seen = seen or value == value
+        seen = seen or value is not None
         after = step(condition, instance, value, at) if seen else instance
         if after.status is not instance.status:
             changes.append(Change(at, after))
@@ -129,6 +131,15 @@ def run(
         timed = int(np.searchsorted(ticks, due)) if due < float("inf") else count
         index = max(index + 1, min(following, timed))
     return changes
+
+
+def _kinds(condition: Condition, values: Floats, present: Present) -> NDArray[np.int8]:
+    """At each tick 1: breached, 0: not, 2: no data."""
+    if condition.returned or condition.threshold is None:
+        return present.astype(np.int8)
+    with np.errstate(invalid="ignore"):
+        breached = _COMPARE[condition.operator](values, condition.threshold)
+    return np.where(present & ~np.isnan(values), breached, 2).astype(np.int8)
 
 
 def fired(changes: list[Change]) -> int:

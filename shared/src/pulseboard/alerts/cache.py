@@ -1,8 +1,4 @@
-"""What the evaluator stores in Redis: the lease of a tick, and current values for display.
-
-Correctness needs neither: without Redis the guard in the database decides, and pages show the
-values of the last change.
-"""
+"""Current values of alerts in Redis, for display; without it pages show those they changed at."""
 
 import json
 import zlib
@@ -19,17 +15,7 @@ from pulseboard.core.observability import logger
 from pulseboard.db import cache
 
 _BUCKETS = 16
-_LEASE = 30
 _LIFE = 300
-
-
-def lease_tick(tick: int, runner: UUID) -> bool:
-    """Whether this run gets the lease: of two that start at once one does. True without Redis."""
-    try:
-        return bool(cache.client().set(f"alerts:tick:{tick}", runner.hex, nx=True, ex=_LEASE))
-    except (redis.RedisError, RedisClusterException) as error:
-        logger().warning("no lease from the cache; the database decides", exc_info=error)
-        return True
 
 
 def bucket_of(rule_id: UUID) -> int:

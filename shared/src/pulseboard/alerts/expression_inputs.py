@@ -6,21 +6,26 @@ others. A series that the expression filters away, or that has ended, has no dat
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pulseboard import promql
 from pulseboard.alerts import backtest
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.catalogue.series_key import NAME, Series, canonical_tags
 from pulseboard.contracts.alerts import Reducer
 from pulseboard.contracts.vocabulary import Tier
-from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.exceptions import InvalidRequest, LimitExceeded
 from pulseboard.core.lookback import lookback_of
-from pulseboard.core.settings import settings
-from pulseboard.query import expression_reader, limits, promql
-from pulseboard.query.expression_reader import Times
+from pulseboard.promql.budget import Budget
+from pulseboard.promql.times import Times
+from pulseboard.query import expression_reader
 from pulseboard.query.reader import PlanReader
+
+UNNAMED = "Name the metric: a rule can't watch several by a pattern."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,11 @@ class ResolvedExpression:
 
 @dataclass(frozen=True, slots=True)
 class ExpressionSeries:
-    """The values of one series of an expression; NaN where it has none."""
+    """The values of one series of an expression, where `present`: NaN is a value, too."""
 
     tags: dict[str, str]
     values: backtest.Floats
+    present: NDArray[np.bool_]
 
     @property
     def key(self) -> str:
@@ -47,18 +53,17 @@ class ExpressionSeries:
 
 def times_of(end: float, window: float, reducer: Reducer, *, ends: int = 1) -> Times:
     """When an expression is evaluated for the last `ends` windows, of which the last ends at `end`
-    and the others `TICK` seconds before each other.
+    and the others `TICK` seconds before each other. A window is open on the left, as for samples.
     """
-    count = ends if reducer is Reducer.LAST else max(1, int(window // TICK)) + ends - 1
+    count = ends if reducer is Reducer.LAST else max(1, ceil(window / TICK)) + ends - 1
     return Times(end - (count - 1) * TICK, TICK, count)
 
 
-def reduce(values: backtest.Floats, reducer: Reducer) -> float | None:
-    """The values of a window as one; None when there are none."""
+def reduce(series: ExpressionSeries, reducer: Reducer) -> float | None:
+    """The values of a window as one; None when there are none. Only the last can be a NaN."""
     if reducer is Reducer.LAST:
-        last = float(values[-1])
-        return None if last != last else last
-    present = values[~np.isnan(values)]
+        return float(series.values[-1]) if series.present[-1] else None
+    present = series.values[series.present & ~np.isnan(series.values)]
     if not len(present):
         return None
     functions: dict[Reducer, Callable[[backtest.Floats], Any]] = {
@@ -72,22 +77,27 @@ def reduce(values: backtest.Floats, reducer: Reducer) -> float | None:
 
 
 def evaluate(
-    reader: PlanReader, expression: ResolvedExpression, times: Times, *, interval: float = 0.0
+    reader: PlanReader,
+    expression: ResolvedExpression,
+    times: Times,
+    *,
+    budget: Budget,
+    most: int,
+    interval: float = 0.0,
 ) -> list[ExpressionSeries]:
     """Each series of the expression, of metrics that are sent every `interval` seconds at least,
-    at each of `times`.
+    at each of `times`; at most `most` of them.
 
-    Raises InvalidRequest for what can't be matched or is too much.
+    Raises InvalidRequest for what can't be matched, LimitExceeded for what is too much.
     """
-    most = settings().alert_max_series
     series: dict[promql.Read, Sequence[Series]] = {}
     for read, found in expression.series.items():
         if found is None:
-            raise InvalidRequest("Name the metric: a rule can't watch several by a pattern.")
+            raise InvalidRequest(UNNAMED)
         if isinstance(found, InvalidRequest):
             raise found.with_traceback(None)
         if len(found) > most * 10:
-            raise InvalidRequest(
+            raise LimitExceeded(
                 f"{read.name} selects more than {most * 10} series. Add a tag filter."
             )
         series[read] = found
@@ -97,17 +107,23 @@ def evaluate(
         series=series,
         times=times,
         tier=Tier.RAW,
-        budget=limits.new_budget(),
+        budget=budget,
         lookback_delta=lookback_of(interval),
     )
-    if len(lines) > most:
-        raise InvalidRequest(
-            f"The expression has {len(lines)} series; a rule may watch {most}. Aggregate them."
-        )
+    check_series(len(lines), most)
     return [
         ExpressionSeries(
             {key: value for key, value in line.labels.items() if key != NAME},
             np.where(line.present, line.values, np.nan),
+            line.present,
         )
         for line in lines
     ]
+
+
+def check_series(count: int, most: int) -> None:
+    """Raise LimitExceeded for an expression with more series than a rule may have."""
+    if count > most:
+        raise LimitExceeded(
+            f"The expression has {count} series; a rule may watch {most}. Aggregate them."
+        )

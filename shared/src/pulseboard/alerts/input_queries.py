@@ -65,7 +65,7 @@ def read_windows(
     with connection.cursor(binary=True) as cursor:
         rows = cursor.execute(
             f"""
-            select series_id, last(value, time), {float_sums.mean(_TOTAL, "count(value)")},
+            select series_id, last(value, time), {float_sums.average("value")},
               min(value), max(value), {_TOTAL}
             from metrics_raw
             where series_id = any(%s) and time > %s and time <= %s

@@ -6,9 +6,9 @@ be firing. A notification is due when that differs from what fires; it is planne
 states each time, so that what was missed, failed or is long over is never queued anywhere.
 
 An alert is identified by its labels, as in Alertmanager: one whose rule is renamed resolves under
-the old name and fires under the new one. What was sent and not acknowledged may have arrived: such
-an alert is not `sure`, is sent again, and resolved if it is over by then. Times are seconds since
-1970.
+the old name and fires under the new one. What was sent and not acknowledged may have arrived,
+whether it said that an alert fires or that it is over: such an alert is not `sure`, and its
+receiver is notified again of what is true by then. Times are seconds since 1970.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,6 +36,8 @@ class FiringAlert:
     reason: str = ""
     muted: bool = False
     """Silenced or acknowledged: nobody is notified that it fires."""
+    acknowledged: str = ""
+    """Who takes care of it, until when, and their note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class NotifiedFiring:
     at: float
     event_id: UUID | None = None
     sure: bool = True
-    """Whether that was acknowledged."""
+    """Whether that was acknowledged, and nothing was sent since that says it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ class Claim:
     """Whether there were more alerts than fit into it."""
     news: tuple[str, ...] = ()
     """The alerts that its receiver had never been notified of."""
+    doubted: tuple[str, ...] = ()
+    """The alerts that its receiver surely believed to be firing, until this said that they are
+    over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +142,23 @@ def plan(
     return Due((*fresh, *repeated, *others), tuple(resolved), len(urgent))
 
 
-def claimed(entry: LogEntry, claim: Claim, *, until: float) -> LogEntry:
-    """The entry after a notification was handed out: its receiver may know of it from now on."""
-    news = tuple(one for one in claim.firing if one not in entry.alerts)
+def claimed(entry: LogEntry, claim: Claim, *, until: float, wait: float = 0.0) -> LogEntry:
+    """The entry after a notification was handed out: its receiver may know of it from now on.
+
+    Without a result it is tried again at `until`, or `wait` seconds after it was handed out, if
+    that is later.
+    """
+    known = entry.alerts
+    news = tuple(one for one in claim.firing if one not in known)
+    doubted = tuple(one for one in claim.resolved if one in known and known[one].sure)
+    unsure = {one: claim.firing[one] for one in news} | {one: known[one] for one in doubted}
     return replace(
         entry,
-        alerts={**entry.alerts, **{one: replace(claim.firing[one], sure=False) for one in news}},
-        claim=replace(claim, news=news),
+        alerts={**known, **{one: replace(alert, sure=False) for one, alert in unsure.items()}},
+        claim=replace(claim, news=news, doubted=doubted),
         claimed_until=until,
         attempts=entry.attempts + 1,
-        next_attempt_at=until,
+        next_attempt_at=max(until, claim.at + wait),
     )
 
 
@@ -172,16 +184,68 @@ def failed(entry: LogEntry, *, wait: float, refused: bool) -> LogEntry:
     claim = entry.claim
     if claim is None:
         return entry
-    alerts = entry.alerts
-    if refused:
-        alerts = {one: alert for one, alert in alerts.items() if one not in claim.news}
     return replace(
         entry,
-        alerts=alerts,
+        alerts=_as_before(entry, claim) if refused else entry.alerts,
         claim=None,
         claimed_until=None,
         next_attempt_at=claim.at + wait,
     )
+
+
+def not_sent(entry: LogEntry) -> LogEntry:
+    """The entry after its claim was not sent: nobody knows of it, and it is due at once."""
+    claim = entry.claim
+    if claim is None:
+        return entry
+    return replace(
+        entry,
+        alerts=_as_before(entry, claim),
+        claim=None,
+        claimed_until=None,
+        attempts=entry.attempts - 1,
+        next_attempt_at=claim.at,
+    )
+
+
+def _as_before(entry: LogEntry, claim: Claim) -> dict[str, NotifiedFiring]:
+    """What the receiver knew before the claim, which it does not know of."""
+    return {
+        one: replace(alert, sure=True) if one in claim.doubted else alert
+        for one, alert in entry.alerts.items()
+        if one not in claim.news
+    }
+
+
+def followed(entry: LogEntry, firing: Mapping[str, FiringAlert]) -> LogEntry:
+    """The entry with the newest event of each alert: what resolved and fired again between two
+    notifications is one alert to its receiver, and ends with the event that ends last.
+
+    The same entry when there is nothing new.
+    """
+    alerts = _with_newest(entry.alerts, firing)
+    claim = entry.claim
+    if claim is not None:
+        sent = _with_newest(claim.firing, firing)
+        claim = claim if sent is claim.firing else replace(claim, firing=sent)
+    if alerts is entry.alerts and claim is entry.claim:
+        return entry
+    return replace(entry, alerts=alerts, claim=claim)
+
+
+def _with_newest(
+    known: Mapping[str, NotifiedFiring], firing: Mapping[str, FiringAlert]
+) -> Mapping[str, NotifiedFiring]:
+    newer = {
+        one: replace(alert, started=now.started, event_id=now.event_id)
+        for one, alert in known.items()
+        if (now := firing.get(one)) is not None
+        and now.event_id is not None
+        and now.event_id != alert.event_id
+        # Of two series with equal labels, the later one: the order of rows changes nothing.
+        and now.started > alert.started
+    }
+    return {**known, **newer} if newer else known
 
 
 def retry_wait(attempts: int, *, first: float, longest: float) -> float:

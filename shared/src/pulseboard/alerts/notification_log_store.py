@@ -160,6 +160,8 @@ def _entry(row: Mapping[str, Any]) -> StoredEntry:
                 resolved=tuple(claim["resolved"]),
                 incomplete=claim["incomplete"],
                 news=tuple(claim["news"]),
+                # Claims of older versions have none.
+                doubted=tuple(claim.get("doubted", ())),
             ),
             claimed_until=row["claimed_until"],
             attempts=row["attempts"],
@@ -261,6 +263,14 @@ def retry_delivery(connection: psycopg.Connection[Any], *, delivery_id: UUID) ->
         ).fetchone()
         is not None
     )
+
+
+def end_entries(connection: psycopg.Connection[Any], *, keys: Iterable[Key]) -> None:
+    """Remove entries, whatever their receivers know. Served by alert_notified_pkey."""
+    for rule_id, key in keys:
+        connection.execute(
+            "delete from alert_notified where rule_id = %s and receiver_key = %s", (rule_id, key)
+        )
 
 
 def prune(connection: psycopg.Connection[Any], *, now: float) -> None:

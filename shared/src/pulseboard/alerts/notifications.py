@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from pulseboard.alerts.notification_log import fingerprint
-from pulseboard.alerts.state_machine import RuleSnapshot, format_value
+from pulseboard.alerts.state_machine import RuleSnapshot, format_threshold, format_value
 from pulseboard.catalogue.selector import Matcher
-from pulseboard.contracts.alerts import AlertSeverity, SilenceMatcher
+from pulseboard.contracts.alerts import AlertAcknowledgement, AlertSeverity, SilenceMatcher
 from pulseboard.contracts.base import Contract, iso_utc
 from pulseboard.contracts.channels import (
     REVEAL,
@@ -28,12 +28,14 @@ from pulseboard.contracts.channels import (
     SlackChannel,
     WebhookChannel,
 )
+from pulseboard.contracts.vocabulary import MAX_TAG_VALUE, ForeignText, replace_unreadable
+from pulseboard.core import text_templates
+from pulseboard.core.text_templates import TemplateData
 
 MAX_ALERTS = 20
 """Alerts listed in one notification; the others are counted."""
 
 _NEVER = "0001-01-01T00:00:00Z"
-_PLACEHOLDER = re.compile(r"\{\{\s*(?:\$labels\.)?\$?([\w.]+)\s*\}\}")
 _PAGERDUTY_SEVERITY = {
     AlertSeverity.INFO: "info",
     AlertSeverity.WARNING: "warning",
@@ -62,6 +64,7 @@ class NotifiedAlert(Contract):
     reason: str
     started: float
     ended: float | None = None
+    acknowledged: str = Field(default="", description="Who takes care of it, until when; a note.")
 
 
 class NotificationPayload(Contract):
@@ -70,7 +73,7 @@ class NotificationPayload(Contract):
     rule_id: str
     rule_name: str
     severity: AlertSeverity
-    threshold: float
+    threshold: float | None
     labels: dict[str, str] = Field(default_factory=dict)
     message: str = ""
     runbook_url: str = ""
@@ -86,8 +89,11 @@ class NotificationPayload(Contract):
 
 class Outgoing(Contract):
     """A rendered notification, ready to be sent. It may not be sent after `not_after` (seconds
-    since 1970): by then it may be handed out again, or be over.
+    since 1970): by then it may be handed out again, or be over. Fields that a newer `evaluate` adds
+    are left out.
     """
+
+    model_config = ConfigDict(extra="ignore")
 
     id: str
     not_after: float | None = None
@@ -98,22 +104,70 @@ class Outgoing(Contract):
     body: str = ""
     to: list[str] = Field(default_factory=list)
     subject: str = ""
+    failures: int = 0
+    """How often in a row its receiver has not taken it: those that never failed go first."""
 
 
 class SendResult(Contract):
-    """The result of sending an `Outgoing`. A permanent failure is not retried."""
+    """The result of sending an `Outgoing`. A permanent failure is not retried; its error may quote
+    what a receiver said. What there was no time for was not `sent`: no fault of its receiver.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     id: str
     ok: bool
     permanent: bool = False
-    error: str | None = None
+    sent: bool = True
+    error: ForeignText | None = None
 
 
 def labels_of(
-    rule_name: str, severity: str, labels: Mapping[str, str], tags: Mapping[str, str]
+    rule_name: str,
+    severity: str,
+    labels: Mapping[str, str],
+    tags: Mapping[str, str],
+    *,
+    value: float | None = None,
+    threshold: float | None = None,
 ) -> dict[str, str]:
-    """The labels of an alert: its tags, the rule's labels, alertname and severity."""
-    return {**tags, **labels, "alertname": rule_name, "severity": severity}
+    """The labels of an alert: severity, its tags, the rule's labels, alertname.
+
+    The rule's labels are `text_templates` of its tags and the value that it fired with; one that is
+    empty takes away the tag of that name, as in Prometheus.
+    """
+    rendered: Mapping[str, str] = labels
+    if any("{{" in text for text in labels.values()):
+        names = _names(rule_name, severity, value, threshold)
+        data = TemplateData(value, tags, names)
+        rendered = {
+            key: replace_unreadable(text_templates.render(text, data, longest=MAX_TAG_VALUE))
+            for key, text in labels.items()
+        }
+    if labels.get("severity") == "":
+        # The rule's file has none: a tag of that name stays.
+        rendered = {**rendered, "severity": tags.get("severity", "")}
+    found = {**tags, "severity": severity, **rendered, "alertname": rule_name}
+    return {key: text for key, text in found.items() if text}
+
+
+def _names(
+    rule_name: str, severity: str, value: float | None, threshold: float | None
+) -> dict[str, str]:
+    return {
+        "value": format_value(value),
+        "threshold": format_threshold(threshold),
+        "rule": rule_name,
+        "severity": severity,
+        "alertname": rule_name,
+    }
+
+
+def describe_acknowledgement(given: AlertAcknowledgement) -> str:
+    """An acknowledgement as notifications say it."""
+    until = f" until {iso_utc(given.until)}" if given.until else ""
+    note = f": {given.note}" if given.note else ""
+    return f"Acknowledged by {given.by or 'a deleted user'}{until}{note}"
 
 
 def silenced(labels: Mapping[str, str], silences: Iterable[Iterable[SilenceMatcher]]) -> bool:
@@ -190,19 +244,28 @@ def describe(channel: Mapping[str, Any]) -> str:
             return str(kind)
 
 
-def fill(template: str, payload: NotificationPayload, alert: NotifiedAlert) -> str:
-    """The message with its placeholders replaced: value, threshold, labels; unknown ones stay.
+def fill(
+    template: str, payload: NotificationPayload, alert: NotifiedAlert, *, public_url: str = ""
+) -> str:
+    """The message with its placeholders filled (`text_templates`)."""
+    if "{{" not in template:
+        return template
+    labels = _labels(payload, alert)
+    names = _names(payload.rule_name, payload.severity, alert.value, payload.threshold)
+    names |= {"severity": labels.get("severity", payload.severity), "reason": alert.reason}
+    names["externalURL"] = public_url
+    return text_templates.render(template, TemplateData(alert.value, labels, names, public_url))
 
-    `{{host}}` and `{{value}}`, or as Prometheus has them, `{{ $labels.host }}` and `{{ $value }}`.
-    """
-    known = {
-        "value": format_value(alert.value),
-        "threshold": f"{payload.threshold:.6g}",
-        "rule": payload.rule_name,
-        "reason": alert.reason,
-        **labels_of(payload.rule_name, payload.severity, payload.labels, alert.tags),
-    }
-    return _PLACEHOLDER.sub(lambda found: known.get(found[1], found[0]), template)
+
+def _labels(payload: NotificationPayload, alert: NotifiedAlert) -> dict[str, str]:
+    return alert.labels or labels_of(
+        payload.rule_name,
+        payload.severity,
+        payload.labels,
+        alert.tags,
+        value=alert.value,
+        threshold=payload.threshold,
+    )
 
 
 def render(
@@ -331,8 +394,9 @@ class _Frame:
 
     def line(self, alert: NotifiedAlert) -> str:
         tags = ", ".join(f"{k}={v}" for k, v in sorted(alert.tags.items())) or "all"
-        filled = fill(self.payload.message, self.payload, alert)
-        return f"{alert.status.upper()}  {tags}: {alert.reason}" + (f"\n{filled}" if filled else "")
+        filled = fill(self.payload.message, self.payload, alert, public_url=self.public_url)
+        lines = [f"{alert.status.upper()}  {tags}: {alert.reason}", filled, alert.acknowledged]
+        return "\n".join(line for line in lines if line)
 
 
 def _iso(seconds: float) -> str:
@@ -372,15 +436,16 @@ def _webhook_request(frames: list[_Frame], receiver: WebhookChannel) -> Outgoing
 
 def _webhook_alert(frame: _Frame, alert: NotifiedAlert) -> dict[str, Any]:
     payload = frame.payload
-    labels = alert.labels or labels_of(
-        payload.rule_name, payload.severity, payload.labels, alert.tags
-    )
+    labels = _labels(payload, alert)
+    message = fill(payload.message, payload, alert, public_url=frame.public_url)
     annotations = {
-        "summary": fill(payload.message, payload, alert) or f"{payload.rule_name}: {alert.reason}",
+        "summary": message or f"{payload.rule_name}: {alert.reason}",
         "reason": alert.reason,
         "value": "" if alert.value is None else format_value(alert.value),
-        "threshold": f"{payload.threshold:.6g}",
+        "threshold": format_threshold(payload.threshold),
     }
+    if alert.acknowledged:
+        annotations["acknowledged"] = alert.acknowledged
     if payload.runbook_url:
         annotations["runbook_url"] = payload.runbook_url
     return {

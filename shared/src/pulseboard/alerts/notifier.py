@@ -8,8 +8,9 @@ claim ends by itself: what is not acknowledged by then is planned anew, from wha
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ import psycopg
 
 from pulseboard.alerts import (
     channels_store,
+    events_store,
     notification_log,
     outbox_store,
     silences_store,
@@ -39,6 +41,7 @@ from pulseboard.alerts.notifications import (
     NotifiedAlert,
     Outgoing,
     SendResult,
+    describe_acknowledgement,
     labels_of,
     payload_of,
     read_receiver,
@@ -51,9 +54,17 @@ from pulseboard.alerts.notifications import (
 )
 from pulseboard.alerts.outbox_store import Delivery
 from pulseboard.alerts.state_machine import Condition, RuleSnapshot
-from pulseboard.contracts.alerts import AlertCondition, AlertSeverity, SilenceMatcher
+from pulseboard.contracts.alerts import (
+    AlertAcknowledgement,
+    AlertCondition,
+    AlertSeverity,
+    SilenceMatcher,
+)
 from pulseboard.contracts.channels import WebhookChannel
+from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
+from pulseboard.db import database
+from pulseboard.db.isolated_writes import write_isolated
 
 MOST_IN_A_WEBHOOK = 500
 """Alerts in one body of a webhook; the others are in the next."""
@@ -79,6 +90,21 @@ class _Group:
     def order(self) -> tuple[int, float]:
         started = (self.firing[one].started for one in self.due.firing)
         return _URGENCY[self.rule.severity], min(started, default=0.0)
+
+    @property
+    def failures(self) -> int:
+        """The attempts since its receiver last took a notification of it."""
+        return self.stored.entry.attempts if self.stored else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A claim as it is stored: the log's entries, and the delivery that people see."""
+
+    outgoing: Outgoing
+    entries: Mapping[Key, StoredEntry]
+    delivery: Delivery
+    superseded: Sequence[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +140,21 @@ def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
     if not ids:
         return []
     rules = {rule.id: rule for rule in state_store.load_rules(connection, rule_ids=list(ids))}
+    for given_up in _give_up(connection, entries, rules, now):
+        del entries[given_up]
     channels = channels_store.known_channels(connection)
     silences = silences_store.active(connection, at=now)
+    acknowledged = events_store.active_acknowledgements(connection, at=now)
     of_rule: dict[UUID, list[str]] = {}
     for rule_id, key in entries:
         of_rule.setdefault(rule_id, []).append(key)
     found: list[_Group] = []
+    followed: dict[Key, StoredEntry] = {}
     for rule_id in ids:
         rule = rules.get(rule_id)
-        alerts = {} if rule is None else _alerts(rule, firing.get(rule_id, ()), silences)
+        alerts = (
+            {} if rule is None else _alerts(rule, firing.get(rule_id, ()), silences, acknowledged)
+        )
         receivers: dict[str, KnownChannel] = {}
         for reference in rule.channels if rule is not None else ():
             known = channels.get(str(reference.get("id")))
@@ -131,6 +163,10 @@ def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
         for key in {*receivers, *of_rule.get(rule_id, ())}:
             stored = entries.get((rule_id, key))
             current = alerts if key in receivers else {}
+            if stored is not None:
+                entry = notification_log.followed(stored.entry, current)
+                if entry is not stored.entry:
+                    stored = followed[rule_id, key] = replace(stored, entry=entry)
             channel = receivers.get(key) or _former_channel(stored)
             if channel is None:
                 continue
@@ -139,15 +175,81 @@ def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
             if due is not None:
                 snapshot = rule or _former_rule(rule_id, stored)
                 found.append(_Group((rule_id, key), snapshot, channel, stored, current, due))
+    log_store.put_entries(connection, entries=followed)
     return sorted(found, key=lambda group: group.order)
 
 
+def _give_up(
+    connection: psycopg.Connection[Any],
+    entries: Mapping[Key, StoredEntry],
+    rules: Mapping[UUID, RuleSnapshot],
+    now: float,
+) -> list[Key]:
+    """End what deleted rules still have to say to receivers that have failed for `alert_give_up`
+    since the alerts ended. Each is logged, and its delivery is a dead letter.
+    """
+    before = now - settings().alert_give_up
+    stale = {
+        key: stored
+        for key, stored in entries.items()
+        if key[0] not in rules
+        and stored.entry.attempts > 0
+        and (stored.entry.claimed_until is None or stored.entry.claimed_until <= now)
+        and (stored.entry.notified_at or 0.0) < before
+    }
+    if not stale:
+        return []
+    event_ids = {
+        alert.event_id
+        for stored in stale.values()
+        for alert in stored.entry.alerts.values()
+        if alert.event_id is not None
+    }
+    endings = log_store.load_endings(connection, event_ids=event_ids)
+    ended: list[Key] = []
+    errors: dict[UUID, str] = {}
+    for key, stored in stale.items():
+        alerts = stored.entry.alerts.values()
+        # An alert may have been notified long ago, and have ended a moment ago.
+        ends = [endings[one.event_id].at for one in alerts if one.event_id in endings]
+        if max((*ends, *(alert.at for alert in alerts)), default=0.0) >= before:
+            continue
+        ended.append(key)
+        error = f"given up, as the rule was deleted; {stored.last_error or 'no response'}"
+        if stored.delivery_id is not None:
+            errors[stored.delivery_id] = error
+        logger().warning(
+            "a deleted rule's receiver is given up",
+            extra={
+                "rule": str(key[0]),
+                "channel": stored.channel_name,
+                "attempts": stored.entry.attempts,
+                "alerts": len(alerts),
+                "error": stored.last_error,
+            },
+        )
+    log_store.end_entries(connection, keys=ended)
+    outbox_store.give_up(connection, errors=errors)
+    return ended
+
+
 def _alerts(
-    rule: RuleSnapshot, rows: Iterable[FiringRow], silences: list[list[SilenceMatcher]]
+    rule: RuleSnapshot,
+    rows: Iterable[FiringRow],
+    silences: list[list[SilenceMatcher]],
+    acknowledged: Mapping[UUID, AlertAcknowledgement],
 ) -> dict[str, FiringAlert]:
     alerts = {}
     for row in rows:
-        labels = labels_of(rule.name, rule.severity, rule.labels, row.tags)
+        labels = labels_of(
+            rule.name,
+            rule.severity,
+            rule.labels,
+            row.tags,
+            value=row.value,
+            threshold=rule.condition.threshold,
+        )
+        care = acknowledged.get(row.event_id) if row.event_id is not None else None
         alerts[fingerprint(labels)] = FiringAlert(
             row.tags,
             labels,
@@ -155,7 +257,8 @@ def _alerts(
             row.event_id,
             row.value,
             row.reason,
-            muted=bool(silences) and silenced(labels, silences),
+            muted=care is not None or (bool(silences) and silenced(labels, silences)),
+            acknowledged="" if care is None else describe_acknowledgement(care),
         )
     return alerts
 
@@ -173,12 +276,17 @@ def _former_rule(rule_id: UUID, stored: StoredEntry | None) -> RuleSnapshot:
         id=rule_id,
         name=known.get("name", ""),
         query="",
-        condition=Condition(AlertCondition.GT, known.get("threshold", 0.0)),
+        condition=_former_condition(known.get("threshold")),
         severity=AlertSeverity(known.get("severity", "warning")),
         labels=known.get("labels", {}),
         message=known.get("message", ""),
         runbook_url=known.get("runbook_url", ""),
     )
+
+
+def _former_condition(threshold: float | None) -> Condition:
+    compares = AlertCondition.GT if threshold is not None else AlertCondition.RETURNED
+    return Condition(compares, threshold)
 
 
 class _Batch:
@@ -195,9 +303,7 @@ class _Batch:
         self.claims = claimed
         self._size = sum(_size(one) for one in claimed)
         self._endings: dict[UUID, Ending] = {}
-        self._entries: dict[Key, StoredEntry] = {}
-        self._deliveries: list[Delivery] = []
-        self._superseded: list[UUID] = []
+        self._made: list[_Claimed] = []
 
     def fill(self, groups: Sequence[_Group]) -> None:
         """Claim of these groups, in their order, as many as fit."""
@@ -220,14 +326,23 @@ class _Batch:
             mine = by_receiver[key]
             if len(mine) >= settings().alert_digest_from and takes_digests(group.channel.receiver):
                 done.add(key)
-                self._digest(mine)
+                self._apart(mine, partial(self._digest, mine))
                 continue
             if any(one.stored and one.stored.last_error for one in mine):
                 done.add(key)
                 for one in mine[:PROBES]:
-                    self._single(one)
+                    self._apart([one], partial(self._single, one))
                 continue
-            self._single(group)
+            self._apart([group], partial(self._single, group))
+
+    def _apart(self, groups: Sequence[_Group], claim: Callable[[], object]) -> None:
+        """Claim of these groups; one that can't be rendered keeps none of the others back."""
+        try:
+            claim()
+        except Exception as error:
+            if database.is_outage(error):
+                raise
+            _not_made([group.rule.id for group in groups], error)
 
     def _single(self, group: _Group) -> None:
         webhook = isinstance(group.channel.receiver, WebhookChannel)
@@ -280,6 +395,7 @@ class _Batch:
                 value=alert.value,
                 reason=alert.reason,
                 started=alert.started,
+                acknowledged=alert.acknowledged,
             )
             for one in firing
             for alert in (group.firing[one],)
@@ -331,7 +447,8 @@ class _Batch:
                 now=self.now,
                 public_url=configured.public_url or "",
             )
-        return rendered.model_copy(update={"not_after": self.not_after})
+        failures = max(part.group.failures for part in parts)
+        return rendered.model_copy(update={"not_after": self.not_after, "failures": failures})
 
     def _add(self, outgoing: Outgoing, parts: Sequence[_Part]) -> bool:
         """Claim this one, if it fits."""
@@ -351,13 +468,14 @@ class _Batch:
             if part.group.stored and part.group.stored.delivery_id is not None
         }
         delivery_id = former.pop() if len(parts) == 1 and former else uuid4()
-        self._superseded += former
-        for part in parts:
-            self._claim(part, UUID(outgoing.id), delivery_id)
-        self._deliveries.append(_delivery(delivery_id, outgoing, parts))
+        entries = {
+            part.group.key: self._entry(part, UUID(outgoing.id), delivery_id) for part in parts
+        }
+        delivery = _delivery(delivery_id, outgoing, parts)
+        self._made.append(_Claimed(outgoing, entries, delivery, tuple(former)))
         return True
 
-    def _claim(self, part: _Part, claim_id: UUID, delivery_id: UUID) -> None:
+    def _entry(self, part: _Part, claim_id: UUID, delivery_id: UUID) -> StoredEntry:
         group = part.group
         made = Claim(
             claim_id,
@@ -368,8 +486,14 @@ class _Batch:
         )
         entry = group.stored.entry if group.stored else NO_ENTRY
         rule = group.rule
-        self._entries[group.key] = StoredEntry(
-            notification_log.claimed(entry, made, until=self.until),
+        configured = settings()
+        wait = notification_log.retry_wait(
+            entry.attempts + 1,
+            first=configured.alert_first_retry,
+            longest=configured.alert_longest_retry,
+        )
+        return StoredEntry(
+            notification_log.claimed(entry, made, until=self.until, wait=wait),
             receiver=revealed(group.channel.receiver),
             channel_name=group.channel.name,
             rule={
@@ -385,11 +509,27 @@ class _Batch:
         )
 
     def write(self) -> None:
-        """Write the claims: the log, and the deliveries that people see."""
-        log_store.put_entries(self.connection, entries=self._entries)
-        outbox_store.put_deliveries(
-            self.connection, deliveries=self._deliveries, superseded=self._superseded
+        """Write the claims: the log, and the deliveries that people see. One that can't be stored
+        is not sent, and keeps none of the others back.
+        """
+        for made, error in write_isolated(self.connection, self._made, self._put):
+            self.claims.remove(made.outgoing)
+            _not_made([rule_id for rule_id, _ in made.entries], error)
+
+    def _put(self, made: Sequence[_Claimed]) -> None:
+        log_store.put_entries(
+            self.connection, entries={key: x for one in made for key, x in one.entries.items()}
         )
+        outbox_store.put_deliveries(
+            self.connection,
+            deliveries=[one.delivery for one in made],
+            superseded=[former for one in made for former in one.superseded],
+        )
+
+
+def _not_made(rule_ids: Iterable[UUID], error: Exception) -> None:
+    rules = ", ".join(map(str, rule_ids))
+    logger().error("a notification can't be made", extra={"rules": rules}, exc_info=error)
 
 
 def _size(outgoing: Outgoing) -> int:
@@ -421,7 +561,7 @@ def _delivery(delivery_id: UUID, outgoing: Outgoing, parts: Sequence[_Part]) -> 
             rule_id="",
             rule_name=f"{len(parts):,} rules",
             severity=payload.severity,
-            threshold=0.0,
+            threshold=None,
             alerts=payload.alerts[:1],
         )
     return Delivery(
@@ -435,48 +575,92 @@ def _delivery(delivery_id: UUID, outgoing: Outgoing, parts: Sequence[_Part]) -> 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of a claim; a test has no entries."""
+
+    claim_id: UUID
+    result: SendResult
+    entries: Mapping[Key, StoredEntry]
+
+
 def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendResult]) -> None:
     """Record the results of claims. A result that comes again, or too late, changes nothing.
 
     A failure is tried again after `alert_first_retry`, doubled each time; one that is permanent, or
-    the last try, is shown as a dead letter, and tried again each `alert_longest_retry`. A receiver
-    that takes a notification is tried at once with all that it failed to take before.
+    the last try, is shown as a dead letter, and tried again each `alert_longest_retry`. What was
+    not sent is no failure, and due at once. A receiver that takes a notification is tried at once
+    with all that it failed to take before. A result that can't be stored is a failure of its
+    notification, and of no other.
     """
-    configured = settings()
-    by_id = {UUID(one.id): one for one in results}
+    by_id = _by_claim(results)
     with connection.transaction():
         state_store.bound_transaction(connection)
-        outbox_store.acknowledge(connection, results=results)
-        entries = log_store.load_claimed(connection, claim_ids=list(by_id))
-        after: dict[Key, StoredEntry] = {}
-        outcomes: dict[UUID, SendResult] = {}
-        works: set[str] = set()
-        for key, stored in entries.items():
-            claim = stored.entry.claim
-            if claim is None:
-                continue
-            result = by_id[claim.id]
-            if stored.delivery_id is not None:
-                outcomes[stored.delivery_id] = result
-            if result.ok:
-                works.add(key[1])
-                after[key] = replace(
-                    stored,
-                    entry=notification_log.delivered(stored.entry),
-                    delivery_id=None,
-                    last_error=None,
-                )
-                continue
-            wait = notification_log.retry_wait(
-                stored.entry.attempts,
-                first=configured.alert_longest_retry
-                if result.permanent
-                else configured.alert_first_retry,
-                longest=configured.alert_longest_retry,
+        claimed: dict[UUID, dict[Key, StoredEntry]] = {claim_id: {} for claim_id in by_id}
+        for key, stored in log_store.load_claimed(connection, claim_ids=list(by_id)).items():
+            if stored.entry.claim is not None:
+                claimed[stored.entry.claim.id][key] = stored
+        outcomes = [_Outcome(one, result, claimed[one]) for one, result in by_id.items()]
+        put = partial(_put_outcomes, connection)
+        unstored = write_isolated(connection, outcomes, put)
+        again = []
+        for outcome, error in unstored:
+            logger().error(
+                "a notification's result is not stored as it came",
+                extra={"notification": str(outcome.claim_id)},
+                exc_info=error,
             )
-            entry = notification_log.failed(stored.entry, wait=wait, refused=result.permanent)
-            after[key] = replace(stored, entry=entry, last_error=(result.error or "")[:500])
-        log_store.put_entries(connection, entries=after)
-        outbox_store.record_outcomes(connection, outcomes=outcomes)
+            text = f"its result can't be stored ({type(error).__name__}); the logs say more"
+            reported = None if outcome.result.ok else text
+            again.append(
+                replace(outcome, result=outcome.result.model_copy(update={"error": reported}))
+            )
+        lost = {one.claim_id for one, _ in write_isolated(connection, again, put)}
+        works = {
+            receiver
+            for one in outcomes
+            if one.result.ok and one.claim_id not in lost
+            for _, receiver in one.entries
+        }
         if works:
             log_store.retry_receivers(connection, receivers=sorted(works))
+
+
+def _by_claim(results: Iterable[SendResult]) -> dict[UUID, SendResult]:
+    found = {}
+    for one in results:
+        try:
+            found[UUID(one.id)] = one
+        except ValueError:
+            logger().error("a result names no notification", extra={"notification": one.id})
+    return found
+
+
+def _put_outcomes(connection: psycopg.Connection[Any], outcomes: Sequence[_Outcome]) -> None:
+    after: dict[Key, StoredEntry] = {}
+    deliveries: dict[UUID, SendResult] = {}
+    for one in outcomes:
+        deliveries[one.claim_id] = one.result
+        for key, stored in one.entries.items():
+            if stored.delivery_id is not None:
+                deliveries[stored.delivery_id] = one.result
+            after[key] = _acknowledged(stored, one.result)
+    log_store.put_entries(connection, entries=after)
+    outbox_store.record_outcomes(connection, outcomes=deliveries)
+
+
+def _acknowledged(stored: StoredEntry, result: SendResult) -> StoredEntry:
+    """An entry after its claim was acknowledged with this result."""
+    if result.ok:
+        entry = notification_log.delivered(stored.entry)
+        return replace(stored, entry=entry, delivery_id=None, last_error=None)
+    if not result.sent:
+        return replace(stored, entry=notification_log.not_sent(stored.entry))
+    configured = settings()
+    wait = notification_log.retry_wait(
+        stored.entry.attempts,
+        first=configured.alert_longest_retry if result.permanent else configured.alert_first_retry,
+        longest=configured.alert_longest_retry,
+    )
+    entry = notification_log.failed(stored.entry, wait=wait, refused=result.permanent)
+    return replace(stored, entry=entry, last_error=(result.error or "")[:500])

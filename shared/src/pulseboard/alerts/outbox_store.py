@@ -160,19 +160,14 @@ def _render_test(
     )
 
 
-def acknowledge(connection: psycopg.Connection[Any], *, results: Sequence[SendResult]) -> None:
-    """Record the results of claimed tests. Repeating it changes nothing.
-
-    A failure is retried after `alert_first_retry`, doubled each time; a permanent one, or the
-    last try, makes a dead letter. Served by alert_outbox_pkey.
-    """
-    record_outcomes(connection, outcomes={UUID(one.id): one for one in results})
-
-
 def record_outcomes(
     connection: psycopg.Connection[Any], *, outcomes: Mapping[UUID, SendResult]
 ) -> None:
-    """Show the results of deliveries. Served by alert_outbox_pkey."""
+    """Show the results of deliveries, and of tests. Repeating it changes nothing.
+
+    A failed test is retried after `alert_first_retry`, doubled each time; a permanent failure, or
+    the last try, makes a dead letter. What was not sent was no try. Served by alert_outbox_pkey.
+    """
     if not outcomes:
         return
     configured = settings()
@@ -182,11 +177,15 @@ def record_outcomes(
           claimed_until = null,
           sent_at = case when w.ok then now() end,
           last_error = case when w.ok then null else w.error end,
-          dead_at = case when not w.ok and (w.permanent or o.attempts >= %(most)s) then now() end,
-          next_attempt_at = case when w.ok then o.next_attempt_at else now() + make_interval(
-            secs => least(%(longest)s, %(first)s * 2 ^ least(30, greatest(o.attempts - 1, 0)))) end
+          dead_at = case when not w.ok and w.sent and (w.permanent or o.attempts >= %(most)s)
+            then now() end,
+          next_attempt_at = case when w.ok then o.next_attempt_at when not w.sent then now()
+            else now() + make_interval(
+              secs => least(%(longest)s, %(first)s * 2 ^ least(30, greatest(o.attempts - 1, 0))))
+            end,
+          attempts = case when w.sent then o.attempts else greatest(o.attempts - 1, 0) end
         from unnest(%(ids)s::uuid[], %(oks)s::boolean[], %(permanent)s::boolean[],
-          %(errors)s::text[]) as w (id, ok, permanent, error)
+          %(sent)s::boolean[], %(errors)s::text[]) as w (id, ok, permanent, sent, error)
         where o.id = w.id and o.sent_at is null and o.dead_at is null
         """,
         {
@@ -196,8 +195,22 @@ def record_outcomes(
             "ids": list(outcomes),
             "oks": [one.ok for one in outcomes.values()],
             "permanent": [one.permanent for one in outcomes.values()],
+            "sent": [one.sent for one in outcomes.values()],
             "errors": [(one.error or "")[:500] for one in outcomes.values()],
         },
+    )
+
+
+def give_up(connection: psycopg.Connection[Any], *, errors: Mapping[UUID, str]) -> None:
+    """Make dead letters of deliveries that are not tried again. Served by alert_outbox_pkey."""
+    connection.execute(
+        """
+        update alert_outbox o
+        set dead_at = coalesce(o.dead_at, now()), claimed_until = null, last_error = w.error
+        from unnest(%s::uuid[], %s::text[]) as w (id, error)
+        where o.id = w.id and o.sent_at is null
+        """,
+        (list(errors), [error[:500] for error in errors.values()]),
     )
 
 

@@ -1,6 +1,5 @@
 """Alert rules as the API shows and changes them."""
 
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,13 @@ from psycopg.rows import dict_row
 from pulseboard.alerts import channels_store
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.alerts.state_store import as_jsonb, rules_changed
-from pulseboard.contracts.alerts import AlertEvent, AlertRule, AlertRuleFields, AlertStatus
+from pulseboard.contracts.alerts import (
+    AlertRule,
+    AlertRuleFields,
+    AlertRuleState,
+    AlertSeverity,
+    AlertStatus,
+)
 from pulseboard.contracts.base import format_interval, interval_seconds
 from pulseboard.core.exceptions import Conflict, InvalidRequest, NotFound
 from pulseboard.core.settings import settings
@@ -20,7 +25,8 @@ from pulseboard.core.settings import settings
 _SELECT = """
     select r.id, r.name, r.owner_id, r.query, r.condition, r.threshold, r.duration,
       r.eval_window, r.reducer, r.severity, r.enabled, r.no_data, r.keep_firing_for,
-      r.evaluation_delay, r.labels, r.message, r.runbook_url,
+      r.evaluation_delay, r.labels, r.message, r.runbook_url, r.source,
+      r.group_name, r.position, r.annotations,
       jsonb_set(r.notification, '{channels}', coalesce((
         select jsonb_agg(jsonb_build_object('type', 'saved', 'id', k.id, 'name', k.name)
           order by x.position)
@@ -43,6 +49,7 @@ _SELECT = """
 
 def _rule(row: dict[str, Any]) -> AlertRule:
     resolved, tick = row.pop("resolved"), row.pop("tick")
+    group = row.pop("group_name")
     window = row.pop("eval_window")
     status = AlertStatus.INACTIVE
     if row["firing"]:
@@ -59,6 +66,7 @@ def _rule(row: dict[str, Any]) -> AlertRule:
     return AlertRule.model_validate(
         {
             **row,
+            "group": group,
             "duration": format_interval(row["duration"]),
             "window": None if window is None else format_interval(window),
             "keep_firing_for": format_interval(row["keep_firing_for"]),
@@ -89,6 +97,10 @@ def _columns(fields: AlertRuleFields, channels: list[dict[str, Any]]) -> dict[st
         "labels": as_jsonb(fields.labels),
         "message": fields.message,
         "runbook_url": fields.runbook_url,
+        "source": fields.source,
+        "group": fields.group,
+        "position": fields.position,
+        "annotations": as_jsonb(fields.annotations),
         "notification": as_jsonb({**notification, "channels": channels}),
     }
 
@@ -102,23 +114,49 @@ def get_rule(connection: psycopg.Connection[Any], *, rule_id: UUID) -> AlertRule
     return _rule(row)
 
 
+_TEXT = """
+    r.name || ' ' || r.query || ' ' || coalesce(
+      (select string_agg(key || '=' || value, ', ' order by key) from jsonb_each_text(r.labels)),
+      '')
+"""
+_STATE = """
+    case when not r.enabled then 'disabled' when coalesce(s.firing, 0) > 0 then 'firing'
+      when r.last_error is not null then 'failing'
+      when coalesce(s.pending, 0) > 0 then 'pending' else 'ok' end
+"""
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def list_rules(
     connection: psycopg.Connection[Any],
     *,
     search: str,
     status: AlertStatus | None,
+    state: AlertRuleState | None = None,
+    severity: AlertSeverity | None = None,
     page: int,
     page_size: int,
 ) -> tuple[list[AlertRule], int]:
     """A page of rules, the most urgent first, and how many there are.
 
-    A scan of the rules; each one's states are served by alert_state_pkey.
+    `search`: words that name, query or labels contain. A scan of the rules; each one's states are
+    served by alert_state_pkey.
     """
-    pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    condition = "(r.name ilike %(pattern)s or r.query ilike %(pattern)s)"
+    condition = f"({_TEXT}) ilike all (%(patterns)s::text[])"
+    condition += " and (%(severity)s::text is null or r.severity = %(severity)s)"
+    condition += f" and (%(state)s::text is null or ({_STATE}) = %(state)s)"
     if status in (AlertStatus.FIRING, AlertStatus.PENDING):
         condition += f" and coalesce(s.{status.value}, 0) > 0"
-    wanted = {"pattern": f"%{pattern}%", "limit": page_size, "offset": (page - 1) * page_size}
+    wanted = {
+        "patterns": [f"%{_escaped(word)}%" for word in search.split()],
+        "state": state,
+        "severity": severity,
+        "limit": page_size,
+        "offset": (page - 1) * page_size,
+    }
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             f"""
@@ -150,11 +188,13 @@ def create_rule(
             """
             insert into alert_rules (owner_id, name, query, condition, threshold, duration,
               eval_window, reducer, severity, enabled, no_data, keep_firing_for,
-              evaluation_delay, labels, message, runbook_url, notification)
+              evaluation_delay, labels, message, runbook_url, source, group_name, position,
+              annotations, notification)
             values (%(owner)s, %(name)s, %(query)s, %(condition)s, %(threshold)s, %(duration)s,
               %(eval_window)s, %(reducer)s, %(severity)s, %(enabled)s, %(no_data)s,
               %(keep_firing_for)s, %(evaluation_delay)s, %(labels)s, %(message)s,
-              %(runbook_url)s, %(notification)s)
+              %(runbook_url)s, %(source)s, %(group)s, %(position)s, %(annotations)s,
+              %(notification)s)
             returning id
             """,
             {"owner": owner_id, **_columns(fields, channels)},
@@ -182,7 +222,8 @@ def put_rule(
           reducer = %(reducer)s, severity = %(severity)s, enabled = %(enabled)s,
           no_data = %(no_data)s, keep_firing_for = %(keep_firing_for)s,
           evaluation_delay = %(evaluation_delay)s, labels = %(labels)s, message = %(message)s,
-          runbook_url = %(runbook_url)s,
+          runbook_url = %(runbook_url)s, source = %(source)s, group_name = %(group)s,
+          position = %(position)s, annotations = %(annotations)s,
           notification = %(notification)s, version = version + 1, updated_at = now(),
           last_error = null
         where id = %(id)s and version = %(version)s
@@ -209,49 +250,3 @@ def _channel_ids(connection: psycopg.Connection[Any], rule_id: UUID) -> list[str
         "select notification -> 'channels' from alert_rules where id = %s", (rule_id,)
     ).fetchone()
     return [str(one["id"]) for one in (row[0] or ())] if row is not None else []
-
-
-_EVENT = """
-    select id, rule_id, rule_name, severity, tags, status, value, reason, triggered_at,
-      resolved_at, resolved_value, resolved_reason
-    from alert_events
-"""
-
-
-def list_events(
-    connection: psycopg.Connection[Any],
-    *,
-    rule_id: UUID | None,
-    status: AlertStatus | None,
-    start: datetime | None,
-    end: datetime | None,
-    page: int,
-    page_size: int,
-) -> tuple[list[AlertEvent], int]:
-    """A page of alerts, newest first: of a rule, or all; those that were firing at any time of
-    [start, end). Served by alert_events_rule and alert_events_time.
-    """
-    condition = """
-        (%(rule)s::uuid is null or rule_id = %(rule)s)
-        and (%(status)s::text is null or status = %(status)s)
-        and (%(end)s::timestamptz is null or triggered_at < %(end)s)
-        and (%(start)s::timestamptz is null or coalesce(resolved_at, 'infinity') >= %(start)s)
-    """
-    wanted: Mapping[str, Any] = {
-        "rule": rule_id,
-        "status": status,
-        "start": start,
-        "end": end,
-        "limit": page_size,
-        "offset": (page - 1) * page_size,
-    }
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows: Sequence[dict[str, Any]] = cursor.execute(
-            f"{_EVENT} where {condition} order by triggered_at desc, id"
-            " limit %(limit)s offset %(offset)s",
-            wanted,
-        ).fetchall()
-        total = cursor.execute(
-            f"select count(*) as total from alert_events where {condition}", wanted
-        ).fetchone()
-    return [AlertEvent.model_validate(row) for row in rows], total["total"] if total else 0

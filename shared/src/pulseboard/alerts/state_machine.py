@@ -10,6 +10,9 @@ data is away, however long, until `forget_after`. The meaning of `duration` and 
 is that of Prometheus' `for` and `keep_firing_for`
 (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/), apart from a gap in
 the data, which does not start `duration` anew.
+
+A rule with the condition `returned` fires for each series that its expression returns, whatever the
+value, NaN included: as a rule of Prometheus. A series that is not returned is clear, not missing.
 """
 
 import operator
@@ -52,6 +55,7 @@ SYMBOLS: Mapping[AlertCondition, str] = {
     AlertCondition.EQ: "=",
     AlertCondition.NE: "≠",
 }
+"""The signs of the comparisons; `returned` compares nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,22 @@ class Condition:
     """When a rule fires: its comparison, and its durations in seconds."""
 
     operator: AlertCondition
-    threshold: float
+    threshold: float | None
+    """None with `returned`, and only then."""
     duration: float = 0.0
     window: float = MIN_WINDOW
     keep_firing_for: float = 0.0
     no_data: NoDataPolicy = NoDataPolicy.KEEP_STATE
     forget_after: float = 86_400.0
+
+    @property
+    def returned(self) -> bool:
+        """Whether it fires for each series that the expression returns."""
+        return self.operator is AlertCondition.RETURNED
+
+    def breached_by(self, value: float) -> bool:
+        """Whether a value that is there is an alert."""
+        return self.threshold is None or _COMPARE[self.operator](value, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +147,21 @@ class RuleSnapshot:
     repeat: float = 4 * 3600.0
     last_error: str | None = None
     version: int = 1
+    recording: bool = False
+    """What a recording rule reads: it may have more series than an alert rule."""
+    group: str = ""
+
+    @property
+    def read_key(self) -> "ReadKey":
+        """What rules that read the same have in common."""
+        window = self.condition.window
+        return (
+            *(self.query, window, self.default_window, self.delay, self.reducer),
+            self.condition.returned,
+        )
+
+
+ReadKey = tuple[str, float, bool, float, Reducer, bool]
 
 
 NEW = Instance()
@@ -170,7 +199,14 @@ def format_value(value: float | None) -> str:
     """A value as people read it: six digits, and Prometheus' words for infinities."""
     if value is None:
         return "no data"
+    if value != value:
+        return "NaN"
     return f"{value:+.6g}".title() if isinf(value) else f"{value:.6g}"
+
+
+def format_threshold(threshold: float | None) -> str:
+    """A threshold as people read it; empty for a rule that has none."""
+    return "" if threshold is None else f"{threshold:.6g}"
 
 
 def tick_at(time: float) -> int:
@@ -200,9 +236,13 @@ def step(
             before = replace(before, first_triggered=at)
     elif before.clear_since is not None and before.clear_since < resumed_at:
         before = replace(before, clear_since=at)
+    if condition.returned:
+        if value is not None:
+            return _breached(condition, before, value, at, _returned)
+        return _cleared(condition, before, None, at, _not_returned) if evaluate_missing else before
     if value is None or value != value:
         return _missing(condition, before, at, evaluate_missing)
-    breached = _COMPARE[condition.operator](value, condition.threshold)
+    breached = condition.breached_by(value)
     if before.status is _INACTIVE and not breached and before.no_data_since is None:
         return before
     if before.no_data_since is not None:
@@ -289,11 +329,21 @@ def _cleared(
 
 
 def _crossed(condition: Condition, value: float | None) -> str:
-    return f"{format_value(value)} {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
+    threshold = format_threshold(condition.threshold)
+    return f"{format_value(value)} {SYMBOLS[condition.operator]} {threshold}"
 
 
 def _receded(condition: Condition, value: float | None) -> str:
-    return f"{format_value(value)} is not {SYMBOLS[condition.operator]} {condition.threshold:.6g}"
+    threshold = format_threshold(condition.threshold)
+    return f"{format_value(value)} is not {SYMBOLS[condition.operator]} {threshold}"
+
+
+def _returned(condition: Condition, value: float | None) -> str:
+    return f"the expression returns {format_value(value)}"
+
+
+def _not_returned(condition: Condition, value: float | None) -> str:
+    return "the expression does not return it any more"
 
 
 def _absent(condition: Condition, value: float | None) -> str:

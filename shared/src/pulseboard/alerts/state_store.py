@@ -98,12 +98,13 @@ def begin_tick(
     runner: UUID,
     stable_since: float,
     rules_stamp: UUID | None,
+    whatever_changed: bool = False,
 ) -> bool:
     """Claim a tick, within the transaction that writes it.
 
     False when another run wrote it, or rules have changed since `rules_stamp` was read: then
-    nothing may be written. Raises Unavailable when another transaction holds the lock for
-    `alert_lock_timeout`.
+    nothing may be written; with `whatever_changed`, nothing of the rules that have changed. Raises
+    Unavailable when another transaction holds the lock for `alert_lock_timeout`.
     """
     with _bounded_lock(connection):
         row = connection.execute(
@@ -113,10 +114,17 @@ def begin_tick(
             on conflict (single) do update
             set tick = excluded.tick, runner = excluded.runner,
               steady_since = excluded.steady_since
-            where t.tick < excluded.tick and t.rules_stamp is not distinct from %(stamp)s
+            where t.tick < excluded.tick
+              and (%(whatever)s or t.rules_stamp is not distinct from %(stamp)s)
             returning 1
             """,
-            {"tick": tick, "runner": runner, "stable_since": stable_since, "stamp": rules_stamp},
+            {
+                "tick": tick,
+                "runner": runner,
+                "stable_since": stable_since,
+                "stamp": rules_stamp,
+                "whatever": whatever_changed,
+            },
         ).fetchone()
     return row is not None
 
@@ -126,7 +134,7 @@ _RULE = """
       extract(epoch from duration)::float8, extract(epoch from eval_window)::float8,
       reducer, severity, no_data, extract(epoch from keep_firing_for)::float8,
       extract(epoch from evaluation_delay)::float8, labels, message, notification, last_error,
-      version, runbook_url
+      version, runbook_url, group_name
     from alert_rules
 """
 
@@ -154,6 +162,16 @@ def _snapshot_or_error(
         # Served by alert_rules_pkey.
         connection.execute("update alert_rules set last_error = %s where id = %s", (text, row[0]))
         return None
+
+
+def group_intervals(connection: psycopg.Connection[Any]) -> dict[str, float]:
+    """The seconds between two evaluations of each group that has an interval of its own. A scan."""
+    return dict(
+        connection.execute(
+            "select name, extract(epoch from eval_interval)::float8 from rule_groups"
+            " where eval_interval is not null"
+        ).fetchall()
+    )
 
 
 def rule_versions(connection: psycopg.Connection[Any]) -> dict[UUID, int]:
@@ -198,6 +216,7 @@ def _snapshot(row: Sequence[Any]) -> RuleSnapshot:
         last_error=row[15],
         version=row[16],
         runbook_url=row[17],
+        group=row[18],
     )
 
 

@@ -7,12 +7,12 @@ with the rules whose state may change, not with the number of rules.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pulseboard.alerts.state_machine import RuleSnapshot
-from pulseboard.contracts.alerts import AlertCondition, NoDataPolicy, Reducer
+from pulseboard.alerts.state_machine import TICK, ReadKey, RuleSnapshot
+from pulseboard.contracts.alerts import AlertCondition, NoDataPolicy
 
 Spans = Iterable[tuple[int, int]]
 _Find = Callable[[Sequence[float], Sequence[float]], Spans]
@@ -32,15 +32,15 @@ _FIND: dict[AlertCondition, _Find] = {
     AlertCondition.LTE: lambda t, v: ((bisect_left(t, min(v)), len(t)),),
     AlertCondition.EQ: lambda t, v: ((bisect_left(t, x), bisect_right(t, x)) for x in set(v)),
     AlertCondition.NE: _differing,
+    AlertCondition.RETURNED: lambda t, v: ((0, len(t)),),
 }
 """The slice of ascending thresholds that any of the values breaches."""
-
-_Shared = tuple[str, float, bool, float, Reducer]
 
 
 @dataclass
 class _SharedRead:
-    """The rules of one read and reducer: an example, and all rules by operator and threshold."""
+    """The rules of one read and reducer and interval: an example, and all rules by operator and
+    threshold."""
 
     example: RuleSnapshot
     rules: dict[AlertCondition, list[RuleSnapshot]] = field(default_factory=dict)
@@ -50,39 +50,56 @@ class _SharedRead:
 class RuleIndex:
     """All rules of a tick. It is not changed after it was created."""
 
-    def __init__(self, rules: Iterable[RuleSnapshot]) -> None:
+    def __init__(
+        self, rules: Iterable[RuleSnapshot], intervals: Mapping[str, float] | None = None
+    ) -> None:
+        """`intervals`: of the groups that have one, in seconds; all other rules are evaluated at
+        every tick."""
+        self.intervals: Mapping[str, float] = intervals or {}
         self.by_id: dict[UUID, RuleSnapshot] = {rule.id: rule for rule in rules}
         self.always_evaluated: list[RuleSnapshot] = []
-        """Rules evaluated at every tick: missing data may be an alert, or an error may be over."""
-        self._reads: dict[_Shared, _SharedRead] = {}
-        for rule in sorted(self.by_id.values(), key=lambda rule: rule.condition.threshold):
+        """Rules evaluated whenever due: missing data may be an alert, or an error may be over."""
+        self._reads: dict[tuple[ReadKey, float], _SharedRead] = {}
+        for rule in sorted(self.by_id.values(), key=lambda rule: rule.condition.threshold or 0.0):
             condition = rule.condition
             if condition.no_data is NoDataPolicy.ALERT or rule.last_error is not None:
                 self.always_evaluated.append(rule)
-            shared = (
-                *(rule.query, condition.window, rule.default_window),
-                *(rule.delay, rule.reducer),
-            )
-            shared_read = self._reads.setdefault(shared, _SharedRead(rule))
+            read = (rule.read_key, self.intervals.get(rule.group, 0.0))
+            shared_read = self._reads.setdefault(read, _SharedRead(rule))
             shared_read.rules.setdefault(condition.operator, []).append(rule)
-            shared_read.thresholds.setdefault(condition.operator, []).append(condition.threshold)
+            shared_read.thresholds.setdefault(condition.operator, []).append(
+                condition.threshold or 0.0
+            )
 
     def __len__(self) -> int:
         return len(self.by_id)
 
-    @property
-    def examples(self) -> list[RuleSnapshot]:
-        """One rule for each distinct read."""
-        return [shared_read.example for shared_read in self._reads.values()]
+    def due(self, rule: RuleSnapshot, at: float) -> bool:
+        """Whether a multiple of its group's interval lies in the tick that ends at `at`."""
+        interval = self.intervals.get(rule.group, 0.0)
+        return interval <= TICK or at // interval != (at - TICK) // interval
+
+    def seldom(self, rule: RuleSnapshot) -> bool:
+        """Whether its group's interval is longer than a tick."""
+        return self.intervals.get(rule.group, 0.0) > TICK
+
+    def examples(self, at: float) -> list[RuleSnapshot]:
+        """One rule for each distinct read of the rules that are due."""
+        reads = self._reads.values()
+        return [each.example for each in reads if self.due(each.example, at)]
 
     def breached(
-        self, values_of: Callable[[RuleSnapshot], Sequence[float] | None]
+        self, values_of: Callable[[RuleSnapshot], Sequence[float] | None], at: float
     ) -> Iterator[RuleSnapshot]:
-        """Each rule that a value of its read breaches; all rules of a read that has failed (None).
+        """Each rule that is due and that a value of its read breaches; all rules of a read that has
+        failed (None).
 
-        `values_of` gets an example; its values hold no NaN.
+        `values_of` gets an example; its values hold no NaN, but for the condition `returned`, of
+        which all rules are breached by any value.
         """
         for shared_read in self._reads.values():
+            if not self.due(shared_read.example, at):
+                continue
             values = values_of(shared_read.example)
             if values is None:
                 for rules in shared_read.rules.values():

@@ -4,8 +4,10 @@
     Editor       a person who is an editor or admin, by session cookie
     Admin        a person who is an admin, by session cookie
     Reader       any person, or a key with scope `read`
+    PrometheusReader  the same, and a key also as the password of Basic, as Prometheus' clients do
     Writer       an editor or admin, or a key with scope `write`
     Ingester     an editor or admin, or a key with scope `ingest`
+    EventWriter  the same, and a key also in the ways that third-party agents use
     AgentWriter  a key with scope `ingest`, sent in any of the ways that third-party agents use
     KeyChecker   the same, or in the URL: for an agent that checks whether its key is valid
 
@@ -16,7 +18,6 @@ origins.
 
 from base64 import b64decode
 from dataclasses import dataclass
-from hmac import compare_digest
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -27,6 +28,7 @@ from starlette.concurrency import run_in_threadpool
 
 from pulseboard.auth import api_key_cache, api_keys_store, sessions
 from pulseboard.contracts.vocabulary import Role, Scope
+from pulseboard.core.caller import by_cloudfront
 from pulseboard.core.exceptions import Forbidden, InvalidRequest, Unauthorized, Unavailable
 from pulseboard.core.settings import settings
 from pulseboard.db import database
@@ -72,9 +74,15 @@ async def require(request: Request, needed: SecurityScopes) -> Principal:
     """
     secret = bearer(request)
     if secret is not None:
-        return await _by_key(secret, needed)
+        return _noted(request, await _by_key(secret, needed))
     roles = [Role(name[5:]) for name in needed.scopes if name.startswith("role:")]
     return await run_in_threadpool(_by_session, request, roles)
+
+
+async def require_prometheus(request: Request, needed: SecurityScopes) -> Principal:
+    """As `require`, also by a key sent as third-party agents do: see `agent_key`."""
+    secret = agent_key(request)
+    return await (_by_key(secret, needed) if secret else require(request, needed))
 
 
 async def require_agent(request: Request, needed: SecurityScopes) -> Principal:
@@ -82,7 +90,18 @@ async def require_agent(request: Request, needed: SecurityScopes) -> Principal:
 
     Raises Unauthorized without a valid key, Forbidden when it lacks the scope.
     """
-    return await _by_agent_key(agent_key(request), needed)
+    return _noted(request, await _by_agent_key(agent_key(request), needed))
+
+
+def _noted(request: Request, caller: Principal) -> Principal:
+    request.state.key_id = caller.key_id
+    return caller
+
+
+def key_of(request: Request) -> UUID | None:
+    """The API key by which `require` or `require_agent` let a request pass, or None."""
+    found: UUID | None = getattr(request.state, "key_id", None)
+    return found
 
 
 async def require_key_checker(request: Request, needed: SecurityScopes) -> Principal:
@@ -92,6 +111,19 @@ async def require_key_checker(request: Request, needed: SecurityScopes) -> Princ
     """
     in_url = request.query_params.get("api_key", "").strip()
     return await _by_agent_key(agent_key(request) or in_url or None, needed)
+
+
+async def is_known(request: Request) -> bool:
+    """Whether a request has a valid session or key, whatever these may do.
+
+    Raises Unavailable or RedisError when nobody can say.
+    """
+    if secret := bearer(request) or agent_key(request):
+        if api_key_cache.get_fresh(secret):
+            return True
+        return await run_in_threadpool(_find_key, secret, for_ingest=True) is not None
+    token = request.cookies.get(SESSION_COOKIE)
+    return token is not None and await run_in_threadpool(sessions.find, token=token) is not None
 
 
 async def _by_agent_key(secret: str | None, needed: SecurityScopes) -> Principal:
@@ -212,31 +244,26 @@ def check_origin(request: Request) -> None:
     # CloudFront calls the API by the API's own host name and forwards the browser's in a header.
     # Another site's page can send that header only after a preflight, which is never allowed.
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
-    allowed = urlsplit(public).netloc if public else host
-    if urlsplit(origin).netloc != allowed:
+    allowed = {urlsplit(public).netloc if public else host}
+    # While a domain's record is missing people sign in by CloudFront's own name; that CloudFront
+    # was called by it is certain.
+    if by_cloudfront(request):
+        allowed.add(host)
+    if urlsplit(origin).netloc not in allowed:
         raise Forbidden("This request came from another site.")
-
-
-def client_address(request: Request) -> str:
-    """The caller's address as API Gateway saw it, or the peer's.
-
-    Behind CloudFront these are the edge's: its own header is trusted when the request carries the
-    secret that CloudFront and this function share; no other header ever is.
-    """
-    shared, viewer = settings().edge_secret, request.headers.get("x-pulseboard-viewer")
-    sent = request.headers.get("x-pulseboard-edge", "")
-    if shared and viewer and compare_digest(sent.encode(), shared.get_secret_value().encode()):
-        return viewer
-    context = request.scope.get("aws.event", {}).get("requestContext", {})
-    seen = context.get("http", {}).get("sourceIp") or context.get("identity", {}).get("sourceIp")
-    return str(seen or (request.client.host if request.client else "unknown"))
 
 
 SignedIn = Annotated[Principal, Security(require, scopes=["role:viewer"])]
 Editor = Annotated[Principal, Security(require, scopes=["role:editor"])]
 Admin = Annotated[Principal, Security(require, scopes=["role:admin"])]
 Reader = Annotated[Principal, Security(require, scopes=["role:viewer", "key:read"])]
+PrometheusReader = Annotated[
+    Principal, Security(require_prometheus, scopes=["role:viewer", "key:read"])
+]
 Writer = Annotated[Principal, Security(require, scopes=["role:editor", "key:write"])]
 Ingester = Annotated[Principal, Security(require, scopes=["role:editor", "key:ingest"])]
+EventWriter = Annotated[
+    Principal, Security(require_prometheus, scopes=["role:editor", "key:ingest"])
+]
 AgentWriter = Annotated[Principal, Security(require_agent, scopes=["key:ingest"])]
 KeyChecker = Annotated[Principal, Security(require_key_checker, scopes=["key:ingest"])]

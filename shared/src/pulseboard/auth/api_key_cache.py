@@ -57,11 +57,10 @@ def put(secret: str, key: ActiveKey) -> None:
         if len(_cached) >= _MAX_ENTRIES and before is None:
             _cached.clear()
         _cached[hashed] = _CacheEntry(key, now, now if write else written_at)
-    if write and expiry and not cache.backing_off():
-        try:
-            cache.client().set(_redis_key(hashed), to_json(asdict(key)), ex=expiry)
-        except _CACHE_ERRORS as error:
-            cache.back_off(error)
+    if write and expiry:
+        cache.attempt(
+            lambda client: client.set(_redis_key(hashed), to_json(asdict(key)), ex=expiry)
+        )
 
 
 def get_fresh(secret: str) -> ActiveKey | None:
@@ -83,13 +82,7 @@ def get_last_known(secret: str) -> ActiveKey | None:
         entry = _cached.get(hashed)
     if entry and is_fresh(entry.validated_at, expiry):
         return entry.key
-    try:
-        text = (
-            cache.client().get(_redis_key(hashed)) if expiry and not cache.backing_off() else None
-        )
-    except _CACHE_ERRORS as error:
-        cache.back_off(error)
-        return None
+    text = cache.attempt(lambda client: client.get(_redis_key(hashed))) if expiry else None
     if not text:
         return None
     fields = from_json(text)

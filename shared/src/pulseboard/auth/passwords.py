@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import BoundedSemaphore
+from unicodedata import normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -55,7 +56,7 @@ def hash_password(password: str) -> str:
     Raises Unavailable when too many others are hashed at this moment.
     """
     with _turn():
-        return _hasher().hash(password)
+        return _hasher().hash(normalize("NFC", password))
 
 
 def verify(password: str, password_hash: str | None) -> bool:
@@ -64,9 +65,15 @@ def verify(password: str, password_hash: str | None) -> bool:
     None takes as long as a wrong password, so that timing does not reveal who has an account.
     Raises Unavailable when too many others are hashed at this moment.
     """
+    # Systems compose letters and accents differently. Older hashes are of what was typed.
+    forms = (normalize("NFC", password), password, normalize("NFD", password))
     with _turn():
-        try:
-            matches = _hasher().verify(password_hash or _nobody(), password)
-        except (VerificationError, InvalidHashError):
-            return False
+        matches = any(_is_hashed(form, password_hash or _nobody()) for form in dict.fromkeys(forms))
     return matches and password_hash is not None
+
+
+def _is_hashed(password: str, password_hash: str) -> bool:
+    try:
+        return _hasher().verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -7,6 +7,8 @@ from typing import Any
 
 import psycopg
 
+from pulseboard.catalogue.last_seen import seen_since
+
 MEASURED_SERIES = 10
 """Series of a metric that are looked at."""
 MEASURED_SAMPLES = 9
@@ -95,15 +97,15 @@ def _measure(
     """By metric: the median distance of samples in each series, of which nine in ten series do not
     exceed the result. Only the newest samples before `now` count.
     """
-    # The series by metric_series_metric_id_tags_hash_key, their newest samples by
-    # metrics_raw_series_time.
+    # The series by metric_series_seen, their newest samples by metrics_raw_series_time.
+    seen = seen_since("%(since)s::timestamptz")
     rows = connection.execute(
-        """
+        f"""
         select m.id, percentile_disc(0.9) within group (order by g.gap)
         from unnest(%(ids)s::int[]) as m (id)
         cross join lateral (
-          select id from metric_series
-          where metric_id = m.id and last_seen >= %(since)s
+          select s.id from metric_series s
+          where s.metric_id = m.id and {seen}
           limit %(series)s
         ) s
         cross join lateral (
@@ -120,7 +122,7 @@ def _measure(
         ) g
         where g.gap is not null
         group by m.id
-        """,
+        """.encode(),
         {
             "ids": list(ids),
             "now": now,

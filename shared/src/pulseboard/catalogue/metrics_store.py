@@ -1,11 +1,13 @@
 """The catalogue: which metrics there are, and which tags their series carry."""
 
+from datetime import timedelta
 from time import time
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from pulseboard.catalogue import label_cache
 from pulseboard.catalogue.last_seen import SEEN_SINCE, active_since
 from pulseboard.contracts.metrics import MetricInfo, TagInfo, TagValueInfo
 from pulseboard.core.exceptions import NotFound
@@ -20,10 +22,17 @@ def like_prefix(prefix: str) -> str:
 def find(
     connection: psycopg.Connection[Any], *, prefix: str, page: int, page_size: int
 ) -> tuple[list[MetricInfo], int]:
-    """One page (from 1) of the metrics whose name begins with `prefix`, by name; and how many."""
+    """One page (from 1) of the metrics whose name begins with `prefix`, by name; and how many.
+
+    A page of very many series is counted once a minute, and when it has new ones.
+    """
     if "\0" in prefix:
         return [], 0
     pattern = like_prefix(prefix)
+    cached = label_cache.get(connection, "metrics", prefix, page, page_size)
+    if cached.found and not _has_newer_like(connection, pattern, cached):
+        total, known = cached.rows
+        return [MetricInfo.model_validate(each) for each in known], int(total)
     # Served by metric_definitions_prefix.
     counted = connection.execute(
         "select count(*) from metric_definitions where name like %s", (pattern,)
@@ -60,41 +69,55 @@ def find(
                 "seen_since": active_since(time()),
             },
         ).fetchall()
-    return rows, int(counted[0]) if counted else 0
+    total = int(counted[0]) if counted else 0
+    label_cache.put(cached, [total, rows], read=sum(each.series_count for each in rows))
+    return rows, total
 
 
 def tags(connection: psycopg.Connection[Any], *, name: str, limit: int) -> list[TagInfo]:
-    """The tag keys of a metric by name, each with its `limit` most used values.
+    """The tag keys of a metric's active series by name, each with its `limit` most used values.
 
-    Raises NotFound for a metric that was never seen.
+    Of a metric without active series those of its last day count. Raises NotFound for a metric that
+    was never seen.
     """
-    # Served by metric_definitions_name_key.
+    # Served by metric_definitions_name_key and metric_series_seen.
     found = (
         None
         if "\0" in name
         else connection.execute(
-            "select id from metric_definitions where name = %s", (name,)
+            """
+            select d.id, (select max(last_seen_day) from metric_series where metric_id = d.id)
+            from metric_definitions d where d.name = %s
+            """,
+            (name,),
         ).fetchone()
     )
     if found is None:
         raise NotFound(f'There is no metric "{name[:200]}".')
-    # Served by metric_series_metric_id_tags_hash_key: reads each series of the metric once.
+    metric_id, newest = found
+    since, last_day = active_since(time()), None
+    if newest is not None and newest + timedelta(days=1) < since:
+        since = last_day = newest - timedelta(days=1)
+    cached = label_cache.get(connection, "tags", name, limit, last_day)
+    if cached.found and not _has_newer(connection, metric_id, cached):
+        return [TagInfo.model_validate(each) for each in cached.rows]
+    # Served by metric_series_seen: reads each of these series once.
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            """
+            f"""
             select key, value, series_count, key_count, position
             from (
               select key, value, count(*) as series_count,
                 sum(count(*)) over (partition by key)::bigint as key_count,
                 row_number() over (partition by key order by count(*) desc, value) as position
               from metric_series s cross join lateral jsonb_each_text(s.tags) as t (key, value)
-              where s.metric_id = %s
+              where s.metric_id = %(metric)s and {SEEN_SINCE}
               group by key, value
             ) counted
-            where position <= %s
+            where position <= %(most)s
             order by key collate "C", position
-            """,
-            (found[0], limit + 1),
+            """.encode(),
+            {"metric": metric_id, "seen_since": since, "most": limit + 1},
         ).fetchall()
     result: dict[str, TagInfo] = {}
     for row in rows:
@@ -105,4 +128,39 @@ def tags(connection: psycopg.Connection[Any], *, name: str, limit: int) -> list[
             info.truncated = True
         else:
             info.values.append(TagValueInfo(value=row["value"], series_count=row["series_count"]))
-    return list(result.values())
+    tags = list(result.values())
+    label_cache.put(cached, tags, read=sum(each.series_count for each in tags))
+    return tags
+
+
+def _has_newer_like(
+    connection: psycopg.Connection[Any], pattern: str, cached: label_cache.CachedLabels
+) -> bool:
+    """Whether a metric of such a name has a series that the cache does not count."""
+    if cached.newest == cached.newest_now:
+        return False
+    # Served by metric_series_pkey: those of the last minute.
+    row = connection.execute(
+        """
+        select exists (
+          select from metric_series s join metric_definitions d on d.id = s.metric_id
+          where s.id > %s and d.name like %s
+        )
+        """,
+        (cached.newest, pattern),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _has_newer(
+    connection: psycopg.Connection[Any], metric_id: int, cached: label_cache.CachedLabels
+) -> bool:
+    """Whether the metric has a series that the cache does not count."""
+    if cached.newest == cached.newest_now:
+        return False
+    # Served by metric_series_pkey: those of the last minute.
+    row = connection.execute(
+        "select exists (select from metric_series where id > %s and metric_id = %s)",
+        (cached.newest, metric_id),
+    ).fetchone()
+    return bool(row and row[0])

@@ -9,10 +9,10 @@ from threading import Lock
 
 from pydantic_core import from_json, to_json
 
+from pulseboard.contracts.vocabulary import NAME as NAME  # for those who use series keys
 from pulseboard.contracts.vocabulary import MetricType
 
 IDENTITY_BYTES = 16
-NAME = "__name__"
 
 
 def canonical_tags(tags: Mapping[str, str]) -> bytes:

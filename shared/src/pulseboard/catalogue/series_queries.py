@@ -25,7 +25,7 @@ from pulseboard.catalogue.selector import Matcher
 from pulseboard.catalogue.series_cache import Selection, SeriesCache
 from pulseboard.catalogue.series_key import NAME, Series, line_key
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.exceptions import InvalidRequest, LimitExceeded
 from pulseboard.core.settings import settings
 from pulseboard.db import pg_arrays
 
@@ -184,12 +184,16 @@ def _ids_of(
     connection: psycopg.Connection[Any], selections: Sequence[Selection], now: float
 ) -> dict[Selection, bytes]:
     found = dict.fromkeys(selections, b"")
+    since = [for_samples_since(now - back) for *_, back in selections]
+    # The earliest of them says nothing more, but is known when the statement is planned: without it
+    # the planner would read all series there ever were, in the order of their ids.
     with pg_arrays.cursor(connection) as cursor:
         rows = cursor.execute(
             f"""
             select w.number, array(
               select s.id from metric_series s
               where s.metric_id = d.id and s.tags @> w.tags::jsonb and {seen_since("w.since")}
+                and s.last_seen_day >= %(earliest)s::timestamptz - interval '1 day'
               order by s.id limit w.most
             )
             from unnest(%(numbers)s::int[], %(names)s::text[], %(tags)s::text[], %(limits)s::int[],
@@ -203,7 +207,8 @@ def _ids_of(
                 "limits": [
                     _most_looked_at(matchers, limit) for _, matchers, limit, _ in selections
                 ],
-                "since": [for_samples_since(now - back) for *_, back in selections],
+                "since": since,
+                "earliest": min(since),
             },
         ).fetchall()
     for number, ids in rows:
@@ -228,7 +233,7 @@ def _found(
     if changed:
         named = _named(connection, cache, {each for ids in changed.values() for each in ids})
         for selection, wanted in changed.items():
-            others = [m for m in selection[1] if not _in_sql(m)]
+            others = _others(selection[1])
             series = [
                 named[each]
                 for each in wanted
@@ -239,6 +244,18 @@ def _found(
                 cache.put_selected(selection, ids_of[selection], series)
             results[selection] = series
     return results
+
+
+def equal_tags(matchers: Sequence[Matcher]) -> dict[str, str] | None:
+    """The tags that series must have, where that is all that the matchers say; else None."""
+    tags = _equal(matchers)
+    return None if _others(matchers) else tags
+
+
+def _others(matchers: Sequence[Matcher]) -> list[Matcher]:
+    """Those that the statement leaves out: a second value of one tag is among them."""
+    tags = _equal(matchers)
+    return [m for m in matchers if not _in_sql(m) or tags[m.key] != m.value]
 
 
 def _most_matched(selection: Selection) -> float:
@@ -257,7 +274,7 @@ def _too_many(selection: Selection) -> InvalidRequest:
         f"match with {others}."
     )
     hint = "add a filter with =, or narrow the range"
-    return InvalidRequest(message, details=[ErrorDetail(field="query", message=message, hint=hint)])
+    return LimitExceeded(message, details=[ErrorDetail(field="query", message=message, hint=hint)])
 
 
 def _accepts(matcher: Matcher, series: Series) -> bool:

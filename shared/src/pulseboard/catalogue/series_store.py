@@ -104,6 +104,16 @@ def resolve(
     return Resolved(refused, generation, cache.epoch)
 
 
+def look_up(connection: psycopg.Connection[Any], *, keys: Sequence[SeriesKey]) -> None:
+    """Cache the ids of those of these series that exist: one statement, whoever sends them."""
+    _, cache = _cache_of_now(connection)
+    wanted = {key.identity: key for key in keys}
+    known = cache.ids.find(wanted)
+    missing = [key for key in wanted if key not in known]
+    if missing:
+        cache.ids.put(_select(connection, wanted, missing))
+
+
 def _select(
     connection: psycopg.Connection[Any], wanted: Mapping[bytes, SeriesKey], keys: list[bytes]
 ) -> dict[bytes, int]:
@@ -169,9 +179,12 @@ def _create(
     return created
 
 
-def due_to_touch(*, ids: Sequence[int], key_id: UUID | None) -> list[int]:
-    """Those of these series whose `last_seen` this process has not written lately."""
+def due_to_touch(seen: Mapping[UUID | None, Sequence[int]]) -> dict[UUID | None, list[int]]:
+    """Of the series that each key has sent, those whose `last_seen` this process has not written
+    lately.
+    """
     cache = series_cache.current()
+    due: dict[UUID | None, list[int]] = {}
     with cache.lock:
         if (
             not is_fresh(cache.touched_since, TOUCH_SECONDS)
@@ -179,19 +192,23 @@ def due_to_touch(*, ids: Sequence[int], key_id: UUID | None) -> list[int]:
         ):
             cache.touched.clear()
             cache.touched_since = time()
-        touched = cache.touched.get(key_id, set())
-        return [] if touched.issuperset(ids) else sorted(set(ids) - touched)
+        for key_id, ids in seen.items():
+            touched = cache.touched.get(key_id, set())
+            if not touched.issuperset(ids):
+                due[key_id] = sorted(set(ids) - touched)
+    return due
 
 
-def note_touched(*, ids: Sequence[int], key_id: UUID | None) -> None:
+def note_touched(due: Mapping[UUID | None, Sequence[int]]) -> None:
     """Note that `touch` is committed for these series."""
     cache = series_cache.current()
     with cache.lock:
-        cache.touched.setdefault(key_id, set()).update(ids)
+        for key_id, ids in due.items():
+            cache.touched.setdefault(key_id, set()).update(ids)
 
 
-def touch(connection: psycopg.Connection[Any], *, ids: Sequence[int], key_id: UUID | None) -> None:
-    """Write that these series were seen now, sent by this key.
+def touch(connection: psycopg.Connection[Any], due: Mapping[UUID | None, Sequence[int]]) -> None:
+    """Write that these series were seen now, each sent by its key.
 
     In the transaction of their samples: queries find the series of a range by when they were last
     seen. Rows that another process is updating are skipped, so that none waits. `last_seen_day`
@@ -200,22 +217,27 @@ def touch(connection: psycopg.Connection[Any], *, ids: Sequence[int], key_id: UU
     # Served by metric_series_pkey.
     connection.execute(
         """
-        update metric_series set
+        update metric_series s set
           last_seen = now(),
           last_seen_day = case
-            when last_seen_day < now() - interval '1 day' + (id %% 240) * interval '1 minute'
-            then now() else last_seen_day
+            when s.last_seen_day < now() - interval '1 day' + (s.id %% 240) * interval '1 minute'
+            then now() else s.last_seen_day
           end,
-          key_id = coalesce(%(key)s, key_id)
-        where id in (
-          select id from metric_series
-          where id = any(%(ids)s) and (
-            last_seen < now() - make_interval(secs => %(seconds)s)
-            or key_id is distinct from coalesce(%(key)s, key_id)
-          )
-          order by id
-          for update skip locked
-        )
+          key_id = coalesce(d.key_id, s.key_id)
+        from (
+          select m.id, w.key_id
+          from unnest(%(ids)s::integer[], %(keys)s::uuid[]) as w (id, key_id)
+          join metric_series m on m.id = w.id
+          where m.last_seen < now() - make_interval(secs => %(seconds)s)
+            or m.key_id is distinct from coalesce(w.key_id, m.key_id)
+          order by m.id
+          for update of m skip locked
+        ) d
+        where s.id = d.id
         """,
-        {"key": key_id, "ids": list(ids), "seconds": TOUCH_SECONDS * 0.8},
+        {
+            "ids": [series_id for ids in due.values() for series_id in ids],
+            "keys": [key_id for key_id, ids in due.items() for _ in ids],
+            "seconds": TOUCH_SECONDS * 0.8,
+        },
     )

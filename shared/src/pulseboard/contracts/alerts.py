@@ -6,9 +6,22 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from pulseboard.contracts.base import Contract, Interval, PositiveInterval, UtcTime
+from pulseboard.contracts.base import (
+    Contract,
+    Interval,
+    PositiveInterval,
+    UtcTime,
+    start_before_end,
+)
 from pulseboard.contracts.channels import Notification
-from pulseboard.contracts.vocabulary import QueryText, Tags, Title
+from pulseboard.contracts.vocabulary import (
+    TAG_KEY_PATTERN,
+    GroupName,
+    PointTags,
+    Position,
+    QueryText,
+    Title,
+)
 
 
 class AlertCondition(StrEnum):
@@ -20,6 +33,8 @@ class AlertCondition(StrEnum):
     LTE = "lte"
     EQ = "eq"
     NE = "ne"
+    RETURNED = "returned"
+    """Compares nothing: each series that the expression returns is an alert."""
 
 
 class AlertSeverity(StrEnum):
@@ -37,6 +52,16 @@ class AlertStatus(StrEnum):
     PENDING = "pending"
     FIRING = "firing"
     RESOLVED = "resolved"
+
+
+class AlertRuleState(StrEnum):
+    """How a rule is listed: the first of these that is true of it."""
+
+    DISABLED = "disabled"
+    FIRING = "firing"
+    FAILING = "failing"
+    PENDING = "pending"
+    OK = "ok"
 
 
 class NoDataPolicy(StrEnum):
@@ -57,6 +82,11 @@ class Reducer(StrEnum):
     SUM = "sum"
 
 
+MAX_SOURCE = 500
+AnnotationName = Annotated[str, StringConstraints(pattern=TAG_KEY_PATTERN, max_length=200)]
+Annotation = Annotated[str, StringConstraints(max_length=10_000)]
+Annotations = Annotated[dict[AnnotationName, Annotation], Field(max_length=64)]
+Source = Annotated[str, StringConstraints(max_length=MAX_SOURCE)]
 Runbook = Annotated[str, StringConstraints(max_length=2000, pattern=r"^(https?://\S+)?$")]
 
 
@@ -65,8 +95,16 @@ class AlertRuleFields(Contract):
 
     name: Title
     query: QueryText
-    condition: AlertCondition
-    threshold: float = Field(allow_inf_nan=False)
+    condition: AlertCondition = Field(
+        description="How the value is compared with the threshold. `returned`: each series that "
+        "the expression returns is an alert, as in Prometheus; one that it no longer returns "
+        "resolves."
+    )
+    threshold: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Required, but with the condition `returned`, which has none.",
+    )
     duration: Interval = Field(
         default="0s", description="How long the condition must hold before it fires."
     )
@@ -81,16 +119,59 @@ class AlertRuleFields(Contract):
     no_data: NoDataPolicy = NoDataPolicy.KEEP_STATE
     keep_firing_for: Interval = "0s"
     evaluation_delay: Interval = "0s"
-    labels: Tags = Field(default_factory=dict)
+    labels: PointTags = Field(
+        default_factory=dict, description="Added to those of each series. Templates, as `message`."
+    )
     message: Annotated[str, StringConstraints(max_length=4000)] = Field(
         default="",
         description="Text with `{{value}}`, `{{threshold}}` and tags: `{{host}}`. "
-        "Prometheus' form works too: `{{ $labels.host }}`, `{{ $value }}`.",
+        "Prometheus' form works too: `{{ $labels.host }}`, `{{ $value | humanize }}`.",
     )
     runbook_url: Runbook = Field(
         default="", description="URL of the runbook; a link in each notification."
     )
+    source: Source = Field(
+        default="",
+        description="What identifies a rule of a file: its group, name and position. "
+        "Empty: it comes from no file.",
+    )
+    group: GroupName = Field(default="", description="The group of rules it belongs to.")
+    position: Position = Field(default=0, description="The place in the group.")
+    annotations: Annotations = Field(
+        default_factory=dict,
+        description="Of a file of Prometheus, as they are there: `message` and `runbookUrl` are"
+        " what is sent.",
+    )
     notification: Notification = Field(default_factory=Notification)
+
+    @model_validator(mode="after")
+    def _fits_the_condition(self) -> Self:
+        """A comparison needs a threshold; `returned` has none, nor a window, nor missing data."""
+        if self.condition is not AlertCondition.RETURNED:
+            if self.threshold is None:
+                raise ValueError("threshold is missing: a comparison needs one")
+            return self
+        for name, given in (
+            ("threshold", self.threshold is not None),
+            ("window", self.window is not None),
+            ("reducer", self.reducer is not Reducer.LAST),
+            ("noData", self.no_data is not NoDataPolicy.OK and "no_data" in self.model_fields_set),
+        ):
+            if given:
+                raise ValueError(f"{name}: {_NOT_WITH_RETURNED[name]}")
+        if self.no_data is not NoDataPolicy.OK:
+            # Left out, so that nobody's choice is changed.
+            self.no_data = NoDataPolicy.OK
+        return self
+
+
+_NOT_WITH_RETURNED = {
+    "threshold": "leave it out, the condition returned compares nothing: write it in the query",
+    "window": "leave it out, the condition returned reads what its expression says",
+    "reducer": "leave it out, the condition returned evaluates its expression once a tick",
+    "noData": "leave it out, or ok: what the expression does not return is clear. To be notified "
+    "of missing data, write absent() in the query",
+}
 
 
 class CreateAlertRule(AlertRuleFields):
@@ -113,16 +194,40 @@ class UpdateAlertRule(Contract):
     no_data: NoDataPolicy | None = None
     keep_firing_for: Interval | None = None
     evaluation_delay: Interval | None = None
-    labels: Tags | None = None
+    labels: PointTags | None = None
     message: Annotated[str, StringConstraints(max_length=4000)] | None = None
     runbook_url: Runbook | None = None
+    source: Source | None = None
+    group: GroupName | None = None
+    position: Position | None = None
+    annotations: Annotations | None = None
     notification: Notification | None = None
+
+
+class AlertAcknowledgement(Contract):
+    """Somebody takes care of an alert: that it fires is not notified again until then."""
+
+    by: str | None = Field(default=None, description="Email; null when the user was deleted.")
+    at: UtcTime
+    until: UtcTime | None = Field(default=None, description="Null: until it resolves.")
+    note: str = ""
+
+
+class AcknowledgeAlert(Contract):
+    """Who sends this takes care of the alert."""
+
+    until: UtcTime | None = Field(default=None, description="Left out: until it resolves.")
+    note: Annotated[str, StringConstraints(max_length=1000)] = ""
 
 
 class AlertInstance(Contract):
     """The state of one series of a rule."""
 
     tags: dict[str, str]
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What silences match: tags, the rule's labels, alertname."
+    )
+    event_id: UUID | None = Field(default=None, description="The event of one that is firing.")
     status: AlertStatus
     value: float | None = Field(default=None, description="Null when there was no data.")
     reason: str
@@ -131,6 +236,7 @@ class AlertInstance(Contract):
         default=None, description="When the condition was first met, before `duration` passed."
     )
     silenced: bool = False
+    acknowledgement: AlertAcknowledgement | None = None
 
 
 class AlertRule(AlertRuleFields):
@@ -164,13 +270,22 @@ class AlertEvent(Contract):
     rule_name: str
     severity: AlertSeverity
     tags: dict[str, str]
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What silences match: tags, the rule's labels, alertname."
+    )
     status: AlertStatus
     value: float | None = None
     reason: str
+    query: str | None = Field(
+        default=None, description="The query of its rule as it is now; null when it was deleted."
+    )
     triggered_at: UtcTime
     resolved_at: UtcTime | None = None
     resolved_value: float | None = None
     resolved_reason: str | None = None
+    acknowledgement: AlertAcknowledgement | None = Field(
+        default=None, description="Also one that has ended: who took care of it."
+    )
 
 
 class AlertEvaluation(Contract):
@@ -188,11 +303,7 @@ class PreviewAlertRule(Contract):
     start: UtcTime
     end: UtcTime
 
-    @model_validator(mode="after")
-    def _start_before_end(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError("start must be before end")
-        return self
+    _start_before_end = model_validator(mode="after")(start_before_end)
 
 
 class AlertChange(Contract):
@@ -236,7 +347,7 @@ class SilenceMatcher(Contract):
 class CreateAlertSilence(Contract):
     """Alerts that meet every matcher notify nobody until `endsAt`."""
 
-    matchers: list[SilenceMatcher] = Field(min_length=1, max_length=20)
+    matchers: list[SilenceMatcher] = Field(min_length=1, max_length=150)
     starts_at: UtcTime | None = Field(default=None, description="Left out: now.")
     ends_at: UtcTime
     comment: Annotated[str, StringConstraints(max_length=1000)] = ""

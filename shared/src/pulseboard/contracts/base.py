@@ -5,7 +5,7 @@ JSON is camelCase on the wire; snake_case is accepted too. Times are UTC.
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -102,7 +102,10 @@ def _from_milliseconds(value: Any) -> Any:
 def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError('a time needs its zone, such as "2026-01-31T12:00:00Z"')
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is outside the calendar in UTC") from None
 
 
 def iso_utc(value: datetime) -> str:
@@ -118,3 +121,18 @@ UtcTime = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A time: ISO 8601 with a zone, or milliseconds since 1970; written as ``…Z``."""
+
+
+class _Range(Protocol):
+    start: datetime
+    end: datetime
+
+
+_RangeT = TypeVar("_RangeT", bound=_Range)
+
+
+def start_before_end(contract: _RangeT) -> _RangeT:
+    """Validates a contract with a range. Raises ValueError for one that holds no time."""
+    if contract.start >= contract.end:
+        raise ValueError("start must be before end")
+    return contract

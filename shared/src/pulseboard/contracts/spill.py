@@ -11,4 +11,5 @@ class SpillStatus(Contract):
     files: int = Field(default=0, ge=0)
     bytes: int = Field(default=0, ge=0)
     oldest_seconds: float = Field(default=0, ge=0)
+    newest_seconds: float = Field(default=0, ge=0)
     dead: int = Field(default=0, ge=0)

@@ -13,6 +13,10 @@ class Health(Contract):
 
     status: Literal["ok"] = "ok"
     version: str
+    agent_url: str | None = Field(
+        default=None,
+        description="Where agents send, when that is not where browsers are: it costs less.",
+    )
 
 
 class ComponentStatus(Contract):

@@ -9,19 +9,51 @@ from pulseboard.contracts.base import Contract, UtcTime
 from pulseboard.contracts.metrics import TagValueInfo
 
 
+class RefusedReason(Contract):
+    """Why something that one API key sent was refused."""
+
+    reason: str = Field(description="What was wrong; names and numbers are left out as `…`.")
+    count: int = Field(ge=0, description="How many samples, or requests, in the last day.")
+    example: str = Field(description="The last message in full, with the name.")
+    last_at: UtcTime = Field(description="When the last one came; up to a second late.")
+
+
 class KeyReceived(Contract):
-    """What was received with one API key; shows whether a new agent works."""
+    """What was received with one API key; shows whether a new agent works.
+
+    Counted when it arrives, up to a second late, and kept in the cache for a day.
+    """
 
     last_used_at: UtcTime | None = Field(
         default=None, description="When the key was last used; written at most once a minute."
     )
-    series_count: int = Field(ge=0, description="Series it sent last, counted up to 1000.")
-    metrics: list[str] = Field(description="Their metrics by name, the first 20.")
+    series_count: int = Field(
+        ge=0,
+        description="Series it sent last, counted up to 1000. A series that another key has sent "
+        "since belongs to that one.",
+    )
+    metrics: list[str] = Field(description="Metrics it sent last, up to 20, by name.")
     recent_samples: int = Field(
-        ge=0, description="Samples of the last 15 minutes in the newest 200 of these series."
+        ge=0, description="Samples that it sent in the last 15 minutes and that were stored."
     )
     newest_sample_at: UtcTime | None = Field(
-        default=None, description="Time of the newest of those samples."
+        default=None, description="Time of the newest sample that it sent."
+    )
+    counted: bool = Field(
+        default=True,
+        description="Whether the cache answered; if not, the numbers are those of `seriesCount`'s "
+        "newest 200 series, and nothing is known of refusals.",
+    )
+    day_samples: int | None = Field(
+        default=None, ge=0, description="Samples of the last day that were stored; null: unknown."
+    )
+    day_refused: int | None = Field(
+        default=None,
+        ge=0,
+        description="Samples and whole requests of the last day that were refused; null: unknown.",
+    )
+    refused: list[RefusedReason] = Field(
+        default_factory=list, description="Why, the last reason first."
     )
 
 

@@ -2,6 +2,8 @@
 
     PulseboardError
     ├── InvalidRequest          400  the request is not valid; `details` say where
+    │   ├── LimitExceeded       400  it is, but asks for more than a limit allows
+    │   └── NothingStored       400  of samples that were read, none can be stored
     ├── Unauthorized            401  nobody is signed in, or the key is unknown
     ├── Forbidden               403  somebody is, but may not
     ├── NotFound                404
@@ -9,14 +11,15 @@
     ├── PayloadTooLarge         413
     ├── UnsupportedMediaType    415
     ├── RateLimited             429  carries `retry_after`
-    └── Unavailable             503  carries `retry_after`; the client should retry
+    ├── Unavailable             503  carries `retry_after`; the client should retry
+    └── Overloaded              503  the same, but nothing is broken: there is too much at once
 
 `pulseboard.web.errors` turns them into HTTP; nothing else does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pulseboard.contracts.errors import ErrorCode, ErrorDetail
+from pulseboard.contracts.errors import ErrorCode, ErrorDetail, sentence
 
 
 class PulseboardError(Exception):
@@ -26,8 +29,8 @@ class PulseboardError(Exception):
     status: int = 500
 
     def __init__(self, message: str, *, details: Sequence[ErrorDetail] | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = sentence(message)
+        super().__init__(self.message)
         self.details = list(details) if details else None
 
 
@@ -36,6 +39,18 @@ class InvalidRequest(PulseboardError):
 
     code = ErrorCode.VALIDATION_ERROR
     status = 400
+
+
+class LimitExceeded(InvalidRequest):
+    """The request asks for more than a limit allows."""
+
+
+class NothingStored(InvalidRequest):
+    """None of the samples can be stored. `refused` maps each reason to how many samples it has and
+    to an example; empty when they have been counted.
+    """
+
+    refused: Mapping[str, tuple[int, str]] = {}
 
 
 class Unauthorized(PulseboardError):
@@ -87,6 +102,17 @@ class RateLimited(PulseboardError):
     status = 429
 
     def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(PulseboardError):
+    """Too much is asked for at once; `retry_after` is in seconds."""
+
+    code = ErrorCode.UNAVAILABLE
+    status = 503
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

@@ -1,11 +1,22 @@
 """Structured logs with the request's id, and metrics; never with secrets in them."""
 
+import json
+import sys
+import time
 from functools import lru_cache
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from pulseboard.core.settings import settings
+
+NAMESPACE = "Pulseboard"
+"""Of our metrics in CloudWatch."""
+ALARMED = frozenset(
+    {"LateJobs", "DatabaseUsedPercent", "SpillOldestSeconds", "SpillDead", "TickSeconds",
+     "TickLagSeconds"}
+)  # fmt: skip
+"""The metrics that alarms read; a test compares them with the templates."""
+_UNITS = ("Seconds", "Bytes", "Percent")
 
 
 @lru_cache(maxsize=1)
@@ -18,14 +29,32 @@ def record(**values: float | list[float]) -> None:
     """Write Pulseboard's own metrics into the log, in CloudWatch's embedded format.
 
     A list holds up to 100 values of one metric, for its percentiles. It needs no way to CloudWatch,
-    which a function inside the VPC does not have.
+    which a function inside the VPC does not have. The stage is the only dimension: CloudWatch
+    takes each other combination for another metric, which alarms would not read.
     """
     configured = settings()
-    if not configured.metrics or not values:
+    if configured.metrics == "alarms":
+        values = {name: value for name, value in values.items() if name in ALARMED}
+    if configured.metrics == "none" or not values:
         return
-    metrics = EphemeralMetrics(namespace="Pulseboard")
-    metrics.add_dimension(name="stage", value=configured.stage)
-    for name, value in values.items():
-        for each in value if isinstance(value, list) else [value]:
-            metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=each)
-    metrics.flush_metrics()
+    document = {
+        "_aws": {
+            "Timestamp": int(time.time() * 1000),
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["stage"]],
+                    "Metrics": [{"Name": name, "Unit": _unit(name)} for name in values],
+                }
+            ],
+        },
+        "stage": configured.stage,
+        **values,
+    }
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def _unit(name: str) -> str:
+    """CloudWatch's unit of a metric, which its name ends with."""
+    return next((unit for unit in _UNITS if name.endswith(unit)), "Count")

@@ -6,6 +6,7 @@ The environment variable of a field is its name in capitals after ``PULSEBOARD_`
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +25,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL", "PULSEBOARD_DATABASE_URL", "database_url"),
         description="TimescaleDB, as a libpq URL.",
     )
+    database_credentials: str | None = Field(
+        default=None,
+        description="`s3://bucket/key` of JSON with `password`, put into `DATABASE_URL`, and `ca`, "
+        "the certificates by which the database's own is verified.",
+    )
     database_secret: str | None = Field(
         default=None,
         description="Secrets Manager's name of the database password (JSON with `password`, put "
@@ -41,6 +47,11 @@ class Settings(BaseSettings):
         default=None,
         description="Where browsers reach Pulseboard. Origins other than this are refused; "
         "left out, the request's own host is used.",
+    )
+    agent_url: str | None = Field(
+        default=None,
+        description="Where agents send, when that is not where browsers are: API Gateway's own "
+        "address on AWS. The commands under Add data have it.",
     )
     static_dir: Path | None = Field(
         default=None, description="The built SPA, served by the development server."
@@ -73,6 +84,47 @@ class Settings(BaseSettings):
         default=16 * 1024 * 1024, ge=1024, description="Body after inflation."
     )
     ingest_max_points: int = Field(default=10_000, ge=1, description="Points in one request.")
+    ingest_max_parts: int = Field(
+        default=1_500_000,
+        ge=1_000,
+        description="Parts that are read of one request: fields, lines and values, also those that "
+        "are not known. Bounds the work of a body that inflates well; all points with all their "
+        "tags fit.",
+    )
+    ingest_histogram_scale: int = Field(
+        default=2,
+        ge=-4,
+        le=8,
+        description="Buckets for each power of two, as a power of two, at most: exponential and "
+        "native histograms and sketches are merged to that. A quantile is off by 19 % at most with "
+        "2, by 9 % with 3, for twice the series.",
+    )
+    ingest_histogram_buckets: int = Field(
+        default=160,
+        ge=4,
+        description="Buckets of one exponential or native histogram; of more, neighbours are "
+        "merged.",
+    )
+    ingest_max_at_once: int = Field(
+        default=4,
+        ge=1,
+        description="Requests with samples or events that one process decodes and stores at once. "
+        "Others wait, without a thread, so that dashboards are served meanwhile.",
+    )
+    ingest_max_wait: float = Field(
+        default=5, ge=0, description="How long such a request waits for its turn before 503."
+    )
+    ingest_max_waiting_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Bodies that wait for their turn, together; beyond it 503 at once.",
+    )
+    ingest_max_waiting_bytes_of_key: int = Field(
+        default=16 * 1024 * 1024,
+        ge=0,
+        description="The same of one API key: senders have their turns one after the other, and "
+        "one can't fill the room for all.",
+    )
     ingest_max_tags: int = Field(default=30, ge=0, le=64, description="Tags on one point.")
     ingest_max_errors: int = Field(default=100, ge=1, description="Rejected points in a response.")
     ingest_max_age: int = Field(
@@ -84,16 +136,30 @@ class Settings(BaseSettings):
         default=600, ge=0, description="How far ahead of the clock a sample may be."
     )
     otlp_resource_attributes: str = Field(
-        default="service.name,service.namespace,service.instance.id,host.name,"
-        "deployment.environment,deployment.environment.name,k8s.cluster.name,k8s.namespace.name,"
-        "k8s.pod.name,cloud.region",
-        description="Attributes of an OpenTelemetry resource that become tags, between commas; a "
-        "point's own attributes all do.",
+        default="service.name,service.namespace,service.instance.id,host.name,host.id,"
+        "container.id,container.name,process.pid,k8s.*.name,k8s.pod.uid,aws.ecs.task.arn,"
+        "faas.name,faas.instance,deployment.environment,deployment.environment.name,cloud.region",
+        description="Attributes of an OpenTelemetry resource that become tags, between commas; "
+        "`*` stands for any text. The first ones stay where `ingest_max_tags` has no room for all; "
+        "`target_info` has all of them. A point's own attributes all are tags.",
+    )
+    otlp_info_tags: int = Field(
+        default=64,
+        ge=0,
+        le=64,
+        description="Tags of the metric `target_info`, which holds all attributes of an "
+        "OpenTelemetry resource; 0 stores none.",
+    )
+    otlp_resource_lease: int = Field(
+        default=900,
+        ge=60,
+        description="Of OpenTelemetry resources with the same tags one has them plain. How long "
+        "after its last metrics another one may have them, in seconds.",
     )
     otlp_scope: bool = Field(
         default=False,
-        description="Make tags of an OpenTelemetry scope too, `otel.scope.name` and "
-        "`otel.scope.version`.",
+        description="Make tags of every OpenTelemetry scope, `otel.scope.name` and "
+        "`otel.scope.version`, and not only of those that send the same metric for a resource.",
     )
     series_map_size: int = Field(
         default=200_000, ge=100, description="Series ids that one process caches."
@@ -125,13 +191,13 @@ class Settings(BaseSettings):
         default=200_000, ge=1, description="Series that one request may delete."
     )
     usage_million_samples: float = Field(
-        default=0.067,
+        default=0.0327,
         ge=0,
         description="Dollars that a million samples cost, in requests and functions, for the "
         "estimate on the usage page; 50 samples in a request are assumed (`make cost`).",
     )
     usage_thousand_series: float = Field(
-        default=1.65,
+        default=0.87,
         ge=0,
         description="Dollars a month that the stored history of a thousand series costs, for the "
         "same estimate.",
@@ -188,6 +254,12 @@ class Settings(BaseSettings):
         ge=1000,
         description="Series that a selector with `=~`, `!~` or `!=` may look at.",
     )
+    label_cache_from: int = Field(
+        default=10_000,
+        ge=1,
+        description="A list of labels is cached for a minute when it is made from so many labels "
+        "of series, or more.",
+    )
     query_max_points: int = Field(
         default=500_000, ge=100, description="Values in one result: series times buckets."
     )
@@ -205,6 +277,12 @@ class Settings(BaseSettings):
         default=20_000_000,
         ge=1000,
         description="Values that the evaluation of one expression may hold in memory at once.",
+    )
+    query_max_values_at_once: int = Field(
+        default=60_000_000,
+        ge=1000,
+        description="The same for all evaluations of a process together; what exceeds it is "
+        "answered 503.",
     )
     query_max_label_bytes: int = Field(
         default=16_000_000,
@@ -261,12 +339,21 @@ class Settings(BaseSettings):
         ge=3600,
         description="Retention of the hour tier; no shorter than the minutes.",
     )
+    retention_events: int = Field(
+        default=365 * 86_400, ge=3600, description="How long events are kept."
+    )
 
     # Dashboards
     dashboard_cache: int = Field(
         default=30, ge=1, description="Life of a dashboard in the cache, deleted on its changes."
     )
-    dashboard_max_panels: int = Field(default=200, ge=1, description="Panels on one dashboard.")
+    dashboard_max_panels: int = Field(default=500, ge=1, description="Panels on one dashboard.")
+    variable_max_values: int = Field(
+        default=1_000, ge=1, le=10_000, description="Values that a dashboard's variable lists."
+    )
+    variable_max_series: int = Field(
+        default=20_000, ge=1, description="Series that a variable's query looks at."
+    )
     dashboard_versions: int = Field(
         default=100, ge=1, description="Former states of a dashboard that can be restored."
     )
@@ -290,12 +377,36 @@ class Settings(BaseSettings):
     alert_read_budget: float = Field(
         default=8.0,
         gt=0,
-        description="Time in which a tick reads all expressions; rules left over are marked.",
+        description="Time in which a tick reads for all rules; rules left over are read at a later"
+        " tick.",
+    )
+    alert_left_over_after: float = Field(
+        default=60.0,
+        gt=0,
+        description="A rule that there was no time to read for so long is marked.",
+    )
+    alert_heavy_from: float = Field(
+        default=0.5,
+        gt=0,
+        description="From this time on reading for one rule is heavy: it comes after the others,"
+        " in turns with other heavy ones.",
+    )
+    alert_heavy_longest_retry: float = Field(
+        default=300.0,
+        ge=0,
+        description="Longest wait before a heavy rule that can't be read is tried again.",
     )
     alert_rule_timeout: float = Field(
         default=3.0,
         gt=0,
-        description="Time that reading one rule's expression may take when it is read by itself.",
+        description="Time that reading for one rule may take when it is read by itself.",
+    )
+    alert_max_samples: int = Field(
+        default=2_000_000,
+        ge=1_000,
+        description="Samples that one rule's expression may read at a tick, and that a tick holds "
+        "for rules that share them; four times as many values in between. More is an error of the "
+        "rule.",
     )
     alert_lock_timeout: float = Field(
         default=4.0,
@@ -332,7 +443,9 @@ class Settings(BaseSettings):
         description="Size of what is handed to `notify` at once; Step Functions accepts 256 KiB.",
     )
     alert_claim_lease: int = Field(
-        default=90, ge=5, description="An unacknowledged notification is sent again after this."
+        default=20,
+        ge=10,
+        description="An unacknowledged notification is sent again after this, later each time.",
     )
     alert_max_attempts: int = Field(
         default=10, ge=1, description="Attempts before a notification is shown as a dead letter."
@@ -341,7 +454,13 @@ class Settings(BaseSettings):
         default=10.0, gt=0, description="Wait after the first failed attempt; doubled each time."
     )
     alert_longest_retry: float = Field(
-        default=300.0, gt=0, description="Longest wait between two attempts."
+        default=60.0, gt=0, description="Longest wait between two attempts."
+    )
+    alert_give_up: float = Field(
+        default=86_400.0,
+        gt=0,
+        description="After so long, a receiver that fails is no longer told that a deleted rule's "
+        "alerts are over.",
     )
     alert_send_timeout: float = Field(
         default=8.0, gt=0, description="Time a receiver has for a notification, in all."
@@ -358,10 +477,6 @@ class Settings(BaseSettings):
     alert_email_from: str | None = Field(
         default=None, description="Sender of email by SES; it must be verified there."
     )
-    alert_email_topic: str | None = Field(
-        default=None,
-        description="ARN of an SNS topic that receives emails where SES is not set up.",
-    )
     alert_pagerduty_url: str = Field(
         default="https://events.pagerduty.com/v2/enqueue",
         description="Events API of PagerDuty; accounts in the EU have another.",
@@ -371,6 +486,28 @@ class Settings(BaseSettings):
     )
     alert_history_retention: int = Field(
         default=400 * 86_400, ge=86_400, description="Age at which resolved alerts are removed."
+    )
+    alert_series: bool = Field(
+        default=True,
+        description="Write pending and firing alerts as the series ALERTS and ALERTS_FOR_STATE.",
+    )
+    recording_interval: int = Field(
+        default=60,
+        ge=10,
+        le=86_400,
+        description="Seconds between two evaluations of a recording rule whose group sets none.",
+    )
+    recording_max_rules: int = Field(
+        default=10_000, ge=1, description="Recording rules there may be."
+    )
+    recording_max_series: int = Field(
+        default=10_000, ge=1, description="Series one recording rule may write at once."
+    )
+    alert_preview_max_values: int = Field(
+        default=5_000_000,
+        ge=1_000,
+        description="Ticks × series of one backtest, which holds a value for each, and samples "
+        "that it reads.",
     )
     alert_preview_max_changes: int = Field(
         default=5_000, ge=10, description="Changes of state that one backtest shows."
@@ -401,14 +538,21 @@ class Settings(BaseSettings):
         description="What CloudFront sends to the API (`x-pulseboard-edge`): with it, and "
         "only then, the caller's address is read from `x-pulseboard-viewer`.",
     )
+    edge_only: bool = Field(
+        default=False,
+        description="Refuse requests without `edge_secret`: API Gateway's own address is closed "
+        "where a web ACL guards CloudFront's.",
+    )
     cookie_secure: bool = Field(
         default=True, description="Send the session cookie over HTTPS (and to localhost) only."
     )
     page_size: int = Field(default=50, ge=1, le=1000, description="Entries on a page of a list.")
 
     # Observability
-    metrics: bool = Field(
-        default=False, description="Write Pulseboard's own metrics into the log, for CloudWatch."
+    metrics: Literal["none", "alarms", "all"] = Field(
+        default="none",
+        description="Write Pulseboard's own metrics into the log, for CloudWatch: those that "
+        "alarms read, or all. Each is $0.30 a month there.",
     )
     own_metrics_interval: int = Field(
         default=10,
@@ -418,8 +562,18 @@ class Settings(BaseSettings):
     database_disk_bytes: int = Field(
         default=0, ge=0, description="Size of the database's disk, 0 when unknown: to see it fill."
     )
+    access_log: Literal["none", "errors", "all"] = Field(
+        default="none",
+        description="A line in the log, with the caller's address, for each request that failed "
+        "or for each request.",
+    )
     log_level: str = Field(default="INFO", description="Least severity that is logged.")
     stage: str = Field(default="local", description="Name of this environment in logs.")
+
+    @property
+    def query_max_found(self) -> int:
+        """The most series that one selector may find: more than are shown, to aggregate them."""
+        return self.query_max_series * 10
 
     @property
     def spills(self) -> bool:

@@ -9,7 +9,7 @@ from uuid import UUID
 import redis
 from redis.exceptions import RedisClusterException
 
-from pulseboard.contracts.dashboards import Dashboard
+from pulseboard.contracts.dashboards import STORED, Dashboard
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db.cache import client
@@ -25,7 +25,9 @@ def get(dashboard_id: UUID) -> Dashboard | None:
         found = client().get(_key(dashboard_id))
     except (redis.RedisError, RedisClusterException):
         return None
-    return Dashboard.model_validate_json(found) if isinstance(found, bytes) else None
+    return (
+        Dashboard.model_validate_json(found, context=STORED) if isinstance(found, bytes) else None
+    )
 
 
 def put(dashboard: Dashboard) -> None:

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from pulseboard.contracts.dashboards import (
+    STORED,
     CreatePanel,
     Dashboard,
     DashboardVersion,
@@ -325,7 +326,7 @@ def get_version(
     ).fetchone()
     if row is None:
         raise NotFound(f"Version {version} of this dashboard is no longer stored.")
-    former = Dashboard.model_validate(row[0])
+    former = Dashboard.model_validate(row[0], context=STORED)
     if public_only and not former.is_public:
         raise NotFound(f"Version {version} of this dashboard is not public.")
     return former

@@ -13,6 +13,7 @@ from pulseboard.contracts.dashboards import (
     Panel,
 )
 from pulseboard.contracts.errors import ErrorDetail
+from pulseboard.core import storable
 from pulseboard.core.exceptions import InvalidRequest
 
 FORMAT = "pulseboard/dashboard/1"
@@ -50,6 +51,53 @@ def to_create(document: DashboardDocument, *, name: str | None = None) -> Create
         settings=document.settings,
         panels=document.panels,
     )
+
+
+def replace_unstorable(document: dict[str, Any]) -> list[ImportNote]:
+    """Replace in a file what can't be stored, and say where: the rest of it is imported."""
+    notes = []
+    for path, why in storable.replace(document):
+        where = storable.written(path)
+        if title := _panel_title(document, path):
+            where = f'"{title}": {where}'
+        becomes = "left out" if "number" in why else "stored with \ufffd in its place"
+        message = f"{why}: {becomes}"
+        notes.append(
+            ImportNote(outcome="changed", place=where, message=message, reason="can't be stored")
+        )
+    return notes
+
+
+def _panel_title(document: dict[str, Any], path: storable.Path) -> str:
+    """The title of the innermost panel that a path leads into."""
+    title, before = "", ""
+    inner: Any = document
+    for part in path:
+        # A key that was replaced leads nowhere.
+        inner = inner[int(part)] if isinstance(inner, list) else inner.get(part)
+        if not isinstance(inner, dict | list):
+            break
+        if before in ("panels", "elements") and isinstance(inner, dict):
+            title = str(inner.get("title") or title)
+        before = str(part)
+    return title
+
+
+def grafana_source(document: dict[str, Any]) -> dict[str, Any] | None:
+    """The classic board of a file of Grafana; None for one of ours."""
+    if document.get("format") == FORMAT:
+        return None
+    from pulseboard.dashboards.grafana import board as grafana
+
+    return grafana.classic(document)
+
+
+def to_grafana(board: Dashboard, *, source: dict[str, Any] | None) -> dict[str, Any]:
+    """A dashboard as Grafana's classic JSON; `source` is the classic board it comes from."""
+    # Likewise.
+    from pulseboard.dashboards.grafana import export as grafana
+
+    return grafana.export(export(board), source=source)
 
 
 def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]]:

@@ -8,6 +8,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from pulseboard.contracts.dashboards import (
+    STORED,
     CreateDashboard,
     CreatePanel,
     Dashboard,
@@ -147,8 +148,8 @@ def get_dashboard(connection: psycopg.Connection[Any], *, dashboard_id: UUID) ->
         ).fetchall()
     return Dashboard(
         **{name: value for name, value in board.items() if name != "layout"},
-        settings=DashboardSettings.model_validate(board["layout"]),
-        panels=[Panel.model_validate(panel) for panel in panels],
+        settings=DashboardSettings.model_validate(board["layout"], context=STORED),
+        panels=[Panel.model_validate(panel, context=STORED) for panel in panels],
     )
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pulseboard.db.rollups import ROLLUPS, stored_in
+
 REFRESH_WAIT = 300.0
 """Seconds that a restore waits for another refresh of a tier."""
 FORMAT = 1
 RAW = "metrics_raw"
-TIERS = ("metrics_1min", "metrics_1hour")
-_LEFT_OUT = ("schema_migrations", "job_runs")
+_LEFT_OUT = ("schema_migrations", "job_runs", "rollup_moves")
 _SAMPLES = ("time", "series_id", "value")
 
 
@@ -59,7 +60,7 @@ def backup(url: str, file: Path) -> Written:
             for name, columns in tables.items():
                 rows[name] = _dump(connection, archive, name, columns, sql.SQL("true"))
             rows[RAW] = _dump(connection, archive, RAW, list(_SAMPLES), sql.SQL("true"))
-            for tier in TIERS:
+            for tier in ROLLUPS:
                 older = sql.SQL("bucket < {}").format(sql.Literal(cut))
                 rows[tier] = _dump(connection, archive, tier, _columns(connection, tier), older)
             manifest = {
@@ -75,7 +76,7 @@ def backup(url: str, file: Path) -> Written:
                 "columns": {
                     **tables,
                     RAW: list(_SAMPLES),
-                    **{tier: _columns(connection, tier) for tier in TIERS},
+                    **{tier: _columns(connection, tier) for tier in ROLLUPS},
                 },
                 "rows": rows,
             }
@@ -108,16 +109,17 @@ def restore(url: str, file: Path) -> Written:
                 # Rows that migrations put in.
                 connection.execute(sql.SQL("delete from {}").format(sql.Identifier(name)))
             for name in [name for name in relational if name in rows]:
-                _load(connection, archive, name, name, manifest["columns"][name])
+                _load(connection, archive, name, sql.Identifier(name), manifest["columns"][name])
                 _advance(connection, name)
             # No process has cached ids under it.
             connection.execute("update series_generation set generation = gen_random_uuid()")
-            _load(connection, archive, RAW, RAW, manifest["columns"][RAW])
-            for tier in TIERS:
-                target = _materialized(connection, tier)
+            _load(connection, archive, RAW, sql.Identifier(RAW), manifest["columns"][RAW])
+            for tier in ROLLUPS:
+                target = stored_in(connection, tier)
                 _load(connection, archive, tier, target, manifest["columns"][tier])
             for table, count in rows.items():
-                where = _materialized(connection, table) if table in TIERS else table
+                rollup = table in ROLLUPS
+                where = stored_in(connection, table) if rollup else sql.Identifier(table)
                 found = _count(connection, where)
                 if found != count:
                     raise BackupError(f"{table}: {count} rows in the backup, {found} restored")
@@ -136,7 +138,7 @@ def _check(connection: psycopg.Connection[Any], manifest: dict[str, Any]) -> Non
             "restore it with the version that created it, or a newer one"
         )
     for table in ("users", "metric_series"):
-        if _count(connection, table):
+        if _count(connection, sql.Identifier(table)):
             raise BackupError(
                 f"this database is in use ({table} has rows): restore into a new, empty one"
             )
@@ -230,12 +232,10 @@ def _load(
     connection: psycopg.Connection[Any],
     archive: zipfile.ZipFile,
     name: str,
-    target: str,
+    target: sql.Identifier,
     columns: list[str],
 ) -> None:
-    statement = sql.SQL("copy {} ({}) from stdin").format(
-        sql.Identifier(*target.split(".")), _names(columns)
-    )
+    statement = sql.SQL("copy {} ({}) from stdin").format(target, _names(columns))
     with (
         archive.open(f"{name}.copy") as source,
         connection.cursor() as cursor,
@@ -267,23 +267,9 @@ def _advance(connection: psycopg.Connection[Any], table: str) -> None:
         )
 
 
-def _materialized(connection: psycopg.Connection[Any], tier: str) -> str:
-    """The hypertable behind a continuous aggregate, with its schema."""
-    row = connection.execute(
-        """
-        select materialization_hypertable_schema || '.' || materialization_hypertable_name
-        from timescaledb_information.continuous_aggregates where view_name = %s
-        """,
-        (tier,),
-    ).fetchone()
-    if row is None:
-        raise BackupError(f"this database has no {tier}: bring it to the schema first")
-    return str(row[0])
-
-
 def _refresh(connection: psycopg.Connection[Any], cut: datetime) -> None:
     """Compute what raw samples cover, which also moves the mark of what is complete."""
-    for tier in TIERS:
+    for tier in ROLLUPS:
         _refresh_tier(connection, tier, cut)
 
 
@@ -318,8 +304,8 @@ def _refresh_tier(connection: psycopg.Connection[Any], tier: str, cut: datetime)
             return
 
 
-def _count(connection: psycopg.Connection[Any], table: str) -> int:
-    statement = sql.SQL("select count(*) from {}").format(sql.Identifier(*table.split(".")))
+def _count(connection: psycopg.Connection[Any], table: sql.Identifier) -> int:
+    statement = sql.SQL("select count(*) from {}").format(table)
     row = connection.execute(statement).fetchone()
     return int(row[0]) if row else 0
 

@@ -6,8 +6,11 @@ makes Pulseboard slower and signs people out; it never makes a result wrong.
 
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import redis
+from redis.exceptions import RedisClusterException
 
 from pulseboard.core.freshness import is_fresh
 from pulseboard.core.observability import logger
@@ -15,6 +18,7 @@ from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
 
 Client = redis.Redis | redis.RedisCluster
+T = TypeVar("T")
 
 BACKOFF = 5.0
 """Seconds for which callers with a fallback skip a cache that has just failed."""
@@ -52,6 +56,17 @@ def back_off(error: Exception) -> None:
     global _skip_until
     _skip_until = time.time() + BACKOFF
     logger().warning("the cache does not respond: continuing without it", exc_info=error)
+
+
+def attempt(command: Callable[[Client], T]) -> T | None:
+    """What a command returns; None, at once, while the cache is backing off or when it fails."""
+    if backing_off():
+        return None
+    try:
+        return command(client())
+    except (redis.RedisError, RedisClusterException) as error:
+        back_off(error)
+        return None
 
 
 @on_reset

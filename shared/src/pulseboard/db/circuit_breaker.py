@@ -76,16 +76,14 @@ class SharedBreakerState(pybreaker.CircuitBreakerStorage):
 
     def _send(self, command: Callable[[Any], object]) -> Any:
         """The command's reply, None without the cache."""
-        if cache.backing_off():
-            return None
-        try:
-            pipe = cache.client().pipeline(transaction=False)
+
+        def send(client: cache.Client) -> Any:
+            pipe = client.pipeline(transaction=False)
             command(pipe)
             pipe.expire(self._key, EXPIRY)
             return pipe.execute()[0]
-        except (redis.RedisError, RedisClusterException) as error:
-            cache.back_off(error)
-            return None
+
+        return cache.attempt(send)
 
     @property
     def state(self) -> str:

@@ -69,6 +69,17 @@ def database_bytes(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
+def wal_bytes(connection: psycopg.Connection[Any]) -> int:
+    """What the write-ahead log holds on the same disk; 0 where its size may not be read."""
+    allowed = connection.execute(
+        "select has_function_privilege('pg_ls_waldir()', 'execute')"
+    ).fetchone()
+    if not allowed or not allowed[0]:
+        return 0
+    row = connection.execute("select coalesce(sum(size), 0) from pg_ls_waldir()").fetchone()
+    return int(row[0]) if row else 0
+
+
 def breaker_state() -> str:
     """`closed`, `open` or `half-open`."""
     states = {str(database.breaker(purpose).current_state) for purpose in ("read", "write")}

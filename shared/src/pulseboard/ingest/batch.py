@@ -4,6 +4,7 @@ There is no object per sample. Three lists run in parallel; the first one repeat
 of a series once for each of its samples.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -13,13 +14,58 @@ from pulseboard.contracts.ingest import IngestIssue
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Limits of one request. `max_age` and `max_ahead` are in seconds."""
+    """Limits of one request. Ages are in seconds; `parts` as in PartsBudget. Of an exponential
+    histogram: the finest scale and the most buckets that are stored.
+    """
 
     points: int
     tags: int
     errors: int
     max_age: int
     max_ahead: int
+    parts: int
+    histogram_scale: int = 2
+    histogram_buckets: int = 160
+
+    @property
+    def parts_of_histograms(self) -> int:
+        """The most samples that the exponential histograms of a request become."""
+        return 20 * self.points
+
+
+_MOST_REASONS = 20
+_OTHER_REASONS = "other reasons"
+_LONGEST_REASON = 200
+# What differs between two refusals for one reason: quoted texts and numbers, also long ones.
+_DIFFERS = re.compile(r'"[^"]*"|[-+]?\d[\w.+-]*')
+
+
+@dataclass(slots=True)
+class Refused:
+    """How many items were refused for one reason, with the last one's message as an example."""
+
+    count: int
+    example: str
+
+
+def reason_of(message: str) -> str:
+    """The reason that a message gives, the same for all that are refused for it.
+
+    Quoted texts and numbers are left out, since they differ from one item to the next.
+    """
+    return _DIFFERS.sub("…", message)[:_LONGEST_REASON]
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyMarker:
+    """The end of all series of a metric that have these tags and one more, `varies`, of any value:
+    a histogram's buckets. `tags` are canonical; the time is milliseconds since 1970.
+    """
+
+    name: str
+    tags: bytes
+    varies: str
+    time: int
 
 
 @dataclass(slots=True)
@@ -27,9 +73,11 @@ class Batch:
     """The decoded content of a request body. Times are milliseconds since 1970, values are no NaNs.
 
     `positions` gives, for each sample, the index of its item in the body; it is empty when both
-    indices are equal. `stale_markers` holds series with the times at which they ended. `metadata`
-    is keyed by metric name. `issues` is cut at `BatchLimits.errors`; the counts are complete.
-    `skipped` counts values that are valid but not stored, such as text.
+    indices are equal. `stale_markers` holds series with the times at which they ended,
+    `family_markers` the same for series that only the catalogue knows. `metadata` is keyed by
+    metric name. `issues` is cut at `BatchLimits.errors`; the counts are complete. `skipped` counts
+    values that are valid but not stored, such as text. `notes` say what was stored otherwise than
+    it was sent. `reasons` counts what was rejected by reason, as `reason_of` gives it.
     """
 
     series: list[SeriesKey] = field(default_factory=list)
@@ -37,10 +85,13 @@ class Batch:
     values: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     stale_markers: list[tuple[SeriesKey, int]] = field(default_factory=list)
+    family_markers: list[FamilyMarker] = field(default_factory=list)
     metadata: dict[str, MetricMetadata] = field(default_factory=dict)
     rejected: int = 0
     skipped: int = 0
     issues: list[IngestIssue] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reasons: dict[str, Refused] = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
@@ -67,6 +118,7 @@ class Batch:
             times=self.times[:samples],
             values=self.values[:samples],
             stale_markers=self.stale_markers[:markers],
+            family_markers=self.family_markers,
             metadata=self.metadata,
         )
         second = Batch(
@@ -78,15 +130,43 @@ class Batch:
         )
         return first, second
 
-    def refuse(self, limits: BatchLimits, index: int, why: Iterable[tuple[str, str]]) -> None:
-        """Count an item as rejected and add its (field, message) pairs, up to `limits.errors`."""
+    def refuse(
+        self,
+        limits: BatchLimits,
+        index: int,
+        why: Iterable[tuple[str, str]],
+        *,
+        subject: str = "",
+    ) -> None:
+        """Count an item as rejected and add its (field, message) pairs, up to `limits.errors`.
+
+        `subject` names the item in front of each message, where no quotes mark its name.
+        """
         self.rejected += 1
         remaining = limits.errors - len(self.issues)
-        for name, message in why:
+        for position, (name, message) in enumerate(why):
+            text = f"{subject} {message}" if subject else message
+            if not position:
+                self._count(f"{name} {message}" if not subject and name else message, text)
             if remaining <= 0:
                 break
-            self.issues.append(IngestIssue(index=index, field=name, message=message))
+            self.issues.append(IngestIssue(index=index, field=name, message=text))
             remaining -= 1
+
+    def _count(self, message: str, example: str, count: int = 1) -> None:
+        reason = reason_of(message)
+        known = self.reasons.get(reason)
+        if known is None:
+            if len(self.reasons) >= _MOST_REASONS:
+                reason = _OTHER_REASONS
+            known = self.reasons.setdefault(reason, Refused(0, example))
+        known.count += count
+        known.example = example
+
+    def note(self, limits: BatchLimits, text: str) -> None:
+        """Add a note, each once and up to `limits.errors`."""
+        if text not in self.notes and len(self.notes) < limits.errors:
+            self.notes.append(text)
 
     def drop(self, refused: Mapping[bytes, str], *, errors: int) -> None:
         """Remove the samples of these series (identity → reason); each series makes one issue."""
@@ -100,6 +180,7 @@ class Batch:
                 remaining.append(index)
                 continue
             self.rejected += 1
+            self._count(why, f"{_shown(key)}: {why}")
             if key.identity not in reported and len(self.issues) < errors:
                 reported.add(key.identity)
                 position = self.positions[index] if self.positions else index
@@ -109,11 +190,17 @@ class Batch:
         self.values = [self.values[index] for index in remaining]
         if self.positions:
             self.positions = [self.positions[index] for index in remaining]
-        before = len(self.stale_markers)
-        self.stale_markers = [
-            marker for marker in self.stale_markers if marker[0].identity not in refused
-        ]
-        self.rejected += before - len(self.stale_markers)
+        markers, self.stale_markers = self.stale_markers, []
+        for key, time in markers:
+            if (why := refused.get(key.identity)) is None:
+                self.stale_markers.append((key, time))
+            else:
+                self.rejected += 1
+                self._count(why, f"{_shown(key)}: {why}")
+
+
+def _shown(key: SeriesKey) -> str:
+    return f"{key.name}{key.tags.decode()}"[:_LONGEST_REASON]
 
 
 class AcceptedTimes:

@@ -1,6 +1,6 @@
 """Writes samples into `metrics_raw`: sorted, by binary COPY."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from time import time
 from typing import Any, NamedTuple
@@ -17,9 +17,8 @@ from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db import database
-from pulseboard.ingest import late_marks_store
+from pulseboard.ingest import family_markers_store, late_marks_store
 from pulseboard.ingest.batch import Batch
-from pulseboard.ingest.spill_file import TransactionHorizon
 
 LATE_SECONDS = 60.0
 """Time the database has for one statement of a late write, which may decompress much."""
@@ -32,20 +31,18 @@ MOST_RUNS = 8
 # Equal values are not rewritten: a replay makes no dead rows and does not invalidate the rollups.
 # Conflicts are found by metrics_raw_series_time. The rows are in the order of that index, so that
 # concurrent replays don't deadlock.
-_UPSERT = """
+_INSERT = """
 insert into metrics_raw (time, series_id, value)
 select to_timestamp(w.milliseconds / 1000.0::float8), w.series_id, w.value
 from unnest(
   %(series)s::integer[], %(milliseconds)s::bigint[], %(values)s::float8[]
 ) as w (series_id, milliseconds, value)
-on conflict (series_id, time) do update set value = excluded.value
+on conflict (series_id, time)
+"""
+_UPSERT = f"""{_INSERT} do update set value = excluded.value
 where metrics_raw.value is distinct from excluded.value
 """
-# A late write replaces only rows of transactions below the horizon `before`: they were stored when
-# the samples arrived. `xmin` of a row that was in the columnstore is our own transaction's.
-_LATE = _UPSERT + "  and age(metrics_raw.xmin) > age(%(before)s::xid)"
-# https://www.postgresql.org/docs/current/transaction-id.html: 2 is older than every transaction.
-_OLDEST = 2
+_LATE = f"{_INSERT} do nothing"
 # Timeouts, locks, deadlocks, a server that became a standby: a retry may succeed.
 _TRANSIENT = frozenset({"25006", "25P03", "40001", "40P01", "55P03", "57014"})
 
@@ -64,7 +61,7 @@ select set_config('lock_timeout', %(lock)s, true),
   set_config('statement_timeout', %(statement)s, true),
   set_config('idle_in_transaction_session_timeout', %(idle)s, true),
   set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true),
-  begin_ingest(), pg_snapshot_xmin(pg_current_snapshot())::xid::text
+  begin_ingest()
 """
 _IDLE_SECONDS = 15.0
 COPY = "copy metrics_raw (time, series_id, value) from stdin with (format binary)"
@@ -80,12 +77,13 @@ _ROW = np.dtype(
 )
 _EPOCH_2000 = 946_684_800_000
 _noted = attrgetter("noted")
-_horizon: TransactionHorizon | None = None
 
 
-def horizon() -> TransactionHorizon | None:
-    """The horizon of this process's last write: rows below it are older than what arrives now."""
-    return _horizon
+class KeyedBatch(NamedTuple):
+    """A batch, and the API key that it was sent with."""
+
+    batch: Batch
+    key_id: UUID | None
 
 
 def write_or_fail_fast(batch: Batch, *, key_id: UUID | None) -> None:
@@ -95,24 +93,23 @@ def write_or_fail_fast(batch: Batch, *, key_id: UUID | None) -> None:
     """
     with database.fail_fast_connection() as connection:
         try:
-            _write(connection, batch, key_id, fail_fast=True)
+            _write(connection, [KeyedBatch(batch, key_id)], fail_fast=True)
         except psycopg.Error as error:
             if error.sqlstate not in _TRANSIENT:
                 raise
             raise Unavailable("The database is overloaded. Try again in a moment.") from error
 
 
-def write_late(batch: Batch, *, key_id: UUID | None, horizon: TransactionHorizon | None) -> None:
-    """`write` for samples that arrived earlier, when `horizon` was current.
+def write_late(batches: Sequence[KeyedBatch]) -> None:
+    """`write` for samples that were accepted earlier: all of them in one transaction for a run of
+    times, whoever sent them.
 
-    A stored value is replaced only if it was certainly stored before these samples arrived. The
-    limit of new series per minute does not apply to `key_id`.
+    A stored value is never replaced. Of several values for one time the last one counts. The limit
+    of new series per minute does not apply.
     """
     with database.connection(purpose="write", deadline=LATE_SECONDS) as connection:
         try:
-            _write(
-                connection, batch, key_id, late=horizon or TransactionHorizon(UUID(int=0), _OLDEST)
-            )
+            _write(connection, batches, late=True)
         except psycopg.Error as error:
             if error.sqlstate not in _TRANSIENT:
                 raise
@@ -153,12 +150,12 @@ def write(batch: Batch, *, key_id: UUID | None = None) -> None:
     """
     try:
         with database.connection(purpose="write") as connection:
-            _write(connection, batch, key_id)
+            _write(connection, [KeyedBatch(batch, key_id)])
     except Unavailable as error:
         if not _worth_a_retry(error):
             raise
         with database.connection(purpose="write") as connection:
-            _write(connection, batch, key_id)
+            _write(connection, [KeyedBatch(batch, key_id)])
 
 
 def _worth_a_retry(error: Unavailable) -> bool:
@@ -172,55 +169,92 @@ def _worth_a_retry(error: Unavailable) -> bool:
 
 def _write(
     connection: psycopg.Connection[Any],
-    batch: Batch,
-    key_id: UUID | None,
+    batches: Sequence[KeyedBatch],
     *,
-    late: TransactionHorizon | None = None,
+    late: bool = False,
     fail_fast: bool = False,
 ) -> None:
+    for batch, _ in batches:
+        if batch.family_markers:
+            batch.stale_markers += family_markers_store.expand(connection, batch.family_markers)
+            batch.family_markers = []
     for _ in range(_ATTEMPTS):
-        found = _with_cached_ids(batch)
+        found = _with_cached_ids(batches)
         if found is None:
-            resolved = series_store.resolve(
-                connection, keys=batch.keys(), key_id=key_id, paced=late is None
-            )
-            batch.drop(resolved.refused, errors=settings().ingest_max_errors)
-            found = _with_ids(batch, resolved)
+            found = _with_ids(batches, _resolve(connection, batches, paced=not late))
         if found is not None:
-            due = series_store.due_to_touch(ids=found.ids, key_id=key_id)
-            current = _store_all(connection, found, late, due, key_id, fail_fast)
+            current = _store_all(connection, found, late, fail_fast)
             if current == found.resolved.generation:
-                series_store.note_touched(ids=due, key_id=key_id)
+                series_store.note_touched(found.due)
                 break
             series_cache.of(current)
     else:
         raise Unavailable("Series are being deleted while they are written. Try again.")
-    _update_catalogue(connection, batch)
+    _update_catalogue(connection, _merged(batches))
+
+
+def _merged(batches: Sequence[KeyedBatch]) -> Batch:
+    """What all of them hold together, whoever sent it; without issues."""
+    if len(batches) == 1:
+        return batches[0].batch
+    merged = Batch()
+    for batch, _ in batches:
+        merged.series += batch.series
+        merged.times += batch.times
+        merged.values += batch.values
+        merged.stale_markers += batch.stale_markers
+        merged.metadata |= batch.metadata
+    return merged
+
+
+def _resolve(
+    connection: psycopg.Connection[Any], batches: Sequence[KeyedBatch], *, paced: bool
+) -> series_store.Resolved:
+    """Note the ids of all series; what is refused is removed from its batch."""
+    if len(batches) > 1:
+        series_store.look_up(connection, keys=_merged(batches).keys())
+    for batch, key_id in batches:
+        resolved = series_store.resolve(connection, keys=batch.keys(), key_id=key_id, paced=paced)
+        batch.drop(resolved.refused, errors=settings().ingest_max_errors)
+    return resolved
 
 
 class _Resolved(NamedTuple):
-    """A batch as rows with series ids, and the cache entry that the ids are from."""
+    """Batches as rows with series ids, and the cache entry that the ids are from.
+
+    `due` are the series to be touched, by the key that sent them.
+    """
 
     resolved: series_store.Resolved
     rows: _Rows
     stale_markers: set[tuple[int, int]]
-    ids: list[int]
+    due: Mapping[UUID | None, Sequence[int]]
 
 
-def _with_cached_ids(batch: Batch) -> _Resolved | None:
+def _with_cached_ids(batches: Sequence[KeyedBatch]) -> _Resolved | None:
     cached = series_store.cached()
-    return cached and _with_ids(batch, cached)
+    return cached and _with_ids(batches, cached)
 
 
-def _with_ids(batch: Batch, resolved: series_store.Resolved) -> _Resolved | None:
+def _with_ids(batches: Sequence[KeyedBatch], resolved: series_store.Resolved) -> _Resolved | None:
     """None when the id of a key is not cached, or was replaced by another thread since."""
-    ids = cached_ids(batch.series, resolved)
-    marked = cached_ids([key for key, _ in batch.stale_markers], resolved)
-    if ids is None or marked is None:
-        return None
-    times = [time for _, time in batch.stale_markers]
-    markers = set(zip(marked.tolist(), times, strict=True))
-    return _Resolved(resolved, _rows(batch, ids), markers, [*ids.tolist(), *marked.tolist()])
+    columns: list[_Rows] = []
+    markers: set[tuple[int, int]] = set()
+    seen: dict[UUID | None, list[int]] = {}
+    for batch, key_id in batches:
+        ids = cached_ids(batch.series, resolved)
+        marked = cached_ids([key for key, _ in batch.stale_markers], resolved)
+        if ids is None or marked is None:
+            return None
+        columns.append(
+            _Rows(ids, np.array(batch.times, np.int64), np.array(batch.values, np.float64))
+        )
+        markers.update(zip(marked.tolist(), (time for _, time in batch.stale_markers), strict=True))
+        seen.setdefault(key_id, []).extend([*ids.tolist(), *marked.tolist()])
+    rows = (
+        columns[0] if len(columns) == 1 else _Rows(*map(np.concatenate, zip(*columns, strict=True)))
+    )
+    return _Resolved(resolved, _in_order(rows), markers, series_store.due_to_touch(seen))
 
 
 def cached_ids(
@@ -232,12 +266,7 @@ def cached_ids(
 
 
 def _store_all(
-    connection: psycopg.Connection[Any],
-    found: _Resolved,
-    late: TransactionHorizon | None,
-    due: Sequence[int],
-    key_id: UUID | None,
-    fail_fast: bool,
+    connection: psycopg.Connection[Any], found: _Resolved, late: bool, fail_fast: bool
 ) -> UUID | None:
     """Write old and new samples, and return the current generation.
 
@@ -247,13 +276,12 @@ def _store_all(
     again, and what is stored is not changed by that.
     """
     current = found.resolved.generation
-    for number, rows in enumerate(_runs(found.rows)):
-        part = found._replace(rows=rows)
-        if number:
-            part = part._replace(stale_markers=set())
-        stored = _store(connection, part, late, () if number else due, key_id, fail_fast)
+    part = found
+    for rows in _runs(found.rows):
+        stored = _store(connection, part._replace(rows=rows), late, fail_fast)
         if stored != current:
             return stored
+        part = found._replace(stale_markers=set(), due={})
     return current
 
 
@@ -274,27 +302,17 @@ def _runs(rows: _Rows) -> list[_Rows]:
 
 
 def _store(
-    connection: psycopg.Connection[Any],
-    found: _Resolved,
-    late: TransactionHorizon | None,
-    due: Sequence[int],
-    key_id: UUID | None,
-    fail_fast: bool,
+    connection: psycopg.Connection[Any], found: _Resolved, late: bool, fail_fast: bool
 ) -> UUID | None:
-    """Write all, or nothing when series were deleted since. Returns the current generation.
-
-    The `due` series are touched in the same transaction.
-    """
+    """Write all, or nothing when series were deleted since. Returns the current generation."""
     try:
-        return _in_transaction(connection, found, due, key_id, fail_fast, copy=True)
+        return _in_transaction(connection, found, fail_fast, conflicts=None)
     except UniqueViolation:
-        return _in_transaction(connection, found, due, key_id, fail_fast, copy=False, late=late)
+        return _in_transaction(connection, found, fail_fast, conflicts=_LATE if late else _UPSERT)
 
 
-def _rows(batch: Batch, ids: NDArray[np.int64]) -> _Rows:
-    rows = _Rows(ids, np.array(batch.times, np.int64), np.array(batch.values, np.float64))
-    order = np.lexsort((rows.times, rows.series))
-    rows = _select(rows, order)
+def _in_order(rows: _Rows) -> _Rows:
+    rows = _select(rows, np.lexsort((rows.times, rows.series)))
     # The sort is stable: of several values for one time the last one is stored.
     duplicate = (rows.series[1:] == rows.series[:-1]) & (rows.times[1:] == rows.times[:-1])
     return _select(rows, np.append(~duplicate, True)) if duplicate.any() else rows
@@ -305,33 +323,23 @@ def _select(rows: _Rows, index: NDArray[Any]) -> _Rows:
 
 
 def _in_transaction(
-    connection: psycopg.Connection[Any],
-    found: _Resolved,
-    due: Sequence[int],
-    key_id: UUID | None,
-    fail_fast: bool,
-    *,
-    copy: bool,
-    late: TransactionHorizon | None = None,
+    connection: psycopg.Connection[Any], found: _Resolved, fail_fast: bool, *, conflicts: str | None
 ) -> UUID | None:
-    global _horizon
+    """`conflicts`: the statement that says what becomes of them; None: a COPY, which raises."""
     rows = found.rows
     with connection.transaction():
-        current, transaction = _begin(connection, fail_fast=fail_fast)
+        current = _begin(connection, fail_fast=fail_fast)
         if current is None or current != found.resolved.generation:
             return current
-        current_horizon = TransactionHorizon(current, transaction)
         if not len(rows.times):
             pass
-        elif copy:
+        elif conflicts is None:
             with connection.cursor().copy(COPY) as target:
                 target.write(_binary(rows))
         else:
-            comparable = late and late.generation == current
             connection.execute(
-                _LATE if late else _UPSERT,
+                conflicts,
                 {
-                    "before": str(late.transaction if late and comparable else _OLDEST),
                     "series": rows.series.tolist(),
                     "milliseconds": rows.times.tolist(),
                     "values": rows.values.tolist(),
@@ -339,14 +347,13 @@ def _in_transaction(
             )
         if found.stale_markers:
             _write_stale_markers(connection, found.stale_markers)
-        if due:
-            series_store.touch(connection, ids=due, key_id=key_id)
-    _horizon = current_horizon
+        if found.due:
+            series_store.touch(connection, found.due)
     return current
 
 
-def _begin(connection: psycopg.Connection[Any], *, fail_fast: bool) -> tuple[UUID | None, int]:
-    """The generation of the catalogue and the transaction's horizon; timeouts are set."""
+def _begin(connection: psycopg.Connection[Any], *, fail_fast: bool) -> UUID | None:
+    """The generation of the catalogue; timeouts are set."""
     seconds = settings().spill_write_timeout
     lock, statement = (seconds / 2, seconds * 0.75) if fail_fast else (seconds, seconds * 4)
     row = connection.execute(
@@ -358,12 +365,13 @@ def _begin(connection: psycopg.Connection[Any], *, fail_fast: bool) -> tuple[UUI
         },
     ).fetchone()
     assert row is not None, "a select without a table returns a row"
-    return row[-2], int(row[-1])
+    generation: UUID | None = row[-1]
+    return generation
 
 
 def copy_data(batch: Batch) -> bytes:
     """The bytes that COPY sends for a batch. Raises LookupError when ids are not cached."""
-    found = _with_cached_ids(batch)
+    found = _with_cached_ids([KeyedBatch(batch, None)])
     if found is None:
         raise LookupError("the ids of the batch's series are not cached")
     return _binary(found.rows)

@@ -8,10 +8,11 @@ retries it.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from math import inf
 from typing import Protocol
 from uuid import UUID
 
@@ -29,7 +30,7 @@ from pulseboard.ingest import spill_file
 from pulseboard.ingest.batch import Batch
 from pulseboard.ingest.spill_bucket import SpillBucket
 from pulseboard.ingest.spill_directory import SpillDirectory
-from pulseboard.ingest.spill_file import SpilledBatch, TransactionHorizon
+from pulseboard.ingest.spill_file import SpilledBatch
 
 _DEPTH_KEY = "spill:depth"
 _DEPTH_LIFE = 300
@@ -76,9 +77,7 @@ def reset() -> None:
     _capacity.cache_clear()
 
 
-def put(
-    batch: Batch, *, key_id: UUID | None, arrived: int, horizon: TransactionHorizon | None
-) -> None:
+def put(batch: Batch, *, key_id: UUID | None, arrived: int) -> None:
     """Spill a batch that arrived at `arrived` (ms since 1970). When this returns it is durable.
 
     Raises Unavailable when there is no backend, when it is full, or when it fails.
@@ -86,7 +85,7 @@ def put(
     target = backend()
     if target is None:
         raise Unavailable("The database is not responding. Try again in a moment.")
-    for data in _encoded(SpilledBatch(batch, key_id, arrived, horizon)):
+    for data in _encoded(SpilledBatch(batch, key_id, arrived)):
         _capacity().reserve(target, len(data))
         try:
             target.put(spill_file.file_name(data, arrived=arrived), data)
@@ -115,11 +114,15 @@ def measure(target: SpillBackend) -> SpillStatus:
     """Count the waiting and the dead batches."""
     found = target.waiting()
     arrivals = [at for name, _ in found if (at := spill_file.arrival_time(name)) is not None]
-    age = time.time() - min(arrivals) / 1000 if arrivals else 0.0
+    now = time.time()
+    oldest, newest = (
+        (now - min(arrivals) / 1000, now - max(arrivals) / 1000) if arrivals else (0.0, 0.0)
+    )
     return SpillStatus(
         files=len(found),
         bytes=sum(size for _, size in found),
-        oldest_seconds=round(max(0.0, age), 1),
+        oldest_seconds=round(max(0.0, oldest), 1),
+        newest_seconds=round(max(0.0, newest), 1),
         dead=target.dead(),
     )
 
@@ -135,26 +138,16 @@ def publish(status: SpillStatus) -> None:
 @contextmanager
 def draining(*, seconds: float) -> Iterator[None]:
     """Tell other drains, for so many seconds at most, that this one takes all that waits."""
-    _tell(lambda client: client.set(_DRAINING_KEY, b"1", px=max(1, round(seconds * 1000))))
+    cache.attempt(lambda client: client.set(_DRAINING_KEY, b"1", px=max(1, round(seconds * 1000))))
     try:
         yield
     finally:
-        _tell(lambda client: client.delete(_DRAINING_KEY))
+        cache.attempt(lambda client: client.delete(_DRAINING_KEY))
 
 
 def is_draining() -> bool:
     """Whether another drain takes all that waits; False while Redis is down."""
-    return bool(_tell(lambda client: client.exists(_DRAINING_KEY)))
-
-
-def _tell(command: Callable[[cache.Client], object]) -> object:
-    if cache.backing_off():
-        return None
-    try:
-        return command(cache.client())
-    except (redis.RedisError, RedisClusterException) as error:
-        cache.back_off(error)
-        return None
+    return bool(cache.attempt(lambda client: client.exists(_DRAINING_KEY)))
 
 
 def status() -> SpillStatus | None:
@@ -162,14 +155,14 @@ def status() -> SpillStatus | None:
     target = backend()
     if isinstance(target, SpillDirectory):
         return measure(target)
-    if cache.backing_off():
-        return None
-    try:
-        published = cache.client().get(_DEPTH_KEY)
-    except (redis.RedisError, RedisClusterException) as error:
-        cache.back_off(error)
-        return None
+    published = cache.attempt(lambda client: client.get(_DEPTH_KEY))
     return SpillStatus.model_validate(json.loads(published)) if published else None
+
+
+def newest_waiting() -> float:
+    """When the newest waiting batch arrived (seconds since 1970); -inf while none is known of."""
+    known = status()
+    return time.time() - known.newest_seconds if known is not None and known.files else -inf
 
 
 class _Capacity:

@@ -13,14 +13,14 @@ class SpillDirectory:
     """A spill backend on disk.
 
     `waiting/` holds the batches to be drained, `dead/` those that can't be written, each with a
-    file of its reason.
+    file of its reason. When somebody deletes them while it is in use, they are made again.
     """
 
     def __init__(self, home: Path) -> None:
         self._waiting = home / WAITING
         self._dead = home / DEAD
         for folder in (self._waiting, self._dead):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make(folder)
 
     def __repr__(self) -> str:
         return f"<SpillDirectory {self._waiting.parent}>"
@@ -54,9 +54,18 @@ class SpillDirectory:
         _write(self._dead / name, data)
 
 
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def _list(folder: Path) -> list[tuple[str, int]]:
-    found = []
-    with os.scandir(folder) as entries:
+    found: list[tuple[str, int]] = []
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        _make(folder)
+        return found
+    with entries:
         for entry in entries:
             if arrival_time(entry.name) is None:
                 continue
@@ -72,7 +81,12 @@ def _write(path: Path, data: bytes) -> None:
     """Write the file atomically and durably: first its content, then its name."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}")
     try:
-        with unfinished.open("wb") as file:
+        try:
+            file = unfinished.open("wb")
+        except FileNotFoundError:
+            _make(path.parent)
+            file = unfinished.open("wb")
+        with file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -5,25 +5,27 @@
     inflated size               4 bytes
     zstd of
       size of the header        4 bytes
-      header                    JSON: key, arrived, before, samples, ends, series, descriptions
+      header                    JSON: key, arrived, before, samples, ends, series, descriptions,
+                                families
       columns                   of samples: series u32, times i64, values f64;
                                 of stale markers (`ends`): series u32, times i64
 
 All numbers are little-endian. `series` of the header is a list of [name, canonical tags]; the
-columns `series` hold indices into it. `before` is the batch's transaction horizon.
+columns `series` hold indices into it. `before` is not used any more;
+the versions up to 0.1 can't read a file without it.
 """
 
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
 from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.vocabulary import MetricType
-from pulseboard.ingest.batch import Batch
+from pulseboard.ingest.batch import Batch, FamilyMarker
 
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Most batches have a tenth of it: one that has more, of long tags, is split."""
@@ -48,28 +50,13 @@ class TooLarge(ValueError):
     """The batch would inflate to more than can be read again: it must be split."""
 
 
-class TransactionHorizon(NamedTuple):
-    """The `xmin` of a PostgreSQL snapshot: each transaction with a lower id had ended.
-
-    Transaction ids are comparable only within one `generation` of the catalogue.
-    """
-
-    generation: UUID
-    transaction: int
-
-
 @dataclass(frozen=True, slots=True)
 class SpilledBatch:
-    """A batch, the API key it was sent with, and its time of arrival (ms since 1970).
-
-    `horizon` is the last one that the receiving process saw before the batch arrived: rows written
-    by lower transactions are older than the batch.
-    """
+    """A batch, the API key it was sent with, and its time of arrival (ms since 1970)."""
 
     batch: Batch
     key_id: UUID | None
     arrived: int
-    horizon: TransactionHorizon | None = None
 
 
 def file_name(data: bytes, *, arrived: int) -> str:
@@ -94,13 +81,17 @@ def encode(spilled: SpilledBatch) -> bytes:
         {
             "key": spilled.key_id,
             "arrived": spilled.arrived,
-            "before": spilled.horizon,
+            "before": None,
             "samples": len(batch.times),
             "ends": len(batch.stale_markers),
             "series": [[key.name, key.tags.decode()] for key in series.values()],
             "descriptions": {
                 name: [each.type, each.unit, each.text] for name, each in batch.metadata.items()
             },
+            "families": [
+                [each.name, each.tags.decode(), each.varies, each.time]
+                for each in batch.family_markers
+            ],
         }
     )
     samples, markers = len(batch.times), len(batch.stale_markers)
@@ -184,12 +175,15 @@ def _parse(payload: memoryview) -> SpilledBatch:
     )
     marked = [keys[index] for index in column(markers, "I")]
     batch.stale_markers = list(zip(marked, column(markers, "q"), strict=True))
-    horizon = header["before"]
+    # Files of older versions have none.
+    batch.family_markers = [
+        FamilyMarker(str(name), tags.encode(), str(varies), int(time))
+        for name, tags, varies, time in header.get("families", [])
+    ]
     return SpilledBatch(
         batch=batch,
         key_id=UUID(header["key"]) if header["key"] else None,
         arrived=int(header["arrived"]),
-        horizon=TransactionHorizon(UUID(horizon[0]), int(horizon[1])) if horizon else None,
     )
 
 

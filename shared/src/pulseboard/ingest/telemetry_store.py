@@ -56,7 +56,9 @@ def _record(drained: TelemetryBatch) -> None:
         "QuerySeconds": drained.times.get("pulseboard_query_seconds", []),
         "BreakerOpened": drained.total("pulseboard_breaker_opened"),
     }
+    written = {name: value for name, value in values.items() if value}
     if queries:
+        # Zero is a value here, unlike in counts.
         cached = drained.total("pulseboard_query_answers", source="cache")
-        values["CacheHitPercent"] = 100 * cached / queries
-    record(**{name: value for name, value in values.items() if value})
+        written["CacheHitPercent"] = 100 * cached / queries
+    record(**written)

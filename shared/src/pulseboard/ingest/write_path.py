@@ -9,7 +9,7 @@ from pulseboard.core.exceptions import Unavailable
 from pulseboard.core.observability import logger
 from pulseboard.core.process_state import on_reset
 from pulseboard.core.settings import settings
-from pulseboard.ingest import samples_store, spill
+from pulseboard.ingest import received_store, samples_store, spill
 from pulseboard.ingest.batch import Batch, BatchLimits
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
@@ -23,6 +23,9 @@ def limits() -> BatchLimits:
         errors=configured.ingest_max_errors,
         max_age=configured.ingest_max_age,
         max_ahead=configured.ingest_max_ahead,
+        parts=configured.ingest_max_parts,
+        histogram_scale=configured.ingest_histogram_scale,
+        histogram_buckets=configured.ingest_histogram_buckets,
     )
 
 
@@ -52,6 +55,7 @@ def store(batch: Batch, *, key_id: UUID | None, protocol: str) -> None:
         lag = max(0.0, time() - newest / 1000)
         telemetry.observe_max("pulseboard_ingest_lag_seconds", lag)
     _write(batch, key_id=key_id)
+    received_store.note(batch, key_id=key_id)
     telemetry.count("pulseboard_samples_accepted", batch.accepted, protocol=protocol)
     telemetry.count("pulseboard_samples_refused", batch.rejected, protocol=protocol)
 
@@ -67,4 +71,4 @@ def _write(batch: Batch, *, key_id: UUID | None) -> None:
         if batch.accepted == 0:
             raise
         logger().warning("batch spilled", extra={"why": error.message, "samples": batch.accepted})
-        spill.put(batch, key_id=key_id, arrived=arrived, horizon=samples_store.horizon())
+        spill.put(batch, key_id=key_id, arrived=arrived)

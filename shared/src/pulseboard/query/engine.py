@@ -9,7 +9,7 @@ import time
 from array import array
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,13 +19,13 @@ from pulseboard.catalogue.intervals import get_intervals
 from pulseboard.catalogue.series_key import labels_of, order_of
 from pulseboard.contracts.base import format_interval
 from pulseboard.contracts.queries import QueryMeta, QueryParams
-from pulseboard.contracts.vocabulary import Tier
+from pulseboard.contracts.vocabulary import QueryPhase, Tier
 from pulseboard.core import telemetry
 from pulseboard.core.exceptions import InvalidRequest, PulseboardError, Unavailable
 from pulseboard.core.observability import logger
 from pulseboard.core.settings import settings
 from pulseboard.db import database
-from pulseboard.query import limits
+from pulseboard.query import limits, tiers
 from pulseboard.query.expression import Expression
 from pulseboard.query.parts import PlanPart
 from pulseboard.query.plan import Plan, metrics_of, plan
@@ -36,6 +36,7 @@ from pulseboard.query.result_cache.extents import Extent
 from pulseboard.query.result_cache.invalidation import DependencyRange
 from pulseboard.query.result_cache.key import SpanKey, plan_key
 from pulseboard.query.result_cache.store import Cached, CacheEntry
+from pulseboard.query.trace import Trace
 
 BATCHES_HELD = 4
 """Times `query_max_result_bytes` that the results of a batch may hold before the largest of them
@@ -57,6 +58,13 @@ class ResultLine(NamedTuple):
     values: "array[float]"
 
 
+INFINITE = "some values are infinite: JSON has none, so they are null, and gaps in charts"
+CATCHING_UP = (
+    "late samples have just come in: rollups are catching up, and some of these values are "
+    "computed without them until the next refresh"
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanResult:
     """The lines of a plan's points, and where they came from."""
@@ -64,6 +72,12 @@ class PlanResult:
     plan: Plan
     lines: list[ResultLine]
     meta: QueryMeta
+    trace: Trace = field(default_factory=Trace)
+
+    def explained(self) -> "PlanResult":
+        """The result with how it came about."""
+        explain = self.trace.explain(self.plan)
+        return replace(self, meta=self.meta.model_copy(update={"explain": explain}))
 
 
 @dataclass
@@ -79,6 +93,9 @@ class _Task:
     outcome: PlanResult | PulseboardError | None = None
     size: int = 0
     """About how many bytes its result has."""
+    notes: tuple[str, ...] = ()
+    """Notes beside those of the plan and of what is read."""
+    trace: Trace = field(default_factory=Trace)
 
     def known(self) -> list[Extent]:
         """The cached extents that may be used.
@@ -121,7 +138,7 @@ def execute_batch(
         try:
             task = _task(params, now, intervals)
         except Exception as error:  # noqa: BLE001 - one query must never harm the others
-            outcomes[position] = _own_error(error)
+            outcomes[position] = own_error(error)
         else:
             tasks.setdefault(task.key, task).positions.append(position)
     _work(list(tasks.values()), now, began)
@@ -130,6 +147,8 @@ def execute_batch(
             if task.outcome is None:
                 raise RuntimeError("a query has neither a result nor an error")
             outcomes[position] = task.outcome
+            if queries[position].explain and isinstance(task.outcome, PlanResult):
+                outcomes[position] = task.outcome.explained()
     return [outcomes[position] for position in range(len(queries))]
 
 
@@ -145,25 +164,24 @@ def _intervals(queries: Sequence[QueryParams], now: datetime) -> dict[str, float
 
 def _task(params: QueryParams, now: datetime, intervals: Mapping[str, float]) -> _Task:
     configured = settings()
+    began = time.perf_counter()
     planned = plan(
         params,
         now=now,
-        retention={
-            Tier.RAW: configured.retention_raw,
-            Tier.MINUTE: configured.retention_minute,
-            Tier.HOUR: configured.retention_hour,
-        },
+        retention=tiers.configured_retention(),
         longest=configured.query_max_range,
         intervals=intervals,
     )
     limits.check_points(len(planned.span))
     raw = planned.tier is Tier.RAW
     lateness = configured.query_grace_raw if raw else configured.query_grace_rollup
-    return _Task(
+    task = _Task(
         planned,
         SpanKey(plan_key(planned.key), planned.span),
         planned.first_mutable(now=now, allowed_lateness=lateness),
     )
+    task.trace.add(QueryPhase.PLAN, time.perf_counter() - began)
+    return task
 
 
 def _work(tasks: list[_Task], now: datetime, began: float) -> None:
@@ -191,11 +209,14 @@ def _put(entries: list[CacheEntry], now: datetime) -> None:
 
 def _from_cache(tasks: list[_Task], now: datetime, began: float) -> None:
     """Finish the tasks that the cache holds whole."""
+    requested_at = time.perf_counter()
     metrics = dict.fromkeys(
         name for task in tasks for name in DependencyRange.of(task.plan).metrics
     )
     found, marks = result_cache.get([task.key for task in tasks], metrics=list(metrics))
+    seconds = time.perf_counter() - requested_at
     for task, cached in zip(tasks, found, strict=True):
+        task.trace.add(QueryPhase.CACHE, seconds)
         valid = invalidation.still_valid(
             cached.chunks,
             plan=task.plan,
@@ -205,13 +226,17 @@ def _from_cache(tasks: list[_Task], now: datetime, began: float) -> None:
             read_since=now.timestamp() - settings().query_cache_live,
         )
         task.cached = Cached(valid, cached.tail)
+        if invalidation.catching_up(
+            task.plan, marks=marks, now=now.timestamp(), delay=settings().query_grace_rollup
+        ):
+            task.notes = (CATCHING_UP,)
         known = task.known()
         if not extents.find_gaps(task.plan.span, known):
             try:
                 task.outcome = _finish(task, known, [], began)
                 _check_held(tasks)
             except Exception as error:  # noqa: BLE001 - one query must never harm the others
-                task.outcome = _own_error(error)
+                task.outcome = own_error(error)
 
 
 def _read(
@@ -225,8 +250,12 @@ def _read(
             with database.connection() as connection:
                 reader = PlanReader(connection, deadline)
                 unfinished = [each for each in tasks if each.outcome is None]
+                announced_at = time.perf_counter()
                 reader.announce((each.plan, gap) for each in unfinished for gap in each.gaps())
+                for each in unfinished:
+                    each.trace.add(QueryPhase.SERIES, time.perf_counter() - announced_at)
                 while task is not None:
+                    reader.trace = task.trace
                     try:
                         budget = reader.new_budget()
                         parts = [(gap, reader.read(task.plan, gap, budget)) for gap in task.gaps()]
@@ -239,7 +268,7 @@ def _read(
                     except Exception as error:
                         if isinstance(error, psycopg.Error) and database.is_outage(error):
                             raise
-                        task.outcome = _own_error(error)
+                        task.outcome = own_error(error)
                         break
                     task = next(waiting, None)
     except Unavailable as error:
@@ -256,12 +285,14 @@ def _check_held(tasks: Sequence[_Task]) -> None:
         raise limits.batch_too_large(held)
 
 
-def _own_error(error: Exception) -> PulseboardError:
-    """An error that nothing expects, as the error of one query."""
+def own_error(error: Exception) -> PulseboardError:
+    """An error that nothing expects, as the error of one query; it is logged."""
     if isinstance(error, PulseboardError):
         return error
     if isinstance(error, psycopg.DataError) and error.sqlstate in _NOT_A_TEXT:
         return InvalidRequest("The query holds a character that no name or tag can have: NUL.")
+    if isinstance(error, UnicodeEncodeError):
+        return InvalidRequest("The query holds half of a surrogate pair, which is no character.")
     logger().error("a query failed", exc_info=error)
     return PulseboardError("The query failed on our side. The request id names it in the logs.")
 
@@ -270,7 +301,17 @@ def _merge(
     task: _Task, parts: list[tuple[range, PlanPart]], now: datetime, began: float
 ) -> CacheEntry:
     """Finish a task with what was read for it; gives what is to be cached."""
-    fresh = [Extent(gap, part.lines, now.timestamp()) for gap, part in parts]
+    fresh = [
+        Extent(
+            gap,
+            part.lines,
+            now.timestamp(),
+            part.samples * _own_share(task.plan, gap),
+            tuple(part.notes),
+        )
+        for gap, part in parts
+    ]
+    task.trace.points_read = sum(len(gap) for gap, _ in parts)
     task.outcome = _finish(task, [*task.known(), *fresh], [part for _, part in parts], began)
     chunks: dict[int, Extent] = {}
     tail: Extent | None = None
@@ -287,12 +328,22 @@ def _merge(
     return CacheEntry(task.key, chunks, tail)
 
 
+def _own_share(planned: Plan, span: range) -> float:
+    """The share of a read's samples that lie within `span`; the rest lie before its first point."""
+    lookback = planned.shape.lookback if isinstance(planned.shape, Expression) else 0.0
+    return len(span) / (len(span) + lookback / planned.step)
+
+
 def _finish(
     task: _Task, known: Sequence[Extent], parts: Sequence[PlanPart], began: float
 ) -> PlanResult:
     planned = task.plan
+    finishing_at = time.perf_counter()
     merged = extents.merge(planned.span, known)
     # Of cached points as of those that were read.
+    limits.check_samples(
+        extents.samples_of(planned.span, known) / _own_share(planned, planned.span)
+    )
     limits.check_lines(len(merged), len(merged), len(planned.span))
     task.size = limits.result_bytes(len(planned.span), merged)
     limits.check_result(task.size)
@@ -305,7 +356,10 @@ def _finish(
     rank = planned.shape.rank if isinstance(planned.shape, Expression) else 0
     if rank:
         lines.sort(key=lambda line: _ranked(rank * line.values[-1]))
-    notes = [*planned.notes, *(note for part in parts for note in part.notes)]
+    notes = [*planned.notes, *task.notes, *(note for extent in known for note in extent.notes)]
+    if any(math.inf in line.values or -math.inf in line.values for line in lines):
+        notes.append(INFINITE)
+    task.trace.add(QueryPhase.MERGE, time.perf_counter() - finishing_at)
     telemetry.count("pulseboard_query_answers", source="database" if parts else "cache")
     telemetry.observe_seconds("pulseboard_query_seconds", time.perf_counter() - began)
     meta = QueryMeta(
@@ -316,7 +370,7 @@ def _finish(
         duration_ms=round((time.perf_counter() - began) * 1000, 2),
         notes=list(dict.fromkeys(notes)),
     )
-    return PlanResult(planned, lines, meta)
+    return PlanResult(planned, lines, meta, task.trace)
 
 
 def _ranked(value: float) -> tuple[bool, float]:

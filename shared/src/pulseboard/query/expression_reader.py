@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pulseboard import promql
 from pulseboard.catalogue.series_key import NAME, Series, line_key
-from pulseboard.contracts.vocabulary import Tier
-from pulseboard.core.settings import settings
-from pulseboard.query import limits, promql, series_selectors, sql_samples
+from pulseboard.contracts.vocabulary import QueryPhase, Tier
+from pulseboard.promql.annotations import Annotations, located
+from pulseboard.promql.ast import LOOKBACK_DELTA, Expr, Need, Read, Select, Subquery
+from pulseboard.promql.budget import Budget
+from pulseboard.promql.printer import printed_read
+from pulseboard.promql.series import SeriesSamples, SeriesValues, StoredSeries, entry_count
+from pulseboard.promql.times import Times, evaluated
+from pulseboard.query import limits, series_selectors, sql_samples
 from pulseboard.query.parts import PlanPart
-from pulseboard.query.promql.array_types import Floats
-from pulseboard.query.promql.ast import LOOKBACK_DELTA, Expr, Need, Read, Select
-from pulseboard.query.promql.budget import Budget
-from pulseboard.query.promql.series import SeriesValues, StoredSeries, entry_count
+from pulseboard.query.result_cache import extents
 from pulseboard.query.sql_samples import SampleRange, StaleMarkers, StoredResult
-from pulseboard.query.tiers import RESOLUTIONS
+from pulseboard.query.tiers import RESOLUTIONS, TABLES
 
 if TYPE_CHECKING:
     from pulseboard.query.expression import Expression
@@ -34,29 +37,13 @@ _AT_ONCE = 1_000
 _MANY_SERIES = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """`count` times, `step` seconds apart, the first at `first` (seconds since 1970)."""
-
-    first: float
-    step: float
-    count: int
-
-    @property
-    def last(self) -> float:
-        """The last of them."""
-        return self.first + (self.count - 1) * self.step
-
-    def array(self) -> Floats:
-        """All of them, ascending."""
-        return self.first + np.arange(self.count, dtype=np.float64) * self.step
-
-
 def evaluate(
     reader: PlanReader, plan: Plan, expression: Expression, span: range, budget: Budget
 ) -> PlanPart:
     """The points `span` of an expression."""
-    if isinstance(expression.tree, Select) and len(span) == 1 and plan.tier is Tier.RAW:
+    tree = expression.tree
+    newest = isinstance(tree, Select) and tree.at is None
+    if newest and len(span) == 1 and plan.tier is Tier.RAW:
         return _newest(reader, plan, expression, span, budget)
     notes: list[str] = []
     series: dict[Read, Sequence[Series]] = {}
@@ -65,26 +52,34 @@ def evaluate(
         notes += read_notes
         if isinstance(expression.tree, Select):
             limits.check_lines(len(series[read]), len(series[read]), len(plan.span))
+    annotations = Annotations()
+    before = budget.samples_read
     lines, rows = evaluate_at(
         reader,
-        expression.tree,
+        tree,
         series=series,
         times=Times(span.start * plan.step, plan.step, len(span)),
         tier=plan.tier,
         lookback_delta=expression.lookback_delta,
         budget=budget,
         cached=(len(plan.span) - len(span)) * plan.step,
+        annotations=annotations,
     )
+    for found in (annotations.warnings, annotations.infos):
+        notes += located(found, expression.text)
+    notes += annotations.notes
     limits.check_lines(len(lines), len(lines), len(plan.span))
-    keys = {id(each.labels): each.key for found in series.values() for each in found}
+    keys = {id(each.labels): each.key for each_read in series.values() for each in each_read}
     by_key: dict[str, array[float]] = {}
     for line in lines:
         values = array("d")
-        values.frombytes(line.values.tobytes())
+        nan = line.present & np.isnan(line.values)
+        values.frombytes(np.where(nan, extents.NAN_VALUE, line.values).tobytes())
         # Labels that the evaluation left unchanged are the very objects of the series.
         by_key[keys.get(id(line.labels)) or _key_of(line.labels)] = values
     any_series = not expression.reads or any(series.values())
-    return PlanPart(by_key, rows, tuple(dict.fromkeys(notes)), any_series)
+    samples = round(budget.samples_read - before)
+    return PlanPart(by_key, rows, tuple(dict.fromkeys(notes)), any_series, samples)
 
 
 def evaluate_at(
@@ -97,6 +92,7 @@ def evaluate_at(
     lookback_delta: float = LOOKBACK_DELTA,
     budget: Budget,
     cached: float = 0.0,
+    annotations: Annotations | None = None,
 ) -> tuple[list[SeriesValues], int]:
     """The lines of an expression over the series of its selectors, and how many rows were read.
 
@@ -105,17 +101,94 @@ def evaluate_at(
 
     Raises InvalidRequest for what can't be matched, or is too much.
     """
+    data, rows = _read_all(reader, series, times, tier, lookback_delta, budget, cached, annotations)
+    with reader.trace.timed(QueryPhase.EVALUATE):
+        lines = promql.evaluate(
+            tree,
+            times=times.array(),
+            data=data,
+            lookback_delta=lookback_delta,
+            budget=budget,
+            annotations=annotations,
+        )
+    return lines, rows
+
+
+def evaluate_any(
+    reader: PlanReader,
+    tree: Expr,
+    *,
+    series: Mapping[Read, Sequence[Series]],
+    times: Times,
+    tier: Tier,
+    lookback_delta: float,
+    budget: Budget,
+    annotations: Annotations,
+    dated: bool = False,
+) -> list[SeriesValues] | list[SeriesSamples]:
+    """As `evaluate_at`; of a range expression its samples at the first of the times.
+
+    `dated`: of a selector at one time, samples with their own times; from a rollup, which does not
+    have them, with the time of the evaluation.
+    """
+    data, _ = _read_all(reader, series, times, tier, lookback_delta, budget, 0.0, annotations)
+    if isinstance(tree, Subquery) or (isinstance(tree, Select) and tree.window):
+        # Imports numpy.
+        from pulseboard.promql.evaluator import evaluate_range
+
+        return evaluate_range(
+            tree,
+            time=times.first,
+            data=data,
+            lookback_delta=lookback_delta,
+            budget=budget,
+            annotations=annotations,
+        )
+    at = times.array()
+    lines = promql.evaluate(
+        tree,
+        times=at,
+        data=data,
+        lookback_delta=lookback_delta,
+        budget=budget,
+        annotations=annotations,
+    )
+    if not dated:
+        return lines
+    # Labels that the evaluation left unchanged are the very objects of the series.
+    own = {
+        id(each.labels): each.times[-1:]
+        for stored in data.values()
+        for each in stored
+        if isinstance(each, SeriesSamples) and tier is Tier.RAW
+    }
+    return [SeriesSamples(line.labels, own.get(id(line.labels), at), line.values) for line in lines]
+
+
+def _read_all(
+    reader: PlanReader,
+    series: Mapping[Read, Sequence[Series]],
+    times: Times,
+    tier: Tier,
+    lookback_delta: float,
+    budget: Budget,
+    cached: float,
+    annotations: Annotations | None,
+) -> tuple[dict[Read, Sequence[StoredSeries]], int]:
+    """What each selector needs, and how many rows were read."""
     data: dict[Read, Sequence[StoredSeries]] = {}
     rows = 0
     for read, found in series.items():
         result = _fetch(reader, tier, lookback_delta, read, found, times, budget, cached)
         budget.add_samples(sum(map(entry_count, result.stored)))
         data[read] = result.stored
+        if result.estimated and annotations is not None:
+            annotations.notes[
+                f"part of {TABLES[tier]} is older than its columns for rates and deviations: what "
+                "needs them was estimated there"
+            ] = None
         rows += result.rows
-    lines = promql.evaluate(
-        tree, times=times.array(), data=data, lookback_delta=lookback_delta, budget=budget
-    )
-    return lines, rows
+    return data, rows
 
 
 def prefetch(
@@ -131,10 +204,10 @@ def prefetch(
 
     What would be too much at once is left to be read by each of them.
     """
-    shapes: dict[tuple[float | None, float, Need], list[Read]] = {}
+    shapes: dict[Read, list[Read]] = {}
     for read, series in wanted.items():
         if series:
-            shapes.setdefault((read.window, read.offset, read.needs), []).append(read)
+            shapes.setdefault(replace(read, name=None, matchers=()), []).append(read)
     for reads in shapes.values():
         for start in range(0, len(reads), _AT_ONCE):
             _prefetch_shape(
@@ -155,6 +228,9 @@ def _prefetch_shape(
     if len(reads) < 2 or len(everyone) > _MANY_SERIES:
         return
     example = reads[0]
+    times = evaluated(example, times)
+    if not times.count:
+        return
     time_range, grid = _range_of(example, times, lookback_delta)
     result = _read(
         reader,
@@ -169,6 +245,7 @@ def _prefetch_shape(
     )
     ids = {id(each.labels): each.id for each in everyone.values()}
     stored = {ids[id(one.labels)]: one for one in result.stored}
+    budget.add_samples(sum(map(entry_count, result.stored)))
     for read in reads:
         mine = [stored[each.id] for each in wanted[read] if each.id in stored]
         name = ("read", tier, read, time_range, grid)
@@ -185,10 +262,15 @@ def _newest(
         return PlanPart({}, 0, notes, found=False)
     time = span.start * plan.step - read.offset
     time_range = SampleRange(time - expression.lookback_delta, time)
-    newest = sql_samples.read_newest(reader.connection, series=series, time_range=time_range)
+    with reader.trace.reading(
+        printed_read(read), start=time_range.start, end=time_range.end
+    ) as traced:
+        newest = sql_samples.read_newest(reader.connection, series=series, time_range=time_range)
+        traced.series, traced.rows = len(series), len(newest.ids)
+        traced.pushed_down = sql_samples.NEWEST
     keys = {each.id: each.key for each in series}
     lines = {
-        keys[series_id]: array("d", (value,))
+        keys[series_id]: array("d", (value if value == value else extents.NAN_VALUE,))
         for series_id, value in zip(newest.ids, newest.values, strict=True)
     }
     if newest.any_stale:
@@ -207,11 +289,7 @@ def _find(
     reader: PlanReader, plan: Plan, read: Read, budget: Budget
 ) -> tuple[list[Series], tuple[str, ...]]:
     series, notes = reader.find_series(series_selectors.of_read(plan, read))
-    most = settings().query_max_series * 10
-    if len(series) > most:
-        raise limits.limit_exceeded(
-            f"The selector finds more than {most} series.", "query", "add a tag filter"
-        )
+    limits.check_found(len(series))
     budget.check_samples(len(series) * len(plan.span))
     return series, notes
 
@@ -231,16 +309,32 @@ def _fetch(
     budget: Budget,
     cached: float,
 ) -> StoredResult:
-    if not series:
+    times = evaluated(read, times)
+    if not series or not times.count:
         return StoredResult([], 0)
     time_range, grid = _range_of(read, times, lookback_delta)
     name = ("read", tier, read, time_range, grid)
-    return reader.once(
-        name,
-        lambda: _read(
-            reader, tier, read, series, time_range, grid, budget, cached, single=times.count == 1
-        ),
-    )
+    with reader.trace.reading(
+        printed_read(read), start=time_range.start, end=time_range.end
+    ) as traced:
+        traced.shared = name in reader.memo
+        result = reader.once(
+            name,
+            lambda: _read(
+                reader,
+                tier,
+                read,
+                series,
+                time_range,
+                grid,
+                budget,
+                cached,
+                single=times.count == 1,
+            ),
+        )
+        traced.series, traced.rows = len(series), result.rows
+        traced.pushed_down = result.pushed_down
+    return result
 
 
 def _range_of(read: Read, times: Times, lookback_delta: float) -> tuple[SampleRange, int]:
@@ -286,17 +380,32 @@ def _read(
         return sql_samples.newest_samples(
             connection, series=series, time_range=time_range, stale_markers=stale_markers
         )
-    every_sample = read.needs in (Need.SAMPLES, Need.COUNTER)
+    every_sample = read.needs is Need.SAMPLES
+    if read.needs in sql_samples.ROW_NEEDS and tier is not Tier.RAW:
+        budget.check_samples(samples)
+        return sql_samples.read_rows(
+            connection, tier=tier, series=series, time_range=time_range, needs=read.needs
+        )
     if tier is Tier.RAW:
-        every_sample = every_sample or grid <= USUAL_INTERVAL
+        by_samples = read.needs in sql_samples.ROW_NEEDS
+        every_sample = every_sample or by_samples or grid <= USUAL_INTERVAL
     else:
         # A rollup stores no times inside its buckets: their newest values serve as samples.
         every_sample = every_sample or (read.needs is Need.LAST and grid <= interval)
     if every_sample:
         budget.check_samples(samples)
-        return sql_samples.read_samples(
-            connection, tier=tier, series=series, time_range=time_range, stale_markers=stale_markers
+        most = budget.samples_left if reader.bounded else None
+        result = sql_samples.read_samples(
+            connection,
+            tier=tier,
+            series=series,
+            time_range=time_range,
+            stale_markers=stale_markers,
+            most=most,
         )
+        if most is not None and result.rows > most:
+            raise budget.too_many_samples()
+        return result
     budget.check_samples(whole / grid)
     return sql_samples.read_statistics(
         connection,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.core.exceptions import InvalidRequest
+from pulseboard.core.exceptions import InvalidRequest, LimitExceeded
 from pulseboard.core.settings import settings
-from pulseboard.query.promql.budget import Budget
+from pulseboard.promql.budget import Budget
 
 _TIMESTAMP_BYTES = 14
 _LINE_BYTES = 40
@@ -13,13 +13,13 @@ _LINE_BYTES = 40
 
 def limit_exceeded(message: str, field: str, hint: str) -> InvalidRequest:
     """The error for a limit."""
-    return InvalidRequest(message, details=[ErrorDetail(field=field, message=message, hint=hint)])
+    return LimitExceeded(message, details=[ErrorDetail(field=field, message=message, hint=hint)])
 
 
 def check_lines(series: int, lines: int, points: int) -> None:
     """Raise InvalidRequest for more series, lines or values than a result may hold."""
     configured = settings()
-    if lines > configured.query_max_series or series > configured.query_max_series * 10:
+    if lines > configured.query_max_series or series > configured.query_max_found:
         raise limit_exceeded(
             f"The query selects {max(series, lines)} series; "
             f"{configured.query_max_series} may be shown.",
@@ -32,6 +32,15 @@ def check_lines(series: int, lines: int, points: int) -> None:
             f"({lines} lines × {points} points); {configured.query_max_points} are allowed.",
             "step",
             "use a wider step, a shorter range or fewer series",
+        )
+
+
+def check_found(series: int) -> None:
+    """Raise InvalidRequest for more series than one selector may find."""
+    most = settings().query_max_found
+    if series > most:
+        raise limit_exceeded(
+            f"The selector finds more than {most} series.", "query", "add a tag filter"
         )
 
 
@@ -52,6 +61,11 @@ def result_bytes(points: int, keys: Iterable[str]) -> int:
     return _TIMESTAMP_BYTES * points + sum(lines) + len(lines) * (_LINE_BYTES + 8 * points)
 
 
+def check_samples(samples: float) -> None:
+    """Raise InvalidRequest for an expression over more samples than may be read, cached or not."""
+    new_budget().check_samples(samples)
+
+
 def check_result(size: int) -> None:
     """Raise InvalidRequest for a result of more bytes, before compression, than it may have."""
     most = settings().query_max_result_bytes
@@ -63,12 +77,16 @@ def check_result(size: int) -> None:
         )
 
 
-def new_budget(seconds: float | None = None) -> Budget:
-    """What one query may use; by default for `query_timeout`."""
+def new_budget(
+    seconds: float | None = None, *, samples: int | None = None, values: int | None = None
+) -> Budget:
+    """What one query may use; by default for `query_timeout`. `samples` and `values` are smaller
+    bounds than the settings."""
     configured = settings()
     return Budget(
-        samples=configured.query_max_samples,
-        values=configured.query_max_values,
+        samples=min(configured.query_max_samples, samples or configured.query_max_samples),
+        values=min(configured.query_max_values, values or configured.query_max_values),
+        values_at_once=configured.query_max_values_at_once,
         label_bytes=configured.query_max_label_bytes,
         seconds=configured.query_timeout if seconds is None else seconds,
     )

@@ -21,9 +21,10 @@ from pulseboard.contracts.queries import QueryParams
 from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.lookback import LOOKBACK_DELTA, lookback_of
+from pulseboard.core.patterns import check_pattern
+from pulseboard.promql.ast import Need, Select
 from pulseboard.query import tiers
 from pulseboard.query.expression import Expression, parse_expression
-from pulseboard.query.promql.ast import Need, Select
 
 ROUNDING = 10
 """Seconds: queries whose times differ by less share a plan."""
@@ -34,7 +35,7 @@ _INTERVAL_VARIABLE = re.compile(
     r"\$(?:\{__(rate_interval|interval(?:_ms)?)\}|__(rate_interval|interval(?:_ms)?)\b)"
 )
 _ADDITIVE = (Aggregation.SUM, Aggregation.COUNT)
-_TWO_SAMPLES = (Need.COUNTER, Need.SAMPLES)
+_TWO_SAMPLES = (Need.COUNTER, Need.CHANGES, Need.SAMPLES)
 # Possessive, since each part may take the blanks of the others: backtracking was cubic.
 _SELECTOR_LIKE = re.compile(r"\s*+[\w:.]*+\s*+(?:\{[^}]*+)?+\}?+\s*+")
 
@@ -52,6 +53,12 @@ class Bucketed:
     def source(self) -> tuple[object, ...]:
         """Queries with the same source read the same rows in the same groups."""
         return (self.name, self.matchers, self.group_by)
+
+    def described(self) -> str:
+        """Its meaning as a text, for readers."""
+        selector = selectors.Selector(self.name, self.matchers).normalised().removesuffix("{}")
+        groups = "" if self.group_by is None else f" by ({', '.join(self.group_by)})"
+        return f"{self.aggregation.value}{groups} of {selector}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,11 @@ class Plan:
 
         The points before it are settled.
         """
-        return math.floor((now.timestamp() - allowed_lateness - self.lookahead) / self.step) + 1
+        settled = now.timestamp() - allowed_lateness
+        fixed = self.shape.fixed if isinstance(self.shape, Expression) else None
+        if fixed is not None and fixed[1] > settled:
+            return self.span.start
+        return math.floor((settled - self.lookahead) / self.step) + 1
 
 
 def metrics_of(params: QueryParams) -> tuple[str, ...]:
@@ -131,7 +142,13 @@ def plan(
         if any(read.window is not None for read in shape.reads):
             # A window that ends in the future is not whole.
             last = max(min(last, math.floor(now.timestamp() / chosen.step)), first)
-        span, lookahead = range(min(first, last), last + 1), shape.lookahead
+        span = range(min(first, last), last + 1)
+        if shape.depends_on_range:
+            shape = shape.resolved(
+                start=float(span.start * chosen.step), end=float((span.stop - 1) * chosen.step)
+            )
+            key = {**key, "expression": repr(shape.tree)}
+        lookahead = shape.lookahead
     elif shape.aggregation in _ADDITIVE:
         complete = math.floor((now.timestamp() - DELIVERY) / chosen.step)
         span = range(span.start, max(span.start + 1, min(span.stop, complete)))
@@ -244,10 +261,26 @@ def _shape(params: QueryParams, text: str) -> tuple[Bucketed | Expression, dict[
     """What is computed, and its part of the cache key."""
     return _parsed(
         text,
-        tuple(sorted(params.tags.items())),
+        _filters(params),
         params.aggregation,
         tuple(sorted(set(params.group_by))) if params.group_by is not None else None,
     )
+
+
+def _filters(params: QueryParams) -> tuple[Matcher, ...]:
+    """The matchers of `tags` and `filters`, sorted. Raises InvalidRequest for a pattern that
+    can't be read.
+    """
+    for number, each in enumerate(params.filters):
+        problem = check_pattern(each.value) if "~" in each.operator else None
+        if problem:
+            raise InvalidRequest(
+                f"The filter {each.key}{each.operator} can't be read: {problem}.",
+                details=[ErrorDetail(field=f"filters.{number}", message=problem)],
+            )
+    found = {Matcher(key, "=", value) for key, value in params.tags.items()}
+    found |= {Matcher(each.key, each.operator, each.value) for each in params.filters}
+    return tuple(sorted(found, key=repr))
 
 
 # A dashboard sends the same query every ten seconds. The key holds the expression as it was sent:
@@ -255,11 +288,10 @@ def _shape(params: QueryParams, text: str) -> tuple[Bucketed | Expression, dict[
 @lru_cache(maxsize=1_000)
 def _parsed(
     query: str,
-    tags: tuple[tuple[str, str], ...],
+    filters: tuple[Matcher, ...],
     aggregation: Aggregation,
     group_by: tuple[str, ...] | None,
 ) -> tuple[Bucketed | Expression, dict[str, Any]]:
-    filters = tuple(Matcher(key, "=", value) for key, value in tags)
     try:
         selector = selectors.parse(query)
     except InvalidRequest as selector_error:

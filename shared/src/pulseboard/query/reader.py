@@ -3,23 +3,25 @@
 import time
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import psycopg
 
 from pulseboard.catalogue import series_queries
 from pulseboard.catalogue.series_key import Series, line_key
-from pulseboard.contracts.vocabulary import Aggregation
+from pulseboard.contracts.vocabulary import Aggregation, QueryPhase
 from pulseboard.core.settings import settings
 from pulseboard.db.statement_timeout import set_statement_timeout
+from pulseboard.promql.budget import Budget
+from pulseboard.promql.printer import printed_read
 from pulseboard.query import limits, series_selectors, sql_buckets
 from pulseboard.query.expression import Pushdown
 from pulseboard.query.parts import PlanPart
 from pulseboard.query.plan import Bucketed, Plan
-from pulseboard.query.promql.budget import Budget
 from pulseboard.query.result_cache.extents import empty_values
 from pulseboard.query.series_selectors import SeriesSelector
+from pulseboard.query.trace import Trace
 
 T = TypeVar("T")
 
@@ -30,7 +32,11 @@ class PlanReader:
 
     connection: psycopg.Connection[Any]
     deadline: float
+    bounded: bool = False
+    """Whether statements stop at what is left of a budget, so that no estimate has to be right."""
     memo: dict[object, Any] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
+    """Of the plan that is being read."""
     _aggregations: dict[object, dict[Aggregation, None]] = field(default_factory=dict)
 
     def announce(self, plans: Iterable[tuple[Plan, range]]) -> None:
@@ -102,7 +108,8 @@ class PlanReader:
 
     def find_series(self, selector: SeriesSelector) -> tuple[list[Series], tuple[str, ...]]:
         """The series of a selector, and a note when there is no such metric."""
-        found = self.once(selector, lambda: self._lookup(selector).series())
+        with self.trace.timed(QueryPhase.SERIES):
+            found = self.once(selector, lambda: self._lookup(selector).series())
         if found is None:
             return [], (f"there is no metric named {selector.name}",) if selector.name else ()
         return found, ()
@@ -112,15 +119,20 @@ class PlanReader:
             self.connection,
             name=selector.name,
             matchers=selector.matchers,
-            limit=settings().query_max_series * 10 + 1,
+            limit=settings().query_max_found + 1,
             times=selector.times,
         )
 
     def _read_bucketed(self, plan: Plan, shape: Bucketed, span: range, budget: Budget) -> PlanPart:
         source = (shape.source, plan.tier, plan.step, span)
         aggregations = list(self._aggregations.get(source, {shape.aggregation: None}))
+        name = ("lines", source)
+        if name in self.memo:
+            start, end = span.start * plan.step, span.stop * plan.step
+            with self.trace.reading(shape.described(), start=start, end=end) as read:
+                read.shared = True
         parts = self.once(
-            ("lines", source),
+            name,
             lambda: self._read_aggregations(plan, shape, span, aggregations, budget),
         )
         return parts[shape.aggregation]
@@ -149,6 +161,10 @@ class PlanReader:
             span,
             [sql_buckets.AGGREGATIONS[each] for each in aggregations],
             budget,
+            described=", ".join(
+                replace(shape, aggregation=each).described() for each in aggregations
+            ),
+            pushed_down="all of it",
         )
         return {
             aggregation: PlanPart(lines[number], rows, notes, found=bool(series))
@@ -167,6 +183,8 @@ class PlanReader:
             span,
             [aggregation],
             budget,
+            described=printed_read(pushdown.read),
+            pushed_down=f"{pushdown.operator} of {pushdown.statistic}_over_time: all of it",
             closed_right=True,
         )
         return PlanPart(lines[0], rows, notes, found=bool(series))
@@ -180,11 +198,14 @@ class PlanReader:
         aggregations: list[sql_buckets.SqlAggregation],
         budget: Budget,
         *,
+        described: str,
+        pushed_down: str,
         closed_right: bool = False,
     ) -> tuple[list[dict[str, "array[float]"]], int]:
         """For each aggregation its lines by key, and how many rows were read.
 
-        `keys` names the line that each of `series` belongs to.
+        `keys` names the line that each of `series` belongs to; `described` and `pushed_down` are
+        for the trace.
         """
         numbers: dict[str, int] = {}
         groups = [numbers.setdefault(key, len(numbers)) for key in keys]
@@ -193,16 +214,21 @@ class PlanReader:
             return [{} for _ in aggregations], 0
         ungrouped = len(numbers) == len(series)
         self.bound(budget)
-        columns = sql_buckets.read_lines(
-            self.connection,
-            tier=plan.tier,
-            aggregations=aggregations,
-            series_ids=[each.id for each in series],
-            groups=None if ungrouped else groups,
-            step=plan.step,
-            span=span,
-            closed_right=closed_right,
-        )
+        first = span.start - 1 if closed_right else span.start
+        last = span.stop - 1 if closed_right else span.stop
+        with self.trace.reading(described, start=first * plan.step, end=last * plan.step) as read:
+            columns = sql_buckets.read_lines(
+                self.connection,
+                tier=plan.tier,
+                aggregations=aggregations,
+                series_ids=[each.id for each in series],
+                groups=None if ungrouped else groups,
+                step=plan.step,
+                span=span,
+                closed_right=closed_right,
+            )
+            read.series, read.pushed_down = len(series), pushed_down
+            read.rows = sum(column.rows for column in columns)
         names = dict(enumerate(numbers))
         if ungrouped:
             names = {each.id: key for each, key in zip(series, keys, strict=True)}
@@ -212,4 +238,4 @@ class PlanReader:
                 line = of_aggregation[names[column.number]] = empty_values(len(span))
                 for point, value in zip(column.points, values, strict=True):
                     line[point] = value
-        return lines, sum(column.rows for column in columns)
+        return lines, read.rows

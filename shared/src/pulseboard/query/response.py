@@ -40,7 +40,7 @@ def encode(result: PlanResult) -> bytes:
 
 def single(request: Request, result: PlanResult) -> Response:
     """The response to one query. Raises InvalidRequest when it is too large to be sent."""
-    body, headers = _compressed(request, encode(result))
+    body, headers = compressed(request, encode(result))
     if len(body) > settings().query_max_response_bytes:
         raise limits.response_too_large(len(body))
     return Response(body, media_type="application/json", headers=headers)
@@ -54,13 +54,13 @@ def batch(
     configured = settings()
     sizes = list(map(len, contents))
     _remove_largest(request, contents, sizes, most=configured.query_max_result_bytes)
-    body, headers = _compressed(request, _joined(ids, contents))
+    body, headers = compressed(request, _joined(ids, contents))
     most = left = configured.query_max_response_bytes
     while len(body) > most and left > 1:
         # Compressed one by one they are about as large as together.
-        sizes = [len(_compressed(request, content)[0]) for content in contents]
+        sizes = [len(compressed(request, content)[0]) for content in contents]
         _remove_largest(request, contents, sizes, most=left)
-        body, headers = _compressed(request, _joined(ids, contents))
+        body, headers = compressed(request, _joined(ids, contents))
         left //= 2
     return Response(body, media_type="application/json", headers=headers)
 
@@ -79,7 +79,7 @@ def _joined(ids: list[str], contents: list[bytes]) -> bytes:
         b'{"id":' + orjson.dumps(query_id) + b"," + content + b"}"
         for query_id, content in zip(ids, contents, strict=True)
     )
-    return b'{"data":[' + b",".join(items) + b"]}"
+    return b'{"data":[' + b",".join(items) + b'],"meta":null}'
 
 
 def _remove_largest(
@@ -98,14 +98,15 @@ def _remove_largest(
 
 
 def _content(request: Request, outcome: PlanResult | PulseboardError) -> bytes:
-    """`"result": …` or `"error": …`."""
+    """`"result": …, "error": …`, one of them null."""
     if isinstance(outcome, PlanResult):
-        return b'"result":' + encode(outcome)
-    error = error_body(outcome, request).model_dump(mode="json", by_alias=True, exclude_none=True)
-    return b'"error":' + orjson.dumps(error)
+        return b'"result":' + encode(outcome) + b',"error":null'
+    error = error_body(outcome, request).model_dump(mode="json", by_alias=True)
+    return b'"result":null,"error":' + orjson.dumps(error)
 
 
-def _compressed(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
+def compressed(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
+    """A body as the caller takes it, with its headers: gzip where that is worth it."""
     headers = {"Vary": "Accept-Encoding"}
     if len(body) > WORTH_COMPRESSING and "gzip" in request.headers.get("accept-encoding", ""):
         body = igzip_lib.compress(body, level=LEVEL, flag=igzip_lib.COMP_GZIP)

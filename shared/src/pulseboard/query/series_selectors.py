@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from pulseboard.catalogue.last_seen import SampleTimes
 from pulseboard.catalogue.selector import Matcher
+from pulseboard.promql.ast import Read
+from pulseboard.promql.times import Times, evaluated
 from pulseboard.query.expression import Expression
 from pulseboard.query.plan import Bucketed, Plan
-from pulseboard.query.promql.ast import Read
 from pulseboard.query.tiers import RESOLUTIONS
 
 
@@ -37,9 +38,13 @@ def of_buckets(plan: Plan, shape: Bucketed) -> SeriesSelector:
 
 def of_read(plan: Plan, read: Read) -> SeriesSelector:
     """One of a plan's expression."""
+    step, span = float(plan.step), plan.span
+    times = Times(span.start * step, step, len(span))
     lookback = plan.shape.lookback_delta if isinstance(plan.shape, Expression) else 0.0
     window = read.window if read.window is not None else lookback
+    of = evaluated(read, times)
     # A rollup's value stands at the end of its bucket.
-    first = plan.span.start * plan.step - read.offset - window - RESOLUTIONS[plan.tier]
-    last = (plan.span.stop - 1) * plan.step - read.offset
-    return SeriesSelector(read.name, read.matchers, SampleTimes.around(first, last))
+    first = of.first - read.offset - window - RESOLUTIONS[plan.tier]
+    return SeriesSelector(
+        read.name, read.matchers, SampleTimes.around(first, of.last - read.offset)
+    )

@@ -20,7 +20,7 @@ FEW_SERIES = 300
 class SqlAggregation:
     """How a bucket becomes one value: of a single series, and across the series of a group.
 
-    Both are SQL over the statistics `s n lo hi v t`.
+    Both are SQL over the statistics `s p q n lo hi v t`.
     """
 
     single: str
@@ -29,19 +29,26 @@ class SqlAggregation:
 
 AGGREGATIONS: dict[Aggregation, SqlAggregation] = {
     Aggregation.AVG: SqlAggregation(
-        float_sums.mean("s", "n"), float_sums.mean(float_sums.total("s"), "sum(n)")
+        float_sums.average_of_parts("p", "q", "n"),
+        float_sums.average_of_parts("sum(p)", "sum(q)", "sum(n)"),
     ),
     Aggregation.MIN: SqlAggregation("lo", "min(lo)"),
     Aggregation.MAX: SqlAggregation("hi", "max(hi)"),
     Aggregation.SUM: SqlAggregation("s", float_sums.total("s")),
     Aggregation.COUNT: SqlAggregation("n", "sum(n)"),
-    Aggregation.LAST: SqlAggregation("v", "last(v, t)"),
+    Aggregation.LAST: SqlAggregation(
+        # Of several series with a sample at that time, the one that was seen first.
+        "v",
+        "(array_agg(v order by t desc, series_id))[1]",
+    ),
 }
 
-# The statistics of a series in a bucket: s sum, n number of samples, lo minimum, hi maximum,
-# v newest value, t its time.
+# The statistics of a series in a bucket: s sum, p and q its small and large part (for means),
+# n number of samples, lo minimum, hi maximum, v newest value, t its time.
 _FROM_RAW = {
     "s": float_sums.total("value"),
+    "p": float_sums.small("value"),
+    "q": float_sums.large("value"),
     "n": "count(*)::float8",
     "lo": "min(value)",
     "hi": "max(value)",
@@ -50,6 +57,8 @@ _FROM_RAW = {
 }
 _FROM_ROLLUP = {
     "s": float_sums.total("sum_value"),
+    "p": float_sums.small("sum_value"),
+    "q": float_sums.rolled_up_large("sum_value", "avg_value", "sample_count"),
     "n": "sum(sample_count)::float8",
     "lo": "min(min_value)",
     "hi": "max(max_value)",
@@ -59,13 +68,15 @@ _FROM_ROLLUP = {
 # The same where a bucket is one row of the rollup: nothing to aggregate.
 _AS_ROLLED_UP = {
     "s": "sum_value",
+    "p": float_sums.small_of_row("sum_value"),
+    "q": float_sums.large_of_row("sum_value", "avg_value", "sample_count"),
     "n": "sample_count::float8",
     "lo": "min_value",
     "hi": "max_value",
     "v": "last_value",
     "t": "bucket",
 }
-_STATISTICS = re.compile(r"\b(s|n|lo|hi|v|t)\b")
+_STATISTICS = re.compile(r"\b(s|p|q|n|lo|hi|v|t)\b")
 
 
 def over_groups(statistic: Aggregation, operator: str) -> SqlAggregation:
@@ -74,7 +85,7 @@ def over_groups(statistic: Aggregation, operator: str) -> SqlAggregation:
     ungrouped = {"count": "1::float8"}.get(operator, single)
     across = {
         "sum": float_sums.total(single),
-        "avg": float_sums.mean(float_sums.total(single), f"count({single})"),
+        "avg": float_sums.average(single),
     }.get(operator, f"{operator}({single})")
     return SqlAggregation(ungrouped, across)
 

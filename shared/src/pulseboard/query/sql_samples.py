@@ -14,12 +14,12 @@ import numpy as np
 import psycopg
 
 from pulseboard.catalogue.series_key import Series
-from pulseboard.contracts.base import datetime_at
+from pulseboard.contracts.base import datetime_at, format_interval
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.db import float_sums, pg_arrays
-from pulseboard.query.promql.array_types import Floats
-from pulseboard.query.promql.ast import Need
-from pulseboard.query.promql.series import Buckets, SeriesSamples, StoredSeries
+from pulseboard.promql.array_types import Floats
+from pulseboard.promql.ast import Need
+from pulseboard.promql.series import Buckets, SeriesSamples, StoredSeries, entry_count
 from pulseboard.query.sql_buckets import series_condition
 from pulseboard.query.tiers import RESOLUTIONS, TABLES
 
@@ -30,7 +30,11 @@ _RAW: dict[Need, dict[str, str]] = {
     Need.LAST: {"last_time": "max(time)", "last": "last(value, time)"},
     Need.COUNT: {"count": "count(*)::float8"},
     Need.SUM: {"sum": float_sums.total("value")},
-    Need.AVG: {"sum": float_sums.total("value"), "count": "count(*)::float8"},
+    Need.AVG: {
+        "sum": float_sums.total("value"),
+        "count": "count(*)::float8",
+        "mean": float_sums.average("value"),
+    },
     Need.MIN: {"min": "min(value)"},
     Need.MAX: {"max": "max(value)"},
 }
@@ -39,13 +43,59 @@ _ROLLUP: dict[Need, dict[str, str]] = {
     Need.LAST: {"last_time": "max(bucket) + %(width)s", "last": "last(last_value, bucket)"},
     Need.COUNT: {"count": "sum(sample_count)::float8"},
     Need.SUM: {"sum": float_sums.total("sum_value")},
-    Need.AVG: {"sum": float_sums.total("sum_value"), "count": "sum(sample_count)::float8"},
+    Need.AVG: {
+        "sum": float_sums.total("sum_value"),
+        "count": "sum(sample_count)::float8",
+        "mean": float_sums.average_of_parts(
+            float_sums.small("sum_value"),
+            float_sums.rolled_up_large("sum_value", "avg_value", "sample_count"),
+            "sum(sample_count)",
+        ),
+    },
     Need.MIN: {"min": "min(min_value)"},
     Need.MAX: {"max": "max(max_value)"},
 }
+# Rows of a rollup, each a bucket. Those from before there were such columns have null in them: a
+# bucket's samples then count as evenly spread, with one reset where a value is above the last one.
+_HALF = "interval %(width)s / (2 * sample_count)"
+_ESTIMATED = "bool_or(first_time is null)"
+_ROWS: dict[Need, dict[str, str]] = {
+    Need.FIRST: {
+        "first_time": f"coalesce(first_time, bucket + {_HALF})",
+        "first": "first_value",
+        "last_time": f"coalesce(last_time, bucket + interval %(width)s - {_HALF})",
+        "last": "last_value",
+    },
+    Need.CHANGES: {
+        "first": "first_value",
+        "last": "last_value",
+        "changes": "coalesce(changes, (min_value < max_value)::int)::float8",
+        "resets": "coalesce(resets, (max_value > last_value)::int)::float8",
+    },
+    # Without its deviations a bucket is one sample: the mean would hide all of them.
+    Need.DEVIATION: {
+        "count": "case when squared_deviations is null then 1 else sample_count end::float8",
+        "mean": """case
+            when squared_deviations is null then last_value
+            when min_value = max_value then min_value
+            else avg_value
+          end""",
+        "squared_deviations": "coalesce(squared_deviations, 0)",
+    },
+}
+_ROWS[Need.COUNTER] = {
+    **_ROWS[Need.FIRST],
+    "count": "sample_count::float8",
+    "increase_by_resets": """coalesce(
+        increase_by_resets, case when max_value > last_value then max_value else 0 end
+      )""",
+}
+ROW_NEEDS = tuple(_ROWS)
+"""What raw gives by every sample only, and a rollup by its rows."""
+NEWEST = "the newest sample of each series"
 _MICRO = 1e-6
 """Seconds: the resolution of times."""
-_TIMES = ("last_time",)
+_TIMES = ("first_time", "last_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +108,16 @@ class SampleRange:
 
 @dataclass(frozen=True, slots=True)
 class StoredResult:
-    """The series that have samples in a range, and how many rows were read for them."""
+    """The series that have samples in a range, and how many rows were read for them.
+
+    `estimated`: some rows come from before the columns that make their statistics exact.
+    `pushed_down`: what SQL computed, in words; empty: each row was fetched.
+    """
 
     stored: list[StoredSeries]
     rows: int
+    estimated: bool = False
+    pushed_down: str = ""
 
 
 class StaleMarkers:
@@ -146,31 +202,44 @@ def read_samples(
     series: Sequence[Series],
     time_range: SampleRange,
     stale_markers: StaleMarkers,
+    most: int | None = None,
 ) -> StoredResult:
     """Every sample of the range; from a rollup, the newest value of each bucket at its end, or just
     before it where stale markers are given.
+
+    With `most` the statement stops at one sample more, so that memory is bounded whatever is
+    stored: a result with more rows than `most` is not whole.
 
     Raw is served by metrics_raw_series_time, the rollups by their (series_id, bucket) index.
     """
     time, value = ("time", "value") if tier is Tier.RAW else ("bucket", "last_value")
     back = 0 if tier is Tier.RAW else RESOLUTIONS[tier]
+    source = f"""
+        {TABLES[tier]}
+        where {series_condition(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
+    """
+    if most is not None:
+        source = f"(select series_id, {time}, {value} from {source} limit %(most)s) bounded"
     with pg_arrays.cursor(connection) as cursor:
         rows = cursor.execute(
             f"""
-            select series_id, array_agg({time}), array_agg({value}) from {TABLES[tier]}
-            where {series_condition(len(series), tier)} and {time} > %(start)s and {time} <= %(end)s
+            select series_id, array_agg({time}), array_agg({value}) from {source}
             group by series_id
             """.encode(),
             {
                 "ids": _ids(series),
                 "start": _timestamp(time_range.start - back),
                 "end": _timestamp(time_range.end - back),
+                "most": None if most is None else most + 1,
             },
         ).fetchall()
     by_id = {each.id: each for each in series}
     stored: list[StoredSeries] = []
     total = 0
-    for series_id, sent_times, sent_values in rows:
+    # What has been converted is let go, so that it is not held twice.
+    rows.reverse()
+    while rows:
+        series_id, sent_times, sent_values = rows.pop()
         times, values = _seconds(sent_times) + back, _floats(sent_values)
         total += len(times)
         if len(times) > 1 and not (np.diff(times) > 0).all():
@@ -252,7 +321,7 @@ def newest_samples(
         )
         for row, series_id in enumerate(newest.ids)
     ]
-    return StoredResult(stored, len(stored))
+    return StoredResult(stored, len(stored), pushed_down=NEWEST)
 
 
 def read_statistics(
@@ -325,4 +394,57 @@ def read_statistics(
                 **columns,
             )
         )
-    return StoredResult(stored, sum(row[1] for row in rows))
+    pushed_down = f"{', '.join(statistics)} in buckets of {format_interval(step)}"
+    return StoredResult(stored, sum(row[1] for row in rows), pushed_down=pushed_down)
+
+
+def read_rows(
+    connection: psycopg.Connection[Any],
+    *,
+    tier: Tier,
+    series: Sequence[Series],
+    time_range: SampleRange,
+    needs: Need,
+) -> StoredResult:
+    """The rows of a rollup as buckets (end - width, end].
+
+    Served by the columnstore's segments and by the (series_id, bucket) index.
+    """
+    width, columns = RESOLUTIONS[tier], _ROWS[needs]
+    arrays = ", ".join(f"array_agg({text})" for text in columns.values())
+    with pg_arrays.cursor(connection) as cursor:
+        rows = cursor.execute(
+            f"""
+            select series_id, {_ESTIMATED}, array_agg(bucket), {arrays} from {TABLES[tier]}
+            where {series_condition(len(series), tier)} and bucket > %(start)s and bucket <= %(end)s
+            group by series_id
+            """.replace("%(width)s", f"'{width} seconds'").encode(),
+            {
+                "ids": _ids(series),
+                "start": _timestamp(time_range.start - width),
+                "end": _timestamp(time_range.end - width),
+            },
+        ).fetchall()
+    by_id = {each.id: each for each in series}
+    stored: list[StoredSeries] = []
+    for series_id, _, buckets, *sent in rows:
+        bucket_ends = _seconds(buckets) + width
+        order = np.argsort(bucket_ends, kind="stable")
+        statistics: dict[str, Any] = {
+            name: (_seconds(data) if name in _TIMES else _floats(data))[order]
+            for name, data in zip(columns, sent, strict=True)
+        }
+        stored.append(
+            Buckets(
+                by_id[series_id].labels,
+                bucket_ends=bucket_ends[order],
+                step=float(width),
+                **statistics,
+            )
+        )
+    return StoredResult(
+        stored,
+        sum(map(entry_count, stored)),
+        any(row[1] for row in rows),
+        pushed_down=f"{', '.join(columns)} of each row",
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pulseboard.contracts.vocabulary import Tier
+from pulseboard.core.settings import settings
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 NICE_STEPS = (
@@ -24,6 +25,16 @@ TABLES = {Tier.RAW: "metrics_raw", Tier.MINUTE: "metrics_1min", Tier.HOUR: "metr
 RESOLUTIONS = {Tier.RAW: 1, Tier.MINUTE: MINUTE, Tier.HOUR: HOUR}
 AUTO_RAW_STEP = 10
 _ORDER = (Tier.RAW, Tier.MINUTE, Tier.HOUR)
+
+
+def configured_retention() -> dict[Tier, int]:
+    """How long each tier stores a sample, in seconds, as it is configured."""
+    configured = settings()
+    return {
+        Tier.RAW: configured.retention_raw,
+        Tier.MINUTE: configured.retention_minute,
+        Tier.HOUR: configured.retention_hour,
+    }
 
 
 @dataclass(frozen=True, slots=True)

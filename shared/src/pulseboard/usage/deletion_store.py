@@ -18,6 +18,7 @@ from pulseboard.catalogue.selector import Selector
 from pulseboard.contracts.usage import DeletedSeries
 from pulseboard.core.exceptions import Conflict, InvalidRequest, Unavailable
 from pulseboard.core.settings import settings
+from pulseboard.db import rollups
 from pulseboard.db.statement_timeout import LOCK_SECONDS, set_lock_timeout
 from pulseboard.usage import store
 
@@ -122,8 +123,7 @@ def purge(connection: psycopg.Connection[Any], *, seconds: float) -> int:
             break
         tables = tables or [
             sql.Identifier("metrics_raw"),
-            store.materialised(connection, "metrics_1min"),
-            store.materialised(connection, "metrics_1hour"),
+            *rollups.tables(connection),
         ]
         ids = [row[0] for row in rows]
         for table in tables:

@@ -18,12 +18,13 @@ from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
 from redis.exceptions import RedisClusterException
 
-from pulseboard.catalogue.last_seen import active_since
+from pulseboard.catalogue.last_seen import SEEN_SINCE, active_since
 from pulseboard.catalogue.selector import Selector
 from pulseboard.contracts.usage import SeriesOrder, SeriesUsage, TagUsage
 from pulseboard.core.exceptions import NotFound
 from pulseboard.core.observability import logger
 from pulseboard.db import cache
+from pulseboard.db.rollups import stored_in
 from pulseboard.usage.cost_model import UsageCount
 
 CACHE_SECONDS = 60
@@ -77,8 +78,11 @@ def _read_counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCo
     now = datetime.now(UTC)
     minutes, first, last = _rolled_up(connection, now)
     seconds = (last - first).total_seconds() + 60 if first and last else None
-    # Reads each series once, and the minutes of the window by the bucket index of the materialized
-    # table: the view would also read all raw samples that are not rolled up yet.
+    # Reads the series of the last day, by metric_series_expiry or metric_series_seen, and the
+    # minutes of the window by the BRIN index of the materialized table: the view would also read
+    # all raw samples that are not rolled up yet. Of a metric without such series only the one seen
+    # last is read, among those of its last day.
+    active = active_since(now.timestamp())
     rows = connection.execute(
         sql.SQL(
             """
@@ -88,17 +92,27 @@ def _read_counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCo
               count(s.id) filter (where s.created_at > now() - interval '1 hour'),
               count(s.id) filter (where s.created_at > now() - interval '1 day'),
               coalesce(sum(r.samples), 0)::float8,
-              coalesce(date_part('epoch', max(s.last_seen)), 0)
+              coalesce(date_part('epoch', coalesce(max(s.last_seen), (
+                select max(l.last_seen) from metric_series l
+                where l.metric_id = d.id and l.last_seen_day >= (
+                  select max(last_seen_day) from metric_series where metric_id = d.id
+                ) - interval '1 day'
+              ))), 0)
             from metric_definitions d
-            left join metric_series s on s.metric_id = d.id
+            left join metric_series s on s.metric_id = d.id and {seen}
             left join (
               select series_id, sum(sample_count) as samples from {minutes}
               where bucket between %(first)s and %(last)s group by series_id
             ) r on r.series_id = s.id
-            group by d.name, s.key_id
+            group by d.id, d.name, s.key_id
             """
-        ).format(minutes=minutes),
-        {"first": first, "last": last, "active": active_since(now.timestamp())},
+        ).format(minutes=minutes, seen=sql.SQL(SEEN_SINCE)),
+        {
+            "first": first,
+            "last": last,
+            "active": active,
+            "seen_since": min(active, now - timedelta(days=1)),
+        },
     ).fetchall()
     return now, [
         (
@@ -117,26 +131,13 @@ def _read_counts(connection: psycopg.Connection[Any]) -> tuple[datetime, UsageCo
     ]
 
 
-def materialised(connection: psycopg.Connection[Any], view: str) -> sql.Identifier:
-    """The table behind a continuous aggregate. One of two rows."""
-    row = connection.execute(
-        """
-        select materialization_hypertable_schema, materialization_hypertable_name
-        from timescaledb_information.continuous_aggregates where view_name = %s
-        """,
-        (view,),
-    ).fetchone()
-    assert row is not None, "the migrations create it"
-    return sql.Identifier(*row)
-
-
 def _rolled_up(
     connection: psycopg.Connection[Any], now: datetime
 ) -> tuple[sql.Identifier, datetime | None, datetime | None]:
     """The minute table, and the first and last minute of the newest window; None when that window
     is too old to compute a rate."""
-    minutes = materialised(connection, "metrics_1min")
-    # Both bounds by the bucket index.
+    minutes = stored_in(connection, "metrics_1min")
+    # Both bounds by the BRIN index on bucket.
     row = connection.execute(
         sql.SQL(
             """
@@ -180,15 +181,14 @@ def find_metric(connection: psycopg.Connection[Any], name: str) -> int:
 
 
 def _read_tags(connection: psycopg.Connection[Any], metric_id: int | None) -> list[TagUsage]:
-    # Of one metric served by metric_series_metric_id_tags_hash_key; of all it reads each series.
+    # Reads the active series, by metric_series_seen or metric_series_expiry.
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            """
+            f"""
             with counted as (
               select key, value, count(*) as n
               from metric_series s cross join lateral jsonb_each_text(s.tags) as t (key, value)
-              where s.last_seen >= %(active)s
-                and (%(metric)s::integer is null or s.metric_id = %(metric)s)
+              where {SEEN_SINCE} {"" if metric_id is None else "and s.metric_id = %(metric)s"}
               group by key, value
             )
             select k.key, k.value_count, k.series_count, v.values
@@ -204,8 +204,8 @@ def _read_tags(connection: psycopg.Connection[Any], metric_id: int | None) -> li
               ) best
             ) v
             order by k.value_count desc, k.key collate "C"
-            """,
-            {"metric": metric_id, "top": TOP_VALUES, "active": active_since(time())},
+            """.encode(),
+            {"metric": metric_id, "top": TOP_VALUES, "seen_since": active_since(time())},
         ).fetchall()
     return [TagUsage.model_validate(row) for row in rows]
 
@@ -218,26 +218,31 @@ def list_series(
     page: int,
     page_size: int,
 ) -> tuple[list[SeriesUsage], int]:
-    """A page (from 1) of the series that a selector matches, and their total number.
+    """A page (from 1) of the series that a selector matches, and their total number: the active
+    ones by their creation, the newest first, or all by their last day, the longest silent first.
 
-    Raises NotFound for a metric that was never seen. Served by the unique index on (metric_id,
-    tags_hash) and, for plain equality, the GIN index on tags.
+    Raises NotFound for a metric that was never seen. Served by metric_series_seen and, for plain
+    equality, the GIN index on tags.
     """
     metric_id = find_metric(connection, selector.name)
     equal = {m.key: m.value for m in selector.matchers if m.operator == "=" and m.value}
     others = [m for m in selector.matchers if not (m.operator == "=" and m.value)]
-    wanted = {"metric": metric_id, "tags": Jsonb(equal)}
+    newest = order is SeriesOrder.NEWEST
+    matching = sql.SQL("s.metric_id = %(metric)s {tagged} {seen}").format(
+        tagged=sql.SQL("and s.tags @> %(tags)s" if equal else ""),
+        seen=sql.SQL("and " + SEEN_SINCE if newest else ""),
+    )
+    wanted = {"metric": metric_id, "tags": Jsonb(equal), "seen_since": active_since(time())}
     with connection.cursor(row_factory=class_row(SeriesUsage)) as cursor:
         cursor.execute(
             sql.SQL(
                 """
-                select tags, created_at, last_seen from metric_series
-                where metric_id = %(metric)s and tags @> %(tags)s
-                order by {order}, id
-                {page}
+                select s.tags, s.created_at, s.last_seen from metric_series s
+                where {matching} order by {order}, s.id {page}
                 """
             ).format(
-                order=sql.SQL("created_at desc" if order is SeriesOrder.NEWEST else "last_seen"),
+                matching=matching,
+                order=sql.SQL("s.created_at desc" if newest else "s.last_seen_day"),
                 page=sql.SQL("" if others else "limit %(limit)s offset %(offset)s"),
             ),
             {**wanted, "limit": page_size, "offset": (page - 1) * page_size},
@@ -245,11 +250,9 @@ def list_series(
         if not others:
             found = cursor.fetchall()
             row = connection.execute(
-                "select count(*) from metric_series"
-                " where metric_id = %(metric)s and tags @> %(tags)s",
-                wanted,
+                sql.SQL("select count(*) from metric_series s where {}").format(matching), wanted
             ).fetchone()
             return found, int(row[0]) if row else 0
-        matching = [series for series in cursor if all(m.accepts(series.tags) for m in others)]
+        accepted = [series for series in cursor if all(m.accepts(series.tags) for m in others)]
     begin = (page - 1) * page_size
-    return matching[begin : begin + page_size], len(matching)
+    return accepted[begin : begin + page_size], len(accepted)

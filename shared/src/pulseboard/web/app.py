@@ -1,14 +1,15 @@
 """The app factory: every function, and the local server, is some routers in one of these."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from pulseboard import __version__
 from pulseboard.contracts.errors import ApiError
 from pulseboard.core import telemetry
 from pulseboard.web import body_limit, errors, headers
+from pulseboard.web.access_log import AccessLog, EdgeOnly
 from pulseboard.web.telemetry_middleware import TelemetryMiddleware
 
 
@@ -22,11 +23,13 @@ def create_app(
     routers: Sequence[APIRouter],
     *,
     write_telemetry: Callable[[telemetry.TelemetryBatch], None],
+    is_known: Callable[[Request], Awaitable[bool]],
     title: str = "Pulseboard",
 ) -> FastAPI:
     """An ASGI app of these routers, with errors, request ids and headers as everywhere.
 
-    `write_telemetry` stores Pulseboard's own metrics when they are due.
+    `write_telemetry` stores Pulseboard's own metrics when they are due; `is_known` tells whether a
+    request has a valid session or key.
     Needs no environment: settings are read when the first request comes.
     """
     app = FastAPI(
@@ -48,9 +51,11 @@ def create_app(
         },
     )
     errors.install(app)
-    body_limit.install(app)
+    body_limit.install(app, is_known)
     headers.install(app)
     app.add_middleware(TelemetryMiddleware, write=write_telemetry)
+    app.add_middleware(EdgeOnly)
+    app.add_middleware(AccessLog)
     for router in routers:
         app.include_router(router)
     return app

@@ -1,6 +1,9 @@
 """Exceptions become HTTP here and nowhere else."""
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -10,13 +13,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisClusterException
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from pulseboard.contracts.errors import ApiError, ErrorCode, ErrorDetail
-from pulseboard.core.exceptions import InvalidRequest, PulseboardError, RateLimited, Unavailable
+from pulseboard.core import storable
+from pulseboard.core.exceptions import (
+    InvalidRequest,
+    Overloaded,
+    PulseboardError,
+    RateLimited,
+    Unavailable,
+)
 from pulseboard.core.observability import logger
+from pulseboard.web.prometheus_errors import is_below_prefix, prometheus_error
 from pulseboard.web.request_id import request_id
 
 MAX_DETAILS = 100
+ANYWHERE = "/{path:path}"
+"""The path of the route that serves the app's pages locally, below all others."""
 _CODES = {
     400: ErrorCode.VALIDATION_ERROR,
     401: ErrorCode.UNAUTHORIZED,
@@ -38,19 +52,23 @@ def error_body(error: PulseboardError, request: Request | None = None) -> ApiErr
     )
 
 
-def respond(status: int, body: ApiError, *, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An error as a response; what is unknown is null in it, as the contract says."""
-    return JSONResponse(
-        body.model_dump(mode="json", by_alias=True),
-        status_code=status,
-        headers=headers,
-    )
+def respond(
+    request: Request, status: int, body: ApiError, *, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """An error as a response; what is unknown is null in it, as the contract says. Prometheus' API
+    has its own shape.
+    """
+    if is_below_prefix(request.url.path):
+        content: object = prometheus_error(status, body.error)
+    else:
+        content = body.model_dump(mode="json", by_alias=True)
+    return JSONResponse(content, status_code=status, headers=headers)
 
 
 def headers_of(error: PulseboardError) -> dict[str, str]:
     """What an error says in headers."""
     headers = {}
-    if isinstance(error, RateLimited | Unavailable):
+    if isinstance(error, RateLimited | Overloaded | Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -73,12 +91,42 @@ def _detail(problem: Mapping[str, Any]) -> ErrorDetail:
     )
 
 
+def _methods_at(request: Request) -> list[str]:
+    """What is possible at a request's path: by all its routes, where Starlette names one's only."""
+    methods: set[str] = set()
+    for route in request.app.router.routes:
+        candidates = getattr(getattr(route, "original_router", None), "routes", [route])
+        for each in candidates:
+            if getattr(each, "path", "") == ANYWHERE:
+                continue
+            match, _ = each.matches({**request.scope, "path_params": {}})
+            if match is not Match.NONE:
+                methods |= getattr(each, "methods", None) or set()
+    return sorted(methods)
+
+
+def _unstorable_values(request: Request) -> list[ErrorDetail]:
+    """Where a request's parameters and body have what the database refuses."""
+    # Starlette keeps the body of a request whose route has read it.
+    body = getattr(request, "_body", b"")
+    with suppress(ValueError, RecursionError):
+        tree = {**request.query_params, **request.path_params, **_members(json.loads(body or "{}"))}
+        found = islice(storable.problems(tree), MAX_DETAILS)
+        return [ErrorDetail(field=storable.written(path), message=why) for path, why in found]
+    return []
+
+
+def _members(tree: Any) -> dict[str, Any]:
+    return tree if isinstance(tree, dict) else {"body": tree}
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers on an app."""
 
     @app.exception_handler(PulseboardError)
     def _known(request: Request, error: PulseboardError) -> JSONResponse:
-        return respond(error.status, error_body(error, request), headers=headers_of(error))
+        body = error_body(error, request)
+        return respond(request, error.status, body, headers=headers_of(error))
 
     @app.exception_handler(RedisClusterException)
     @app.exception_handler(redis.RedisError)
@@ -90,13 +138,14 @@ def install(app: FastAPI) -> None:
     def _unstorable(request: Request, error: psycopg.DataError) -> JSONResponse:
         # A NUL in a text, a page beyond 64 bits: contracts do not forbid them in every field.
         logger().warning("the database refused a value", exc_info=error)
-        return _known(
-            request,
-            InvalidRequest(
-                "A value of this request can't be stored or looked up: "
-                "a text with a NUL character, or a number that is too large."
-            ),
+        details = _unstorable_values(request)
+        sentence = (
+            f"{details[0].field}: {details[0].message}, and can't be stored."
+            if details
+            else "A value of this request can't be stored or looked up: "
+            "a text with a NUL character, or a number that is too large."
         )
+        return _known(request, InvalidRequest(sentence, details=details))
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -104,6 +153,7 @@ def install(app: FastAPI) -> None:
         first = details[0] if details else None
         sentence = f"{first.field}: {first.message}" if first else "The request makes no sense."
         return respond(
+            request,
             400,
             ApiError(
                 error=sentence,
@@ -115,15 +165,22 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 405 and not _methods_at(request):
+            # Only the pages of the app are everywhere: by any other method nothing is there.
+            error = HTTPException(404)
         code = _CODES.get(error.status_code, ErrorCode.INTERNAL_ERROR)
         sentence = {
             404: f"There is nothing at {request.method} {request.url.path}.",
             405: f"{request.method} is not possible at {request.url.path}.",
         }.get(error.status_code, str(error.detail))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods_at(request))
         return respond(
+            request,
             error.status_code,
             ApiError(error=sentence, code=code, request_id=request_id(request)),
-            headers=dict(error.headers) if error.headers else None,
+            headers=headers,
         )
 
     @app.exception_handler(Exception)
@@ -134,6 +191,7 @@ def install(app: FastAPI) -> None:
             extra={"request_id": request_id(request), "path": request.url.path},
         )
         return respond(
+            request,
             500,
             ApiError(
                 error="Something went wrong on our side. The request id names it in the logs.",

@@ -3,8 +3,8 @@
 import { type InfiniteData, infiniteQueryOptions, queryOptions, type UseMutationOptions } from '@tanstack/react-query';
 
 import { client } from '../client.gen';
-import { addPanel, changePassword, copyPanel, createAlertChannel, createAlertRule, createAlertSilence, createApiKey, createDashboard, createUser, deleteAlertChannel, deleteAlertRule, deleteDashboard, deletePanel, deleteSeries, duplicateDashboard, endAlertSilence, evaluateAlertRule, executeQuery, executeQueryBatch, exportDashboard, getAlertChannels, getAlertDeliveries, getAlertDelivery, getAlertHistory, getAlertRule, getAlertRules, getAlertSilences, getApiKeys, getDashboard, getDashboards, getDashboardVersion, getDashboardVersions, getHealth, getKeyReceived, getMe, getMetricTags, getMetricUsage, getSeriesUsage, getStatus, getUsage, getUsageByMetric, getUsageByTag, getUsers, importDashboard, ingestMetrics, listMetrics, login, loginWithToken, logout, noteVisit, type Options, previewAlertRule, resendAlertDelivery, restoreDashboardVersion, revokeApiKey, setFavourite, testAlertChannel, testAlertReceiver, updateAlertChannel, updateAlertRule, updateDashboard, updatePanel, updateUser } from '../sdk.gen';
-import type { AddPanelData, AddPanelError, AddPanelResponse, ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CopyPanelData, CopyPanelError, CopyPanelResponse, CreateAlertChannelData, CreateAlertChannelError, CreateAlertChannelResponse, CreateAlertRuleData, CreateAlertRuleError, CreateAlertRuleResponse, CreateAlertSilenceData, CreateAlertSilenceError, CreateAlertSilenceResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateDashboardData, CreateDashboardError, CreateDashboardResponse, CreateUserData, CreateUserError, CreateUserResponse, DeleteAlertChannelData, DeleteAlertChannelError, DeleteAlertChannelResponse, DeleteAlertRuleData, DeleteAlertRuleError, DeleteAlertRuleResponse, DeleteDashboardData, DeleteDashboardError, DeleteDashboardResponse, DeletePanelData, DeletePanelError, DeletePanelResponse, DeleteSeriesData, DeleteSeriesError, DeleteSeriesResponse, DuplicateDashboardData, DuplicateDashboardError, DuplicateDashboardResponse, EndAlertSilenceData, EndAlertSilenceError, EndAlertSilenceResponse, EvaluateAlertRuleData, EvaluateAlertRuleError, EvaluateAlertRuleResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, ExportDashboardData, ExportDashboardError, ExportDashboardResponse, GetAlertChannelsData, GetAlertChannelsError, GetAlertChannelsResponse, GetAlertDeliveriesData, GetAlertDeliveriesError, GetAlertDeliveriesResponse, GetAlertDeliveryData, GetAlertDeliveryError, GetAlertDeliveryResponse, GetAlertHistoryData, GetAlertHistoryError, GetAlertHistoryResponse, GetAlertRuleData, GetAlertRuleError, GetAlertRuleResponse, GetAlertRulesData, GetAlertRulesError, GetAlertRulesResponse, GetAlertSilencesData, GetAlertSilencesError, GetAlertSilencesResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetDashboardVersionData, GetDashboardVersionError, GetDashboardVersionResponse, GetDashboardVersionsData, GetDashboardVersionsError, GetDashboardVersionsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetKeyReceivedData, GetKeyReceivedError, GetKeyReceivedResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetMetricUsageData, GetMetricUsageError, GetMetricUsageResponse, GetSeriesUsageData, GetSeriesUsageError, GetSeriesUsageResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsageByMetricData, GetUsageByMetricError, GetUsageByMetricResponse, GetUsageByTagData, GetUsageByTagError, GetUsageByTagResponse, GetUsageData, GetUsageError, GetUsageResponse, GetUsersData, GetUsersError, GetUsersResponse, ImportDashboardData, ImportDashboardError, ImportDashboardResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, NoteVisitData, NoteVisitError, NoteVisitResponse, PreviewAlertRuleData, PreviewAlertRuleError, PreviewAlertRuleResponse, ResendAlertDeliveryData, ResendAlertDeliveryError, ResendAlertDeliveryResponse, RestoreDashboardVersionData, RestoreDashboardVersionError, RestoreDashboardVersionResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, SetFavouriteData, SetFavouriteError, SetFavouriteResponse, TestAlertChannelData, TestAlertChannelError, TestAlertChannelResponse, TestAlertReceiverData, TestAlertReceiverError, TestAlertReceiverResponse, UpdateAlertChannelData, UpdateAlertChannelError, UpdateAlertChannelResponse, UpdateAlertRuleData, UpdateAlertRuleError, UpdateAlertRuleResponse, UpdateDashboardData, UpdateDashboardError, UpdateDashboardResponse, UpdatePanelData, UpdatePanelError, UpdatePanelResponse, UpdateUserData, UpdateUserError, UpdateUserResponse } from '../types.gen';
+import { acknowledgeAlert, addPanel, backfillRecordingRule, changePassword, copyPanel, createAlertChannel, createAlertRule, createAlertSilence, createApiKey, createDashboard, createEvent, createRecordingRule, createUser, deleteAlertChannel, deleteAlertRule, deleteDashboard, deletePanel, deleteRecordingRule, deleteSeries, duplicateDashboard, endAlertSilence, evaluateAlertRule, executeQuery, executeQueryBatch, exportDashboard, exportDashboardToGrafana, getAlertChannels, getAlertDeliveries, getAlertDelivery, getAlertHistory, getAlertRule, getAlertRules, getAlertSilences, getApiKeys, getDashboard, getDashboardImport, getDashboards, getDashboardVersion, getDashboardVersions, getHealth, getKeyReceived, getMe, getMetricTags, getMetricUsage, getRecordingRule, getSeriesUsage, getStatus, getUsage, getUsageByMetric, getUsageByTag, getUsers, importDashboard, ingestMetrics, listEvents, listMetrics, listRecordingRules, listRuleGroups, login, loginWithToken, logout, noteVisit, type Options, previewAlertRule, previewRecordingRule, putRuleGroup, resendAlertDelivery, resolveVariables, restoreDashboardVersion, revokeApiKey, setFavourite, testAlertChannel, testAlertReceiver, updateAlertChannel, updateAlertRule, updateDashboard, updatePanel, updateRecordingRule, updateUser, withdrawAcknowledgement } from '../sdk.gen';
+import type { AcknowledgeAlertData, AcknowledgeAlertError, AcknowledgeAlertResponse, AddPanelData, AddPanelError, AddPanelResponse, BackfillRecordingRuleData, BackfillRecordingRuleError, BackfillRecordingRuleResponse, ChangePasswordData, ChangePasswordError, ChangePasswordResponse, CopyPanelData, CopyPanelError, CopyPanelResponse, CreateAlertChannelData, CreateAlertChannelError, CreateAlertChannelResponse, CreateAlertRuleData, CreateAlertRuleError, CreateAlertRuleResponse, CreateAlertSilenceData, CreateAlertSilenceError, CreateAlertSilenceResponse, CreateApiKeyData, CreateApiKeyError, CreateApiKeyResponse, CreateDashboardData, CreateDashboardError, CreateDashboardResponse, CreateEventData, CreateEventError, CreateEventResponse, CreateRecordingRuleData, CreateRecordingRuleError, CreateRecordingRuleResponse, CreateUserData, CreateUserError, CreateUserResponse, DeleteAlertChannelData, DeleteAlertChannelError, DeleteAlertChannelResponse, DeleteAlertRuleData, DeleteAlertRuleError, DeleteAlertRuleResponse, DeleteDashboardData, DeleteDashboardError, DeleteDashboardResponse, DeletePanelData, DeletePanelError, DeletePanelResponse, DeleteRecordingRuleData, DeleteRecordingRuleError, DeleteRecordingRuleResponse, DeleteSeriesData, DeleteSeriesError, DeleteSeriesResponse, DuplicateDashboardData, DuplicateDashboardError, DuplicateDashboardResponse, EndAlertSilenceData, EndAlertSilenceError, EndAlertSilenceResponse, EvaluateAlertRuleData, EvaluateAlertRuleError, EvaluateAlertRuleResponse, ExecuteQueryBatchData, ExecuteQueryBatchError, ExecuteQueryBatchResponse, ExecuteQueryData, ExecuteQueryError, ExecuteQueryResponse, ExportDashboardData, ExportDashboardError, ExportDashboardResponse, ExportDashboardToGrafanaData, ExportDashboardToGrafanaError, ExportDashboardToGrafanaResponse, GetAlertChannelsData, GetAlertChannelsError, GetAlertChannelsResponse, GetAlertDeliveriesData, GetAlertDeliveriesError, GetAlertDeliveriesResponse, GetAlertDeliveryData, GetAlertDeliveryError, GetAlertDeliveryResponse, GetAlertHistoryData, GetAlertHistoryError, GetAlertHistoryResponse, GetAlertRuleData, GetAlertRuleError, GetAlertRuleResponse, GetAlertRulesData, GetAlertRulesError, GetAlertRulesResponse, GetAlertSilencesData, GetAlertSilencesError, GetAlertSilencesResponse, GetApiKeysData, GetApiKeysError, GetApiKeysResponse, GetDashboardData, GetDashboardError, GetDashboardImportData, GetDashboardImportError, GetDashboardImportResponse, GetDashboardResponse, GetDashboardsData, GetDashboardsError, GetDashboardsResponse, GetDashboardVersionData, GetDashboardVersionError, GetDashboardVersionResponse, GetDashboardVersionsData, GetDashboardVersionsError, GetDashboardVersionsResponse, GetHealthData, GetHealthError, GetHealthResponse, GetKeyReceivedData, GetKeyReceivedError, GetKeyReceivedResponse, GetMeData, GetMeError, GetMeResponse, GetMetricTagsData, GetMetricTagsError, GetMetricTagsResponse, GetMetricUsageData, GetMetricUsageError, GetMetricUsageResponse, GetRecordingRuleData, GetRecordingRuleError, GetRecordingRuleResponse, GetSeriesUsageData, GetSeriesUsageError, GetSeriesUsageResponse, GetStatusData, GetStatusError, GetStatusResponse, GetUsageByMetricData, GetUsageByMetricError, GetUsageByMetricResponse, GetUsageByTagData, GetUsageByTagError, GetUsageByTagResponse, GetUsageData, GetUsageError, GetUsageResponse, GetUsersData, GetUsersError, GetUsersResponse, ImportDashboardData, ImportDashboardError, ImportDashboardResponse, IngestMetricsData, IngestMetricsError, IngestMetricsResponse, ListEventsData, ListEventsError, ListEventsResponse, ListMetricsData, ListMetricsError, ListMetricsResponse, ListRecordingRulesData, ListRecordingRulesError, ListRecordingRulesResponse, ListRuleGroupsData, ListRuleGroupsError, ListRuleGroupsResponse, LoginData, LoginError, LoginResponse, LoginWithTokenData, LoginWithTokenError, LoginWithTokenResponse, LogoutData, LogoutError, LogoutResponse, NoteVisitData, NoteVisitError, NoteVisitResponse, PreviewAlertRuleData, PreviewAlertRuleError, PreviewAlertRuleResponse, PreviewRecordingRuleData, PreviewRecordingRuleError, PreviewRecordingRuleResponse, PutRuleGroupData, PutRuleGroupError, PutRuleGroupResponse, ResendAlertDeliveryData, ResendAlertDeliveryError, ResendAlertDeliveryResponse, ResolveVariablesData, ResolveVariablesError, ResolveVariablesResponse, RestoreDashboardVersionData, RestoreDashboardVersionError, RestoreDashboardVersionResponse, RevokeApiKeyData, RevokeApiKeyError, RevokeApiKeyResponse, SetFavouriteData, SetFavouriteError, SetFavouriteResponse, TestAlertChannelData, TestAlertChannelError, TestAlertChannelResponse, TestAlertReceiverData, TestAlertReceiverError, TestAlertReceiverResponse, UpdateAlertChannelData, UpdateAlertChannelError, UpdateAlertChannelResponse, UpdateAlertRuleData, UpdateAlertRuleError, UpdateAlertRuleResponse, UpdateDashboardData, UpdateDashboardError, UpdateDashboardResponse, UpdatePanelData, UpdatePanelError, UpdatePanelResponse, UpdateRecordingRuleData, UpdateRecordingRuleError, UpdateRecordingRuleResponse, UpdateUserData, UpdateUserError, UpdateUserResponse, WithdrawAcknowledgementData, WithdrawAcknowledgementError, WithdrawAcknowledgementResponse } from '../types.gen';
 
 export type QueryKey<TOptions extends Options> = [
     Pick<TOptions, 'baseUrl' | 'body' | 'headers' | 'path' | 'query'> & {
@@ -324,9 +324,91 @@ export const getAlertHistoryInfiniteOptions = (options?: Options<GetAlertHistory
 });
 
 /**
+ * Withdraw Acknowledgement
+ *
+ * Take an acknowledgement back: an alert that still fires is notified as before. 409 when it
+ * has resolved.
+ */
+export const withdrawAcknowledgementMutation = (options?: Partial<Options<WithdrawAcknowledgementData>>): UseMutationOptions<WithdrawAcknowledgementResponse, WithdrawAcknowledgementError, Options<WithdrawAcknowledgementData>> => {
+    const mutationOptions: UseMutationOptions<WithdrawAcknowledgementResponse, WithdrawAcknowledgementError, Options<WithdrawAcknowledgementData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await withdrawAcknowledgement({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Acknowledge Alert
+ *
+ * Take care of a firing alert: nobody is notified of it again until then, or until it resolves,
+ * which is notified. The last one counts. 409 when it has resolved.
+ */
+export const acknowledgeAlertMutation = (options?: Partial<Options<AcknowledgeAlertData>>): UseMutationOptions<AcknowledgeAlertResponse, AcknowledgeAlertError, Options<AcknowledgeAlertData>> => {
+    const mutationOptions: UseMutationOptions<AcknowledgeAlertResponse, AcknowledgeAlertError, Options<AcknowledgeAlertData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await acknowledgeAlert({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const listRuleGroupsQueryKey = (options?: Options<ListRuleGroupsData>) => createQueryKey('listRuleGroups', options);
+
+/**
+ * List Rule Groups
+ *
+ * The groups of alerting and recording rules, by name.
+ */
+export const listRuleGroupsOptions = (options?: Options<ListRuleGroupsData>) => queryOptions<ListRuleGroupsResponse, ListRuleGroupsError, ListRuleGroupsResponse, ReturnType<typeof listRuleGroupsQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await listRuleGroups({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: listRuleGroupsQueryKey(options)
+});
+
+/**
+ * Put Rule Group
+ *
+ * Describe a group: how often its recording rules are evaluated. Alert rules are evaluated at
+ * every tick.
+ */
+export const putRuleGroupMutation = (options?: Partial<Options<PutRuleGroupData>>): UseMutationOptions<PutRuleGroupResponse, PutRuleGroupError, Options<PutRuleGroupData>> => {
+    const mutationOptions: UseMutationOptions<PutRuleGroupResponse, PutRuleGroupError, Options<PutRuleGroupData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await putRuleGroup({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
  * Preview Alert Rule
  *
  * When the rule would have fired and resolved: the same state machine over raw samples.
+ *
+ * Bounded in ticks × series by `PULSEBOARD_ALERT_PREVIEW_MAX_VALUES`.
  */
 export const previewAlertRuleMutation = (options?: Partial<Options<PreviewAlertRuleData>>): UseMutationOptions<PreviewAlertRuleResponse, PreviewAlertRuleError, Options<PreviewAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<PreviewAlertRuleResponse, PreviewAlertRuleError, Options<PreviewAlertRuleData>> = {
@@ -342,12 +424,188 @@ export const previewAlertRuleMutation = (options?: Partial<Options<PreviewAlertR
     return mutationOptions;
 };
 
+/**
+ * Preview Recording Rule
+ *
+ * What a rule, saved or not, would have written, from raw samples. Changes nothing.
+ *
+ * Bounded in evaluations × series by `PULSEBOARD_ALERT_PREVIEW_MAX_VALUES`.
+ */
+export const previewRecordingRuleMutation = (options?: Partial<Options<PreviewRecordingRuleData>>): UseMutationOptions<PreviewRecordingRuleResponse, PreviewRecordingRuleError, Options<PreviewRecordingRuleData>> => {
+    const mutationOptions: UseMutationOptions<PreviewRecordingRuleResponse, PreviewRecordingRuleError, Options<PreviewRecordingRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await previewRecordingRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const listRecordingRulesQueryKey = (options?: Options<ListRecordingRulesData>) => createQueryKey('listRecordingRules', options);
+
+/**
+ * List Recording Rules
+ *
+ * Recording rules in the order of their groups: those that have each word of `search` in their
+ * name, query or group.
+ */
+export const listRecordingRulesOptions = (options?: Options<ListRecordingRulesData>) => queryOptions<ListRecordingRulesResponse, ListRecordingRulesError, ListRecordingRulesResponse, ReturnType<typeof listRecordingRulesQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await listRecordingRules({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: listRecordingRulesQueryKey(options)
+});
+
+export const listRecordingRulesInfiniteQueryKey = (options?: Options<ListRecordingRulesData>): QueryKey<Options<ListRecordingRulesData>> => createQueryKey('listRecordingRules', options, true);
+
+/**
+ * List Recording Rules
+ *
+ * Recording rules in the order of their groups: those that have each word of `search` in their
+ * name, query or group.
+ */
+export const listRecordingRulesInfiniteOptions = (options?: Options<ListRecordingRulesData>) => infiniteQueryOptions<ListRecordingRulesResponse, ListRecordingRulesError, InfiniteData<ListRecordingRulesResponse>, QueryKey<Options<ListRecordingRulesData>>, number | Pick<QueryKey<Options<ListRecordingRulesData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<ListRecordingRulesData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                page: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await listRecordingRules({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: listRecordingRulesInfiniteQueryKey(options)
+});
+
+/**
+ * Create Recording Rule
+ *
+ * Add a rule. It is evaluated at its group's interval from the next tick on.
+ */
+export const createRecordingRuleMutation = (options?: Partial<Options<CreateRecordingRuleData>>): UseMutationOptions<CreateRecordingRuleResponse, CreateRecordingRuleError, Options<CreateRecordingRuleData>> => {
+    const mutationOptions: UseMutationOptions<CreateRecordingRuleResponse, CreateRecordingRuleError, Options<CreateRecordingRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await createRecordingRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Delete Recording Rule
+ *
+ * Delete a rule. What it wrote stays; its series end with the next tick.
+ */
+export const deleteRecordingRuleMutation = (options?: Partial<Options<DeleteRecordingRuleData>>): UseMutationOptions<DeleteRecordingRuleResponse, DeleteRecordingRuleError, Options<DeleteRecordingRuleData>> => {
+    const mutationOptions: UseMutationOptions<DeleteRecordingRuleResponse, DeleteRecordingRuleError, Options<DeleteRecordingRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await deleteRecordingRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const getRecordingRuleQueryKey = (options: Options<GetRecordingRuleData>) => createQueryKey('getRecordingRule', options);
+
+/**
+ * Get Recording Rule
+ *
+ * A rule.
+ */
+export const getRecordingRuleOptions = (options: Options<GetRecordingRuleData>) => queryOptions<GetRecordingRuleResponse, GetRecordingRuleError, GetRecordingRuleResponse, ReturnType<typeof getRecordingRuleQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getRecordingRule({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getRecordingRuleQueryKey(options)
+});
+
+/**
+ * Update Recording Rule
+ *
+ * Change a rule; fields that are left out stay. 409 when `version` is not the stored one.
+ *
+ * Series that it does not write any more end with its next evaluation. What changes nothing writes
+ * nothing, and has no new version.
+ */
+export const updateRecordingRuleMutation = (options?: Partial<Options<UpdateRecordingRuleData>>): UseMutationOptions<UpdateRecordingRuleResponse, UpdateRecordingRuleError, Options<UpdateRecordingRuleData>> => {
+    const mutationOptions: UseMutationOptions<UpdateRecordingRuleResponse, UpdateRecordingRuleError, Options<UpdateRecordingRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await updateRecordingRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Backfill Recording Rule
+ *
+ * Write what a rule would have written in a range, from raw samples. What is stored stays, so
+ * that it fills gaps, and doing it twice changes nothing.
+ *
+ * Bounded in evaluations × series by `PULSEBOARD_ALERT_PREVIEW_MAX_VALUES`: send ranges one by
+ * one, in the order in which rules need each other.
+ */
+export const backfillRecordingRuleMutation = (options?: Partial<Options<BackfillRecordingRuleData>>): UseMutationOptions<BackfillRecordingRuleResponse, BackfillRecordingRuleError, Options<BackfillRecordingRuleData>> => {
+    const mutationOptions: UseMutationOptions<BackfillRecordingRuleResponse, BackfillRecordingRuleError, Options<BackfillRecordingRuleData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await backfillRecordingRule({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
 export const getAlertRulesQueryKey = (options?: Options<GetAlertRulesData>) => createQueryKey('getAlertRules', options);
 
 /**
  * Get Alert Rules
  *
- * All rules with their state, the most urgent first.
+ * Rules with their state, the most urgent first: those that have each word of `search` in
+ * their name, query or labels (`team=ops`).
  */
 export const getAlertRulesOptions = (options?: Options<GetAlertRulesData>) => queryOptions<GetAlertRulesResponse, GetAlertRulesError, GetAlertRulesResponse, ReturnType<typeof getAlertRulesQueryKey>>({
     queryFn: async ({ queryKey, signal }) => {
@@ -367,7 +625,8 @@ export const getAlertRulesInfiniteQueryKey = (options?: Options<GetAlertRulesDat
 /**
  * Get Alert Rules
  *
- * All rules with their state, the most urgent first.
+ * Rules with their state, the most urgent first: those that have each word of `search` in
+ * their name, query or labels (`team=ops`).
  */
 export const getAlertRulesInfiniteOptions = (options?: Options<GetAlertRulesData>) => infiniteQueryOptions<GetAlertRulesResponse, GetAlertRulesError, InfiniteData<GetAlertRulesResponse>, QueryKey<Options<GetAlertRulesData>>, number | Pick<QueryKey<Options<GetAlertRulesData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
 // @ts-ignore
@@ -395,6 +654,8 @@ export const getAlertRulesInfiniteOptions = (options?: Options<GetAlertRulesData
  * Create Alert Rule
  *
  * Add a rule. It is evaluated from the next tick on, within ten seconds.
+ *
+ * 400 for one that would exceed the limits of a tick now.
  */
 export const createAlertRuleMutation = (options?: Partial<Options<CreateAlertRuleData>>): UseMutationOptions<CreateAlertRuleResponse, CreateAlertRuleError, Options<CreateAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<CreateAlertRuleResponse, CreateAlertRuleError, Options<CreateAlertRuleData>> = {
@@ -454,7 +715,8 @@ export const getAlertRuleOptions = (options: Options<GetAlertRuleData>) => query
  *
  * Change a rule; fields that are left out stay. 409 when `version` is not the stored one.
  *
- * Firing alerts go on when only texts change; with another query, or disabled, they resolve.
+ * Firing alerts go on when only texts change; with another query, or disabled, they resolve. What
+ * changes nothing writes nothing, and has no new version.
  */
 export const updateAlertRuleMutation = (options?: Partial<Options<UpdateAlertRuleData>>): UseMutationOptions<UpdateAlertRuleResponse, UpdateAlertRuleError, Options<UpdateAlertRuleData>> => {
     const mutationOptions: UseMutationOptions<UpdateAlertRuleResponse, UpdateAlertRuleError, Options<UpdateAlertRuleData>> = {
@@ -947,6 +1209,27 @@ export const exportDashboardOptions = (options: Options<ExportDashboardData>) =>
     queryKey: exportDashboardQueryKey(options)
 });
 
+export const exportDashboardToGrafanaQueryKey = (options: Options<ExportDashboardToGrafanaData>) => createQueryKey('exportDashboardToGrafana', options);
+
+/**
+ * Export Dashboard To Grafana
+ *
+ * The dashboard as Grafana's classic JSON; what was imported and not changed comes back as it
+ * was in the file.
+ */
+export const exportDashboardToGrafanaOptions = (options: Options<ExportDashboardToGrafanaData>) => queryOptions<ExportDashboardToGrafanaResponse, ExportDashboardToGrafanaError, ExportDashboardToGrafanaResponse, ReturnType<typeof exportDashboardToGrafanaQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await exportDashboardToGrafana({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: exportDashboardToGrafanaQueryKey(options)
+});
+
 /**
  * Set Favourite
  *
@@ -965,6 +1248,28 @@ export const setFavouriteMutation = (options?: Partial<Options<SetFavouriteData>
     };
     return mutationOptions;
 };
+
+export const getDashboardImportQueryKey = (options: Options<GetDashboardImportData>) => createQueryKey('getDashboardImport', options);
+
+/**
+ * Get Dashboard Import
+ *
+ * What became of each part of the file that a dashboard was imported from.
+ *
+ * 404 for a dashboard that was not imported.
+ */
+export const getDashboardImportOptions = (options: Options<GetDashboardImportData>) => queryOptions<GetDashboardImportResponse, GetDashboardImportError, GetDashboardImportResponse, ReturnType<typeof getDashboardImportQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await getDashboardImport({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: getDashboardImportQueryKey(options)
+});
 
 /**
  * Add Panel
@@ -1110,6 +1415,76 @@ export const noteVisitMutation = (options?: Partial<Options<NoteVisitData>>): Us
     const mutationOptions: UseMutationOptions<NoteVisitResponse, NoteVisitError, Options<NoteVisitData>> = {
         mutationFn: async (fnOptions) => {
             const { data } = await noteVisit({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+export const listEventsQueryKey = (options?: Options<ListEventsData>) => createQueryKey('listEvents', options);
+
+/**
+ * List Events
+ *
+ * Events, newest first.
+ */
+export const listEventsOptions = (options?: Options<ListEventsData>) => queryOptions<ListEventsResponse, ListEventsError, ListEventsResponse, ReturnType<typeof listEventsQueryKey>>({
+    queryFn: async ({ queryKey, signal }) => {
+        const { data } = await listEvents({
+            ...options,
+            ...queryKey[0],
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: listEventsQueryKey(options)
+});
+
+export const listEventsInfiniteQueryKey = (options?: Options<ListEventsData>): QueryKey<Options<ListEventsData>> => createQueryKey('listEvents', options, true);
+
+/**
+ * List Events
+ *
+ * Events, newest first.
+ */
+export const listEventsInfiniteOptions = (options?: Options<ListEventsData>) => infiniteQueryOptions<ListEventsResponse, ListEventsError, InfiniteData<ListEventsResponse>, QueryKey<Options<ListEventsData>>, string | null | Pick<QueryKey<Options<ListEventsData>>[0], 'body' | 'headers' | 'path' | 'query'>>(
+// @ts-ignore
+{
+    queryFn: async ({ pageParam, queryKey, signal }) => {
+        // @ts-ignore
+        const page: Pick<QueryKey<Options<ListEventsData>>[0], 'body' | 'headers' | 'path' | 'query'> = typeof pageParam === 'object' ? pageParam : {
+            query: {
+                start: pageParam
+            }
+        };
+        const params = createInfiniteParams(queryKey, page);
+        const { data } = await listEvents({
+            ...options,
+            ...params,
+            signal,
+            throwOnError: true
+        });
+        return data;
+    },
+    queryKey: listEventsInfiniteQueryKey(options)
+});
+
+/**
+ * Create Event
+ *
+ * Store an event; one that was sent before stays one.
+ *
+ * The shape of Datadog's API is accepted too, and answered as Datadog does to its keys.
+ */
+export const createEventMutation = (options?: Partial<Options<CreateEventData>>): UseMutationOptions<CreateEventResponse, CreateEventError, Options<CreateEventData>> => {
+    const mutationOptions: UseMutationOptions<CreateEventResponse, CreateEventError, Options<CreateEventData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await createEvent({
                 ...options,
                 ...fnOptions,
                 throwOnError: true
@@ -1567,6 +1942,27 @@ export const updateUserMutation = (options?: Partial<Options<UpdateUserData>>): 
     const mutationOptions: UseMutationOptions<UpdateUserResponse, UpdateUserError, Options<UpdateUserData>> = {
         mutationFn: async (fnOptions) => {
             const { data } = await updateUser({
+                ...options,
+                ...fnOptions,
+                throwOnError: true
+            });
+            return data;
+        }
+    };
+    return mutationOptions;
+};
+
+/**
+ * Resolve Variables
+ *
+ * List the values of variables, and what is chosen, for a whole chain at once.
+ *
+ * Each variable has its own error, such as a query that can't be read.
+ */
+export const resolveVariablesMutation = (options?: Partial<Options<ResolveVariablesData>>): UseMutationOptions<ResolveVariablesResponse, ResolveVariablesError, Options<ResolveVariablesData>> => {
+    const mutationOptions: UseMutationOptions<ResolveVariablesResponse, ResolveVariablesError, Options<ResolveVariablesData>> = {
+        mutationFn: async (fnOptions) => {
+            const { data } = await resolveVariables({
                 ...options,
                 ...fnOptions,
                 throwOnError: true

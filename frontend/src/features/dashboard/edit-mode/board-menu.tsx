@@ -4,6 +4,7 @@ import {
   CopyPlus,
   Download,
   Ellipsis,
+  FileInput,
   History,
   Pencil,
   Settings,
@@ -13,8 +14,14 @@ import {
 import { lazy, Suspense, useState } from 'react'
 import { toast } from 'sonner'
 import { getDashboardsQueryKey } from '@/api/generated/@tanstack/react-query.gen'
-import { deleteDashboard, duplicateDashboard, exportDashboard } from '@/api/generated/sdk.gen'
+import {
+  deleteDashboard,
+  duplicateDashboard,
+  exportDashboard,
+  exportDashboardToGrafana,
+} from '@/api/generated/sdk.gen'
 import type { Dashboard } from '@/api/generated/types.gen'
+import { ErrorBoundary } from '@/components/error-boundary'
 import { Button } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { Menu, MenuItem, MenuLine } from '@/components/ui/menu'
@@ -24,6 +31,9 @@ import { boardKey, type Editing } from './use-draft'
 const HistoryDialog = lazy(() =>
   import('./history-dialog').then(({ HistoryDialog }) => ({ default: HistoryDialog })),
 )
+const ImportReportDialog = lazy(() =>
+  import('./import-report-dialog').then((module) => ({ default: module.ImportReportDialog })),
+)
 const SettingsDialog = lazy(() =>
   import('./settings-dialog').then(({ SettingsDialog }) => ({ default: SettingsDialog })),
 )
@@ -32,7 +42,7 @@ type Props = { board: Dashboard; editing: Editing | undefined; onEdit: () => voi
 
 /** The actions on a whole dashboard. */
 export function BoardMenu({ board, editing, onEdit }: Props) {
-  const [open, setOpen] = useState<'settings' | 'history' | 'delete'>()
+  const [open, setOpen] = useState<'settings' | 'history' | 'import' | 'delete'>()
   const navigate = useNavigate()
   const cache = useQueryClient()
   const path = { dashboard_id: board.id }
@@ -49,12 +59,16 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
     },
   })
   const save = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (format: 'own' | 'grafana') => {
       await editing?.saver.flush()
-      return (await exportDashboard({ path, throwOnError: true })).data.data
+      const call = format === 'own' ? exportDashboard : exportDashboardToGrafana
+      return (await call({ path, throwOnError: true })).data.data
     },
-    onSuccess: (file) =>
-      download(`${fileName(board.name)}.json`, `${JSON.stringify(file, null, 2)}\n`),
+    onSuccess: (file, format) =>
+      download(
+        `${fileName(board.name)}${format === 'own' ? '' : '-grafana'}.json`,
+        `${JSON.stringify(file, null, 2)}\n`,
+      ),
   })
   const remove = useMutation({
     mutationFn: () => deleteDashboard({ path, throwOnError: true }),
@@ -89,11 +103,19 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
         <MenuItem onSelect={() => setOpen('history')}>
           <History size={15} aria-hidden="true" /> History
         </MenuItem>
+        {isImported(board) && (
+          <MenuItem onSelect={() => setOpen('import')}>
+            <FileInput size={15} aria-hidden="true" /> Import report
+          </MenuItem>
+        )}
         <MenuItem onSelect={() => duplicate.mutate()}>
           <CopyPlus size={15} aria-hidden="true" /> Duplicate
         </MenuItem>
-        <MenuItem onSelect={() => save.mutate()}>
+        <MenuItem onSelect={() => save.mutate('own')}>
           <Download size={15} aria-hidden="true" /> Export as JSON
+        </MenuItem>
+        <MenuItem onSelect={() => save.mutate('grafana')}>
+          <Download size={15} aria-hidden="true" /> Export for Grafana
         </MenuItem>
         <MenuItem
           onSelect={() => {
@@ -119,10 +141,15 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
           </>
         )}
       </Menu>
-      <Suspense>
-        {open === 'settings' && <SettingsDialog board={board} editing={editing} onClose={close} />}
-        {open === 'history' && <HistoryDialog board={board} editing={editing} onClose={close} />}
-      </Suspense>
+      <ErrorBoundary shown={open}>
+        <Suspense>
+          {open === 'settings' && (
+            <SettingsDialog board={board} editing={editing} onClose={close} />
+          )}
+          {open === 'import' && <ImportReportDialog board={board} onClose={close} />}
+          {open === 'history' && <HistoryDialog board={board} editing={editing} onClose={close} />}
+        </Suspense>
+      </ErrorBoundary>
       {open === 'delete' && (
         <Dialog title={`Delete ${board.name}?`} onClose={close}>
           <p className="text-muted">
@@ -139,6 +166,10 @@ export function BoardMenu({ board, editing, onEdit }: Props) {
     </>
   )
 }
+
+/** Whether a dashboard comes from a file of another product. */
+const isImported = ({ panels }: Pick<Dashboard, 'panels'>) =>
+  panels.some(({ options }) => typeof options.sourceId === 'number' || options.source)
 
 const fileName = (name: string) =>
   name

@@ -1,6 +1,6 @@
 import type { Dashboard, Panel, UpdateDashboard } from '@/api/generated/types.gen'
+import { compacted } from './compacted'
 import type { Draft } from './draft'
-import { compacted } from './layout'
 
 const contentKey = ({ title, type, queries, options }: Panel) =>
   JSON.stringify([title, type, queries, options])
@@ -19,6 +19,20 @@ export function difference(before: Panel[], after: Panel[]): 'none' | 'layout' |
     if (positionKey(old) !== positionKey(panel)) found = 'layout'
   }
   return found
+}
+
+/**
+ * Panels from the server, with those that are as here being the same objects: what an autosave has
+ * not changed is not rendered again, and a hundred undo steps share what they have in common.
+ */
+export function keepSame(here: Panel[], fromServer: Panel[]): Panel[] {
+  const known = new Map(here.map((panel) => [panel.id, panel]))
+  return fromServer.map((panel) => {
+    const old = known.get(panel.id)
+    const same =
+      old && contentKey(old) === contentKey(panel) && positionKey(old) === positionKey(panel)
+    return same ? old : panel
+  })
 }
 
 /** The request that makes the server's panels these: positions only when nothing else differs. */
@@ -73,9 +87,14 @@ export function rebasePanels(base: Panel[], mine: Panel[], theirs: Panel[]): Pan
  * never one of theirs.
  */
 export function rebaseDraft(draft: Draft, board: Dashboard): Draft {
-  const rebased = (panels: Panel[]) => rebasePanels(draft.base.panels, panels, board.panels)
+  const base = { ...board, panels: keepSame(draft.panels, board.panels) }
+  let last = base.panels
+  const rebased = (panels: Panel[]) => {
+    last = keepSame(last, rebasePanels(draft.base.panels, panels, base.panels))
+    return last
+  }
   return {
-    base: board,
+    base,
     panels: rebased(draft.panels),
     past: draft.past.map(rebased),
     future: draft.future.map(rebased),

@@ -3,6 +3,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { toast } from 'sonner'
 import { copyPanel } from '@/api/generated/sdk.gen'
 import type { DashboardSummary, Panel } from '@/api/generated/types.gen'
+import { toastAction } from '@/lib/toast-action'
 import { ChooseDashboard } from './choose-dashboard'
 import { boardKey } from './use-draft'
 
@@ -25,10 +26,10 @@ export function CopyPanelDialog({ panel, before, onClose }: Props) {
       void cache.invalidateQueries({ queryKey: boardKey(target.id) })
       onClose()
       toast.success(`${panel.title} copied to ${target.name}`, {
-        action: {
-          label: 'Open',
-          onClick: () => void navigate({ to: '/dashboards/$id', params: { id: target.id } }),
-        },
+        ...toastAction(
+          'Open',
+          () => void navigate({ to: '/dashboards/$id', params: { id: target.id } }),
+        ),
       })
     },
   })

@@ -1,6 +1,6 @@
 import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
-import { difference, rebaseDraft } from './changes'
+import { difference, keepSame, rebaseDraft, rebasePanels } from './changes'
 
 /** `waiting`: for the network, or for somebody to sign in. */
 export type SaveState = 'saved' | 'changed' | 'saving' | 'waiting' | 'conflict'
@@ -71,25 +71,41 @@ export function redo(draft: Draft): Draft {
 
 /** The server has saved what was sent; later changes are still to be saved. */
 export function saved(draft: Draft, board: Dashboard, sent: Panel[]): Draft {
-  const untouched = draft.panels === sent
-  const panels = untouched ? board.panels : draft.panels
-  const next = { ...draft, base: board, panels, state: 'saved' as const }
+  const base = { ...board, panels: keepSame(sent, board.panels) }
+  const panels = draft.panels === sent ? base.panels : draft.panels
+  const next = { ...draft, base, panels, state: 'saved' as const }
   return { ...next, state: pending(next, panels) }
 }
 
-/** The server has rejected the save: back to the saved state. Redo restores the lost change. */
+/**
+ * The server has rejected the save: back to the saved state. Undo goes on from there, and redo
+ * brings back, one by one, the steps that are not saved.
+ */
 export function rolledBack(draft: Draft): Draft {
+  const { base, panels, past, future } = draft
+  const at = past.findLastIndex((step) => difference(step, base.panels) === 'none')
   return {
     ...draft,
-    panels: draft.base.panels,
-    past: [],
-    future: [draft.panels],
+    panels: base.panels,
+    past: at < 0 ? past : past.slice(0, at),
+    future: [...(at < 0 ? [] : past.slice(at + 1)), panels, ...future],
     state: 'saved',
   }
+}
+
+/** Brings back what a rejected save took away: by redo, or on top of what has changed since. */
+export function restored(draft: Draft, lost: Pick<Draft, 'base' | 'panels'>): Draft {
+  let next = draft
+  while (next.future.length) {
+    next = redo(next)
+    if (difference(next.panels, lost.panels) === 'none') return next
+  }
+  return change(draft, rebasePanels(lost.base.panels, lost.panels, draft.panels))
 }
 
 /** Adopts a newer version from the server, unless there are unsaved changes. */
 export function adopt(draft: Draft, board: Dashboard): Draft {
   if (board.version <= draft.base.version || draft.state !== 'saved') return draft
-  return { ...rebaseDraft(draft, board), panels: board.panels, state: 'saved' }
+  const rebased = rebaseDraft(draft, board)
+  return { ...rebased, panels: rebased.base.panels, state: 'saved' }
 }

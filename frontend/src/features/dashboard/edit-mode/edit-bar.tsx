@@ -1,11 +1,12 @@
 import { Link } from '@tanstack/react-router'
-import { Check, CloudOff, CloudUpload, Plus, Redo2, Undo2 } from 'lucide-react'
+import { Check, CloudOff, CloudUpload, Plus, Redo2, Rows3, Undo2 } from 'lucide-react'
 import { useEffect, useState } from 'react'
 import { useStore } from 'zustand'
-import type { Dashboard } from '@/api/generated/types.gen'
+import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { Button } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { type Draft, redo, type SaveState, undo } from './draft'
+import { DEFAULT_OPTIONS } from '@/lib/panel-defaults'
+import { change, type Draft, redo, type SaveState, undo } from './draft'
 import type { Editing } from './use-draft'
 
 const STATES: Record<SaveState, [typeof Check, string]> = {
@@ -14,6 +15,24 @@ const STATES: Record<SaveState, [typeof Check, string]> = {
   saving: [CloudUpload, 'Saving…'],
   waiting: [CloudOff, 'Not saved yet: waiting for the connection'],
   conflict: [CloudOff, 'Not saved'],
+}
+
+/** The head of a new row, below everything. */
+function newRow({ base, panels }: Draft): Panel {
+  const now = new Date().toISOString()
+  // Not by the layout's functions: their library would be part of each dashboard's first load.
+  const bottom = Math.max(0, ...panels.map(({ position }) => position.y + position.h))
+  return {
+    id: crypto.randomUUID(),
+    dashboardId: base.id,
+    title: 'New row',
+    type: 'row',
+    queries: [],
+    options: DEFAULT_OPTIONS,
+    position: { x: 0, y: bottom, w: 12, h: 1 },
+    createdAt: now,
+    updatedAt: now,
+  }
 }
 
 type Props = { board: Dashboard; editing: Editing; onDone: () => void }
@@ -63,6 +82,9 @@ export function EditBar({ board, editing, onDone }: Props) {
         >
           <Plus size={16} aria-hidden="true" /> Add panel
         </Link>
+        <Button onClick={() => act((draft) => change(draft, [...draft.panels, newRow(draft)]))}>
+          <Rows3 size={16} aria-hidden="true" /> Add row
+        </Button>
         <Button
           variant="ghost"
           className="w-9 !px-0"

@@ -4,13 +4,14 @@ import { toast } from 'sonner'
 import { useStore } from 'zustand'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { Card, Empty } from '@/components/ui/controls'
+import { toastAction } from '@/lib/toast-action'
 import './edit-grid.css'
+import { compacted } from './compacted'
 import { amend, change, type Draft, undo } from './draft'
 import { describePosition, KeyboardMove, type MoveMode } from './keyboard-move'
 import {
   applyLayout,
   COLUMNS,
-  compacted,
   freePosition,
   layoutOf,
   move,
@@ -90,17 +91,14 @@ export function EditGrid({ board, editing, render }: Props) {
     const before = panels
     act((draft) => change(draft, compacted(draft.panels.filter((other) => other.id !== panel.id))))
     const after = store.getState().panels
-    toast(`${panel.title} removed`, {
-      action: {
-        label: 'Undo',
-        onClick: () =>
-          act((draft) =>
-            draft.panels === after && draft.past.at(-1) === before
-              ? undo(draft)
-              : change(draft, putBack(draft.panels, before, after, panel)),
-          ),
-      },
-    })
+    const undoRemoval = (draft: Draft) =>
+      draft.panels === after && draft.past.at(-1) === before
+        ? undo(draft)
+        : change(draft, putBack(draft.panels, before, after, panel))
+    toast(
+      `${panel.title} removed`,
+      toastAction('Undo', () => act(undoRemoval)),
+    )
   }
   const cells = panels.map((panel) => (
     <div key={panel.id} data-panel={panel.id} className="relative max-[760px]:h-64">

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Dashboard, Panel, PanelOptions, UpdateDashboard } from '@/api/generated/types.gen'
 import { difference, rebasePanels, updateOf } from './changes'
-import { adopt, change, createDraft, redo, saved, undo } from './draft'
+import { compacted } from './compacted'
+import { adopt, change, createDraft, redo, restored, saved, undo } from './draft'
 import { keepBackup, restoreBackup } from './draft-backup'
-import { compacted, freePosition, move, putBack, resize } from './layout'
+import { applyLayout, freePosition, layoutOf, move, putBack, resize } from './layout'
 import { createSaver, QUIET_MS } from './saver'
 
 const options = { unit: null } as PanelOptions
@@ -49,6 +50,24 @@ test('a panel that does not move is the same object', () => {
   const moved = move([a, b, c], 'a', { y: 1 })
   expect(moved[1]).toBe(b)
   expect(compacted([a, b])).toEqual([a, b])
+})
+
+test('gaps are closed as the grid closes them', () => {
+  const chance = (below: number) => Math.floor(Math.random() * below)
+  for (let round = 0; round < 200; round++) {
+    const panels = Array.from({ length: 1 + chance(12) }, (_, index) => {
+      const w = 1 + chance(12)
+      return panel(String(index), chance(13 - w), chance(30), w, 1 + chance(6))
+    })
+    const found = compacted(panels)
+    // It is at rest for the grid, and what doesn't overlap goes where the grid puts it.
+    expect(applyLayout(found, layoutOf(found))).toBe(found)
+    const apart = found.map((one) => ({
+      ...one,
+      position: { ...one.position, y: one.position.y * 2 },
+    }))
+    expect(spots(compacted(apart))).toEqual(spots(applyLayout(apart, layoutOf(apart))))
+  }
 })
 
 test('a new panel stands beside the last where there is room', () => {
@@ -168,6 +187,32 @@ test('a failure rolls back, and redo brings the change back', async () => {
   expect(onFailure).toHaveBeenCalledTimes(1)
   store.setState(redo)
   expect(store.getState().panels).toEqual([a])
+})
+
+test('a rejected save leaves the undo list, and each step that it took away', async () => {
+  let away = false
+  const { store, created, onFailure } = saver((body) =>
+    away
+      ? Promise.reject({ error: 'away', code: 'INTERNAL_ERROR' })
+      : Promise.resolve(board(body.version + 1, body.panels as Panel[])),
+  )
+  store.setState((draft) => change(draft, [a]))
+  await created.flush()
+  away = true
+  store.setState((draft) => change(draft, [a, c]))
+  store.setState((draft) => change(draft, [c]))
+  await created.flush()
+  expect(store.getState().panels).toEqual([a])
+  const [, lost] = onFailure.mock.calls[0] ?? []
+  expect(restored(store.getState(), lost).panels).toEqual([c])
+  store.setState(redo)
+  expect(store.getState().panels).toEqual([a, c])
+  store.setState(undo)
+  store.setState(undo)
+  expect(store.getState().panels).toEqual([a, b])
+  // What has changed since stays when the lost changes come back on top of it.
+  store.setState((draft) => change(draft, [a, b, panel('d', 0, 8)]))
+  expect(restored(store.getState(), lost).panels.map(({ id }) => id)).toEqual(['b', 'd', 'c'])
 })
 
 test('a conflict keeps the draft and stops saving until the user decides', async () => {
@@ -360,4 +405,34 @@ test('a newer version is adopted with the undo steps on top of it', () => {
       .panels.map(({ id }) => id)
       .sort(),
   ).toEqual(['a', 'b', 'theirs'])
+})
+
+test('an autosave and a newer version leave the panels that they do not change as they are', () => {
+  const store = createDraft(board(1, [a, b]))
+  store.setState((draft) => change(draft, [a, { ...b, title: 'mine' }]))
+  const mine = store.getState().panels
+  const fromServer = structuredClone(mine).map((one) => ({ ...one, updatedAt: 'now' }))
+  store.setState((draft) => saved(draft, board(2, fromServer), mine))
+  expect(store.getState().panels[0]).toBe(a)
+  expect(store.getState().panels[1]).toBe(mine[1])
+  const theirs = [structuredClone(a), { ...structuredClone(b), title: 'theirs' }]
+  store.setState((draft) => adopt(draft, board(3, theirs)))
+  const { panels, past } = store.getState()
+  expect(panels[0]).toBe(a)
+  expect(panels[1]?.title).toBe('theirs')
+  expect(past.map((step) => step[0])).toEqual([a])
+  expect(past[0]?.[0]).toBe(a)
+})
+
+test('a late conflict is the outcome of whoever waits, such as Done', async () => {
+  const { store, created } = saver(async () => {
+    await new Promise((done) => setTimeout(done, 3000))
+    throw conflict
+  })
+  store.setState((draft) => change(draft, [a]))
+  await vi.advanceTimersByTimeAsync(QUIET_MS)
+  const done = created.flush()
+  await vi.advanceTimersByTimeAsync(3000)
+  expect(await done).toBe('conflict')
+  expect(store.getState()).toMatchObject({ state: 'conflict', panels: [a] })
 })

@@ -6,6 +6,7 @@ import {
   verticalCompactor,
 } from 'react-grid-layout/core'
 import type { Panel } from '@/api/generated/types.gen'
+import { compacted } from './compacted'
 
 export const COLUMNS = 12
 const MAX_HEIGHT = 50
@@ -13,7 +14,15 @@ const MAX_HEIGHT = 50
 /** A move or resize by one grid cell, as an arrow key makes it. */
 export type Step = { x?: -1 | 1; y?: -1 | 1 }
 
-const itemOf = ({ id, position: { x, y, w, h } }: Panel): LayoutItem => ({ i: id, x, y, w, h })
+const itemOf = ({ id, type, position: { x, y, w, h } }: Panel): LayoutItem => ({
+  i: id,
+  x,
+  y,
+  w,
+  h,
+  // The head of a row is as wide as the board.
+  ...(type === 'row' && { minW: COLUMNS, maxH: 1, isResizable: false }),
+})
 
 /** The layout of the panels with all vertical gaps closed and no overlaps. */
 export const layoutOf = (panels: Panel[]): Layout =>
@@ -32,8 +41,6 @@ export function applyLayout(panels: Panel[], layout: Layout): Panel[] {
   })
   return placed.every((panel, index) => panel === panels[index]) ? panels : placed
 }
-
-export const compacted = (panels: Panel[]) => applyLayout(panels, layoutOf(panels))
 
 /**
  * Moves a panel one step. Up and down move as far as needed to pass a neighbour, since a panel

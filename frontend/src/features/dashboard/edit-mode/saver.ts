@@ -1,7 +1,7 @@
 import type { Dashboard, UpdateDashboard } from '@/api/generated/types.gen'
 import { isApiError, isSignedOut } from '@/lib/errors'
 import { difference, rebaseDraft, updateOf } from './changes'
-import { type DraftStore, rolledBack, saved } from './draft'
+import { type Draft, type DraftStore, rolledBack, saved } from './draft'
 
 export const QUIET_MS = 500
 
@@ -12,7 +12,8 @@ export type SaverClient = {
   put: (body: UpdateDashboard, leaving: boolean) => Promise<Dashboard>
   latest: () => Promise<Dashboard>
   onSaved: (board: Dashboard) => void
-  onFailure: (error: unknown) => void
+  /** The save was rejected; `lost`: the draft before it was taken back. */
+  onFailure: (error: unknown, lost: Draft) => void
   onConflict?: () => void
   onSignedOut?: () => void
   /** Whether the browser has a network: without one a save waits for it. */
@@ -36,7 +37,7 @@ export function createSaver(store: DraftStore, client: SaverClient) {
   let again = false
   const online = client.online ?? (() => true)
 
-  const stop = store.subscribe((draft, before) => {
+  store.subscribe((draft, before) => {
     if (draft.panels !== before.panels && draft.state === 'changed') schedule()
   })
 
@@ -103,8 +104,9 @@ export function createSaver(store: DraftStore, client: SaverClient) {
         store.setState({ state: 'waiting' })
         return 'waiting'
       }
+      const lost = store.getState()
       store.setState(rolledBack)
-      client.onFailure(error)
+      client.onFailure(error, lost)
       return 'failed'
     }
   }
@@ -166,10 +168,6 @@ export function createSaver(store: DraftStore, client: SaverClient) {
       if (running || store.getState().state === 'conflict') return true
       const body = pending()
       return body !== undefined && (!online() || sizeOf(body) > KEPT_ALIVE)
-    },
-    stop() {
-      clearTimeout(timer)
-      stop()
     },
   }
 }

@@ -9,6 +9,7 @@ import { Dialog } from '@/components/ui/dialog'
 import { Tabs } from '@/components/ui/tabs'
 import { isApiError } from '@/lib/errors'
 import { QUICK_RANGES } from '@/lib/time-range'
+import { useChanged } from '@/lib/use-unsaved'
 import { errorsByField } from '@/lib/validation-errors'
 import { type Editing, putInCache } from './use-draft'
 import { VariablesEditor } from './variables-editor'
@@ -23,6 +24,7 @@ export function SettingsDialog({ board, editing, onClose }: Props) {
   const [description, setDescription] = useState(board.description)
   const [isPublic, setPublic] = useState(board.isPublic)
   const [settings, setSettings] = useState(board.settings)
+  const changed = useChanged([name, description, isPublic, settings])
   const [fieldErrors, setFieldErrors] = useState<Record<string, string>>({})
   const set = (change: Partial<DashboardSettings>) => setSettings({ ...settings, ...change })
   const save = useMutation({
@@ -127,7 +129,7 @@ export function SettingsDialog({ board, editing, onClose }: Props) {
     </div>
   )
   return (
-    <Dialog title="Dashboard settings" wide onClose={onClose}>
+    <Dialog title="Dashboard settings" wide unsaved={changed} onClose={onClose}>
       <form onSubmit={submit} noValidate>
         <div className="min-h-72">
           <Tabs

@@ -10,7 +10,8 @@ import { getDashboard, updateDashboard } from '@/api/generated/sdk.gen'
 import type { Dashboard } from '@/api/generated/types.gen'
 import { messageOf } from '@/lib/errors'
 import { useSession } from '@/lib/session'
-import { adopt, createDraft, type DraftStore, redo } from './draft'
+import { toastAction } from '@/lib/toast-action'
+import { adopt, createDraft, type DraftStore, restored } from './draft'
 import { dropBackup, keepBackup, restoreBackup } from './draft-backup'
 import { createSaver, type Saver } from './saver'
 
@@ -50,12 +51,12 @@ function open(cache: QueryClient, board: Dashboard): Editing {
           duration: Number.POSITIVE_INFINITY,
         })
     },
-    onFailure: (error) =>
+    onFailure: (error, lost) =>
       toast.error(`Not saved: ${messageOf(error)}`, {
         id: `not-saved-${board.id}`,
-        description: 'Your last change was undone.',
+        description: 'Your changes since the last save were undone.',
         duration: Number.POSITIVE_INFINITY,
-        action: { label: 'Try again', onClick: () => store.setState(redo) },
+        ...toastAction('Try again', () => store.setState((draft) => restored(draft, lost))),
       }),
   })
   if (restoreBackup(store, board)) toast.info(`Your unsaved changes of ${board.name} are back.`)

@@ -4,24 +4,14 @@ import { useId } from 'react'
 import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Variable } from '@/api/generated/types.gen'
 import { Button, Check, Choice, Field } from '@/components/ui/controls'
+import { DEFAULT_VARIABLE } from '@/lib/panel-defaults'
+import { useRowKeys } from '@/lib/use-row-keys'
 import { useTypedText } from '@/lib/use-typed-text'
 
 type Props = {
   variables: Variable[]
   fieldErrors: Record<string, string>
   onChange: (variables: Variable[]) => void
-}
-
-const NEW: Variable = {
-  name: '',
-  label: null,
-  type: 'tag',
-  metric: null,
-  tag: null,
-  values: [],
-  multi: true,
-  includeAll: true,
-  default: [],
 }
 
 const listOf = (text: string) =>
@@ -32,6 +22,7 @@ const listOf = (text: string) =>
 
 /** The variables of a dashboard, which viewers choose and queries use as `$name`. */
 export function VariablesEditor({ variables, fieldErrors, onChange }: Props) {
+  const keys = useRowKeys(variables)
   const set = (index: number, change: Partial<Variable>) =>
     onChange(variables.map((one, at) => (at === index ? { ...one, ...change } : one)))
   const swap = (index: number, other: number) => {
@@ -48,7 +39,7 @@ export function VariablesEditor({ variables, fieldErrors, onChange }: Props) {
       </p>
       <ul className="max-h-[50vh] space-y-3 overflow-y-auto">
         {variables.map((variable, index) => (
-          <li key={index} className="rounded-lg border border-line p-3">
+          <li key={keys[index]} className="rounded-lg border border-line p-3">
             <Row
               variable={variable}
               error={fieldErrors[`settings.variables.${index}.name`]}
@@ -86,7 +77,9 @@ export function VariablesEditor({ variables, fieldErrors, onChange }: Props) {
         ))}
       </ul>
       <Button
-        onClick={() => onChange([...variables, { ...NEW, name: `var${variables.length + 1}` }])}
+        onClick={() =>
+          onChange([...variables, { ...DEFAULT_VARIABLE, name: `var${variables.length + 1}` }])
+        }
       >
         <Plus size={16} aria-hidden="true" /> Add variable
       </Button>
@@ -153,14 +146,26 @@ function Row({ variable, error, onChange }: RowProps) {
         value={variable.type}
         onChange={(event) => {
           const type = event.target.value as Variable['type']
-          onChange(type === 'tag' ? { type, values: [] } : { type, metric: null, tag: null })
+          onChange({
+            type,
+            ...(type === 'tag' || type === 'query' ? { values: [] } : {}),
+            ...(type === 'tag' ? {} : { metric: null, tag: null }),
+            ...(type === 'constant' || type === 'text' ? { multi: false, includeAll: false } : {}),
+          })
         }}
       >
         <option value="tag">A metric's tag</option>
+        <option value="query">A query</option>
         <option value="list">A list</option>
         <option value="interval">Intervals</option>
+        <option value="text">A text box</option>
+        <option value="constant">A constant</option>
+        <option value="filters">Filters on every query</option>
+        {variable.type === 'dataSource' && <option value="dataSource">The data source</option>}
       </Choice>
-      {variable.type === 'tag' ? (
+      {variable.type === 'query' ? (
+        <QueryFields variable={variable} onChange={onChange} />
+      ) : variable.type === 'tag' ? (
         <>
           <Field
             label="Metric"
@@ -185,7 +190,13 @@ function Row({ variable, error, onChange }: RowProps) {
             ))}
           </datalist>
         </>
-      ) : (
+      ) : variable.type === 'constant' ? (
+        <Field
+          label="Value"
+          value={variable.values[0] ?? ''}
+          onChange={(event) => onChange({ values: [event.target.value] })}
+        />
+      ) : !['list', 'interval'].includes(variable.type) ? null : (
         <div className="sm:col-span-2">
           <ListField
             label="Values"
@@ -202,7 +213,31 @@ function Row({ variable, error, onChange }: RowProps) {
         value={variable.default}
         onChange={(chosen) => onChange({ default: chosen })}
       />
-      <div className="flex gap-4 sm:col-span-3">
+      <Choice
+        label="Shown"
+        value={variable.hide}
+        onChange={(event) => onChange({ hide: event.target.value as Variable['hide'] })}
+      >
+        <option value="none">Label and value</option>
+        <option value="label">Value only</option>
+        <option value="variable">Not at all</option>
+      </Choice>
+      {variable.includeAll && (
+        <Field
+          label="All stands for"
+          placeholder="All values"
+          value={variable.allValue ?? ''}
+          onChange={(event) => onChange({ allValue: event.target.value || null })}
+        />
+      )}
+      <div className="flex flex-wrap gap-4 sm:col-span-3">
+        {variable.type === 'interval' && (
+          <Check
+            label="Offer auto"
+            checked={variable.auto ?? false}
+            onChange={(event) => onChange({ auto: event.target.checked })}
+          />
+        )}
         <Check
           label="Allow multiple values"
           checked={variable.multi}
@@ -215,5 +250,60 @@ function Row({ variable, error, onChange }: RowProps) {
         />
       </div>
     </div>
+  )
+}
+
+const SORTS: [NonNullable<Variable['sort']>, string][] = [
+  ['natural', 'Natural (a2 before a10)'],
+  ['naturalDesc', 'Natural, descending'],
+  ['text', 'By text'],
+  ['textDesc', 'By text, descending'],
+  ['number', 'By number'],
+  ['numberDesc', 'By number, descending'],
+  ['textIgnoreCase', 'By text, ignoring case'],
+  ['textIgnoreCaseDesc', 'By text, ignoring case, descending'],
+  ['none', 'As they come'],
+]
+
+/** A query such as `label_values(up{job="$job"}, instance)`, and what becomes of its results. */
+function QueryFields({ variable, onChange }: Omit<RowProps, 'error'>) {
+  return (
+    <>
+      <div className="sm:col-span-3">
+        <Field
+          label="Query"
+          hint="label_values(selector, label), label_names(), metrics(pattern) or query_result(expression)"
+          placeholder='label_values(up{job="$job"}, instance)'
+          className="font-mono"
+          value={variable.query ?? ''}
+          onChange={(event) => onChange({ query: event.target.value || null })}
+        />
+      </div>
+      <Field
+        label="Pattern"
+        placeholder="/web-(.*)/"
+        value={variable.regex ?? ''}
+        onChange={(event) => onChange({ regex: event.target.value || null })}
+      />
+      <Choice
+        label="Order"
+        value={variable.sort}
+        onChange={(event) => onChange({ sort: event.target.value as Variable['sort'] })}
+      >
+        {SORTS.map(([value, label]) => (
+          <option key={value} value={value}>
+            {label}
+          </option>
+        ))}
+      </Choice>
+      <Choice
+        label="Listed"
+        value={variable.refresh}
+        onChange={(event) => onChange({ refresh: event.target.value as Variable['refresh'] })}
+      >
+        <option value="load">When the dashboard is opened</option>
+        <option value="range">Also when the time range changes</option>
+      </Choice>
+    </>
   )
 }

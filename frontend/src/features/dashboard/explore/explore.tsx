@@ -5,16 +5,20 @@ import { useState } from 'react'
 import { toast } from 'sonner'
 import { addPanel } from '@/api/generated/sdk.gen'
 import type { BatchAnswer, DashboardSummary, Panel, PanelQuery } from '@/api/generated/types.gen'
+import { ErrorBoundary } from '@/components/error-boundary'
 import { Button, Card, Empty, Page, Select } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { isLive, type TimeRange } from '@/lib/time-range'
+import { isLive, refreshEvery, type TimeRange } from '@/lib/time-range'
+import { toastAction } from '@/lib/toast-action'
 import { useDebounced } from '@/lib/use-debounced'
 import { useTypedValue } from '@/lib/use-typed-text'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import { ChooseDashboard } from '../edit-mode/choose-dashboard'
+import { newPanel } from '../edit-mode/new-panel'
 import { boardKey } from '../edit-mode/use-draft'
+import { RefreshContext } from '../panel/data-age'
 import { PanelView } from '../panel/panel-view'
-import { newPanel } from '../panel-editor/new-panel'
+import { hideInvalid, queryErrors } from '../panel-editor/query-errors'
 import { QueryRows } from '../panel-editor/query-rows'
 import { RangePicker } from '../range-picker'
 import { RefreshControl } from '../refresh-control'
@@ -29,6 +33,7 @@ type Props = {
 
 const DEFAULT_REFRESH = '10s'
 const ID = 'explore'
+const NAMES = { line: 'Line', area: 'Area', bar: 'Bars', stat: 'Stat', gauge: 'Gauge' }
 
 /** An ad-hoc query, shown as chart and table, with its statistics. */
 export function Explore({ search, onSearch }: Props) {
@@ -47,9 +52,10 @@ export function Explore({ search, onSearch }: Props) {
     id: ID,
     title: 'Chart',
     type,
-    queries: debounced.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
+    queries: hideInvalid(debounced),
   }
   const { data, error, refetch, isFetching } = useBoardData([panel], range, zone, refresh)
+  const text = JSON.stringify([debounced, type])
   const hasQuery = queries.some((query) => query.query.trim() && !query.hidden)
   const view = {
     data,
@@ -83,54 +89,70 @@ export function Explore({ search, onSearch }: Props) {
       }
     >
       <ZoneContext value={zone}>
-        <div className="space-y-4">
-          <QueryRows
-            panel={{ ...panel, queries }}
-            fieldErrors={{}}
-            errorOf={(index) => data?.responses.get(responseId(ID, index))?.error}
-            onChange={setQueries}
-          />
-          {hasQuery ? (
-            <>
-              <div className="flex items-center gap-2">
-                <Select
-                  label="Draw as"
-                  value={type}
-                  onChange={(event) =>
-                    onSearch({
-                      ...search,
-                      type: CHART_TYPES.find((known) => known === event.target.value),
-                    })
-                  }
-                >
-                  {CHART_TYPES.map((known) => (
-                    <option key={known}>{known}</option>
-                  ))}
-                </Select>
-              </div>
-              <div className="h-96">
-                <PanelView filling panel={panel} {...view} />
-              </div>
-              <Cost
-                responses={panel.queries.map((query, index) => ({
-                  query,
-                  response: data?.responses.get(responseId(ID, index)),
-                }))}
+        <RefreshContext value={refreshEvery(range, refresh)}>
+          <div className="space-y-4">
+            <ErrorBoundary shown={queries}>
+              <QueryRows
+                panel={{ ...panel, queries }}
+                fieldErrors={queryErrors(queries)}
+                errorOf={(index) => data?.responses.get(responseId(ID, index))?.error}
+                onChange={setQueries}
               />
-              <div className="h-80">
-                <PanelView filling panel={{ ...panel, title: 'Values', type: 'table' }} {...view} />
-              </div>
-            </>
-          ) : (
-            <Card>
-              <Empty title="Enter a query">
-                Start with a metric, such as <code>cpu_usage_percent</code>, or an expression:{' '}
-                <code>avg by (host) (cpu_usage_percent)</code>. Press Ctrl+Space to list the
-                available metrics.
-              </Empty>
-            </Card>
-          )}
-        </div>
+            </ErrorBoundary>
+            {hasQuery ? (
+              <>
+                <div className="flex items-center gap-2">
+                  <Select
+                    label="Draw as"
+                    value={type}
+                    onChange={(event) =>
+                      onSearch({
+                        ...search,
+                        type: CHART_TYPES.find((known) => known === event.target.value),
+                      })
+                    }
+                  >
+                    {CHART_TYPES.map((known) => (
+                      <option key={known} value={known}>
+                        {NAMES[known]}
+                      </option>
+                    ))}
+                  </Select>
+                </div>
+                <div className="h-96">
+                  <ErrorBoundary shown={text} onRetry={view.onRetry}>
+                    <PanelView filling panel={panel} {...view} />
+                  </ErrorBoundary>
+                </div>
+                <ErrorBoundary shown={text} onRetry={view.onRetry}>
+                  <Cost
+                    responses={panel.queries.map((query, index) => ({
+                      query,
+                      response: data?.responses.get(responseId(ID, index)),
+                    }))}
+                  />
+                </ErrorBoundary>
+                <div className="h-80">
+                  <ErrorBoundary shown={text} onRetry={view.onRetry}>
+                    <PanelView
+                      filling
+                      panel={{ ...panel, title: 'Values', type: 'table' }}
+                      {...view}
+                    />
+                  </ErrorBoundary>
+                </div>
+              </>
+            ) : (
+              <Card>
+                <Empty title="Enter a query">
+                  Start with a metric, such as <code>cpu_usage_percent</code>, or an expression:{' '}
+                  <code>avg by (host) (cpu_usage_percent)</code>. Press Ctrl+Space to list the
+                  available metrics.
+                </Empty>
+              </Card>
+            )}
+          </div>
+        </RefreshContext>
       </ZoneContext>
     </Page>
   )
@@ -149,7 +171,7 @@ function Cost({
   if (!rows.length) return null
   return (
     <Card className="overflow-x-auto">
-      <table className="w-full text-sm tabular-nums">
+      <table className="stacked w-full text-sm tabular-nums">
         <caption className="px-3 pt-3 text-left font-medium">Query statistics</caption>
         <thead className="text-left text-xs text-muted">
           <tr>
@@ -163,7 +185,7 @@ function Cost({
         <tbody>
           {rows.map(({ query, data, meta }, index) => (
             <tr key={`${index}-${query.query}`} className="border-t border-line">
-              <td className="max-w-96 px-3 py-2">
+              <td className="line max-w-96 px-3 py-2">
                 <span className="block truncate font-mono text-[13px]">{query.query}</span>
                 {meta.notes?.map((note) => (
                   <span key={note} className="block text-xs text-muted">
@@ -171,11 +193,19 @@ function Cost({
                   </span>
                 ))}
               </td>
-              <td className="px-3 py-2">{meta.table}</td>
-              <td className="px-3 py-2">{meta.resolution}</td>
-              <td className="px-3 py-2">{number(data.series.length)}</td>
-              <td className="px-3 py-2">{number(meta.rowsRead)}</td>
-              <td className="px-3 py-2 whitespace-nowrap">
+              <td className="px-3 py-2" data-label="Read from">
+                {meta.table}
+              </td>
+              <td className="px-3 py-2" data-label="Step">
+                {meta.resolution}
+              </td>
+              <td className="px-3 py-2" data-label="Series">
+                {number(data.series.length)}
+              </td>
+              <td className="px-3 py-2" data-label="Rows read">
+                {number(meta.rowsRead)}
+              </td>
+              <td className="px-3 py-2 whitespace-nowrap" data-label="Time">
                 {meta.cached ? 'cached' : `${number(Math.round(meta.durationMs ?? 0))} ms`}
               </td>
             </tr>
@@ -206,10 +236,10 @@ function AddToDashboard({ panel, disabled }: { panel: Panel; disabled: boolean }
       void cache.invalidateQueries({ queryKey: boardKey(target.id) })
       setOpen(false)
       toast.success(`Added to ${target.name}`, {
-        action: {
-          label: 'Open',
-          onClick: () => void navigate({ to: '/dashboards/$id', params: { id: target.id } }),
-        },
+        ...toastAction(
+          'Open',
+          () => void navigate({ to: '/dashboards/$id', params: { id: target.id } }),
+        ),
       })
     },
   })

@@ -89,4 +89,19 @@ test('a choice within existing text replaces the whole token and nothing else', 
   expect(chosen('ra|te(cpu[5m])', 'rate(')).toBe('rate(cpu[5m])')
   expect(chosen('cpu{path="|"}', 'a"b')).toBe('cpu{path="a\\"b"}')
   expect(chosen('cpu{path="}{", ho|}', 'host')).toBe('cpu{path="}{", host=""}')
+  expect(chosen('mem|', 'mem%')).toBe('{"mem%"}')
+  expect(chosen('{"me|"}', 'mem%')).toBe('{"mem%"}')
+  expect(chosen('{"mem%", k|}', 'k8s-app')).toBe('{"mem%", "k8s-app"=""}')
+  expect(chosen('{"mem%", "k8|"="x"}', 'k8s-app')).toBe('{"mem%", "k8s-app"="x"}')
+  expect(chosen('sum by (k|) ({"mem%"})', 'k8s-app')).toBe('sum by ("k8s-app") ({"mem%"})')
+})
+
+test('names and keys in quotes are known', () => {
+  const text = '{"gr.web-01.load", "k8s-app"="x'
+  expect(tokenAt(text, text.length)).toMatchObject({
+    kind: 'value',
+    metric: 'gr.web-01.load',
+    tag: 'k8s-app',
+    text: 'x',
+  })
 })

@@ -1,9 +1,10 @@
+import { quote, writeKey, writeSelector } from '@/lib/selectors'
 import { FUNCTIONS } from './functions'
 
 /** What is being typed at the caret of a query, and what may complete it. */
 export type Token =
   | { kind: 'none'; start: number; text: '' }
-  | { kind: 'metric'; start: number; text: string }
+  | { kind: 'metric'; start: number; text: string; quoted?: boolean }
   | { kind: 'tag'; start: number; text: string; metric: string }
   | { kind: 'label'; start: number; text: string; metric: string }
   | { kind: 'value'; start: number; text: string; metric: string; tag: string }
@@ -33,12 +34,22 @@ export function tokenAt(query: string, caret: number): Token {
   const masked = before.replace(/"(?:[^"\\]|\\.)*"?/g, (text) => '_'.repeat(text.length))
   const open = masked.lastIndexOf('{')
   if (open > masked.lastIndexOf('}')) {
-    const metric = METRIC.exec(before.slice(0, open).trimEnd())?.[0] ?? ''
     const inner = before.slice(open + 1)
-    const value = /([a-zA-Z_][\w.]*)\s*(?:=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)$/.exec(inner)
+    const metric = METRIC.exec(before.slice(0, open).trimEnd())?.[0] ?? quotedName(inner)
+    const value = VALUE.exec(inner)
     if (value) {
-      const text = value[2] ?? ''
-      return { kind: 'value', start: caret - text.length, text, metric, tag: value[1] ?? '' }
+      const text = value[3] ?? ''
+      const tag = value[1] === undefined ? (value[2] ?? '') : readEscapes(value[1])
+      return { kind: 'value', start: caret - text.length, text, metric, tag }
+    }
+    const opened = /(?:^|,)\s*"((?:[^"\\]|\\.)*)$/.exec(inner)
+    if (opened && !metric) {
+      const text = opened[1] ?? ''
+      return { kind: 'metric', start: caret - text.length - 1, text: `"${text}`, quoted: true }
+    }
+    if (opened) {
+      const text = `"${opened[1] ?? ''}`
+      return { kind: 'tag', start: caret - text.length, text, metric }
     }
     const text = /[a-zA-Z_][\w.]*$/.exec(inner)?.[0] ?? ''
     return { kind: 'tag', start: caret - text.length, text, metric }
@@ -55,6 +66,19 @@ export function tokenAt(query: string, caret: number): Token {
   }
   return { kind: 'metric', start: caret - text.length, text }
 }
+
+const VALUE = /(?:"((?:[^"\\]|\\.)*)"|([a-zA-Z_][\w.]*))\s*(?:=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)$/
+
+/** The metric's name that stands in quotes inside the braces. */
+const quotedName = (inner: string) =>
+  readEscapes(/(?:^|,)\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)/.exec(inner)?.[1] ?? '')
+
+const readEscapes = (text: string) =>
+  text.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char))
+
+/** What has been typed of a name, without its opening quote. */
+export const typedOf = ({ text }: Token) =>
+  text.startsWith('"') ? readEscapes(text.slice(1)) : text
 
 /** Whether the text ends with a value, which an operator may follow but a name may not. */
 function ended(before: string): boolean {
@@ -99,19 +123,28 @@ const REST: Record<Token['kind'], RegExp> = {
   value: /^(?:[^"\\]|\\.)*(?=")|^[^"{},]*/,
 }
 
+const QUOTED_REST = /^(?:[^"\\{},]|\\.)*"?/
+
 const escapeValue = (text: string) =>
   text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
 
 /** The query with the token replaced by a choice, and the new caret position. */
 export function complete(query: string, token: Token, choice: string) {
-  const rest = query.slice(token.start + token.text.length).replace(REST[token.kind], '')
+  const after = query.slice(token.start + token.text.length)
+  const rest = after.replace(token.text.startsWith('"') ? QUOTED_REST : REST[token.kind], '')
   const compared = token.kind === 'tag' && /^\s*(?:=~|!~|!=|=)/.test(rest)
   const written =
     token.kind === 'value'
       ? `${escapeValue(choice)}${rest.startsWith('"') ? '' : '"'}`
-      : token.kind === 'tag' && !compared
-        ? `${choice}=""`
-        : choice
+      : token.kind === 'tag'
+        ? `${writeKey(choice)}${compared ? '' : '=""'}`
+        : token.kind === 'label'
+          ? writeKey(choice)
+          : token.kind !== 'metric' || choice.endsWith('(')
+            ? choice
+            : token.quoted
+              ? quote(choice)
+              : writeSelector(choice)
   // Between the quotes of a new tag; of one that has a value, after its name.
   const caret = token.start + written.length + (token.kind === 'tag' && !compared ? -1 : 0)
   // A function that is there already keeps its parenthesis.

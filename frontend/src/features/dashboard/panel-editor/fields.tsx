@@ -8,30 +8,45 @@ type NumberProps = {
   value: number | null | undefined
   placeholder?: string
   error?: string | undefined
-  /** What an empty field means. */
-  empty?: number
+  /** Whether an empty field is wrong, and not nothing. */
+  required?: boolean
   min?: number
   max?: number
   step?: number | 'any'
   onChange: (value: number | null) => void
 }
 
-/** A number or nothing. The text stays as it is typed. */
-export function NumberField({ value, onChange, empty, step = 'any', ...rest }: NumberProps) {
+/**
+ * A number or nothing. The text stays as it is typed. A text that is no number, such as `-` or
+ * `1e999`, is NaN, which no schema accepts: a browser gives it as an empty text. So is an empty
+ * field that needs a number.
+ */
+export function NumberField({
+  value,
+  onChange,
+  required = false,
+  error,
+  step = 'any',
+  ...rest
+}: NumberProps) {
   const read = (text: string) => {
-    const number = text.trim() === '' ? Number.NaN : Number(text)
-    return Number.isFinite(number) ? number : (empty ?? null)
+    if (text.trim() === '') return required ? Number.NaN : null
+    return Number.isFinite(Number(text)) ? Number(text) : Number.NaN
   }
-  const write = (number: number | null) => (number === null ? '' : String(number))
+  const write = (number: number | null) =>
+    number === null || Number.isNaN(number) ? '' : String(number)
   const [text, setText] = useTypedText(value ?? null, read, write)
   return (
     <Field
       type="number"
       step={step}
       value={text}
-      onChange={(event) => {
-        setText(event.target.value)
-        onChange(read(event.target.value))
+      required={required}
+      error={Number.isNaN(value) ? 'Enter a number within ±1e308.' : error}
+      // Not on change: React leaves it out between two texts that a browser gives as empty.
+      onInput={({ currentTarget }) => {
+        setText(currentTarget.value)
+        onChange(currentTarget.validity.badInput ? Number.NaN : read(currentTarget.value))
       }}
       {...rest}
     />

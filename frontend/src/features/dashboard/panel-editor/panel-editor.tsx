@@ -1,30 +1,38 @@
 import { useQuery } from '@tanstack/react-query'
-import { useBlocker } from '@tanstack/react-router'
-import { useRef, useState } from 'react'
+import { useState } from 'react'
+import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { zPlacedPanel } from '@/api/generated/zod.gen'
+import { framesOf } from '@/charts/frames'
+import { transformed } from '@/charts/transformations'
 import { ErrorBoundary } from '@/components/error-boundary'
 import { Button, Card, Empty, Failure, Page, Skeleton } from '@/components/ui/controls'
 import { messageOf } from '@/lib/errors'
-import { intervalMs, isLive, type TimeRange } from '@/lib/time-range'
+import { isLive, refreshEvery, type TimeRange } from '@/lib/time-range'
 import { useDebounced } from '@/lib/use-debounced'
-import { errorsByField } from '@/lib/validation-errors'
+import { useUnsaved } from '@/lib/use-unsaved'
+import { errorsByField, readableField } from '@/lib/validation-errors'
 import { type Zone, ZoneContext } from '@/lib/zone'
+import { boardScopeOf } from '../board-scope'
 import { type BoardSearch, variableKey } from '../board-search'
 import { difference } from '../edit-mode/changes'
 import { change } from '../edit-mode/draft'
 import { ConflictBar } from '../edit-mode/edit-bar'
+import { newPanel } from '../edit-mode/new-panel'
 import { boardOptions, type Editing, useDraft } from '../edit-mode/use-draft'
 import { RefreshContext } from '../panel/data-age'
+import { refOf, responsesOf } from '../panel/panel-results'
 import { PanelView } from '../panel/panel-view'
 import { RangePicker } from '../range-picker'
 import { RefreshControl } from '../refresh-control'
 import { fillPanel } from '../resolve-panels'
-import { responseId, useBoardData } from '../use-board-data'
+import { type BoardData, responseId, useBoardData } from '../use-board-data'
 import { useVariables } from '../use-variables'
 import { VariableBar } from '../variable-bar'
-import { newPanel } from './new-panel'
+import { mappingErrors } from './list-options'
+import { WITHOUT_QUERY } from './option-fields'
 import { OptionsForm } from './options-form'
+import { hideInvalid, queryErrors } from './query-errors'
 import { QueryRows } from './query-rows'
 
 type Props = {
@@ -89,6 +97,35 @@ function optionErrors(panel: Panel): Record<string, string> {
   return Object.fromEntries(found.map(([field, error]) => [`options.${field}`, error]))
 }
 
+/** What can't be saved, by name: the field itself may be in a section that is folded. */
+function Wrong({ fields }: { fields: string[] }) {
+  const options = fields.filter((field) => field.startsWith('options.'))
+  if (!options.length) return null
+  const names = options.map((field) => {
+    const [, option = '', place] = field.split('.')
+    const words = option.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    return place === undefined ? words : `${words} ${Number(place) + 1}`
+  })
+  return (
+    <p role="alert" className="rounded-lg border border-danger p-3 text-sm text-danger">
+      Not valid: {[...new Set(names)].join(', ')}.
+    </p>
+  )
+}
+
+/** The names of the columns that a transformation is given: those of the preview's results. */
+function columnsOf(panel: Panel, data: BoardData | undefined, step: number): string[] {
+  const responses = responsesOf(panel, data).map(({ query, response }, index) => ({
+    query,
+    response,
+    ref: refOf(query, index),
+  }))
+  const frames = transformed(framesOf(responses), panel.options.transformations.slice(0, step))
+  return [...new Set(frames.flatMap(({ fields }) => fields.map(({ name }) => name)))]
+}
+
+const NO_PANELS: Panel[] = []
+
 type FormProps = Props & { board: Dashboard; editing: Editing; opened: Panel | undefined }
 
 function Form({ board, editing, opened: first, search, onSearch, onLeave }: FormProps) {
@@ -98,13 +135,8 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
   const [panel, setPanel] = useState<Panel>(() => first ?? newPanel(board, store.getState().panels))
   const [fieldErrors, setFieldErrors] = useState<Record<string, string>>({})
   const [saving, setSaving] = useState(false)
-  const leaving = useRef(false)
   const dirty = !opened || difference([opened], [panel]) !== 'none'
-  useBlocker({
-    shouldBlockFn: () =>
-      dirty && !leaving.current && !window.confirm('Leave without saving this panel?'),
-    enableBeforeUnload: () => dirty && !leaving.current,
-  })
+  const letGo = useUnsaved(dirty, 'Leave without saving this panel?')
   const range: TimeRange = {
     from: search.from ?? `now-${board.settings.timeRange}`,
     to: search.to ?? 'now',
@@ -118,12 +150,20 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
   const [validOptions, setValidOptions] = useState(panel.options)
   if (validOptions !== panel.options && !Object.keys(wrongOptions).length)
     setValidOptions(panel.options)
-  const { variables, scope } = useVariables(board.settings.variables, [], search)
-  const fill = (one: Panel) => (scope ? fillPanel(one, scope) : one)
+  const { variables, scope } = useVariables(
+    board.settings.variables,
+    NO_PANELS,
+    search,
+    range,
+    zone,
+  )
+  const viewer = useQuery(getMeOptions()).data?.data
+  const fill = (one: Panel) =>
+    scope ? fillPanel(one, boardScopeOf(scope, board.name, viewer)) : one
   const preview = {
     ...panel,
     options: validOptions,
-    queries: debounced.map((query) => (query.query.trim() ? query : { ...query, hidden: true })),
+    queries: hideInvalid(debounced),
   }
   const { data, error, refetch, isFetching } = useBoardData(
     scope && [fill(preview)],
@@ -137,24 +177,23 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
     setFieldErrors({})
   }
   const leave = () => {
-    leaving.current = true
+    letGo()
     onLeave()
   }
   const save = async () => {
     const wanted = { ...panel, title: panel.title.trim() }
     const checked = zPlacedPanel.safeParse(wanted)
     const found = checked.success ? {} : errorsByField(checked.error)
+    // The API takes a panel without a title, as imported ones are; a new one is easier to find by it.
+    if (!wanted.title && opened?.title !== '' && !['text', 'row'].includes(wanted.type))
+      found.title = 'Enter a title.'
     const { min, max } = wanted.options
     if (typeof min === 'number' && typeof max === 'number' && min >= max) {
       found['options.max'] = 'Must be greater than the minimum.'
     }
-    wanted.options.mappings.forEach(({ low, high, text, color }, index) => {
-      const path = `options.mappings.${index}.low`
-      if (low === null && high === null) found[path] = 'Enter at least one bound.'
-      else if (low !== null && high !== null && low > high)
-        found[path] = 'Must not be greater than To.'
-      if (!text && !color)
-        found[`options.mappings.${index}.text`] = 'Enter a text or choose a colour.'
+    Object.assign(found, mappingErrors(wanted.options.mappings, 'options.mappings'))
+    wanted.options.overrides.forEach(({ mappings }, index) => {
+      Object.assign(found, mappingErrors(mappings ?? [], `options.overrides.${index}.mappings`))
     })
     setFieldErrors(found)
     if (Object.keys(found).length) return
@@ -219,6 +258,14 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
       }
     >
       <ConflictBar editing={editing} onResolved={resolved} />
+      {Object.keys(fieldErrors).length > 0 && (
+        <p role="alert" className="mb-3 rounded-lg border border-danger bg-surface p-3 text-sm">
+          <strong className="font-medium">Not saved.</strong>{' '}
+          {Object.entries(fieldErrors)
+            .map(([field, error]) => `${readableField(field)}: ${error}`)
+            .join(' ')}
+        </p>
+      )}
       <VariableBar
         variables={variables}
         onChoose={(name, values) => onSearch({ ...search, [variableKey(name)]: values })}
@@ -228,7 +275,7 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
           <div className="min-w-0 space-y-4">
             <div className="h-80">
               <ErrorBoundary shown={panel} onRetry={() => void refetch()}>
-                <RefreshContext value={isLive(range) ? intervalMs(refresh) : undefined}>
+                <RefreshContext value={refreshEvery(range, refresh)}>
                   <PanelView
                     filling
                     panel={fill({
@@ -248,21 +295,27 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
               </ErrorBoundary>
             </div>
             <ErrorBoundary shown={panel.queries}>
-              <QueryRows
-                panel={panel}
-                fieldErrors={fieldErrors}
-                errorOf={(index) => data?.responses.get(responseId(panel.id, index))?.error}
-                onChange={(queries) => set({ queries })}
-              />
+              {!WITHOUT_QUERY.includes(panel.type) && (
+                <QueryRows
+                  panel={panel}
+                  fieldErrors={{ ...queryErrors(panel.queries), ...fieldErrors }}
+                  errorOf={(index) => data?.responses.get(responseId(panel.id, index))?.error}
+                  onChange={(queries) => set({ queries })}
+                />
+              )}
             </ErrorBoundary>
           </div>
           <ErrorBoundary shown={panel.options}>
-            <OptionsForm
-              panel={panel}
-              variables={board.settings.variables}
-              fieldErrors={{ ...wrongOptions, ...fieldErrors }}
-              onChange={set}
-            />
+            <div className="space-y-3">
+              <Wrong fields={Object.keys({ ...wrongOptions, ...fieldErrors })} />
+              <OptionsForm
+                panel={panel}
+                variables={board.settings.variables}
+                fieldErrors={{ ...wrongOptions, ...fieldErrors }}
+                columnsBefore={(step) => columnsOf(fill(preview), data, step)}
+                onChange={set}
+              />
+            </div>
           </ErrorBoundary>
         </div>
       </ZoneContext>

@@ -3,7 +3,7 @@ import clsx from 'clsx'
 import { type KeyboardEvent, useDeferredValue, useId, useRef, useState } from 'react'
 import { getMetricTagsOptions, listMetricsOptions } from '@/api/generated/@tanstack/react-query.gen'
 import { FIELD } from '@/components/ui/controls'
-import { callAt, complete, functionsFor, type Token, tokenAt } from './completion'
+import { callAt, complete, functionsFor, type Token, tokenAt, typedOf } from './completion'
 
 type Choice = { text: string; note: string; help?: string }
 type Props = {
@@ -19,7 +19,7 @@ const MOST = 12
 function useChoices(token: Token, open: boolean): Choice[] {
   const deferred = useDeferredValue(token)
   const metrics = useQuery({
-    ...listMetricsOptions({ query: { prefix: deferred.text, pageSize: MOST } }),
+    ...listMetricsOptions({ query: { prefix: typedOf(deferred), pageSize: MOST } }),
     enabled: open && deferred.kind === 'metric',
     placeholderData: (before) => before,
     staleTime: 30_000,
@@ -34,7 +34,7 @@ function useChoices(token: Token, open: boolean): Choice[] {
   if (token.kind === 'none') return []
   if (token.kind === 'metric') {
     const found = (metrics.data?.data ?? [])
-      .filter((metric) => metric.name.startsWith(token.text))
+      .filter((metric) => metric.name.startsWith(typedOf(token)))
       .map((metric) => ({
         text: metric.name,
         note: [
@@ -46,11 +46,11 @@ function useChoices(token: Token, open: boolean): Choice[] {
           .join(' · '),
         help: metric.description ?? '',
       }))
-    return [...found, ...functionsFor(token.text)].slice(0, MOST)
+    return [...found, ...functionsFor(token.quoted ? '' : token.text)].slice(0, MOST)
   }
   if (token.kind === 'tag' || token.kind === 'label') {
     return (tags.data?.data ?? [])
-      .filter((tag) => tag.key.startsWith(token.text))
+      .filter((tag) => tag.key.startsWith(typedOf(token)))
       .map((tag) => ({ text: tag.key, note: `${tag.seriesCount} series` }))
       .slice(0, MOST)
   }

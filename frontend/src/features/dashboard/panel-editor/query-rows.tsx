@@ -1,9 +1,12 @@
 import { CopyPlus, Eye, EyeOff, Plus, Trash2 } from 'lucide-react'
 import { useId } from 'react'
 import type { ApiError, Panel, PanelQuery } from '@/api/generated/types.gen'
-import { Button, Choice, Field } from '@/components/ui/controls'
+import { Button, Check, Choice, Field } from '@/components/ui/controls'
+import { DEFAULT_QUERY } from '@/lib/panel-defaults'
 import { useTypedText } from '@/lib/use-typed-text'
-import { NEW_QUERY } from './new-query'
+import { refOf } from '../panel/panel-results'
+import { JsonField } from './json-field'
+import { AGGREGATIONS } from './new-query'
 import { QueryError } from './query-error'
 import { QueryInput } from './query-input'
 
@@ -14,45 +17,86 @@ type Props = {
   onChange: (queries: PanelQuery[]) => void
 }
 
-const MOST = 26
-const AGGREGATIONS = ['none', 'avg', 'min', 'max', 'sum', 'count', 'last'] as const
-const letter = (index: number) => String.fromCharCode(65 + index)
+const MOST = 50
+
+/**
+ * The queries with their letters written out: those that come later or go don't change the letter
+ * of another, by which overrides and transformations find it.
+ */
+const named = (queries: PanelQuery[]): PanelQuery[] =>
+  queries.map((query, index) => ({ ...query, ref: refOf(query, index) }))
+
+/** A copy of a query with the first letter that no other has. */
+function withFreeRef(query: PanelQuery, others: PanelQuery[]): PanelQuery {
+  const taken = new Set(others.map(refOf))
+  let index = 0
+  while (taken.has(refOf({ ref: null }, index))) index += 1
+  return { ...query, ref: refOf({ ref: null }, index) }
+}
+
+/** Queries that need no written letter, since they have it by their place. */
+const unnamed = (queries: PanelQuery[]): PanelQuery[] =>
+  queries.every((query, index) => query.ref === refOf({ ref: null }, index))
+    ? queries.map((query) => ({ ...query, ref: null }))
+    : queries
+
+/** What stays with a query when others come or go: its letter, told apart where one comes twice. */
+function keysOf(queries: PanelQuery[]): string[] {
+  const letters = queries.map(refOf)
+  return letters.map((letter, index) =>
+    letters.indexOf(letter) === index ? letter : `${letter}-${index}`,
+  )
+}
 
 /** The queries of a panel, each with its own error. */
 export function QueryRows({ panel, fieldErrors, errorOf, onChange }: Props) {
   const { queries } = panel
+  const keys = keysOf(queries)
   const set = (index: number, change: Partial<PanelQuery>) =>
     onChange(queries.map((query, at) => (at === index ? { ...query, ...change } : query)))
   return (
     <section aria-label="Queries" className="space-y-3">
       {queries.map((query, index) => (
         <QueryRow
-          key={`${queries.length}-${index}`}
-          name={letter(index)}
+          key={keys[index]}
+          name={refOf(query, index)}
           query={query}
           fieldError={fieldErrors[`queries.${index}.query`] && 'Enter a metric or an expression.'}
           stepError={fieldErrors[`queries.${index}.step`] && 'For example 30s, 5m or 1h.'}
+          groupError={groupError(fieldErrors, index)}
           error={errorOf(index)}
           only={queries.length === 1}
           onChange={(change) => set(index, change)}
-          onDuplicate={() =>
-            onChange([...queries.slice(0, index + 1), query, ...queries.slice(index + 1)])
-          }
-          onRemove={() => onChange(queries.filter((_, at) => at !== index))}
+          onDuplicate={() => {
+            const all = named(queries)
+            all.splice(index + 1, 0, withFreeRef(query, queries))
+            onChange(unnamed(all))
+          }}
+          onRemove={() => onChange(unnamed(named(queries).filter((_, at) => at !== index)))}
         />
       ))}
-      <Button disabled={queries.length >= MOST} onClick={() => onChange([...queries, NEW_QUERY])}>
+      <Button
+        disabled={queries.length >= MOST}
+        onClick={() => onChange(unnamed([...named(queries), withFreeRef(DEFAULT_QUERY, queries)]))}
+      >
         <Plus size={16} aria-hidden="true" /> Add query
       </Button>
     </section>
   )
 }
 
+/** Of the list as a whole or of one of its keys. */
+const groupError = (fieldErrors: Record<string, string>, index: number) =>
+  Object.keys(fieldErrors).some((field) => field.startsWith(`queries.${index}.groupBy`))
+    ? 'Tag keys, separated by commas.'
+    : undefined
+
 type RowProps = {
   name: string
   query: PanelQuery
   fieldError: string | undefined
   stepError: string | undefined
+  groupError: string | undefined
   error: ApiError | null | undefined
   only: boolean
   onChange: (change: Partial<PanelQuery>) => void
@@ -149,9 +193,12 @@ function QueryRow(props: RowProps) {
               onChange({ aggregation: event.target.value as PanelQuery['aggregation'] })
             }
           >
+            {!(AGGREGATIONS as readonly string[]).includes(query.aggregation) && (
+              <option value={query.aggregation}>{query.aggregation}</option>
+            )}
             {AGGREGATIONS.map((how) => (
               <option key={how} value={how}>
-                {how === 'none' ? 'none (newest sample)' : how}
+                {how === 'none' ? 'none (newest)' : how}
               </option>
             ))}
           </Choice>
@@ -159,6 +206,7 @@ function QueryRow(props: RowProps) {
             label="Group by"
             placeholder="Each series"
             value={groups}
+            error={props.groupError}
             onChange={(event) => group(event.target.value)}
           />
           <Field
@@ -174,7 +222,37 @@ function QueryRow(props: RowProps) {
             value={query.alias ?? ''}
             onChange={(event) => onChange({ alias: event.target.value || null })}
           />
+          <Choice
+            label="Result"
+            value={query.format}
+            onChange={(event) => onChange({ format: event.target.value as PanelQuery['format'] })}
+          >
+            <option value="series">Series</option>
+            <option value="table">Table: a column for each label</option>
+            <option value="heatmap">Buckets of a heatmap</option>
+          </Choice>
+          <div className="flex items-center sm:pt-5">
+            <Check
+              label="Newest value only"
+              checked={query.instant}
+              onChange={(event) => onChange({ instant: event.target.checked })}
+            />
+          </div>
         </div>
+        {Object.keys(query.tags).length > 0 && (
+          <details className="mt-3">
+            <summary className="cursor-pointer text-sm text-muted">
+              Tags ({Object.keys(query.tags).length})
+            </summary>
+            <div className="pt-2">
+              <JsonField
+                label={`Tags of query ${name}`}
+                value={query.tags}
+                onChange={(tags) => onChange({ tags: tags as PanelQuery['tags'] })}
+              />
+            </div>
+          </details>
+        )}
       </div>
     </fieldset>
   )

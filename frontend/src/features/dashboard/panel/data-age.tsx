@@ -1,14 +1,12 @@
 import { Clock, LoaderCircle } from 'lucide-react'
 import { createContext, use, useEffect, useState } from 'react'
-import { timeAgo } from '@/lib/time-ago'
+import { isOld, timeAgo } from '@/lib/age'
 
 /** Milliseconds between two refreshes of the page's panels; undefined when they are not refreshed. */
 export const RefreshContext = createContext<number | undefined>(undefined)
 
 /** How often the marks are looked at again. */
 const TICK = 2000
-/** Less is no age: a response may take some seconds. */
-const LEAST = 10_000
 
 /** The time, now and again. */
 function useNow(running: boolean): number {
@@ -21,10 +19,6 @@ function useNow(running: boolean): number {
   }, [running])
   return now
 }
-
-/** Whether data are older than they should be: two refreshes have brought nothing. */
-export const isOld = (at: number, now: number, every: number) =>
-  now - at > Math.max(LEAST, 2 * every)
 
 /** Marks a panel whose data are older than two refreshes, or of another range than the chosen one. */
 export function DataAge({ at, stale }: { at: number | undefined; stale: boolean }) {

@@ -31,7 +31,6 @@ export function NoData({ panel, data, onZoom, onReset }: Props) {
           onReset={onReset}
           style={{
             kind: 'line',
-            stacked: false,
             log: false,
             connect: false,
             binary: false,

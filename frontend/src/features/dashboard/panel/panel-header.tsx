@@ -1,6 +1,7 @@
 import { ExternalLink, TriangleAlert } from 'lucide-react'
-import type { ReactNode } from 'react'
+import { type ReactNode, use } from 'react'
 import type { Panel, QueryMeta } from '@/api/generated/types.gen'
+import { fillLink, LinkContextProvider } from '../field-links'
 import { DataAge } from './data-age'
 import { PanelInfo } from './panel-info'
 
@@ -21,13 +22,19 @@ const ICON =
 
 export function PanelHeader({ panel, meta, failure, at, stale, actions }: Props) {
   const { description, links } = panel.options
+  const context = use(LinkContextProvider)
   return (
     <header className="panel-header flex h-9 shrink-0 items-center gap-1 px-3">
-      <h2 className="truncate text-[13px] font-medium">{panel.title}</h2>
+      <h2 className="min-w-0 truncate text-[13px] font-medium" title={panel.title}>
+        {panel.title}
+      </h2>
+      <span className="panel-info contents">
+        <PanelInfo title={panel.title} description={description} meta={meta} />
+      </span>
       {links.map((link) => (
         <a
           key={link.url + link.title}
-          href={link.url}
+          href={fillLink(link.url, context)}
           target={link.url.startsWith('/') ? undefined : '_blank'}
           rel="noreferrer"
           className={ICON}
@@ -37,7 +44,7 @@ export function PanelHeader({ panel, meta, failure, at, stale, actions }: Props)
           <ExternalLink size={14} aria-hidden="true" />
         </a>
       ))}
-      <span className="ml-auto flex items-center gap-1">
+      <span className="ml-auto flex shrink-0 items-center gap-1">
         <DataAge at={at} stale={stale} />
         {failure && (
           <span
@@ -49,8 +56,7 @@ export function PanelHeader({ panel, meta, failure, at, stale, actions }: Props)
             <TriangleAlert size={15} aria-hidden="true" />
           </span>
         )}
-        <PanelInfo title={panel.title} description={description} meta={meta} />
-        {actions}
+        <span className="panel-actions flex items-center gap-1">{actions}</span>
       </span>
     </header>
   )

@@ -1,6 +1,6 @@
 import clsx from 'clsx'
 import type { PanelOptions } from '@/api/generated/types.gen'
-import { calculate } from '@/charts/chart-data'
+import { calculate, fullName } from '@/charts/chart-data'
 import { type StyledLine, showValue } from '@/charts/series-style'
 import { SeriesTable } from './series-table'
 
@@ -28,7 +28,7 @@ function Name({
     <button
       type="button"
       aria-pressed={!off}
-      title="Click to show only this series. Ctrl+click to hide or show it."
+      title={`${fullName(line)}\nClick to show only this series. Ctrl+click to hide or show it.`}
       onClick={(event) => onClick(line.key, event.ctrlKey || event.metaKey)}
       // Browsers do not turn Ctrl+Enter into a click.
       onKeyDown={(event) => {
@@ -53,13 +53,18 @@ function LegendList({ options, lines, ...rest }: Props) {
   return (
     <ul
       aria-label="Legend"
-      className="mt-1 flex max-h-14 shrink-0 flex-wrap gap-x-1 overflow-y-auto"
+      className={clsx(
+        'when-roomy flex overflow-y-auto',
+        options.legendSide === 'right'
+          ? 'ml-2 max-w-[40%] shrink-0 flex-col'
+          : 'mt-1 max-h-14 shrink-0 flex-wrap gap-x-1',
+      )}
     >
       {lines.map((line) => (
         <li key={line.key} className="max-w-full">
           <Name line={line} {...rest}>
             <span className="min-w-16 shrink-0 text-muted tabular-nums">
-              {showValue(calculate(line.values, options.calculation), line.unit, options).text}
+              {legendText(line, options)}
             </span>
           </Name>
         </li>
@@ -68,10 +73,21 @@ function LegendList({ options, lines, ...rest }: Props) {
   )
 }
 
+/** The values beside a name: those that were chosen, by name, else that of the calculation. */
+function legendText(line: StyledLine, options: PanelOptions): string {
+  const write = (how: PanelOptions['calculation']) =>
+    showValue(calculate(line.values, how), line.unit, options, line.style).text
+  if (!options.legendValues.length) return write(options.calculation)
+  return options.legendValues.map((how) => `${how}: ${write(how)}`).join('  ')
+}
+
 function LegendTable({ options, lines, ...rest }: Props) {
   return (
     <section
-      className="mt-1 max-h-[40%] shrink-0 overflow-auto"
+      className={clsx(
+        'when-roomy overflow-auto',
+        options.legendSide === 'right' ? 'ml-2 max-w-[50%]' : 'mt-1 max-h-[40%] shrink-0',
+      )}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
       tabIndex={0}
       aria-label="Legend"
@@ -79,6 +95,7 @@ function LegendTable({ options, lines, ...rest }: Props) {
       <SeriesTable
         lines={lines}
         options={options}
+        columns={options.legendValues}
         className="text-xs"
         name={(line) => <Name line={line} {...rest} />}
       />

@@ -1,8 +1,22 @@
+import clsx from 'clsx'
 import { useMemo, useState } from 'react'
 import type { Panel } from '@/api/generated/types.gen'
-import { aligned, stack, type Table } from '@/charts/chart-data'
+import {
+  aligned,
+  heldToEnd,
+  type Line,
+  percentOf,
+  stackGroups,
+  type Table,
+} from '@/charts/chart-data'
 import { colorOf, resolveColor } from '@/charts/palette'
-import { applyOverrides, showValue, withZeros } from '@/charts/series-style'
+import {
+  absoluteThresholds,
+  applyOverrides,
+  type StyledLine,
+  showValue,
+  withZeros,
+} from '@/charts/series-style'
 import { TimeChart } from '@/charts/time-chart'
 import { useTheme } from '@/lib/theme'
 import { formatValue } from '@/lib/units'
@@ -19,32 +33,61 @@ type Props = {
   onReset: () => void
 }
 
+const DASHES = { solid: undefined, dash: [8, 6], dot: [2, 4] } as const
+
+/** How the right axis writes its values: in the unit of the first series that is drawn on it. */
+function rightFormat(lines: StyledLine[], options: Panel['options']) {
+  const first = lines.find(({ look }) => (look?.axis ?? options.axis) === 'right')
+  return (
+    first &&
+    ((value: number, decimals?: number) =>
+      formatValue(value, first.unit, decimals ?? first.style?.decimals ?? options.decimals))
+  )
+}
+
 /** A panel over time: line, area or bar, with its legend. */
 export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props) {
   // Colours come from CSS variables, which change with the theme.
   useTheme((state) => state.shown)
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const { options } = panel
-  const marks = useAlertMarks(panel)
+  const marks = useAlertMarks(panel, data.start, data.end)
   const all = useMemo(() => applyOverrides(table, options), [table, options])
   const lines = all.filter((line) => !hidden.has(line.key))
   const measured = lines.map((line) => aligned(line, table.times, 'held'))
+  // A bar stands where its sample is. In a stack it stands until the next one: the total has no combs.
+  const how = kind === 'bar' ? 'held' : options.stacked ? 'stacked' : 'drawn'
+  const align = (line: Line) => aligned(line, table.times, how)
   const signed = lines.map((line) => {
     const filled = options.nulls === 'zero' ? { ...line, values: withZeros(line) } : line
-    // A bar stands where its sample is.
-    const values = kind === 'bar' ? filled.values : aligned(filled, table.times, 'drawn')
+    const values = kind === 'bar' && !options.stacked ? filled.values : align(filled)
     return line.negative ? values.map((value) => (value === null ? null : -value)) : values
   })
-  const totals = options.stacked ? stack(signed) : signed
+  // A series may be stacked in a group of its own, or not at all: a total beside its parts.
+  const groups = lines.map(({ look }) => look?.stack ?? (options.stacked ? 'A' : ''))
+  const stacked = groups.some(Boolean)
+  const ends = heldToEnd(
+    signed.map((values, index) => ({ values, own: lines[index]?.own })),
+    table.times,
+  )
+  const parts = signed.map((values, index) => (groups[index] ? (ends[index] ?? values) : values))
+  const totals = stackGroups(options.stackPercent ? percentOf(parts, groups) : parts, groups)
   // A logarithmic scale has no values at or below zero.
   const drawn =
     options.scale === 'log'
       ? totals.map((values) => values.map((value) => (value !== null && value > 0 ? value : null)))
       : totals
   const format = (value: number, decimals?: number) =>
-    formatValue(value, options.unit, decimals ?? options.decimals)
+    formatValue(
+      value,
+      options.stackPercent ? 'percent' : options.unit,
+      decimals ?? options.decimals,
+    )
   // Later series are painted over earlier ones: the highest of a stack comes first.
-  const order = options.stacked ? [...lines.keys()].reverse() : [...lines.keys()]
+  // A series that is not stacked is drawn above those that are.
+  const order = stacked
+    ? [...lines.keys()].reverse().sort((a, b) => Number(!groups[a]) - Number(!groups[b]))
+    : [...lines.keys()]
   const pick = <T,>(list: T[]) => order.map((index) => list[index] as T)
 
   const click = (key: string, add: boolean) => {
@@ -61,8 +104,8 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
     })
   }
   return (
-    <div className="flex h-full flex-col">
-      <div className="min-h-0 flex-1">
+    <div className={clsx('flex h-full', options.legendSide === 'right' ? 'flex-row' : 'flex-col')}>
+      <div className="min-h-0 min-w-0 flex-1">
         <TimeChart
           title={panel.title}
           times={table.times}
@@ -75,22 +118,39 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
           onReset={onReset}
           style={{
             kind,
-            stacked: options.stacked,
             log: options.scale === 'log',
             connect: options.nulls === 'connect',
             binary: /^(bytes|Bps)/.test(options.unit ?? ''),
             min: options.min,
-            max: options.max,
+            max: options.stackPercent ? 100 : options.max,
+            softMin: options.softMin,
+            softMax: options.softMax,
+            axisLabel: options.axisLabel,
+            leftAxis: options.axis !== 'hidden',
+            rightFormat: rightFormat(lines, options),
+            tooltip: options.tooltip,
+            tooltipSort: options.tooltipSort,
             series: pick(lines).map((line) => ({
               label: line.label,
               color: resolveColor(line.color),
-              format: (value) => showValue(value, line.unit, options).text,
+              format: (value) => showValue(value, line.unit, options, line.style).text,
+              kind: line.look?.kind ?? undefined,
+              right: (line.look?.axis ?? options.axis) === 'right',
+              width: line.look?.lineWidth ?? options.lineWidth ?? undefined,
+              fill: line.look?.fill ?? options.fill ?? undefined,
+              gradient: options.gradient,
+              dash: DASHES[line.look?.lineStyle ?? options.lineStyle ?? 'solid'],
+              interpolation: line.look?.interpolation ?? options.interpolation,
+              points: line.look?.points ?? options.points,
             })),
-            thresholds: options.thresholds.map((threshold, index) => ({
+            thresholds: (options.thresholdStyle === 'none'
+              ? []
+              : absoluteThresholds(options.thresholds, options)
+            ).map((threshold, index) => ({
               value: threshold.value,
               color: resolveColor(colorOf(index + 1, threshold.color)),
             })),
-            thresholdStyle: options.thresholdStyle,
+            thresholdStyle: options.thresholdStyle === 'none' ? 'line' : options.thresholdStyle,
             marks,
             axisColor: resolveColor('var(--muted)'),
             gridColor: resolveColor('var(--grid)'),

@@ -1,6 +1,6 @@
 import clsx from 'clsx'
 import type { Panel } from '@/api/generated/types.gen'
-import { calculate, type Table } from '@/charts/chart-data'
+import { calculate, fullName, type Table } from '@/charts/chart-data'
 import { GaugeChart } from '@/charts/gauge-chart'
 import { applyOverrides, showValue, textColor } from '@/charts/series-style'
 import { SeriesTable } from './series-table'
@@ -26,13 +26,29 @@ export function Stat({ panel, table }: Props) {
       >
         {shown.map((line) => {
           const value = calculate(line.values, options.calculation)
-          const { text, color } = showValue(value, line.unit, options)
+          const { text, color } = showValue(value, line.unit, options, line.style)
+          const filled = options.colorMode === 'background' && color
+          const named =
+            options.textMode === 'name' ||
+            options.textMode === 'valueAndName' ||
+            (options.textMode === 'auto' && several)
           return (
             <div
               key={line.key}
-              className="relative flex min-h-13 min-w-0 items-center [container-type:size]"
+              title={several ? fullName(line) : undefined}
+              className={clsx(
+                'relative flex min-h-10 min-w-0 items-center overflow-hidden [container-type:size]',
+                filled && 'rounded-md',
+              )}
+              style={
+                filled
+                  ? { background: `color-mix(in oklab, ${color} 28%, var(--surface))` }
+                  : undefined
+              }
             >
-              {options.sparkline && <Sparkline values={line.values} color={color ?? line.color} />}
+              {options.sparkline && line.values.length > 1 && (
+                <Sparkline values={line.values} color={color ?? line.color} />
+              )}
               <p
                 className={clsx(
                   'relative w-full text-center',
@@ -40,18 +56,35 @@ export function Stat({ panel, table }: Props) {
                   options.sparkline && 'pb-[26cqh]',
                 )}
               >
-                {several && <span className="block truncate text-xs text-muted">{line.label}</span>}
-                <span
-                  className={clsx(
-                    'leading-tight font-semibold tracking-tight tabular-nums',
-                    several
-                      ? 'text-[clamp(1rem,min(14cqw,30cqh),2rem)]'
-                      : 'text-[clamp(1.1rem,min(16cqw,38cqh),3rem)]',
-                  )}
-                  style={color ? { color: textColor(color) } : undefined}
-                >
-                  {text}
-                </span>
+                {named && (
+                  <span
+                    className={clsx(
+                      'block truncate px-1',
+                      options.textMode === 'name' ? 'text-base font-medium' : 'text-xs text-muted',
+                    )}
+                  >
+                    {line.label}
+                  </span>
+                )}
+                {options.textMode !== 'name' && options.textMode !== 'none' && (
+                  <span
+                    className={clsx(
+                      'leading-tight font-semibold tracking-tight tabular-nums',
+                      several
+                        ? 'text-[clamp(1rem,min(14cqw,30cqh),2rem)]'
+                        : options.sparkline
+                          ? 'text-[clamp(1.1rem,min(16cqw,38cqh),3rem)]'
+                          : 'text-[clamp(1.1rem,min(18cqw,50cqh),3rem)]',
+                    )}
+                    style={
+                      color && options.colorMode === 'value'
+                        ? { color: textColor(color) }
+                        : undefined
+                    }
+                  >
+                    {text}
+                  </span>
+                )}
               </p>
             </div>
           )
@@ -106,29 +139,30 @@ export function Gauge({ panel, table }: Props) {
   const shown = all.slice(0, MOST_GAUGES)
   const several = shown.length > 1
   const low = options.min ?? 0
-  const high = options.max ?? 100
+  const high = options.max ?? (options.unit === 'ratio' ? 1 : 100)
   return (
     <div className="flex h-full flex-col overflow-y-auto">
       <div
         className={clsx(
-          'grid min-h-0 flex-1 gap-2',
+          // Rows of a definite height: the sizes inside are parts of it.
+          'grid min-h-0 flex-1 auto-rows-[minmax(4.5rem,1fr)] gap-2',
           several && 'grid-cols-[repeat(auto-fit,minmax(8rem,1fr))]',
         )}
       >
         {shown.map((line) => {
           const value = calculate(line.values, options.calculation)
-          const { text, color } = showValue(value, line.unit, options)
+          const { text, color } = showValue(value, line.unit, options, line.style)
           return (
-            <div key={line.key} className="flex min-h-24 min-w-0 flex-col">
+            <div key={line.key} className="flex h-full min-h-0 min-w-0 flex-col">
               <div className="relative min-h-0 flex-1 [container-type:size]">
-                <div className="absolute inset-0 m-auto h-[min(100cqh,60cqw)]">
+                <div className="absolute inset-0 m-auto h-full max-h-[60cqw]">
                   <GaugeChart
                     value={value ?? low}
                     low={low}
                     high={high}
                     color={color ?? line.color}
                   />
-                  <p className="absolute inset-x-0 bottom-[14%] truncate text-center text-[clamp(0.9rem,min(11cqw,17cqh),1.75rem)] font-semibold tabular-nums">
+                  <p className="absolute inset-x-0 bottom-[14%] truncate text-center text-[clamp(0.75rem,min(11cqw,17cqh),1.75rem)] font-semibold tabular-nums">
                     {text}
                   </p>
                 </div>

@@ -2,12 +2,12 @@ import clsx from 'clsx'
 import { ArrowDown, ArrowUp } from 'lucide-react'
 import { type ReactNode, useState } from 'react'
 import type { PanelOptions } from '@/api/generated/types.gen'
-import { calculate } from '@/charts/chart-data'
+import { type Calculation, calculate } from '@/charts/chart-data'
 import { type StyledLine, showValue, textColor } from '@/charts/series-style'
 
-const COLUMNS = ['last', 'min', 'max', 'avg'] as const
+const COLUMNS: readonly Calculation[] = ['last', 'min', 'max', 'avg']
 
-type Column = (typeof COLUMNS)[number] | 'Series'
+type Column = Calculation | 'Series'
 type Order = { by: Column; falling: boolean }
 
 const names = new Intl.Collator(undefined, { numeric: true })
@@ -35,11 +35,14 @@ type Props = {
   name: (line: StyledLine) => ReactNode
   /** Whether values have the colours of thresholds and mappings. */
   colored?: boolean
+  /** The calculations shown; left out or empty: last, minimum, maximum and average. */
+  columns?: readonly Calculation[]
   className?: string
 }
 
-/** Series with last, minimum, maximum and average, sorted by the column whose header is clicked. */
-export function SeriesTable({ lines, options, name, colored, className }: Props) {
+/** Series with calculated columns, sorted by the column whose header is clicked. */
+export function SeriesTable({ lines, options, name, colored, columns, className }: Props) {
+  const shown = columns?.length ? columns : COLUMNS
   const [order, setOrder] = useState<Order>()
   const press = (by: Column) =>
     setOrder((before) => {
@@ -77,14 +80,14 @@ export function SeriesTable({ lines, options, name, colored, className }: Props)
       <thead className="sticky top-0 z-10 bg-surface text-xs text-muted">
         <tr>
           {head('Series', '')}
-          {COLUMNS.map((column) => head(column, 'pl-1.5 text-right'))}
+          {shown.map((column) => head(column, 'pl-1.5 text-right'))}
         </tr>
       </thead>
       <tbody>
         {(order ? ordered(lines, order) : lines).map((line) => (
           <tr key={line.key} className="border-t border-line">
             <td className="w-full max-w-0 min-w-24">{name(line)}</td>
-            {COLUMNS.map((column) => {
+            {shown.map((column) => {
               const { text, color } = showValue(calculate(line.values, column), line.unit, options)
               return (
                 <td

@@ -9,22 +9,29 @@ from pulseboard.contracts.dashboards import (
     GRID_COLUMNS,
     CreatePanel,
     DashboardDocument,
+    DashboardLink,
     DashboardSettings,
     ImportNote,
+    PanelOptions,
+    PanelType,
     Position,
 )
-from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.dashboards import layout
-from pulseboard.dashboards.grafana import panels, variables
+from pulseboard.dashboards.grafana import panels, queries, resource, variables
 from pulseboard.dashboards.grafana.json_access import mapping, number, objects, text
 from pulseboard.dashboards.grafana.report import ImportReport
 
-MOST_PANELS = 200
+MOST_PANELS = 500
 _COLUMNS = 24
 _ROW = 38 / 48
 """A row of Grafana's grid is 30 pixels and 8 between, one of ours 36 and 12."""
+ROWS_OF_OURS = 48 / 38
+"""Rows of Grafana's grid in one of ours."""
 _HEIGHT = 8
+_LOW = 3
+_LOW_MOST = 6
+"""Rows of Grafana's grid: a section with a panel below the first and none above the second is low.
+"""
 _RANGE = re.compile(r"^now-([0-9]+(?:s|m|h|d|w))$")
 
 _Placed = tuple[dict[str, Any], str, tuple[float, float, float, float]]
@@ -34,45 +41,39 @@ _Placed = tuple[dict[str, Any], str, tuple[float, float, float, float]]
 def is_grafana(document: dict[str, Any]) -> bool:
     """Whether this is a dashboard of Grafana, as a file or as its API returns it."""
     inner = _unwrapped(document)
-    return "schemaVersion" in inner or any(
-        isinstance(inner.get(key), list) for key in ("panels", "rows")
+    return (
+        resource.is_resource(inner)
+        or "schemaVersion" in inner
+        or any(isinstance(inner.get(key), list) for key in ("panels", "rows"))
     )
 
 
-def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]]:
-    """The document, and what was taken, changed and dropped.
-
-    Raises InvalidRequest for the resource format, which is another one.
-    """
+def classic(document: dict[str, Any]) -> dict[str, Any]:
+    """The board in the classic format, whichever it is in."""
     board = _unwrapped(document)
-    if mapping(board.get("spec")).get("elements") or mapping(board.get("elements")):
-        raise InvalidRequest(
-            "This is Grafana's newer resource format.",
-            details=[
-                ErrorDetail(
-                    field="document",
-                    message="only the classic dashboard JSON is read",
-                    hint='in Grafana choose Export as JSON, model "Classic"',
-                )
-            ],
-        )
+    return resource.to_classic(board) if resource.is_resource(board) else board
+
+
+def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]]:
+    """The document, and what was taken, changed and dropped, worst first."""
+    board = classic(document)
     report = ImportReport()
     settings = _settings(board, report=report)
     created: list[CreatePanel] = []
     standing: list[Position] = []
     # From top to bottom: each panel moves up to those above it, over the gaps that rows leave.
-    for source, location, edges in sorted(
-        _placed(board, report=report), key=lambda entry: (entry[2][1], entry[2][0])
-    ):
+    for source, location, edges in _with_ends(_scaled(_placed(board))):
         if len(created) == MOST_PANELS:
             report.dropped(location, f"a dashboard has {MOST_PANELS} panels at most")
             continue
         position = _position(edges)
-        panel = panels.panel(source, position=position, location=location, report=report)
-        if panel is not None:
-            position = layout.under(standing, position)
-            standing.append(position)
-            created.append(panel.model_copy(update={"position": position}))
+        if source.get("type") == "row":
+            panel = _row(source, location=location, report=report)
+        else:
+            panel = panels.panel(source, position=position, location=location, report=report)
+        position = layout.under(standing, panel.position if panel.type == "row" else position)
+        standing = [*standing, position] if panel.type != "row" else [position]
+        created.append(panel.model_copy(update={"position": position}))
     _report_left_out(board, report=report)
     return (
         DashboardDocument(
@@ -81,7 +82,25 @@ def parse(document: dict[str, Any]) -> tuple[DashboardDocument, list[ImportNote]
             settings=settings,
             panels=created,
         ),
-        report.notes,
+        report.sorted(),
+    )
+
+
+def _row(source: dict[str, Any], *, location: str, report: ImportReport) -> CreatePanel:
+    identity = number(source.get("id"))
+    if source.keys() != {"type"}:
+        report.imported(location, "a row")
+    return CreatePanel(
+        title=queries.variables(text(source.get("title")))[:200],
+        type=PanelType.ROW,
+        queries=[],
+        options=PanelOptions(
+            collapsed=source.get("collapsed") is True,
+            section="tab" if source.get("tab") is True else "row",
+            repeat=text(source.get("repeat"))[:50] or None,
+            source_id=int(identity) if identity is not None else None,
+        ),
+        position=Position(x=0, y=0, w=GRID_COLUMNS, h=1),
     )
 
 
@@ -95,7 +114,7 @@ def _settings(board: dict[str, Any], *, report: ImportReport) -> DashboardSettin
     found = DashboardSettings(
         variables=variables.variables(mapping(board.get("templating")).get("list"), report=report)
     )
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"links": list(_links(board, report=report))}
     time = mapping(board.get("time"))
     if time:
         start = _RANGE.match(text(time.get("from")))
@@ -116,31 +135,82 @@ def _settings(board: dict[str, Any], *, report: ImportReport) -> DashboardSettin
     return found.model_copy(update=changes)
 
 
-def _placed(board: dict[str, Any], *, report: ImportReport) -> Iterator[_Placed]:
+def _placed(board: dict[str, Any]) -> Iterator[_Placed]:
+    """Rows and panels from top to bottom; the panels of a folded row follow it."""
     if objects(board.get("rows")):
-        yield from _of_rows(objects(board["rows"]), report=report)
-    for source in objects(board.get("panels")):
+        yield from _of_rows(objects(board["rows"]))
+    listed = [(source, _name(source), _edges(source)) for source in objects(board.get("panels"))]
+    for entry in sorted(listed, key=_from_the_top):
+        yield entry
+        if entry[0].get("type") == "row":
+            inner = [(s, _name(s), _edges(s)) for s in objects(entry[0].get("panels"))]
+            yield from sorted(inner, key=_from_the_top)
+
+
+def _scaled(placed: Iterator[_Placed]) -> Iterator[_Placed]:
+    """The same with heights in rows of ours, by section.
+
+    One of low panels only, such as stats, keeps its numbers of rows: rounded, two low panels would
+    be higher than one beside them that is as high as both.
+    """
+    section: list[_Placed] = []
+
+    def finished() -> Iterator[_Placed]:
+        heights = [bottom - top for _, _, (_, top, _, bottom) in section]
+        low = bool(heights) and min(heights) < _LOW and max(heights) <= _LOW_MOST
+        scale = 1.0 if low else _ROW
+        for source, location, (left, top, right, bottom) in section:
+            yield source, location, (left, top * scale, right, bottom * scale)
+
+    for entry in placed:
+        if entry[0].get("type") == "row":
+            yield from finished()
+            section = []
+            yield entry
+        else:
+            section.append(entry)
+    yield from finished()
+
+
+def _with_ends(placed: Iterator[_Placed]) -> Iterator[_Placed]:
+    """The same, with a head without a title where panels follow a folded row that are not in it:
+    with us a row reaches to the next.
+    """
+    inner: set[int] = set()
+    folded = False
+    for entry in placed:
+        source, _, (left, top, _, _) = entry
         if source.get("type") == "row":
-            title = text(source.get("title"))
-            report.dropped(f"row {title or '?'}", "rows are not imported; their panels are")
-            if text(source.get("repeat")):
-                report.dropped(f"row {title or '?'}", f"its repeat by {text(source['repeat'])}")
-            for inner in objects(source.get("panels")):
-                yield inner, _name(inner), _edges(inner)
-            continue
-        if mapping(source.get("libraryPanel")) and not source.get("type"):
-            report.dropped(_name(source), "a library panel, which the file does not hold")
-            continue
-        yield source, _name(source), _edges(source)
+            inner = {id(each) for each in objects(source.get("panels"))}
+            folded = source.get("collapsed") is True and bool(inner)
+        elif folded and id(source) not in inner:
+            folded = False
+            yield {"type": "row"}, "row", (left, top, _COLUMNS, top + 1)
+        yield entry
 
 
-def _of_rows(rows: list[dict[str, Any]], *, report: ImportReport) -> Iterator[_Placed]:
+def _from_the_top(entry: _Placed) -> tuple[float, float]:
+    return entry[2][1], entry[2][0]
+
+
+def _of_rows(rows: list[dict[str, Any]]) -> Iterator[_Placed]:
     """Boards before schema 16: rows of panels, `span` in 12ths, height in pixels."""
     top = 0.0
+    # As in Grafana: where one row has a head, all have.
+    heads = any(
+        row.get("collapse") or row.get("showTitle") or text(row.get("repeat")) for row in rows
+    )
     for row in rows:
         title = text(row.get("title"))
-        if title:
-            report.dropped(f"row {title}", "rows are not imported; their panels are")
+        if heads:
+            head = {
+                "type": "row",
+                "title": title,
+                "collapsed": row.get("collapse") is True,
+                "repeat": row.get("repeat"),
+            }
+            yield head, f"row {title or '?'}"[:200], (0, top, _COLUMNS, top + 1)
+            top += 1
         height = max(2.0, (_pixels(row.get("height")) or 250) / 38)
         left = 0.0
         for source in objects(row.get("panels")):
@@ -159,6 +229,8 @@ def _pixels(value: Any) -> float | None:
 def _name(source: dict[str, Any]) -> str:
     title = text(source.get("title"))
     identity = source.get("id")
+    if source.get("type") == "row":
+        return f"row {title or '?'}"[:200]
     return f"panel {title}"[:200] if title else f"panel {identity if identity else '?'}"
 
 
@@ -174,17 +246,39 @@ def _position(edges: tuple[float, float, float, float]) -> Position:
     left, top, right, bottom = edges
     scale = GRID_COLUMNS / _COLUMNS
     x = min(GRID_COLUMNS - 1, max(0, round(left * scale)))
-    y = min(9_000, max(0, round(top * _ROW)))
+    y = min(9_000, max(0, round(top)))
     w = max(1, min(GRID_COLUMNS - x, round(right * scale) - x))
-    h = max(2, min(50, round(bottom * _ROW) - round(top * _ROW)))
+    h = max(2, min(100, round(bottom) - round(top)))
     return Position(x=x, y=y, w=w, h=h)
+
+
+def _links(board: dict[str, Any], *, report: ImportReport) -> Iterator[DashboardLink]:
+    for link in objects(board.get("links"))[:50]:
+        title = text(link.get("title"))
+        common = {
+            "title": queries.variables(title)[:200],
+            "keep_time": link.get("keepTime") is True,
+            "keep_variables": link.get("includeVars") is True,
+            "new_tab": link.get("targetBlank") is True,
+        }
+        if link.get("type") == "dashboards":
+            tags = link.get("tags")
+            first = next(iter(map(text, tags)), "") if isinstance(tags, list) else ""
+            search = first or title
+            report.changed(f"link {title or '?'}", "dashboards are found by name, not by tag")
+            yield DashboardLink(search=search[:100], **common)
+            continue
+        url = panels.web_address(link.get("url"))
+        if url:
+            yield DashboardLink(url=url, **common)
+        else:
+            report.dropped(f"link {title or '?'}", "it leads to no address of the web")
 
 
 def _report_left_out(board: dict[str, Any], *, report: ImportReport) -> None:
     for entry in objects(mapping(board.get("annotations")).get("list")):
         if not entry.get("builtIn"):
-            report.dropped(f"annotation {text(entry.get('name')) or '?'}", "alerts mark the axis")
-    for link in objects(board.get("links")):
-        report.dropped(
-            f"link {text(link.get('title')) or '?'}", "links stand on panels, not on dashboards"
-        )
+            report.dropped(
+                f"annotation {text(entry.get('name')) or '?'}",
+                "annotations are not drawn; alerts mark the axis",
+            )

@@ -4,12 +4,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pulseboard.contracts.dashboards import Calculation, SeriesOverride, Threshold, ValueMapping
+from pulseboard.contracts.dashboards import (
+    Calculation,
+    FieldLink,
+    SeriesOverride,
+    Threshold,
+    ValueMapping,
+)
+from pulseboard.dashboards.grafana import queries
 from pulseboard.dashboards.grafana.json_access import dig, mapping, number, objects, text
 from pulseboard.dashboards.grafana.report import ImportReport
 
 # Grafana's unit ids (packages/grafana-data, value formats) and ours.
-_UNITS = {
+UNITS = {
     "percent": "percent", "percentunit": "ratio", "none": "none", "short": "short",
     "sci": "scientific", "hex": "hex", "hex0x": "hex",
     "bytes": "bytes", "decbytes": "decbytes", "bits": "bits", "decbits": "bits",
@@ -41,6 +48,12 @@ _CALCULATIONS = {
     "current": Calculation.LAST,
     "mean": Calculation.AVG,
     "avg": Calculation.AVG,
+    "first": Calculation.FIRST,
+    "firstNotNull": Calculation.FIRST,
+    "count": Calculation.COUNT,
+    "range": Calculation.RANGE,
+    "diff": Calculation.DIFFERENCE,
+    "delta": Calculation.DIFFERENCE,
     "min": Calculation.MIN,
     "max": Calculation.MAX,
     "sum": Calculation.SUM,
@@ -57,8 +70,8 @@ def unit(value: Any, *, location: str, report: ImportReport) -> str | None:
     name = text(value)
     if not name:
         return None
-    if name in _UNITS:
-        return _UNITS[name]
+    if name in UNITS:
+        return UNITS[name]
     if name in _WRITTEN:
         report.changed(location, f'the unit "{name}": "{_WRITTEN[name]}" is written, never scaled')
         return _WRITTEN[name]
@@ -85,6 +98,13 @@ def color(value: Any) -> str | None:
     return hue if hue in _HUES else None
 
 
+def calculations(names: Any) -> list[Calculation]:
+    """Those that are known, each once."""
+    listed = names if isinstance(names, list) else []
+    found = [_CALCULATIONS[name] for name in map(text, listed) if name in _CALCULATIONS]
+    return list(dict.fromkeys(found))
+
+
 def calculation(names: Any, *, location: str, report: ImportReport) -> Calculation | None:
     """How a panel makes one number of a line; None when the file does not say."""
     listed = names if isinstance(names, list) else [names]
@@ -97,35 +117,17 @@ def calculation(names: Any, *, location: str, report: ImportReport) -> Calculati
     return Calculation.LAST
 
 
-def thresholds(
-    defaults: dict[str, Any],
-    *,
-    lowest: float | None,
-    highest: float | None,
-    location: str,
-    report: ImportReport,
-) -> list[Threshold]:
-    """The steps of `fieldConfig.defaults.thresholds`; percentages need both ends of the scale."""
-    steps = objects(dig(defaults, "thresholds", "steps"))
-    if len(steps) < 2:
-        return []
-    scale = 1.0
-    offset = 0.0
-    if dig(defaults, "thresholds", "mode") == "percentage":
-        if lowest is None or highest is None:
-            report.dropped(location, "thresholds in percent of a scale without both ends")
-            return []
-        scale, offset = (highest - lowest) / 100, lowest
+def thresholds(defaults: dict[str, Any]) -> tuple[str | None, list[Threshold]]:
+    """The colour below the first step of `fieldConfig.defaults.thresholds`, and the steps."""
+    base: str | None = None
     found = []
-    for step in steps:
-        at = number(step.get("value"))
+    for step in objects(dig(defaults, "thresholds", "steps")):
+        at, shown = number(step.get("value")), color(step.get("color"))
         if at is None:
-            # The base colour holds from the lower end of the scale on.
-            at = 0.0 if scale != 1.0 or lowest is None else lowest
-        shown = color(step.get("color"))
-        if shown is not None:
-            found.append(Threshold(value=at * scale + offset, color=shown))
-    return found[:20]
+            base = shown
+        elif shown is not None:
+            found.append(Threshold(value=at, color=shown))
+    return base, found[:20]
 
 
 def mappings(source: dict[str, Any], *, location: str, report: ImportReport) -> list[ValueMapping]:
@@ -141,7 +143,7 @@ def mappings(source: dict[str, Any], *, location: str, report: ImportReport) -> 
         if not mapped and not _says_none(entry):
             report.dropped(location, f"a value mapping: {text(entry.get('type')) or entry}"[:200])
         found += mapped
-    return found[:50]
+    return found[:200]
 
 
 def _says_none(entry: dict[str, Any]) -> bool:
@@ -151,62 +153,231 @@ def _says_none(entry: dict[str, Any]) -> bool:
 
 
 def _mapped(entry: dict[str, Any]) -> Iterator[ValueMapping]:
-    if entry.get("type") == "value":
-        for value, result in mapping(entry.get("options")).items():
-            at = number(value)
-            yield from _mapping(at, at, result)
-    elif entry.get("type") == "range":
-        span = mapping(entry.get("options"))
-        yield from _mapping(number(span.get("from")), number(span.get("to")), span.get("result"))
-    elif "value" in entry and entry.get("type") in (None, "", 1):
-        at = number(entry.get("value"))
-        yield from _mapping(at, at, entry)
-    elif "from" in entry:
-        yield from _mapping(number(entry.get("from")), number(entry.get("to")), entry)
+    options = mapping(entry.get("options"))
+    match entry.get("type"):
+        case "value":
+            for value, result in options.items():
+                at = number(value)
+                if at is None:
+                    yield from _texts({"pattern": value[:200].replace("*", "?")}, result)
+                else:
+                    yield from _mapping(at, at, result)
+        case "range":
+            yield from _mapping(
+                number(options.get("from")), number(options.get("to")), options.get("result")
+            )
+        case "regex":
+            found = pattern(options.get("pattern"))
+            if found:
+                yield from _texts({"pattern": found}, options.get("result"))
+        case "special":
+            if text(options.get("match")) in ("null", "nan", "null+nan", "empty"):
+                yield from _texts({"special": "empty"}, options.get("result"))
+        case _ if "value" in entry:
+            at = number(entry.get("value"))
+            if at is None and _says_none(entry):
+                yield from _texts({"special": "empty"}, entry)
+            else:
+                yield from _mapping(at, at, entry)
+        case _ if "from" in entry:
+            yield from _mapping(number(entry.get("from")), number(entry.get("to")), entry)
+
+
+def _texts(condition: dict[str, Any], result: Any) -> Iterator[ValueMapping]:
+    written = text(mapping(result).get("text"))[:100] or None
+    shade = color(mapping(result).get("color"))
+    if written or shade:
+        yield ValueMapping.model_validate({**condition, "text": written, "color": shade})
 
 
 def _mapping(low: float | None, high: float | None, result: Any) -> Iterator[ValueMapping]:
-    written = text(mapping(result).get("text"))[:100] or None
-    shade = color(mapping(result).get("color"))
     ends = [end for end in (low, high) if end is not None]
-    if (written or shade) and ends and ends == sorted(ends):
-        yield ValueMapping(low=low, high=high, text=written, color=shade)
+    if ends and ends == sorted(ends):
+        yield from _texts({"low": low, "high": high}, result)
+
+
+_DRAWN = {"lines": "line", "line": "line", "bars": "bar", "points": "points"}
+_CELLS = {
+    "color-text": "color", "color-background": "background",
+    "color-background-solid": "background", "gauge": "gauge", "lcd-gauge": "gauge",
+    "gradient-gauge": "gauge", "basic": "gauge", "sparkline": "sparkline", "auto": "text",
+}  # fmt: skip
+_TYPES = {"number": "number", "string": "text", "time": "time"}
+# Properties that change how a panel is edited, or that only Grafana has, and not what is shown.
+_WITHOUT_EFFECT = {
+    "custom.filterable", "custom.inspect", "custom.minWidth", "custom.lineStyle.fill",
+    "custom.barAlignment", "custom.scaleDistribution", "custom.pointSize", "custom.hideFrom",
+    "custom.axisColorMode", "custom.axisCenteredZero", "custom.gradientMode", "noValue",
+    "custom.cellOptions", "custom.displayMode", "description", "custom.insertNulls",
+    "custom.spanNulls", "custom.axisSoftMin", "custom.axisSoftMax", "custom.axisLabel",
+    "custom.thresholdsStyle", "custom.axisGridShow", "custom.showPoints", "custom.wrapText",
+    "custom.fillBelowTo", "custom.barWidthFactor", "custom.axisBorderShow", "path", "actions",
+    "fieldMinMax", "custom.footer", "custom.tooltip", "custom.styleField", "custom.neutral",
+}  # fmt: skip
+
+
+def cell(value: Any) -> str | None:
+    """How a cell of a table is shown, of `cellOptions` or the older `displayMode`."""
+    return _CELLS.get(text(dig(value, "type")) or text(value))
+
+
+def line_style(value: Any) -> str | None:
+    """Solid, dashed or dotted."""
+    return {"dash": "dash", "dot": "dot", "solid": "solid"}.get(text(dig(value, "fill")))
 
 
 def overrides(
     config: dict[str, Any], *, location: str, report: ImportReport
 ) -> list[SeriesOverride]:
-    """Overrides by name, or by a regex that is no more than a name with `.*`."""
+    """Overrides by name, regular expression, query or type; by value there are none."""
     found = []
     for entry in objects(config.get("overrides")):
-        kind, wanted = dig(entry, "matcher", "id"), dig(entry, "matcher", "options")
-        match = pattern(wanted) if kind == "byRegexp" else text(wanted)
-        if kind not in ("byName", "byRegexp") or not match:
-            report.dropped(
-                location, f"an override of series by {kind or 'nothing'}: {wanted!r}"[:200]
-            )
+        matched = _matcher(mapping(entry.get("matcher")))
+        properties = objects(entry.get("properties"))
+        if matched is None:
+            kind = text(dig(entry, "matcher", "id")) or "nothing"
+            report.dropped(location, f'an override by "{kind}"')
             continue
         style: dict[str, Any] = {}
         left = []
-        for change in objects(entry.get("properties")):
+        for change in properties:
             name, value = text(change.get("id")), change.get("value")
-            if name == "color" and color(mapping(value).get("fixedColor")):
-                style["color"] = color(mapping(value).get("fixedColor"))
-            elif name == "displayName" and text(value):
-                style["label"] = text(value)[:200]
-            elif name == "unit":
-                style["unit"] = unit(value, location=location, report=report)
-            elif name == "custom.hideFrom" and mapping(value).get("viz"):
-                style["hidden"] = True
-            elif name == "custom.transform" and value == "negative-Y":
-                style["negative"] = True
-            else:
+            styled = _style(name, value, location=location, report=report)
+            if styled is None:
                 left.append(name)
+            else:
+                style |= styled
         if left:
-            report.dropped(location, f"of the override of {match}: {', '.join(left)}"[:300])
+            report.dropped(location, f"properties of an override: {', '.join(left)}"[:300])
         if style:
-            found.append(SeriesOverride(match=match[:200], **style))
+            found.append(SeriesOverride.model_validate({**matched, **style}))
     return found[:100]
+
+
+def _matcher(matcher: dict[str, Any]) -> dict[str, Any] | None:
+    kind, wanted = matcher.get("id"), matcher.get("options")
+    if kind == "byName" and text(wanted):
+        return {"by": "name", "match": text(wanted)[:500]}
+    if kind == "byRegexp" and text(wanted):
+        return {"by": "pattern", "match": _without_slashes(text(wanted))[:500]}
+    if kind == "byNames":
+        listed = dig(wanted, "names") if isinstance(wanted, dict) else wanted
+        names = [re.escape(each) for each in map(text, listed) if each] if listed else []
+        inverted = dig(wanted, "mode") == "exclude"
+        if names and not inverted:
+            return {"by": "pattern", "match": f"^({'|'.join(names)})$"[:500]}
+    if kind == "byFrameRefID" and text(wanted):
+        return {"by": "query", "match": text(wanted)[:500]}
+    if kind == "byType" and text(wanted) in _TYPES:
+        return {"by": "type", "match": _TYPES[text(wanted)]}
+    return None
+
+
+def matcher_of_alias(alias: str) -> dict[str, Any]:
+    """Which series an alias of old panels means: a name, or a regular expression in slashes."""
+    if len(alias) > 2 and alias.startswith("/"):
+        return {"by": "pattern", "match": _without_slashes(alias)[:500]}
+    return {"by": "name", "match": alias[:500]}
+
+
+def _without_slashes(written: str) -> str:
+    inner = re.fullmatch(r"/(.+)/[gimsuy]*", written, re.DOTALL)
+    return inner[1] if inner else f"^{written}$"
+
+
+def _whole(value: Any, most: int) -> int | None:
+    found = number(value)
+    return None if found is None else min(most, max(0, round(found)))
+
+
+def _style(name: str, value: Any, *, location: str, report: ImportReport) -> dict[str, Any] | None:
+    """What a property of an override changes; None for one that is not known."""
+    simple = _simple_style(name, value)
+    if simple is not None:
+        return {key: each for key, each in simple.items() if each is not None}
+    if name == "unit":
+        return {"unit": unit(value, location=location, report=report)}
+    if name == "thresholds":
+        return {"thresholds": thresholds({"thresholds": value})[1]}
+    if name == "mappings":
+        return {"mappings": [each for entry in objects(value) for each in _mapped(entry)][:200]}
+    if name == "links":
+        return {"links": field_links(value)}
+    return {} if name in _WITHOUT_EFFECT else None
+
+
+def _simple_style(name: str, value: Any) -> dict[str, Any] | None:
+    match name:
+        case "color":
+            return {"color": color(mapping(value).get("fixedColor"))}
+        case "displayName":
+            return {"label": text(value)[:200] or None}
+        case "decimals":
+            return {"decimals": _whole(value, 10)}
+        case "min" | "max":
+            return {name: number(value)}
+        case "custom.hideFrom":
+            return {"hidden": mapping(value).get("viz") is True or None}
+        case "custom.hidden":
+            return {"hidden": value is True or None}
+        case "custom.transform":
+            return {"negative": value == "negative-Y" or None}
+        case "custom.drawStyle":
+            return {"kind": _DRAWN.get(text(value))}
+        case "custom.axisPlacement":
+            return {"axis": text(value) if text(value) in ("left", "right", "hidden") else None}
+        case "custom.stacking":
+            mode = text(dig(value, "mode"))
+            # A group that is false is one of its own: a total beside the parts that make it.
+            group = "alone" if dig(value, "group") is False else text(dig(value, "group")) or "A"
+            return {"stack": "" if mode == "none" else group[:50]}
+        case "custom.lineWidth":
+            return {"line_width": _whole(value, 10)}
+        case "custom.fillOpacity":
+            return {"fill": _whole(value, 100)}
+        case "custom.lineStyle":
+            return {"line_style": line_style(value)}
+        case "custom.lineInterpolation":
+            return {"interpolation": interpolation(value)}
+        case "custom.showPoints":
+            return {"points": text(value) if text(value) in ("auto", "always", "never") else None}
+        case "custom.width":
+            found = number(value)
+            return {"width": int(found) if found is not None and 10 <= found <= 2000 else None}
+        case "custom.align":
+            return {"align": text(value) if text(value) in ("left", "center", "right") else None}
+        case "custom.cellOptions" | "custom.displayMode":
+            return {"cell": cell(value)}
+    return None
+
+
+def interpolation(value: Any) -> str | None:
+    """How a line runs between its points."""
+    known = ("linear", "smooth", "stepBefore", "stepAfter")
+    return text(value) if text(value) in known else None
+
+
+def web_address(value: Any) -> str | None:
+    """The address of a link, if it is one of the web or a path; variables may be in it."""
+    url = text(value)
+    if url.startswith(("d/", "dashboard/", "/d/", "?")):
+        url = "/" + url.lstrip("/")
+    leads = url.startswith(("https://", "http://", "/", "$"))
+    # A browser takes `//host` and `/\host` for another host.
+    elsewhere = url.startswith(("//", "/\\"))
+    if not leads or elsewhere or any(map(str.isspace, url)) or url.startswith("$"):
+        return None
+    return queries.variables(url)[:2000]
+
+
+def field_links(value: Any) -> list[FieldLink]:
+    """Data links; those that lead to no address are left out."""
+    links = [
+        FieldLink(title=queries.variables(text(link.get("title")))[:200], url=url)
+        for link in objects(value)
+        if (url := web_address(link.get("url"))) is not None
+    ]
+    return links[:20]
 
 
 def pattern(value: Any) -> str | None:

@@ -5,24 +5,24 @@ from typing import Any
 
 from pulseboard.contracts.dashboards import PanelQuery
 from pulseboard.core.exceptions import InvalidRequest
-from pulseboard.dashboards.grafana.json_access import number, objects, text
+from pulseboard.dashboards.grafana.json_access import objects, text
 from pulseboard.dashboards.grafana.report import ImportReport
-from pulseboard.query.promql import parse
+from pulseboard.promql import parse
 
-MOST_QUERIES = 26
+MOST_QUERIES = 50
 MOST_CHARACTERS = 5_000
-_OLD_VARIABLE = re.compile(r"\[\[(\w++)(?::[^\[\]]*+)?\]\]")
-_FORMATTED = re.compile(r"\$\{(\w+):(\w+)\}")
+_OLD_VARIABLE = re.compile(r"\[\[(\w++)(?::(\w++))?\]\]")
 _DURATION_VARIABLE = re.compile(r"\$\{?__\w+\}?")
 _VARIABLE = re.compile(r"\$\{\w+(?::\w+)?\}|\$\w+")
-_KEPT_FORMATS = {"regex"}
+_EMPTY_TARGET = {"refId", "datasource", "editorMode", "legendFormat", "range", "expr", "hide"}
+_REF = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
+_FORMATS = {"table": "table", "heatmap": "heatmap"}
 
 
 def variables(expression: str) -> str:
-    """The text with variables as we write them: `$name`, `${name}`, `${name:regex}`."""
-    plain = _OLD_VARIABLE.sub(r"${\1}", expression)
-    return _FORMATTED.sub(
-        lambda found: found[0] if found[2] in _KEPT_FORMATS else f"${{{found[1]}}}", plain
+    """The text with variables as we write them: `$name`, `${name}`, `${name:format}`."""
+    return _OLD_VARIABLE.sub(
+        lambda found: f"${{{found[1]}:{found[2]}}}" if found[2] else f"${{{found[1]}}}", expression
     )
 
 
@@ -48,22 +48,23 @@ def queries(panel: dict[str, Any], *, location: str, report: ImportReport) -> li
         name = text(target.get("refId")) or str(index + 1)
         expression = variables(text(target.get("expr")))
         if not expression:
-            report.dropped(location, f"query {name} is no Prometheus expression{_kind(target)}")
+            if len(target.keys() - _EMPTY_TARGET) > 0:
+                report.dropped(
+                    location, f'query "{name}" is no Prometheus expression{_kind(target)}'
+                )
             continue
         if len(expression) > MOST_CHARACTERS:
-            report.dropped(location, f"query {name} has more than {MOST_CHARACTERS} characters")
+            report.dropped(location, f'query "{name}" has more than {MOST_CHARACTERS} characters')
             continue
         if len(found) == MOST_QUERIES:
-            report.dropped(location, f"query {name}: a panel has {MOST_QUERIES} queries at most")
+            report.dropped(
+                location, f'query "{name}" is beyond the {MOST_QUERIES} that a panel has at most'
+            )
             continue
-        if target.get("format") == "heatmap":
-            report.changed(location, f"query {name} drew a heatmap: its buckets are lines")
-        if (number(target.get("intervalFactor")) or 1) > 1 or text(target.get("interval")):
-            report.changed(location, f"query {name}: its own resolution is not imported")
         problem = unanswerable(expression)
         if problem:
             report.changed(
-                location, f"query {name} is imported, but not supported: {problem}"[:400]
+                location, f'query "{name}" is imported, but not supported: {problem}'[:400]
             )
         alias = text(target.get("legendFormat"))
         found.append(
@@ -71,6 +72,9 @@ def queries(panel: dict[str, Any], *, location: str, report: ImportReport) -> li
                 query=expression,
                 alias=None if alias in ("", "__auto") else variables(alias)[:200],
                 hidden=target.get("hide") is True,
+                ref=name if _REF.fullmatch(name) else None,
+                instant=target.get("instant") is True and target.get("range") is not True,
+                format=_FORMATS.get(text(target.get("format")), "series"),
             )
         )
     return found

@@ -20,7 +20,7 @@ from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.json_body import check_structure, finite, milliseconds, parse_json
-from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from, value_problem
+from pulseboard.ingest.decoders.names import name_problem, tags_from, tags_problem
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 _IDENTITY = ("host", "plugin", "plugin_instance", "type", "type_instance")
@@ -112,7 +112,10 @@ def _add_value_list(
 def _key(
     identity: list[str], source: str, limits: BatchLimits, series_memo: SeriesMemo
 ) -> SeriesKey:
-    raw = to_json([*identity, source])
+    try:
+        raw = to_json([*identity, source])
+    except ValueError:
+        raise _RefusedValueList("has a text that is not UTF-8") from None
     key = series_memo.find(raw)
     if key is None:
         parts = dict(zip(_IDENTITY, identity, strict=True))
@@ -121,17 +124,10 @@ def _key(
             raise _RefusedValueList("has no plugin or no type")
         words = [plugin, "" if kind == plugin else kind, "" if source == "value" else source]
         name = "_".join(word for word in words if word)
-        if len(name) >= MAX_NAME:
-            raise _RefusedValueList(
-                f"makes a name of {len(name)} characters; {MAX_NAME} are allowed"
-            )
-        for tag in _TAGS:
-            if problem := value_problem(tag, parts[tag]):
-                raise _RefusedValueList(problem)
         tags = tags_from((tag, parts[tag]) for tag in _TAGS if parts[tag])
-        if len(tags) > limits.tags:
-            raise _RefusedValueList(f"has {len(tags)} tags; a point may have at most {limits.tags}")
-        key = SeriesKey.of(metric_name(name), tags)
+        if problem := name_problem(name) or tags_problem(tags, limits.tags):
+            raise _RefusedValueList(problem)
+        key = SeriesKey.of(name, tags)
         series_memo.put(raw, key)
     return key
 

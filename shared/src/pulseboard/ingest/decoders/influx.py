@@ -15,11 +15,11 @@ import re
 from math import isfinite
 
 from pulseboard.catalogue.series_key import SeriesKey, canonical_tags
-from pulseboard.contracts.vocabulary import MAX_TAG_VALUE
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
-from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from
+from pulseboard.ingest.decoders.names import name_problem, tags_from, tags_problem
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
+from pulseboard.ingest.parts_budget import PartsBudget
 
 # A time in milliseconds is the number of units times the first, divided by the second.
 _UNITS = {
@@ -30,6 +30,9 @@ _UNITS = {
     "m": (60_000, 1),
     "h": (3_600_000, 1),
 }
+_AUTO = "auto"
+# Below so many units a timestamp of today is in this one.
+_GUESSES = ((5 * 10**9, "s"), (5 * 10**12, "ms"), (5 * 10**15, "us"))
 _ALIASES = {"": "ns", "n": "ns", "u": "us", "µ": "us", "µs": "us"} | {
     f"{name}second": short
     for name, short in (("nano", "ns"), ("micro", "us"), ("milli", "ms"), ("", "s"))
@@ -61,24 +64,32 @@ class _RefusedLine(ValueError):
 
 
 class Precision:
-    """The unit of timestamps. Raises InvalidRequest for an unknown name."""
+    """The unit of timestamps; `auto` tells it by the size of each one, as InfluxDB 3 does. Raises
+    InvalidRequest for an unknown name.
+    """
 
-    __slots__ = ("divide", "multiply", "name")
+    __slots__ = ("divide", "is_auto", "multiply", "name")
 
     def __init__(self, name: str) -> None:
         self.name = _ALIASES.get(name, name)
-        if self.name not in _UNITS:
+        self.is_auto = self.name == _AUTO
+        if self.name not in _UNITS and not self.is_auto:
             raise InvalidRequest(
-                f'There is no precision "{name[:_SHOWN]}": ns, us, ms, s, m and h are known.'
+                f'There is no precision "{name[:_SHOWN]}": ns, us, ms, s, m, h and auto are known.'
             )
-        self.multiply, self.divide = _UNITS[self.name]
+        self.multiply, self.divide = _UNITS.get(self.name, (1, 1))
 
     def __repr__(self) -> str:
         return f"<Precision {self.name}>"
 
     def milliseconds(self, stamp: bytes) -> int:
         """A timestamp, whole digits, in milliseconds since 1970."""
-        return int(stamp) * self.multiply // self.divide
+        number = int(stamp)
+        if self.is_auto:
+            name = next((unit for most, unit in _GUESSES if abs(number) < most), "ns")
+            multiply, divide = _UNITS[name]
+            return number * multiply // divide
+        return number * self.multiply // self.divide
 
 
 def decode(
@@ -106,6 +117,9 @@ class _LineParser:
         self.precision, self.series_memo = precision, series_memo
         self.window = AcceptedTimes(now, limits)
         self.batch = Batch()
+        self.budget = PartsBudget(limits.parts)
+        # Samples of lines that were refused after they were read: they count like others.
+        self._refused = 0
         self._position = 0
         self._head: bytes | None = None
         self._measurement = ""
@@ -115,8 +129,12 @@ class _LineParser:
         """Parse all lines, in order."""
         body, batch, size, most = self.body, self.batch, len(self.body), self.limits.points
         series, positions = batch.series, batch.positions
+        budget = self.budget
         position, number, lines = 0, 1, 0
         while position < size:
+            budget.left -= 1
+            if budget.left < 0:
+                raise budget.spent()
             end = body.find(b"\n", position)
             if end < 0:
                 end = size
@@ -131,14 +149,22 @@ class _LineParser:
                 added = len(series) - before
                 if added:
                     positions.extend([line_number] * added)
-                if lines > most or len(series) > most:
-                    raise PayloadTooLarge(
-                        f"The body has more than the {most} samples that are accepted at once; "
-                        "send fewer lines (Telegraf: metric_batch_size)."
-                    )
+                if lines > most:
+                    raise self._too_many()
+                self._check_samples()
             number += 1
             position = end + 1
         return batch
+
+    def _too_many(self) -> PayloadTooLarge:
+        return PayloadTooLarge(
+            f"The body has more than the {self.limits.points} samples that are accepted at once; "
+            "send fewer lines (Telegraf: metric_batch_size)."
+        )
+
+    def _check_samples(self) -> None:
+        if len(self.batch.series) + self._refused > self.limits.points:
+            raise self._too_many()
 
     def _roll_back(self, before: int) -> None:
         batch = self.batch
@@ -151,11 +177,18 @@ class _LineParser:
         if not stamp:
             time = self.now
         elif stamp.isdigit() and len(stamp) <= _SAFE_DIGITS + 2:
-            time = int(stamp) * self.precision.multiply // self.precision.divide
+            precision = self.precision
+            if precision.is_auto:
+                time = precision.milliseconds(stamp)
+            else:
+                time = int(stamp) * precision.multiply // precision.divide
         else:
             return False
         if not self.window.oldest <= time <= self.window.newest:
             return False
+        # Each is a sample: without quotes there are no texts.
+        if fields.count(b",") >= self.limits.points:
+            raise self._too_many()
         batch, known, start = self.batch, self.series_memo.young, head + b" "
         for field in fields.split(b","):
             name, _, text = field.partition(b"=")
@@ -198,6 +231,7 @@ class _LineParser:
             end = self._end_of_line()
             time = self._time(self.body[self._position : end].strip())
         except _RefusedLine as bad:
+            self._refused += len(batch.series) - before
             self._roll_back(before)
             batch.skipped = skipped
             batch.refuse(self.limits, number, [("line", str(bad))])
@@ -231,11 +265,13 @@ class _LineParser:
             if found is None:
                 raise _RefusedLine(f"has no field=value at {_shown(body, self._position)}")
             self._position = found.end()
+            self.budget.spend(1)
             if found[2]:
                 batch.skipped += 1
             else:
                 batch.values.append(_value(found[1], found[3]))
                 batch.series.append(self._series(head, found[1]))
+                self._check_samples()
             after = body[self._position : self._position + 1]
             if after != b",":
                 if after.strip():
@@ -265,35 +301,31 @@ class _LineParser:
                 self._measurement, self._tags = self._origin(head)
                 self._head = head
             name = f"{self._measurement}_{_text(field)}"
-            # Not cut: two long names could become the same.
-            if len(name) > MAX_NAME:
-                raise _RefusedLine(
-                    f"makes a name of {len(name)} characters; {MAX_NAME} are allowed"
-                )
-            key = SeriesKey(metric_name(name), self._tags)
+            if problem := name_problem(name):
+                raise _RefusedLine(problem)
+            key = SeriesKey(name, self._tags)
             self.series_memo.put(raw, key)
         return key
 
     def _origin(self, head: bytes) -> tuple[str, bytes]:
         """The measurement's name, and the tags in canonical form."""
+        # As many as the pattern splits at, counted before they are made.
+        count = head.count(b",") - head.count(b"\\,")
+        if count > self.limits.tags:
+            raise _RefusedLine(f"has {count} tags; a point may have at most {self.limits.tags}")
         measurement, *tags = _TAG_ENDS.split(head)
         if not measurement:
             raise _RefusedLine("has no measurement's name")
-        if len(tags) > self.limits.tags:
-            raise _RefusedLine(f"has {len(tags)} tags; a point may have at most {self.limits.tags}")
         pairs = []
         for tag in tags:
             key, *value = _KEY_ENDS.split(tag)
             if not key or len(value) != 1:
                 raise _RefusedLine(f"has the tag {_shown(tag)}; key=value is meant")
-            text = _text(value[0])
-            if len(text) > MAX_TAG_VALUE:
-                raise _RefusedLine(
-                    f"has a tag {_shown(key)} of {len(text)} characters; "
-                    f"{MAX_TAG_VALUE} are allowed"
-                )
-            pairs.append((_text(key), text))
-        return _text(measurement), canonical_tags(tags_from(pairs))
+            pairs.append((_text(key), _text(value[0])))
+        found = tags_from(pairs)
+        if problem := tags_problem(found, self.limits.tags):
+            raise _RefusedLine(problem)
+        return _text(measurement), canonical_tags(found)
 
 
 def _has_content(line: bytes) -> bool:

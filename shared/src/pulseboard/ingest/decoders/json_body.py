@@ -1,6 +1,8 @@
 """Parses the JSON body of a request within bounds."""
 
+import json
 import re
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 
@@ -10,6 +12,7 @@ from pulseboard.contracts.errors import ErrorDetail
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
 from pulseboard.ingest.batch import BatchLimits
 
+_NOT_UTF8 = ("unicode", "surrogate", "hex escape")
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
@@ -20,7 +23,7 @@ def check_structure(body: bytes, limits: BatchLimits) -> None:
     PayloadTooLarge.
     """
     opens = 8 * limits.points + 1000
-    commas = 2 * limits.points * (limits.tags + 4) + 1000
+    commas = 2 * limits.points * (limits.tags + 7) + 1000
     for text in (body, None):
         bare = _STRINGS.sub(b"", body) if text is None else text
         if bare.count(b"[") + bare.count(b"{") <= opens and bare.count(b",") <= commas:
@@ -32,10 +35,17 @@ def check_structure(body: bytes, limits: BatchLimits) -> None:
 
 
 def parse_json(body: bytes) -> Any:
-    """The body as Python values; NaN and Infinity are allowed. Raises InvalidRequest."""
+    """The body as Python values; NaN and Infinity are allowed. Raises InvalidRequest.
+
+    Texts that are not UTF-8, as bytes or as escapes of half a character, hold lone surrogates: they
+    are refused by name, and take nothing else with them.
+    """
     try:
         return from_json(body)
     except ValueError as error:
+        if any(word in str(error) for word in _NOT_UTF8):
+            with suppress(ValueError, RecursionError):
+                return json.loads(body.decode(errors="surrogateescape"))
         raise InvalidRequest(
             f"The body is not valid JSON: {error}.",
             details=[ErrorDetail(field="body", message=str(error))],

@@ -6,28 +6,35 @@ is the body parsed into objects and validated point by point, to separate valid 
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, with_config
 from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
-from pulseboard.catalogue.series_key import SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey
 from pulseboard.contracts.errors import ErrorDetail
-from pulseboard.contracts.vocabulary import MAX_TAG_VALUE, METRIC_NAME_PATTERN
-from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
+from pulseboard.contracts.vocabulary import (
+    MAX_TAG_VALUE,
+    MAX_UNIT,
+    METRIC_NAME_PATTERN,
+    MetricType,
+)
+from pulseboard.core.exceptions import InvalidRequest, NothingStored, PayloadTooLarge
 from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.json_body import check_structure, parse_json
+from pulseboard.ingest.decoders.names import shown
 
 # The contract's rules as patterns that run inside the compiled validator: TagKey without a
 # leading double underscore, TagValue without control characters. (The JSON parser already refuses
 # lone surrogates.)
 _TAG_KEY = r"^(?:[a-zA-Z][a-zA-Z0-9_.]*|_(?:[a-zA-Z0-9.][a-zA-Z0-9_.]*)?)$"
 _TAG_VALUE = r"^[^\x00-\x1f\x7f]*$"
-_FIELDS = frozenset({"name", "value", "tags", "timestamp"})
+_FIELDS = frozenset({"name", "value", "tags", "timestamp", "type", "unit", "description"})
+_METADATA_TEXT = r"^[^\x00]*$"
+_NO_METADATA = MetricMetadata()
 # A request has few distinct series: the tags of a host are repeated in each of its points.
 _KEYS_PER_BODY = 20_000
-_SHOWN = 100
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -43,6 +50,13 @@ class _Point(TypedDict):
         ]
     ]
     timestamp: NotRequired[Annotated[int, Field(strict=True, gt=0)] | None]
+    type: NotRequired[Literal["gauge", "counter", "histogram", "summary", "unknown"] | None]
+    unit: NotRequired[
+        Annotated[str, StringConstraints(pattern=_METADATA_TEXT, max_length=MAX_UNIT)] | None
+    ]
+    description: NotRequired[
+        Annotated[str, StringConstraints(pattern=_METADATA_TEXT, max_length=MAX_TAG_VALUE)] | None
+    ]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -125,8 +139,8 @@ def _candidates(body: bytes) -> list[Any]:
     if len(parsed) > 1:
         other = next(key for key in parsed if key != "points")
         raise InvalidRequest(
-            f'There is no field "{other[:_SHOWN]}" beside `points`.',
-            details=[ErrorDetail(field=other[:_SHOWN], message="there is no such field")],
+            f'There is no field "{shown(other)}" beside `points`.',
+            details=[ErrorDetail(field=shown(other), message="there is no such field")],
         )
     if not isinstance(parsed["points"], list):
         raise InvalidRequest(
@@ -152,8 +166,9 @@ def _valid_points(
                 index,
                 [
                     (
-                        key[:_SHOWN],
-                        "there is no such field; a point has name, value, tags and timestamp",
+                        shown(key),
+                        "there is no such field; a point has name, value, tags and timestamp, and "
+                        "may have type, unit and description",
                     )
                     for key in unknown[:10]
                 ],
@@ -177,6 +192,7 @@ def _add_points(
     oldest, newest = window.oldest, window.newest
     known: dict[tuple[str, tuple[tuple[str, str], ...]], SeriesKey] = {}
     series, times, values, positions = batch.series, batch.times, batch.values, batch.positions
+    metadata = batch.metadata
     for index, point in points:
         time = point.get("timestamp")
         if time is None:
@@ -200,10 +216,22 @@ def _add_points(
         times.append(time)
         values.append(point["value"])
         positions.append(index)
+        if "unit" in point or "type" in point or "description" in point:
+            metadata[name] = _metadata(point, metadata.get(name, _NO_METADATA))
 
 
-def nothing_valid(batch: Batch) -> InvalidRequest:
-    """The error for a batch of which no point can be stored."""
+def _metadata(point: _Point, known: MetricMetadata) -> MetricMetadata:
+    """What is said of a point's metric; what it leaves out stays as other points have it."""
+    type_ = point.get("type")
+    return MetricMetadata(
+        MetricType(type_) if type_ and type_ != "unknown" else known.type,
+        point.get("unit") or known.unit,
+        point.get("description") or known.text,
+    )
+
+
+def nothing_valid(batch: Batch, *, counted: bool = False) -> NothingStored:
+    """The error for a batch of which no point can be stored; whether its key knows already."""
     details = [
         ErrorDetail(field=f"points.{issue.index}.{issue.field}".rstrip("."), message=issue.message)
         for issue in batch.issues
@@ -211,9 +239,14 @@ def nothing_valid(batch: Batch) -> InvalidRequest:
     first = details[0]
     count = "The point" if batch.rejected == 1 else f"None of the {batch.rejected} points"
     verb = "cannot" if batch.rejected == 1 else "can"
-    return InvalidRequest(
+    error = NothingStored(
         f"{count} {verb} be stored; {first.field}: {first.message}.", details=details
     )
+    if not counted:
+        error.refused = {
+            reason: (found.count, found.example) for reason, found in batch.reasons.items()
+        }
+    return error
 
 
 def _too_many(count: int, limits: BatchLimits) -> str:
@@ -223,7 +256,7 @@ def _too_many(count: int, limits: BatchLimits) -> str:
 def _explain(problem: ErrorDetails) -> tuple[str, str]:
     """Field and message of a validation error."""
     location = [str(part) for part in problem["loc"] if part != "[key]"]
-    path = ".".join(part[:_SHOWN] for part in location)
+    path = ".".join(shown(part) for part in location)
     kind = problem["type"]
     subject = (
         "tag key" if "[key]" in problem["loc"] else "tag" if len(location) > 1 else location[0]
@@ -237,6 +270,10 @@ _MESSAGES = {
     ("finite_number", ""): "must be a finite number: NaN and Infinity are not stored",
     ("float_type", ""): "must be a number",
     ("string_type", ""): "must be text",
+    ("string_unicode", ""): "must be UTF-8",
+    ("literal_error", "type"): "is gauge, counter, histogram, summary or unknown",
+    ("string_pattern_mismatch", "unit"): "must not have a NUL",
+    ("string_pattern_mismatch", "description"): "must not have a NUL",
     ("dict_type", ""): "must be an object of tag keys and text values",
     ("string_too_long", ""): "may have at most {max_length} characters",
     ("string_pattern_mismatch", "name"): "must begin with a letter, _ or : and go on with "

@@ -5,30 +5,50 @@ with JSON's names, and share one parser. A number data point in protocol buffers
 are in the series memo is decoded without a tree.
 """
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
-from pydantic_core import from_json
-
-from pulseboard.catalogue.series_key import SeriesKey
+from pulseboard.catalogue.series_key import MetricMetadata, SeriesKey, canonical_tags
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
-from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
+from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits, FamilyMarker
 from pulseboard.ingest.decoders import otlp_schema as schema
-from pulseboard.ingest.decoders.names import metric_name, tags_from
-from pulseboard.ingest.decoders.otlp_points import KINDS, RefusedPoint, metadata_of, parts_of
-from pulseboard.ingest.decoders.otlp_resources import (
+from pulseboard.ingest.decoders.json_body import parse_json
+from pulseboard.ingest.decoders.names import name_problem, shown, tags_from, tags_problem
+from pulseboard.ingest.decoders.otlp_origins import (
     AttributeChoice,
+    Origins,
+    OriginsOfRequest,
+    Resource,
+)
+from pulseboard.ingest.decoders.otlp_points import (
+    KINDS,
+    WHOLE,
+    RefusedPoint,
+    has_value,
+    metadata_of,
+    parts_of,
+)
+from pulseboard.ingest.decoders.otlp_resources import (
     Metric,
-    Tree,
-    attributes,
+    RefusedPart,
     in_json,
     in_protobuf,
-    integer,
-    object_of,
+    points_in,
     small,
+)
+from pulseboard.ingest.decoders.otlp_values import (
+    Tree,
+    array,
+    attributes,
+    check_sizes,
+    object_of,
+    text_of,
+    whole_of,
 )
 from pulseboard.ingest.decoders.protobuf_wire import WireError, fields, message
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
+from pulseboard.ingest.parts_budget import PartsBudget
 
 __all__ = ["AttributeChoice", "from_json_text", "from_protobuf"]
 
@@ -37,27 +57,44 @@ _SHOWN = 200
 _START, _TIME, _DOUBLE, _INTEGER = 0x11, 0x19, 0x21, 0x31
 _AS_TIME, _AS_DOUBLE, _AS_INTEGER = Struct("<Q"), Struct("<d"), Struct("<q")
 _FIELD = 9
+_INFO = b"target_info\0"
+_OF_ALL_KINDS = frozenset({"name", "description", "unit", "metadata"})
 
 
 def from_protobuf(
-    body: bytes, *, now: int, limits: BatchLimits, choice: AttributeChoice, series_memo: SeriesMemo
+    body: bytes,
+    *,
+    now: int,
+    limits: BatchLimits,
+    choice: AttributeChoice,
+    series_memo: SeriesMemo,
+    origins: Origins | None = None,
 ) -> Batch:
     """The samples of an ExportMetricsServiceRequest. Times are milliseconds since 1970.
 
     `positions` of the batch are indices of data points. A histogram's data point makes several
-    samples; a refused one counts once. Raises InvalidRequest and PayloadTooLarge.
+    samples; a refused one counts once. A `target_info` stands at the index after the last one.
+    Without `origins`, resources and scopes are told apart within the request. Raises
+    InvalidRequest and PayloadTooLarge.
     """
     parser = _MetricParser(now, limits, series_memo)
     try:
-        for metric in in_protobuf(body, limits, choice):
-            parser.add(metric)
+        parser.add_all(
+            in_protobuf(body, limits, choice, origins or OriginsOfRequest(), parser.budget)
+        )
     except WireError as error:
         raise _not_a_request(error) from None
     return parser.batch
 
 
 def from_json_text(
-    body: bytes, *, now: int, limits: BatchLimits, choice: AttributeChoice, series_memo: SeriesMemo
+    body: bytes,
+    *,
+    now: int,
+    limits: BatchLimits,
+    choice: AttributeChoice,
+    series_memo: SeriesMemo,
+    origins: Origins | None = None,
 ) -> Batch:
     """The same from the JSON encoding."""
     # A point has a few objects, and two more for each attribute. A tree is much larger than text.
@@ -65,9 +102,8 @@ def from_json_text(
         raise PayloadTooLarge("The body has more structure than is accepted: send less at a time.")
     parser = _MetricParser(now, limits, series_memo)
     try:
-        for metric in in_json(from_json(body), choice):
-            parser.add(metric)
-    except ValueError as error:
+        parser.add_all(in_json(parse_json(body), choice, origins or OriginsOfRequest()))
+    except WireError as error:
         raise _not_a_request(error) from None
     return parser.batch
 
@@ -85,28 +121,76 @@ class _MetricParser:
         self._window = AcceptedTimes(now, limits)
         self._series_memo = series_memo
         self._points = 0
+        self._of_histograms = 0
+        self.budget = PartsBudget(limits.parts, limits.points)
 
-    def add(self, metric: Metric) -> None:
-        """Add all points of a metric. Raises WireError and PayloadTooLarge."""
-        name = metric_name(str(metric.tree.get("name") or ""))
-        for kind in KINDS:
-            if kind not in metric.tree:
+    def add_all(self, parts: Sequence[Metric | RefusedPart]) -> None:
+        """Add all metrics, then what is known of their resources. Raises PayloadTooLarge."""
+        resources: dict[int, Resource] = {}
+        for part in parts:
+            if isinstance(part, RefusedPart):
+                self._refuse(part)
                 continue
-            data = object_of(metric.tree, kind)
-            points = data.get("dataPoints") or []
-            if not isinstance(points, list):
-                raise WireError("dataPoints is not an array")
+            before = len(self.batch.times)
+            try:
+                data = _data_of(part.tree)
+            except WireError as error:
+                what = shown(text_of(part.tree, "name"), _SHOWN) or "a metric"
+                self._refuse(RefusedPart(what, str(error), max(1, points_in(part.tree))))
+                continue
+            self._add(part, data)
+            if newest := max(self.batch.times[before:], default=None):
+                resource = part.resource
+                resource.newest = max(newest, resource.newest or newest)
+                resources[id(resource)] = resource
+        for resource in resources.values():
+            self._add_info(resource)
+
+    def _refuse(self, part: RefusedPart) -> None:
+        """Refuse all points of what can't be read."""
+        why = f"{part.what} can't be read: {part.why}"
+        self.batch.refuse(self._limits, self._points, [("metrics", why)])
+        self.batch.rejected += part.points - 1
+        self._points += part.points
+        self._check_count()
+
+    def _check_count(self) -> None:
+        samples = len(self.batch.times) - self._of_histograms
+        too_many = max(self._points, samples) > self._limits.points
+        if too_many or self._of_histograms > self._limits.parts_of_histograms:
+            raise PayloadTooLarge(
+                f"The body holds more than the {self._limits.points} samples that fit in one "
+                "request: send smaller batches."
+            )
+
+    def _add_info(self, resource: Resource) -> None:
+        if note := resource.note():
+            self.batch.note(self._limits, note)
+        # Points that are known do not say whether they were cut: once sent, it is sent again.
+        raw = _INFO + b"".join(resource.claim)
+        key = self._series_memo.find(raw)
+        if key is None:
+            info = resource.info()
+            if info is None:
+                return
+            key, notes = info
+            for note in notes:
+                self.batch.note(self._limits, note)
+            if not notes:
+                self._series_memo.put(raw, key)
+        self._add_sample(key, resource.newest or 0, 1.0)
+
+    def _add(self, metric: Metric, data: "_Data") -> None:
+        """Add all points of a metric. Raises PayloadTooLarge."""
+        name = text_of(metric.tree, "name")
+        for kind, (points, metadata) in data.items():
             for point in points:
                 if not (isinstance(point, bytes) and self._add_known(point, metric.context)):
                     self._add_point(point, name, kind, metric)
                 self._points += 1
-                if max(self._points, len(self.batch.times)) > self._limits.points:
-                    raise PayloadTooLarge(
-                        f"The body holds more than the {self._limits.points} samples that fit in "
-                        "one request: send smaller batches."
-                    )
-            if name:
-                self.batch.metadata.update(metadata_of(name, kind, data, metric.tree))
+                self._check_count()
+            if not name_problem(name):
+                self.batch.metadata.update(metadata)
 
     def _add_known(self, raw: bytes, context: bytes) -> bool:
         """Add a number data point whose attributes are in the memo; False for any other."""
@@ -129,18 +213,29 @@ class _MetricParser:
     def _add_point(self, point: Any, name: str, kind: str, metric: Metric) -> None:
         fields_of = KINDS[kind]
         raw = b""
-        if isinstance(point, bytes):
-            raw = point
-            point = message(raw, 0, len(small(raw, 0, len(raw))), fields_of)
-        if not isinstance(point, dict):
-            raise WireError("a data point is not an object")
         try:
+            if isinstance(point, bytes):
+                raw = point
+                point = message(raw, 0, len(small(raw, 0, len(raw))), fields_of, self.budget)
+            elif isinstance(point, dict):
+                check_sizes(point)
+            else:
+                raise WireError("it is not an object")
             tags, time = self._tags_and_time(point, name, metric)
-            parts = parts_of(point, kind)
-        except RefusedPoint as why:
-            shown = name[:_SHOWN] or "a metric"
-            self.batch.refuse(self._limits, self._points, [(kind, f"{shown} {why}")])
+            parts = parts_of(point, kind, self._limits)
+        except (RefusedPoint, WireError) as error:
+            unreadable = isinstance(error, WireError)
+            why = f"has a point that can't be read: {error}" if unreadable else str(error)
+            title = shown(name, _SHOWN) or "a metric"
+            self.batch.refuse(self._limits, self._points, [(kind, why)], subject=title)
             return
+        if kind in WHOLE and not has_value(point):
+            suffix, varies = WHOLE[kind]
+            self.batch.family_markers.append(
+                FamilyMarker(name + suffix, canonical_tags(tags), varies, time)
+            )
+        if kind == "exponentialHistogram":
+            self._of_histograms += len(parts)
         for suffix, more, value in parts:
             key = SeriesKey.of(name + suffix, tags | more)
             if value != value:
@@ -151,12 +246,11 @@ class _MetricParser:
                 self._memorize(raw, metric.context, key)
 
     def _tags_and_time(self, point: Tree, name: str, metric: Metric) -> tuple[dict[str, str], int]:
-        if not name:
-            raise RefusedPoint("has no name")
-        tags = metric.tags | tags_from(attributes(point))
-        if len(tags) > self._limits.tags:
-            raise RefusedPoint(f"has {len(tags)} tags; {self._limits.tags} are allowed")
-        time = integer(point.get("timeUnixNano") or 0, "timeUnixNano") // 1_000_000
+        own = metric.scope_tags | tags_from(attributes(point))
+        tags = metric.resource.tags_beside(own, self._limits.tags)
+        if problem := name_problem(name) or tags_problem(tags, self._limits.tags):
+            raise RefusedPoint(problem)
+        time = whole_of(point, "timeUnixNano") // 1_000_000
         if time not in self._window:
             raise RefusedPoint(f"at {time} {self._window.why_not(time)}" if time else "has no time")
         return tags, time
@@ -166,8 +260,27 @@ class _MetricParser:
             rest = _head(raw)[2]
         except (IndexError, _OtherOrder):
             return
-        if all(number == schema.NUMBER_ATTRIBUTES for number, _, _ in fields(raw, rest, len(raw))):
+        if all(
+            number == schema.NUMBER_ATTRIBUTES
+            for number, _, _ in fields(raw, rest, len(raw), self.budget)
+        ):
             self._series_memo.put(context + raw[rest:], key)
+
+
+_Data = dict[str, tuple[list[Any], dict[str, MetricMetadata]]]
+
+
+def _data_of(tree: Tree) -> _Data:
+    """By kind: the points of a metric, and the metadata that it gives. Raises WireError."""
+    name = text_of(tree, "name")
+    found: _Data = {}
+    for kind in KINDS:
+        if tree.get(kind) is not None:
+            data = object_of(tree, kind)
+            found[kind] = array(data, "dataPoints"), metadata_of(name, kind, data, tree)
+    if not found and (unknown := tree.keys() - _OF_ALL_KINDS - KINDS.keys()):
+        raise WireError(f'it has "{shown(min(unknown))}" and none of {", ".join(KINDS)}')
+    return found
 
 
 class _OtherOrder(Exception):

@@ -6,23 +6,48 @@ parsed one by one, so that no tree is larger than one data point.
 
 from pulseboard.ingest.decoders.protobuf_wire import Field, Schema
 
-_SCALARS: Schema = {
-    1: Field("stringValue", "text"),
-    2: Field("boolValue", "bool"),
-    3: Field("intValue", "int"),
-    4: Field("doubleValue", "double"),
-}
-_VALUE: Schema = {
-    **_SCALARS,
-    5: Field("arrayValue", "message", of={1: Field("values", "message", True, _SCALARS)}),
-}
-_ATTRIBUTE: Schema = {1: Field("key", "text"), 2: Field("value", "message", of=_VALUE)}
+DEPTH = 6
+"""Levels of arrays and maps that an attribute may have."""
+
+
+def _value(depth: int) -> Schema:
+    """AnyValue, with arrays and maps of so many levels; what is deeper stays bytes, and is refused
+    by whom reads it.
+    """
+    scalars: Schema = {
+        1: Field("stringValue", "text"),
+        2: Field("boolValue", "bool"),
+        3: Field("intValue", "int"),
+        4: Field("doubleValue", "double"),
+        7: Field("bytesValue", "bytes"),
+    }
+    if not depth:
+        return {**scalars, 5: Field("arrayValue", "bytes"), 6: Field("kvlistValue", "bytes")}
+    inner = _value(depth - 1)
+    return {
+        **scalars,
+        5: Field("arrayValue", "message", of={1: Field("values", "message", True, inner)}),
+        6: Field(
+            "kvlistValue", "message", of={1: Field("values", "message", True, _key_value(inner))}
+        ),
+    }
+
+
+def _key_value(value: Schema) -> Schema:
+    return {1: Field("key", "text"), 2: Field("value", "message", of=value)}
+
+
+_ATTRIBUTE: Schema = _key_value(_value(DEPTH))
 
 RESOURCE: Schema = {1: Field("attributes", "message", True, _ATTRIBUTE)}
-SCOPE: Schema = {1: Field("name", "text"), 2: Field("version", "text")}
+SCOPE: Schema = {
+    1: Field("name", "text"),
+    2: Field("version", "text"),
+    3: Field("attributes", "message", True, _ATTRIBUTE),
+}
 
 _POINTS: Schema = {
-    1: Field("dataPoints", "bytes", True),
+    1: Field("dataPoints", "bytes", True, points=True),
     2: Field("aggregationTemporality", "uint"),
     3: Field("isMonotonic", "bool"),
 }
@@ -67,4 +92,16 @@ SUMMARY: Schema = {
     7: Field("attributes", "message", True, _ATTRIBUTE),
     8: Field("flags", "uint"),
 }
-EXPONENTIAL: Schema = {3: Field("timeUnixNano", "fixed64")}
+_BUCKETS: Schema = {1: Field("offset", "sint"), 2: Field("bucketCounts", "uint", True)}
+EXPONENTIAL: Schema = {
+    1: Field("attributes", "message", True, _ATTRIBUTE),
+    3: Field("timeUnixNano", "fixed64"),
+    4: Field("count", "fixed64"),
+    5: Field("sum", "double"),
+    6: Field("scale", "sint"),
+    7: Field("zeroCount", "fixed64"),
+    8: Field("positive", "message", of=_BUCKETS),
+    9: Field("negative", "message", of=_BUCKETS),
+    10: Field("flags", "uint"),
+    14: Field("zeroThreshold", "double"),
+}

@@ -3,6 +3,9 @@
 https://protobuf.dev/programming-guides/encoding/. A message is a sequence of (field number, wire
 type, value); unknown fields are skipped, as the format requires. Schemas are tables. A decoded
 message has the shape of its JSON encoding, so that both encodings share one parser.
+
+Compressed, millions of fields fit into some hundred kilobytes. What bounds the work is therefore
+their number: all that read one request share its `PartsBudget` and count each field they meet.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +13,12 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Literal
 
+from pulseboard.ingest.parts_budget import PartsBudget
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _DOUBLE = Struct("<d")
 _DOUBLES_SIZE = 8
+_ONE_BYTE = 0x80
 _FIXED64 = Struct("<Q")
 _NOT_LAST = bytes(range(0x80, 0x100))
 
@@ -76,33 +82,48 @@ def varints(data: bytes, start: int, stop: int) -> list[int]:
     return numbers
 
 
-def fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, Any]]:
+def fields(
+    data: bytes, start: int, stop: int, budget: PartsBudget
+) -> Iterator[tuple[int, int, Any]]:
     """Each field between two positions: number, wire type, value.
 
     Values are integers for VARINT, and (from, to) positions in `data` for all others.
-    Raises WireError.
+    Raises WireError, and PayloadTooLarge when the budget is spent.
     """
     position = start
     while position < stop:
-        key, position = varint(data, position)
+        budget.left -= 1
+        if budget.left < 0:
+            raise budget.spent()
+        key = data[position]
+        if key < _ONE_BYTE:
+            position += 1
+        else:
+            key, position = varint(data, position)
         kind = key & 7
-        if kind == VARINT:
+        if kind == BYTES:
+            if position >= stop:
+                raise WireError("the message ends in the middle of a field")
+            length = data[position]
+            if length < _ONE_BYTE:
+                position += 1
+            else:
+                length, position = varint(data, position)
+        elif kind == VARINT:
             value, position = varint(data, position)
             yield key >> 3, kind, value
+            continue
+        elif kind == FIXED64:
+            length = 8
+        elif kind == FIXED32:
+            length = 4
         else:
-            if kind == BYTES:
-                length, position = varint(data, position)
-            elif kind == FIXED64:
-                length = 8
-            elif kind == FIXED32:
-                length = 4
-            else:
-                raise WireError(f"wire type {kind} at byte {position} is not known")
-            end = position + length
-            if end > stop:
-                raise WireError(f"a field of {length} bytes at byte {position} passes the end")
-            yield key >> 3, kind, (position, end)
-            position = end
+            raise WireError(f"wire type {kind} at byte {position} is not known")
+        end = position + length
+        if end > stop:
+            raise WireError(f"a field of {length} bytes at byte {position} passes the end")
+        yield key >> 3, kind, (position, end)
+        position = end
     if position != stop:
         raise WireError("the message ends in the middle of a field")
 
@@ -115,36 +136,61 @@ def double(data: bytes, position: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a schema: its JSON name and what it holds; `of` for messages."""
+    """A field of a schema: its JSON name and what it holds; `of` for messages.
+
+    Each value of a field of points is one of the budget's points.
+    """
 
     name: str
     kind: Kind | Literal["message"]
     repeated: bool = False
     of: "Schema | None" = None
+    points: bool = False
 
 
 Schema = Mapping[int, Field]
 
 
-def message(data: bytes, start: int, stop: int, schema: Schema) -> dict[str, Any]:
+def message(
+    data: bytes, start: int, stop: int, schema: Schema, budget: PartsBudget
+) -> dict[str, Any]:
     """A message as a dictionary by JSON names; fields outside the schema are left out.
 
-    Schemas are finite, so the depth is too. Raises WireError, also for text that is not UTF-8.
+    Schemas are finite, so the depth is too. Bytes of a text that are not UTF-8 become lone
+    surrogates (`surrogateescape`). Raises WireError, and PayloadTooLarge when the budget is spent.
     """
     found: dict[str, Any] = {}
-    for number, kind, value in fields(data, start, stop):
+    for number, kind, value in fields(data, start, stop, budget):
         field = schema.get(number)
         if field is None:
             continue
         if kind == BYTES and field.repeated and field.kind in _PACKED:
-            found.setdefault(field.name, []).extend(_packed(data, value[0], value[1], field.kind))
+            packed = _packed(data, value[0], value[1], field.kind, budget)
+            found.setdefault(field.name, []).extend(packed)
             continue
-        read = _read(data, kind, value, field)
+        read = _read(data, kind, value, field, budget)
         if field.repeated:
+            if field.points:
+                budget.spend_point()
             found.setdefault(field.name, []).append(read)
+        elif field.of is not None and field.name in found:
+            _merge(found[field.name], read, field.of)
         else:
             found[field.name] = read
     return found
+
+
+def _merge(earlier: dict[str, Any], later: dict[str, Any], schema: Schema) -> None:
+    """Add a message that comes a second time to the first one, as the format requires."""
+    for field in schema.values():
+        if field.name not in later:
+            continue
+        if field.name in earlier and field.repeated:
+            earlier[field.name] += later[field.name]
+        elif field.name in earlier and field.of is not None:
+            _merge(earlier[field.name], later[field.name], field.of)
+        else:
+            earlier[field.name] = later[field.name]
 
 
 _WIRE = {"double": FIXED64, "fixed64": FIXED64, "sfixed64": FIXED64, "uint": VARINT}
@@ -152,7 +198,7 @@ _WIRE |= {"int": VARINT, "sint": VARINT, "bool": VARINT}
 _PACKED = frozenset(_WIRE)
 
 
-def _read(data: bytes, kind: int, value: Any, field: Field) -> Any:
+def _read(data: bytes, kind: int, value: Any, field: Field, budget: PartsBudget) -> Any:
     if kind != _WIRE.get(field.kind, BYTES):
         raise WireError(f"the field {field.name} has wire type {kind}")
     if kind == VARINT:
@@ -160,14 +206,11 @@ def _read(data: bytes, kind: int, value: Any, field: Field) -> Any:
     if kind == FIXED64:
         return _eight_bytes(data, value[0], field.kind)
     if field.of is not None:
-        return message(data, value[0], value[1], field.of)
+        return message(data, value[0], value[1], field.of, budget)
     content = data[value[0] : value[1]]
     if field.kind == "bytes":
         return content
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise WireError(f"the field {field.name} is not UTF-8") from None
+    return content.decode(errors="surrogateescape")
 
 
 def _number(value: int, kind: str) -> int | bool:
@@ -185,13 +228,17 @@ def _eight_bytes(data: bytes, position: int, kind: str) -> float | int:
     return signed(value) if kind == "sfixed64" else value
 
 
-def _packed(data: bytes, start: int, stop: int, kind: str) -> Iterator[float | int]:
+def _packed(
+    data: bytes, start: int, stop: int, kind: str, budget: PartsBudget
+) -> Iterator[float | int]:
     if _WIRE[kind] == FIXED64:
+        budget.spend((stop - start) // _DOUBLES_SIZE)
         if (stop - start) % _DOUBLES_SIZE:
             raise WireError("packed numbers of eight bytes end in the middle of one")
         for position in range(start, stop, _DOUBLES_SIZE):
             yield _eight_bytes(data, position, kind)
         return
+    budget.spend(count_varints(data, start, stop))
     for value in varints(data, start, stop):
         yield _number(value, kind)
 

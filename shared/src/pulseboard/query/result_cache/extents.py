@@ -5,6 +5,7 @@ range of the query. So extents of different queries with the same plan fit toget
 float64, NaN where there is no sample. Lines are named by a text of their labels (`line_key`).
 """
 
+import struct
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +14,25 @@ from operator import eq
 CHUNK = 60
 """Points that are cached under one key: chunk c holds the points from c × 60 on."""
 _NAN = float("nan")
+"""No value."""
+(NAN_VALUE,) = struct.unpack("<d", struct.pack("<Q", 0x7FF8_0000_0000_0001))
+"""A value that is NaN: of another bit pattern than where there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extent:
     """The values of the points `span`; a line that is not in `lines` has no values there.
 
-    `read_at` is when the oldest part of it was read, in seconds since 1970.
+    `read_at` is when the oldest part of it was read, in seconds since 1970. `samples` is how many
+    samples were read for its points, without those before its first point. `notes` are those of the
+    reads and evaluations that it is from.
     """
 
     span: range
     lines: Mapping[str, "array[float]"] = field(default_factory=dict)
     read_at: float = 0.0
+    samples: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def cut(self, span: range) -> "Extent":
         """The part inside `span`, without lines that have no values there."""
@@ -35,7 +43,8 @@ class Extent:
             return Extent(range(begin, begin), {}, self.read_at)
         low, high = begin - self.span.start, end - self.span.start
         cut = {key: values[low:high] for key, values in self.lines.items()}
-        return Extent(range(begin, end), _with_values(cut), self.read_at)
+        samples = self.samples * (end - begin) / len(self.span)
+        return Extent(range(begin, end), _with_values(cut), self.read_at, samples, self.notes)
 
 
 def empty_values(count: int) -> "array[float]":
@@ -43,10 +52,17 @@ def empty_values(count: int) -> "array[float]":
     return array("d", (_NAN,)) * count
 
 
-def has_values(values: Sequence[float]) -> bool:
+def has_values(values: "array[float]") -> bool:
     """Whether any point has a value."""
     # NaN alone does not equal itself.
-    return any(map(eq, values, values))
+    return any(map(eq, values, values)) or values.tobytes() != empty_values(len(values)).tobytes()
+
+
+def present(values: "array[float]") -> list[bool]:
+    """Where there is a value, NaN or another."""
+    bits = memoryview(values.tobytes()).cast("Q")
+    absent = memoryview(array("d", (_NAN,)).tobytes()).cast("Q")[0]
+    return [each != absent for each in bits]
 
 
 def _with_values(lines: Mapping[str, "array[float]"]) -> dict[str, "array[float]"]:
@@ -102,7 +118,20 @@ def union(old: Extent, new: Extent) -> Extent:
     if apart or not len(old.span):
         return new
     span = range(min(old.span.start, new.span.start), max(old.span.stop, new.span.stop))
-    return Extent(span, merge(span, [old, new]), min(old.read_at, new.read_at))
+    samples = samples_of(span, [old, new])
+    notes = tuple(dict.fromkeys((*old.notes, *new.notes)))
+    return Extent(span, merge(span, [old, new]), min(old.read_at, new.read_at), samples, notes)
+
+
+def samples_of(wanted: range, known: Iterable[Extent]) -> float:
+    """About how many samples the points `wanted` take, if all of them had to be read."""
+    points, samples = 0, 0.0
+    for extent in known:
+        shared = min(wanted.stop, extent.span.stop) - max(wanted.start, extent.span.start)
+        if shared > 0:
+            points += shared
+            samples += extent.samples * shared / len(extent.span)
+    return samples * len(wanted) / points if points else 0.0
 
 
 def chunk_numbers(span: range) -> range:

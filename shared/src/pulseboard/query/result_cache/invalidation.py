@@ -7,9 +7,11 @@ extent was read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pulseboard.contracts.vocabulary import Tier
 from pulseboard.ingest.late_marks import ANY_METRIC, BUCKET_SECONDS, LateMarks
 from pulseboard.query.plan import Bucketed, Plan
 from pulseboard.query.result_cache.extents import Extent
+from pulseboard.query.tiers import RESOLUTIONS
 
 CLOCK_SKEW = 2.0
 """Seconds by which the clocks of two processes may differ."""
@@ -24,6 +26,8 @@ class DependencyRange:
     metrics: tuple[str, ...]
     lookback: float
     lookahead: float
+    fixed: tuple[float, float] | None = None
+    """The time of samples that all points depend on."""
 
     @classmethod
     def of(cls, plan: Plan) -> "DependencyRange":
@@ -32,7 +36,7 @@ class DependencyRange:
         if isinstance(shape, Bucketed):
             return cls((shape.name,), 0.0, plan.step)
         names = dict.fromkeys(read.name or ANY_METRIC for read in shape.reads)
-        return cls(tuple(names), shape.lookback + plan.step, shape.lookahead)
+        return cls(tuple(names), shape.lookback + plan.step, shape.lookahead, shape.fixed)
 
 
 def still_valid(
@@ -63,15 +67,42 @@ def still_valid(
     }
 
 
+def catching_up(plan: Plan, *, marks: Mapping[str, LateMarks], now: float, delay: float) -> bool:
+    """Whether a rollup that the plan reads may not have a late sample yet that is stored.
+
+    `delay` is how long after storing, in seconds, the next refresh of minutes has it. Newer times
+    than a row's width ago are not in the rollup at all, and read from what it is made of.
+    """
+    if plan.tier is Tier.RAW:
+        return False
+    width = RESOLUTIONS[plan.tier]
+    refreshed = now - delay - (width if plan.tier is Tier.HOUR else 0)
+    dependencies = DependencyRange.of(plan)
+    first, last = _samples_of(plan.span, plan.step, dependencies)
+    return any(
+        stored >= refreshed
+        and first - BUCKET_SECONDS <= bucket * BUCKET_SECONDS <= min(last, now - width)
+        for name in dependencies.metrics
+        for bucket, stored in marks.get(name, {}).items()
+    )
+
+
+def _samples_of(span: range, step: int, dependencies: DependencyRange) -> tuple[float, float]:
+    """The times between which the samples of these points lie."""
+    first = span.start * step - dependencies.lookback
+    return first, (span.stop - 1) * step + dependencies.lookahead
+
+
 def _changed(
     extent: Extent, step: int, dependencies: DependencyRange, marks: LateMarks, rollup_delay: float
 ) -> bool:
-    first = extent.span.start * step - dependencies.lookback
-    last = (extent.span.stop - 1) * step + dependencies.lookahead
+    first, last = _samples_of(extent.span, step, dependencies)
+    ranges = [(first, last), *([dependencies.fixed] if dependencies.fixed else [])]
     stored_before = extent.read_at - rollup_delay - CLOCK_SKEW
     return any(
         stored >= stored_before
         and bucket * BUCKET_SECONDS <= last
         and (bucket + 1) * BUCKET_SECONDS >= first
         for bucket, stored in marks.items()
+        for first, last in ranges
     )

@@ -16,8 +16,8 @@ from pulseboard.ingest.late_marks import LateMarks
 from pulseboard.query.result_cache.extents import Extent, chunk_numbers
 from pulseboard.query.result_cache.key import SpanKey, chunk_key, tail_key
 
-_HEADER = struct.Struct("<4sIqqd")
-_FORMAT = b"pbs1"
+_HEADER = struct.Struct("<4sIqqdd")
+_FORMAT = b"pbs3"
 # One command a plan: the client takes longer over each than the server does.
 _PUT = """
 for i = 1, #KEYS do
@@ -113,18 +113,25 @@ def put(entries: Sequence[CacheEntry], *, now: float, chunk_life: float, tail_li
 
 
 def _encode(extent: Extent) -> bytes:
-    names = to_json(list(extent.lines))
-    head = _HEADER.pack(_FORMAT, len(names), extent.span.start, extent.span.stop, extent.read_at)
+    names = to_json([list(extent.lines), extent.notes])
+    head = _HEADER.pack(
+        _FORMAT,
+        len(names),
+        extent.span.start,
+        extent.span.stop,
+        extent.read_at,
+        extent.samples,
+    )
     return b"".join([head, names, *(values.tobytes() for values in extent.lines.values())])
 
 
 def _decode(data: bytes | None) -> Extent | None:
     if data is None or data[:4] != _FORMAT:
         return None
-    _, length, start, stop, read_at = _HEADER.unpack_from(data)
+    _, length, start, stop, read_at, samples = _HEADER.unpack_from(data)
     offset = _HEADER.size + length
     try:
-        keys = from_json(data[_HEADER.size : offset])
+        keys, notes = from_json(data[_HEADER.size : offset])
     except ValueError:
         return None
     size = (stop - start) * 8
@@ -136,4 +143,4 @@ def _decode(data: bytes | None) -> Extent | None:
         values.frombytes(data[offset : offset + size])
         lines[key] = values
         offset += size
-    return Extent(range(start, stop), lines, read_at)
+    return Extent(range(start, stop), lines, read_at, samples, tuple(notes))

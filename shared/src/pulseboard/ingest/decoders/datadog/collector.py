@@ -8,12 +8,20 @@ from pulseboard.contracts.vocabulary import MetricType
 from pulseboard.core.exceptions import PayloadTooLarge
 from pulseboard.ingest.batch import AcceptedTimes, Batch, BatchLimits
 from pulseboard.ingest.decoders.json_body import finite, is_number, milliseconds
-from pulseboard.ingest.decoders.names import MAX_NAME, metric_name, tags_from, value_problem
+from pulseboard.ingest.decoders.names import name_problem, shown, tags_from, tags_problem
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
+from pulseboard.ingest.parts_budget import PartsBudget
 
 STATISTICS = ("count", "sum", "min", "max", "avg")
 KINDS = ("", "count", "rate", "gauge")
 SHOWN = 100
+
+
+_BUCKETS = MetricMetadata(
+    type=MetricType.GAUGE,
+    text="Counts of each interval up to the bound le: add them up with sum_over_time, then "
+    "histogram_quantile.",
+)
 
 
 class RefusedSeries(ValueError):
@@ -28,6 +36,8 @@ class SeriesCollector:
         self.limits, self.series_memo = limits, series_memo
         self.window = AcceptedTimes(now, limits)
         self.position = 0
+        self._of_buckets = 0
+        self.budget = PartsBudget(limits.parts)
 
     def refuse(self, why: str) -> None:
         self.batch.refuse(self.limits, self.position, [("series", why)])
@@ -53,7 +63,7 @@ class SeriesCollector:
         batch.times.append(time)
         batch.values.append(number)
         batch.positions.append(self.position)
-        if len(batch.values) > self.limits.points:
+        if len(batch.values) - self._of_buckets > self.limits.points:
             raise PayloadTooLarge(
                 f"The body has more than the {self.limits.points} points that are accepted at once."
             )
@@ -61,6 +71,31 @@ class SeriesCollector:
     def add_statistics(self, keys: list[SeriesKey], seconds: Any, values: Iterable[Any]) -> None:
         for key, value in zip(keys, values, strict=True):
             self.add(key, seconds, value)
+
+    def add_buckets(
+        self,
+        raw: bytes,
+        metric: str,
+        resources: Iterable[tuple[str, str]],
+        tags: list[str],
+        seconds: Any,
+        buckets: Iterable[tuple[str, float]],
+    ) -> None:
+        """Add the buckets of a distribution as `{metric}.bucket`, by `le`. Raises RefusedSeries."""
+        resources = list(resources)
+        for bound, count in buckets:
+            known = b"%b\0le=%b" % (raw, bound.encode())
+            key = self.series_memo.find(known) or self.key(
+                known, f"{metric}.bucket", resources, [*tags, f"le:{bound}"]
+            )
+            self.batch.metadata.setdefault(key.name, _BUCKETS)
+            before = len(self.batch.values)
+            # Before it is added, which checks how many there are.
+            self._of_buckets += 1
+            self.add(key, seconds, count)
+            self._of_buckets -= before == len(self.batch.values)
+        if self._of_buckets > self.limits.parts_of_histograms:
+            raise PayloadTooLarge("The sketches have more buckets than are accepted at once.")
 
     def key(
         self,
@@ -72,21 +107,16 @@ class SeriesCollector:
         """Parse a series and cache it under `raw`. Raises RefusedSeries."""
         if not metric:
             raise RefusedSeries("has no metric")
-        if len(metric) >= MAX_NAME:
-            raise RefusedSeries(f"makes a name of {len(metric)} characters; {MAX_NAME} are allowed")
+        if problem := name_problem(metric):
+            raise RefusedSeries(problem)
         pairs = [(kind, name) for kind, name in resources if name]
         # A tag without a value becomes `tag="true"`.
-        pairs += [(k, v if colon else "true") for k, colon, v in (t.partition(":") for t in tags)]
-        for name, value in pairs:
-            if problem := value_problem(name[:SHOWN], value):
-                raise RefusedSeries(f'"{metric[:SHOWN]}" {problem}')
+        parts = (tag.partition(":") for tag in tags if tag)
+        pairs += [(key, value if colon else "true") for key, colon, value in parts]
         all_tags = tags_from(pairs)
-        if len(all_tags) > self.limits.tags:
-            raise RefusedSeries(
-                f'"{metric[:SHOWN]}" has {len(all_tags)} tags; a point may have at most '
-                f"{self.limits.tags}"
-            )
-        key = SeriesKey.of(metric_name(metric), all_tags)
+        if problem := tags_problem(all_tags, self.limits.tags):
+            raise RefusedSeries(f'"{shown(metric)}" {problem}')
+        key = SeriesKey.of(metric, all_tags)
         self.series_memo.put(raw, key)
         return key
 
@@ -109,11 +139,12 @@ class SeriesCollector:
         self.describe(keys[0].name, "count", 0, "")
         return keys
 
-    def describe(self, name: str, kind: str, interval: int, unit: str) -> None:
+    def describe(self, name: str, kind: str, interval: int, unit: str, *, text: str = "") -> None:
+        """Note the metadata of a metric, once; without `text` it says what its kind holds."""
         if name in self.batch.metadata:
             return
         every = f" of {interval} s" if interval > 0 else ""
-        text = {
+        text = text or {
             "count": f"A count of each interval{every}, as Datadog's agents send it: add it up, "
             "and do not use rate().",
             "rate": f"A count a second, over each interval{every}.",

@@ -16,6 +16,7 @@ from pulseboard.ingest.decoders.protobuf_wire import (
     varints,
     zigzag,
 )
+from pulseboard.ingest.parts_budget import PartsBudget
 
 Texts = list[bytes]
 PIECES = 1_000
@@ -30,9 +31,9 @@ class Columns:
         self._spans: dict[int, list[tuple[int, int]]] = {}
         self._pieces = 0
 
-    def add(self, start: int, stop: int) -> None:
+    def add(self, start: int, stop: int, budget: PartsBudget) -> None:
         """Add a message; several messages continue the same columns. Raises WireError."""
-        for number, kind, value in fields(self._body, start, stop):
+        for number, kind, value in fields(self._body, start, stop, budget):
             if kind != BYTES:
                 raise WireError(f"column {number} is not packed")
             self._pieces += 1

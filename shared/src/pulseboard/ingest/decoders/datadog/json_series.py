@@ -1,6 +1,7 @@
 """Decodes Datadog's JSON: series of versions 1 and 2, and distribution points."""
 
 from collections.abc import Iterator
+from types import NoneType
 from typing import Any
 
 from pydantic_core import to_json
@@ -15,6 +16,7 @@ from pulseboard.ingest.decoders.datadog.collector import (
     SeriesCollector,
 )
 from pulseboard.ingest.decoders.json_body import check_structure, finite, is_number, parse_json
+from pulseboard.ingest.decoders.names import metadata_text, shown
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
 
 
@@ -27,11 +29,13 @@ def decode_json(body: bytes, *, now: int, limits: BatchLimits, series_memo: Seri
     parsed = parse_json(body)
     if not isinstance(parsed, dict):
         raise InvalidRequest('The body must be an object: {"series": […]}.')
-    series = parsed.get("series") or []
-    if not isinstance(series, list):
+    if parsed and "series" not in parsed:
+        raise InvalidRequest(f'The body has "{shown(min(parsed))}" and no `series`.')
+    series = parsed.get("series")
+    if not isinstance(series, list | NoneType):
         raise InvalidRequest("`series` must be an array.")
     collector = SeriesCollector(now, limits, series_memo)
-    for position, item in enumerate(series):
+    for position, item in enumerate(series or ()):
         collector.position = position
         try:
             _add_series(item, collector)
@@ -47,12 +51,15 @@ def _add_series(item: Any, collector: SeriesCollector) -> None:
     if not isinstance(metric, str):
         raise RefusedSeries("has no metric")
     if not isinstance(points, list):
-        raise RefusedSeries(f'"{metric[:SHOWN]}" has no array of points')
+        raise RefusedSeries(f'"{shown(metric)}" has no array of points')
     resources = list(_json_resources(item))
-    tags = item.get("tags") or []
+    tags = [] if item.get("tags") is None else item["tags"]
     if not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
-        raise RefusedSeries(f'"{metric[:SHOWN]}" must have an array of texts as tags')
-    raw = to_json([metric, resources, tags])
+        raise RefusedSeries(f'"{shown(metric)}" must have an array of texts as tags')
+    try:
+        raw = to_json([metric, resources, tags])
+    except ValueError:
+        raise RefusedSeries(f'"{shown(metric)}" has a text that is not UTF-8') from None
     key: SeriesKey | None = None
     statistics: list[SeriesKey] | None = None
     for point in points:
@@ -62,7 +69,7 @@ def _add_series(item: Any, collector: SeriesCollector) -> None:
             if values := _summary(value):
                 collector.add_statistics(statistics, seconds, values)
             else:
-                collector.refuse(f'"{metric[:SHOWN]}" has a point without values that are numbers')
+                collector.refuse(f'"{shown(metric)}" has a point without values that are numbers')
         else:
             if key is None:
                 key = collector.series_memo.find(raw) or collector.key(raw, metric, resources, tags)
@@ -71,7 +78,7 @@ def _add_series(item: Any, collector: SeriesCollector) -> None:
                     key.name,
                     _json_kind(item.get("type")),
                     int(finite(interval) or 0) if is_number(interval) else 0,
-                    unit[:SHOWN] if isinstance(unit, str) else "",
+                    metadata_text(unit)[:SHOWN] if isinstance(unit, str) else "",
                 )
             collector.add(key, seconds, value)
 

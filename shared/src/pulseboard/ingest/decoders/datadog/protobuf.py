@@ -1,6 +1,7 @@
 """Decodes the Agent's protocol buffers of version 2: series and sketches."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 from pulseboard.core.exceptions import InvalidRequest, PayloadTooLarge
@@ -12,6 +13,10 @@ from pulseboard.ingest.decoders.datadog.collector import (
     RefusedSeries,
     SeriesCollector,
 )
+from pulseboard.ingest.decoders.datadog.sketch import of_sketch
+from pulseboard.ingest.decoders.exponential import classic
+from pulseboard.ingest.decoders.names import shown
+from pulseboard.ingest.decoders.otlp_values import shortest
 from pulseboard.ingest.decoders.protobuf_wire import (
     BYTES,
     FIXED32,
@@ -27,6 +32,7 @@ from pulseboard.ingest.decoders.protobuf_wire import (
     varint,
 )
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
+from pulseboard.ingest.parts_budget import PartsBudget
 
 _POINT_SIZE = 15
 _ONE_BYTE = 0x80
@@ -51,7 +57,15 @@ _DISTRIBUTION = {
     5: Field("avg", "double"),
     6: Field("sum", "double"),
 }
-_SKETCH_POINTS = frozenset({3, 7})
+# Dogsketch: its bins by key, and how many values each has.
+_SKETCH = {
+    **_DISTRIBUTION,
+    7: Field("k", "sint", repeated=True),
+    8: Field("n", "uint", repeated=True),
+}
+_SKETCH_POINTS = {3: _DISTRIBUTION, 7: _SKETCH}
+# The fields before the type are resources, metric, tags and points.
+_LAST_OF_SERIES = 4
 # A series with more tags is refused early, before it costs memory.
 _MOST_TAGS = 1_000
 
@@ -64,7 +78,7 @@ def decode_series(body: bytes, *, now: int, limits: BatchLimits, series_memo: Se
 def decode_sketches(
     body: bytes, *, now: int, limits: BatchLimits, series_memo: SeriesMemo
 ) -> Batch:
-    """Count, sum, min, max and avg of a SketchPayload, inflated. As `decode_json`."""
+    """Count, sum, min, max, avg and buckets of a SketchPayload, inflated. As `decode_json`."""
     return _decode_each(body, _add_sketch, SeriesCollector(now, limits, series_memo))
 
 
@@ -74,7 +88,7 @@ def _decode_each(
     """Decode each message of field 1 by `add`."""
     count = 0
     try:
-        for number, kind, value in fields(body, 0, len(body)):
+        for number, kind, value in fields(body, 0, len(body), collector.budget):
             if number != 1:
                 continue
             if kind != BYTES:
@@ -90,6 +104,8 @@ def _decode_each(
                 add(body, value[0], value[1], collector)
             except RefusedSeries as refusal:
                 collector.refuse(str(refusal))
+            except WireError as error:
+                collector.refuse(f"can't be read: {error}")
     except WireError as error:
         raise InvalidRequest(
             f"The body is neither JSON nor Datadog's protocol buffers: {error}."
@@ -99,14 +115,16 @@ def _decode_each(
 
 def _add_series(body: bytes, start: int, stop: int, collector: SeriesCollector) -> None:
     raw, points, numbers, unit = [], [], {5: 0, 8: 0}, ""
-    for number, varied, begin, end in _spans(body, start, stop):
+    for number, varied, begin, end in _spans(body, start, stop, collector.budget):
         if varied is not None:
             if number in numbers:
                 numbers[number] = varied
+            elif number <= _LAST_OF_SERIES:
+                raise WireError(f"its field {number} is a number")
         elif number <= 3:
             raw.append(body[begin:end])
         elif number == 4:
-            points.append(_wire_point(body, begin, end))
+            points.append(_wire_point(body, begin, end, collector.budget))
         elif number == 6:
             unit = body[_inside(body, begin) : end].decode(errors="replace")
         if len(raw) > _MOST_TAGS or len(points) > collector.limits.points:
@@ -114,7 +132,7 @@ def _add_series(body: bytes, start: int, stop: int, collector: SeriesCollector) 
     known = b"".join(raw)
     key = collector.series_memo.find(known)
     if key is None:
-        identity = _identity(known, _IDENTITY)
+        identity = _identity(known, _IDENTITY, collector.budget)
         resources = [(one.get("type", ""), one.get("name", "")) for one in identity["resources"]]
         key = collector.key(known, identity.get("metric", ""), resources, identity["tags"])
     kind = numbers[5]
@@ -125,10 +143,10 @@ def _add_series(body: bytes, start: int, stop: int, collector: SeriesCollector) 
         collector.add(key, seconds, value)
 
 
-def _identity(known: bytes, schema: Schema) -> dict[str, Any]:
+def _identity(known: bytes, schema: Schema, budget: PartsBudget) -> dict[str, Any]:
     """The fields that identify a series. Raises RefusedSeries."""
     try:
-        identity = message(known, 0, len(known), schema)
+        identity = message(known, 0, len(known), schema, budget)
     except WireError as error:
         raise RefusedSeries(f"can't be read: {error}") from None
     return {"resources": [], "tags": [], **identity}
@@ -136,28 +154,48 @@ def _identity(known: bytes, schema: Schema) -> dict[str, Any]:
 
 def _add_sketch(body: bytes, start: int, stop: int, collector: SeriesCollector) -> None:
     raw, found = [], []
-    for number, varied, begin, end in _spans(body, start, stop):
+    for number, varied, begin, end in _spans(body, start, stop, collector.budget):
         if varied is not None:
+            if number in _SKETCH_IDENTITY or number in _SKETCH_POINTS:
+                raise WireError(f"its field {number} is a number")
             continue
         if number in _SKETCH_IDENTITY:
             raw.append(body[begin:end])
         elif number in _SKETCH_POINTS:
-            found.append(message(body, _inside(body, begin), end, _DISTRIBUTION))
+            inside = _inside(body, begin)
+            schema = _SKETCH_POINTS[number]
+            found.append(message(body, inside, end, schema, collector.budget))
         if len(raw) > _MOST_TAGS or len(found) > collector.limits.points:
             raise PayloadTooLarge("A sketch has more tags or points than are accepted at once.")
     known = b"".join(raw)
-    identity = _identity(known, _SKETCH_IDENTITY)
-    keys = collector.statistics(
-        known, identity.get("metric", ""), [("host", identity.get("host", ""))], identity["tags"]
-    )
+    identity = _identity(known, _SKETCH_IDENTITY, collector.budget)
+    metric, resources = identity.get("metric", ""), [("host", identity.get("host", ""))]
+    keys = collector.statistics(known, metric, resources, identity["tags"])
     for one in found:
-        collector.add_statistics(keys, one.get("ts", 0), [one.get(name, 0) for name in STATISTICS])
+        seconds = one.get("ts", 0)
+        before = len(collector.batch.values)
+        collector.add_statistics(keys, seconds, [one.get(name, 0) for name in STATISTICS])
+        bins, counts = one.get("k", []), one.get("n", [])
+        if len(bins) != len(counts):
+            raise RefusedSeries(
+                f'"{shown(metric)}" has a sketch of {len(bins)} bins and {len(counts)} counts'
+            )
+        # Of a point that is refused, the statistics say why.
+        if bins and len(collector.batch.values) > before:
+            buckets = [*classic(of_sketch(bins, counts), collector.limits), (inf, sum(counts))]
+            labels = [(shortest(bound), count) for bound, count in buckets]
+            collector.add_buckets(known, metric, resources, identity["tags"], seconds, labels)
 
 
-def _spans(body: bytes, start: int, stop: int) -> Iterator[tuple[int, int | None, int, int]]:
+def _spans(
+    body: bytes, start: int, stop: int, budget: PartsBudget
+) -> Iterator[tuple[int, int | None, int, int]]:
     """Of each field: number, value if it is a varint, and the span including its key."""
     position = start
     while position < stop:
+        budget.left -= 1
+        if budget.left < 0:
+            raise budget.spent()
         begin = position
         tag = body[position]
         if tag < _ONE_BYTE:
@@ -193,7 +231,7 @@ def _inside(body: bytes, begin: int) -> int:
     return varint(body, position)[1]
 
 
-def _wire_point(body: bytes, begin: int, stop: int) -> tuple[int, float]:
+def _wire_point(body: bytes, begin: int, stop: int, budget: PartsBudget) -> tuple[int, float]:
     """Seconds and value."""
     start = _inside(body, begin)
     # The Agent writes a value, then a time of five bytes (until 3058).
@@ -201,5 +239,5 @@ def _wire_point(body: bytes, begin: int, stop: int) -> tuple[int, float]:
         time, after = varint(body, start + 10)
         if after == stop:
             return time, double(body, start + 1)
-    point = message(body, start, stop, _POINT)
+    point = message(body, start, stop, _POINT, budget)
     return point.get("timestamp", 0), point.get("value", 0.0)

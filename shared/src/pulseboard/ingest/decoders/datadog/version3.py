@@ -42,6 +42,7 @@ from pulseboard.ingest.decoders.protobuf_wire import (
     signed,
 )
 from pulseboard.ingest.decoders.series_memo import SeriesMemo
+from pulseboard.ingest.parts_budget import PartsBudget
 
 _KIND, _VALUES, _HAS_UNIT = 0x0F, 0xF0, 0x200
 _ZERO, _INTEGERS, _FLOATS, _DOUBLES = 0x00, 0x10, 0x20, 0x30
@@ -79,7 +80,7 @@ def decode_version3(
 
 
 def _add_all(body: bytes, collector: SeriesCollector) -> None:
-    columns, names = _opened(body, collector.limits)
+    columns, names = _opened(body, collector.limits, collector.budget)
     most = collector.limits.points
     types = columns.integers(10, most)
     refs = [_of_each(types, columns.deltas(number, most)) for number in (11, 12, 13)]
@@ -119,22 +120,22 @@ def _add_all(body: bytes, collector: SeriesCollector) -> None:
             collector.add(key, time, value)
 
 
-def _opened(body: bytes, limits: BatchLimits) -> tuple[Columns, "_Names"]:
+def _opened(body: bytes, limits: BatchLimits, budget: PartsBudget) -> tuple[Columns, "_Names"]:
     columns = Columns(body)
     metadata: dict[str, Texts] = {"tags": [], "resources": []}
-    for count, (number, kind, value) in enumerate(fields(body, 0, len(body))):
+    for count, (number, kind, value) in enumerate(fields(body, 0, len(body), budget)):
         if kind != BYTES or number == 1:
             raise WireError("it may be of version 2")
         if count > PIECES:
             raise WireError(f"it comes in more than {PIECES} pieces")
+        start, stop = value
         if number == 2:
-            start, stop = value
             if stop - start > _LONGEST:
                 raise PayloadTooLarge(_OF_ALL)
-            for name, texts in message(body, start, stop, _METADATA).items():
+            for name, texts in message(body, start, stop, _METADATA, budget).items():
                 metadata[name] += texts
         elif number == 3:
-            columns.add(*value)
+            columns.add(start, stop, budget)
     return columns, _Names(columns, limits, metadata["tags"], metadata["resources"])
 
 

@@ -1,0 +1,20 @@
+import { render, screen } from '@testing-library/react'
+import { expect, test } from 'vitest'
+import type { Panel } from '@/api/generated/types.gen'
+import TextPanel from './text-panel'
+
+function links(content: string) {
+  render(<TextPanel panel={{ title: '', options: { content } } as Panel} />)
+  return screen.getAllByRole('link').map((link) => link.textContent)
+}
+
+test('a link to another host shows it, one of this Pulseboard does not', () => {
+  const written =
+    '[a](//evil.example/x) [b](https://evil.example) [c](/boards) <https://honest.example/>'
+  expect(links(written)).toEqual([
+    'a (evil.example)',
+    'b (evil.example)',
+    'c',
+    'https://honest.example/',
+  ])
+})

@@ -1,8 +1,0 @@
-/** How long before `now` (milliseconds since 1970) a timestamp was, in words. */
-export function timeAgo(timestamp: string, now: number): string {
-  const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000))
-  if (seconds < 90) return `${seconds} s ago`
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`
-  if (seconds < 129_600) return `${Math.round(seconds / 3600)} h ago`
-  return `${Math.round(seconds / 86_400)} days ago`
-}

@@ -1,0 +1,1 @@
+"""Variables: their queries, the values that these have, and what is chosen."""
