@@ -38,7 +38,12 @@ class World:
     def __init__(self, http: TestClient) -> None:
         self.http = http
         self.now = time.time() // TICK * TICK - 3600
-        self.believed: dict[str, set[tuple[str, str]]] = {}
+        self.heard: dict[str, dict[str, tuple[str, str]]] = {}
+
+    @property
+    def believed(self) -> dict[str, set[tuple[str, str]]]:
+        """By receiver: name and host of what fires for it."""
+        return {receiver: set(known.values()) for receiver, known in self.heard.items()}
 
     def rule(self, *channels: dict[str, Any], **fields: Any) -> str:
         body = {
@@ -74,14 +79,14 @@ class World:
         claims = tick.run(now=self.now).claims
         for claim in claims:
             if claim.kind == "http" and claim.url.startswith("http://127"):
-                known = self.believed.setdefault(claim.url[-1], set())
+                known = self.heard.setdefault(claim.url[-1], {})
                 for alert in json.loads(claim.body)["alerts"]:
-                    key = (alert["labels"]["alertname"], alert["labels"].get("host", ""))
+                    one = alert["fingerprint"]
                     if alert["status"] == "firing":
-                        known.add(key)
+                        labels = alert["labels"]
+                        known[one] = (labels["alertname"], labels.get("host", ""))
                     else:
-                        assert key in known, "an end without a beginning"
-                        known.discard(key)
+                        assert known.pop(one, None), "an end without a beginning"
         results = [{"id": claim.id, "ok": True} for claim in claims]
         evaluate.handler({"action": "acknowledge", "results": results}, None)
         return claims
@@ -206,29 +211,97 @@ def test_a_deleted_rule_is_resolved(world: World) -> None:
     assert world.believed["a"] == set()
 
 
-def test_a_receiver_that_is_gone_is_given_up_after_a_day_of_a_deleted_rule(world: World) -> None:
-    rule_id = world.rule(HOOK)
+def test_alerts_of_equal_name_and_labels_are_told_apart(world: World) -> None:
+    """Two rules `HighLoad`, such as two groups of a Prometheus file may have: one ends."""
+    for threshold, group in ((90, "web"), (50, "batch")):
+        world.rule(HOOK, name="HighLoad", threshold=threshold, group=group)
+    claims = world.tick(a=95)
+    assert len({json.loads(claim.body)["groupKey"] for claim in claims}) == 2
+    for value, firing in ((95, 2), (60, 1), (5, 0)):
+        world.tick(a=value)
+        assert len(world.heard["a"]) == firing
+
+
+@pytest.mark.parametrize("rules", [1, 2])
+def test_an_upgrade_keeps_what_an_older_version_sent(world: World, rules: int) -> None:
+    """It sent the fingerprint of the labels alone, to which no rule belongs."""
+    for threshold in (90, 50)[:rules]:
+        world.rule(HOOK, name="HighLoad", threshold=threshold)
     world.tick(a=95)
-    assert world.http.delete(f"{API}/rules/{rule_id}").status_code == 204
+    with database.connection() as connection:
+        connection.execute(
+            "update alert_notified set alerts ="
+            " (select jsonb_object_agg(key, value - 'sent_as') from jsonb_each(alerts))"
+        )
+        row = connection.execute("select jsonb_object_keys(alerts) from alert_notified").fetchone()
+    assert row is not None
+    world.heard["a"] = {row[0]: ("HighLoad", "a")}
+    # What was notified is not repeated, but for the one that its receiver couldn't tell apart.
+    for value, claims, firing in ((95, rules - 1, rules), (60, 1, rules - 1), (5, rules - 1, 0)):
+        assert (len(world.tick(a=value)), len(world.heard["a"])) == (claims, firing)
+    world.tick(a=95)
+    assert row[0] not in world.heard["a"]
+
+
+GONE = {
+    "the rule is deleted or disabled": ("deleted", "disabled"),
+    "the rule does not use the channel any more": ("removed", "moved"),
+}
+
+
+@pytest.mark.parametrize(("why", "how"), [(why, how) for why, hows in GONE.items() for how in hows])
+def test_a_receiver_that_is_gone_and_not_used_any_more_is_given_up_after_a_day(
+    world: World, why: str, how: str
+) -> None:
+    rule_id = world.rule(HOOK, notification={"channels": [HOOK], "repeatInterval": "7d"})
+    world.tick(a=95)
+    (channel,) = world.http.get(f"{API}/channels").json()["data"]
+    match how:
+        case "deleted":
+            assert world.http.delete(f"{API}/rules/{rule_id}").status_code == 204
+        case "disabled":
+            world.change(rule_id, enabled=False)
+        case "removed":
+            world.change(rule_id, notification={"channels": []})
+        case "moved":
+            path = f"{API}/channels/{channel['id']}"
+            assert world.http.put(path, json={"receiver": OTHER}).status_code == 200
 
     def refused_at(at: float) -> int:
         with database.connection() as connection:
             claims = notifier.claim(connection, now=at)
-            failed = [
-                SendResult(id=one.id, ok=False, error="gone", permanent=True) for one in claims
+            results = [
+                SendResult(id=one.id, ok=False, error="gone", permanent=True)
+                if one.url == HOOK["url"]
+                else SendResult(id=one.id, ok=True)
+                for one in claims
             ]
-            notifier.acknowledge(connection, results=failed)
-        return len(claims)
+            notifier.acknowledge(connection, results=results)
+        return sum(not one.ok for one in results)
 
-    # The rule was deleted by the clock of the API.
-    began = time.time()
-    assert refused_at(began + 60) == 1
+    # Notified days ago, it has a day from when it was not used any more.
+    began = time.time() + 3 * 86_400
+    assert refused_at(began) == 1
     assert refused_at(began + 86_000) == 1
-    assert refused_at(began + 86_800) == 0
+    assert refused_at(began + 86_500) == 0
     with database.connection() as connection:
-        assert connection.execute("select count(*) from alert_notified").fetchone() == (0,)
+        left = connection.execute("select receiver ->> 'url' from alert_notified").fetchall()
+    assert left == ([(OTHER["url"],)] if how == "moved" else [])
     (dead,) = world.http.get(f"{API}/deliveries", params={"status": "dead"}).json()["data"]
-    assert dead["lastError"] == "given up, as the rule was deleted; gone"
+    assert dead["lastError"] == f"given up, as {why}; gone"
+
+
+def test_a_receiver_that_is_used_again_is_not_given_up(world: World) -> None:
+    rule_id = world.rule(HOOK)
+    world.tick(a=95)
+    for enabled in (False, True):
+        world.change(rule_id, enabled=enabled)
+        with database.connection() as connection:
+            notifier.claim(connection, now=time.time() + 60)
+    with database.connection() as connection:
+        notifier.claim(connection, now=time.time() + 3 * 86_400)
+        kept = connection.execute("select unused_since, alerts <> '{}' from alert_notified")
+        assert kept.fetchall() == [(None, True)]
 
 
 def test_many_rules_at_once_are_notified_at_once_critical_ones_first(world: World) -> None:

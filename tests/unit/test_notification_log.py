@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations, product
 from typing import Any
 from uuid import UUID
@@ -59,7 +59,7 @@ class Log:
         claim = Claim(
             UUID(int=self.number),
             at,
-            notification_log.notified(firing, due.firing, at),
+            notification_log.notified(firing, due.firing, at, rule_id="r", known=self.entry),
             due.resolved,
         )
         self.sent.append(
@@ -431,7 +431,7 @@ def test_no_alert_is_left_firing_when_not_all_fit() -> None:
                 claim = Claim(
                     UUID(int=random.getrandbits(64)),
                     at,
-                    notification_log.notified(current, named, at),
+                    notification_log.notified(current, named, at, rule_id="r", known=log.entry),
                     resolved,
                     incomplete=len(due.resolved) > len(resolved) or due.urgent > len(named),
                 )
@@ -441,3 +441,22 @@ def test_no_alert_is_left_firing_when_not_all_fit() -> None:
                 believed = (believed - set(resolved)) | set(named)
             at += TICK
         assert believed == set(current)
+
+
+def test_what_an_older_version_sent_keeps_its_fingerprint_until_it_is_over() -> None:
+    """Only of two that have the same, the second is notified again, with its own."""
+    first, second = UUID(int=1), UUID(int=2)
+    log = Log(Timing())
+    log.play("a")
+    (one,) = log.entry.alerts
+    older = replace(log.entry, alerts={one: replace(log.entry.alerts[one], sent_as="")})
+    labels = older.alerts[one].labels
+    assert notification_log.sent_as(older, one, str(first), labels) == one
+    assert notification_log.set_apart({(first, "x"): older, (second, "y"): older}) == {}
+    changed = notification_log.set_apart({(second, "x"): older, (first, "x"): older})
+    assert list(changed) == [(second, "x")]
+    apart = changed[second, "x"]
+    assert not apart.alerts[one].sure
+    assert notification_log.set_apart({(first, "x"): older, (second, "x"): apart}) == {}
+    own = notification_log.sent_as(apart, one, str(second), labels)
+    assert own == notification_log.sent_fingerprint(str(second), labels) != one

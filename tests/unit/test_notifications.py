@@ -8,9 +8,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import boto3
 import pytest
@@ -67,9 +68,11 @@ FIRING = NotifiedAlert(
 RESOLVED = FIRING.model_copy(update={"status": "resolved", "ended": 1100.0, "value": 10.0})
 
 
-def rendered(receiver: Receiver, *alerts: NotifiedAlert) -> Outgoing:
+def rendered(
+    receiver: Receiver, *alerts: NotifiedAlert, payload: NotificationPayload | None = None
+) -> Outgoing:
     return render(
-        payload_of(RULE, list(alerts or (FIRING,))),
+        payload or payload_of(RULE, list(alerts or (FIRING,))),
         receiver,
         outbox_id="1",
         key="k",
@@ -107,6 +110,10 @@ def test_the_webhook_body_is_alertmanagers() -> None:
     assert first["generatorURL"] == f"https://pulse.example.com/alerts/{RULE.id}"
     assert second["endsAt"] == "1970-01-01T00:18:20.000Z"
     assert first["fingerprint"] == second["fingerprint"]
+    other = payload_of(replace(RULE, id=uuid4()), [FIRING])
+    (alert,) = json.loads(rendered(webhook(), payload=other).body)["alerts"]
+    assert alert["labels"] == first["labels"]
+    assert alert["fingerprint"] != first["fingerprint"], "another rule's of equal labels"
     assert body["commonLabels"]["host"] == "web-1"
     assert json.loads(rendered(webhook(), RESOLVED).body)["status"] == "resolved"
 

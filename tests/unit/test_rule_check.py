@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pulseboard.agent import rule_tests
 from pulseboard.agent.cli import app
+from pulseboard.alerts import rule_files
 from pulseboard.alerts.rule_check import check
+from pulseboard.contracts.base import interval_seconds
 
 RULES = """
 groups:
@@ -81,3 +84,44 @@ def test_the_command_counts_rules_and_fails_for_problems(tmp_path: Path) -> None
     done = run.invoke(app, ["rules", "check", str(right), str(wrong)])
     assert done.exit_code == 1
     assert "group g, rule 1 (A): expr: " in done.output
+
+
+@pytest.mark.parametrize("where", ["for", "keep_firing_for", "interval", "query_offset"])
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        *((300, 300), (0, 0), ("0", 0), (1.5, 1.5), ("5m", 300), ("1h30m", 5400), ("0s", 0)),
+        *(("1y", 31_536_000), (None, 0)),
+        *((each, None) for each in (-5, "300", "1.5h", "soon", "5x", True, float("nan"), [5], 1e9)),
+    ],
+)
+def test_every_command_reads_a_duration_alike(
+    where: str, given: object, seconds: float | None
+) -> None:
+    """`rules check`, `rules apply` and `rules test` of one file."""
+    rule: dict[str, object] = {"alert": "A", "expr": "up == 0"}
+    group: dict[str, object] = {"name": "g", "rules": [rule]}
+    (rule if "for" in where else group)[where] = given
+    document = {"groups": [group]}
+    problems = check(document).problems
+    report = rule_files.read(document)
+    if seconds is None:
+        assert len(problems) == len(report.refused) == 1
+        assert "is no duration, such as 5m" in problems[0]
+    else:
+        assert (problems, report.refused) == ([], [])
+        (read,), (its_group,) = report.rules, report.groups
+        taken = {
+            "for": read.duration,
+            "keep_firing_for": read.keep_firing_for,
+            "interval": its_group.interval or "0s",
+            "query_offset": its_group.query_offset,
+        }[where]
+        assert interval_seconds(taken) == seconds
+    if "for" in where:
+        tests = {"tests": [{"alert_rule_test": [{"eval_time": 60, "alertname": "A"}]}]}
+        if seconds is None:
+            with pytest.raises(rule_tests.Unusable, match="is no duration"):
+                rule_tests.run(tests, [document])
+        else:
+            assert rule_tests.run(tests, [document]).failures == []

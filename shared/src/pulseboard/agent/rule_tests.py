@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from pulseboard import promql
+from pulseboard.alerts.rule_files import interval_of
 from pulseboard.alerts.state_machine import NEW, Condition, Instance, step
 from pulseboard.catalogue.series_key import NAME
 from pulseboard.contracts.alerts import AlertCondition, AlertStatus
+from pulseboard.contracts.base import interval_seconds
 from pulseboard.core import text_templates
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.text_templates import TemplateData
 from pulseboard.promql.ast import Select
-from pulseboard.promql.lexer import seconds, tokens
 
 _UNSIGNED = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?"
 _ITEM = re.compile(
@@ -404,15 +405,10 @@ def _texts(given: object) -> Labels:
 
 
 def _duration(given: object, where: str, *, otherwise: float = 0.0) -> float:
-    """Seconds of a duration; numbers are refused but 0, as promtool does."""
+    """Seconds of a duration, read as `rules apply` does."""
     if given is None or given == "":
         return otherwise
-    if str(given) == "0":
-        return 0.0
     try:
-        token, end = tokens(str(given))
-        if token.kind == "duration" and end.kind == "end":
-            return seconds(token)
-    except (InvalidRequest, ValueError):
-        pass
-    raise Unusable(f"{where}: {given!r} is no duration, such as 5m")
+        return interval_seconds(interval_of(given))
+    except ValueError as error:
+        raise Unusable(f"{where}: {given!r} is no duration, such as 5m") from error

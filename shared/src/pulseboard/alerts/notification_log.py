@@ -5,10 +5,11 @@ One entry for each rule and receiver, as Alertmanager's notification log
 be firing. A notification is due when that differs from what fires; it is planned from the newest
 states each time, so that what was missed, failed or is long over is never queued anywhere.
 
-An alert is identified by its labels, as in Alertmanager: one whose rule is renamed resolves under
-the old name and fires under the new one. What was sent and not acknowledged may have arrived,
-whether it said that an alert fires or that it is over: such an alert is not `sure`, and its
-receiver is notified again of what is true by then. Times are seconds since 1970.
+An alert of a rule is identified by its labels, as in Alertmanager: one whose rule is renamed
+resolves under the old name and fires under the new one. Two rules may have alerts of equal labels:
+receivers are given a fingerprint of rule and labels. What was sent and not acknowledged may have
+arrived, whether it said that an alert fires or that it is over: such an alert is not `sure`, and
+its receiver is notified again of what is true by then. Times are seconds since 1970.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,8 +21,13 @@ from pulseboard.catalogue.series_key import canonical_tags
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:
-    """The identity of an alert with these labels."""
+    """The identity of an alert with these labels among those of its rule."""
     return blake2b(canonical_tags(labels), digest_size=8).hexdigest()
+
+
+def sent_fingerprint(rule_id: str, labels: Mapping[str, str]) -> str:
+    """The identity of an alert among those of all rules, as receivers get it."""
+    return blake2b(rule_id.encode() + canonical_tags(labels), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,9 @@ class NotifiedFiring:
     event_id: UUID | None = None
     sure: bool = True
     """Whether that was acknowledged, and nothing was sent since that says it is over."""
+    sent_as: str = ""
+    """The fingerprint by which the receiver knows it; empty: `fingerprint`, as older versions sent,
+    for as long as it fires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,18 +257,60 @@ def _with_newest(
     return {**known, **newer} if newer else known
 
 
+def set_apart(entries: Mapping[tuple[UUID, str], LogEntry]) -> dict[tuple[UUID, str], LogEntry]:
+    """The entries, by rule and receiver, that hold an alert which their receiver can't tell from
+    another rule's, because an older version sent both with one fingerprint. The first rule's keeps
+    it; the others are notified again, each with its own.
+    """
+    taken: set[tuple[str, str]] = set()
+    changed: dict[tuple[UUID, str], LogEntry] = {}
+    for key in sorted(entries):
+        rule_id, receiver = key
+        entry = entries[key]
+        older = [one for one, alert in entry.alerts.items() if not alert.sent_as]
+        shared = {
+            one: replace(
+                entry.alerts[one],
+                sure=False,
+                sent_as=sent_fingerprint(str(rule_id), entry.alerts[one].labels),
+            )
+            for one in older
+            if (receiver, one) in taken
+        }
+        if shared:
+            changed[key] = replace(entry, alerts={**entry.alerts, **shared})
+        taken |= {(receiver, one) for one in older}
+    return changed
+
+
 def retry_wait(attempts: int, *, first: float, longest: float) -> float:
     """Seconds before the next attempt after so many."""
     return min(longest, first * 2.0 ** min(attempts - 1, 30))
 
 
+def sent_as(entry: LogEntry, one: str, rule_id: str, labels: Mapping[str, str]) -> str:
+    """The fingerprint by which an entry's receiver knows an alert, or is to know it."""
+    known = entry.alerts.get(one)
+    return sent_fingerprint(rule_id, labels) if known is None else known.sent_as or one
+
+
 def notified(
-    alerts: Mapping[str, FiringAlert], chosen: Iterable[str], at: float
+    alerts: Mapping[str, FiringAlert],
+    chosen: Iterable[str],
+    at: float,
+    *,
+    rule_id: str,
+    known: LogEntry,
 ) -> dict[str, NotifiedFiring]:
-    """Alerts as they are known to who is notified of them at `at`."""
+    """Alerts as they are known to who is notified of them at `at`, and knew those of `known`."""
     return {
         one: NotifiedFiring(
-            alerts[one].tags, alerts[one].labels, alerts[one].started, at, alerts[one].event_id
+            alerts[one].tags,
+            alerts[one].labels,
+            alerts[one].started,
+            at,
+            alerts[one].event_id,
+            sent_as=sent_as(known, one, rule_id, alerts[one].labels),
         )
         for one in chosen
     }

@@ -32,6 +32,8 @@ class StoredEntry:
     rule: Mapping[str, Any]
     delivery_id: UUID | None = None
     last_error: str | None = None
+    unused_since: float | None = None
+    """Since when its rule has not used the receiver, while that still has to be notified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ _COLUMNS = """
     rule_id, receiver_key, receiver, channel_name, rule, alerts,
     extract(epoch from notified_at)::float8 as notified_at, incomplete, claim_id, claim,
     extract(epoch from claimed_until)::float8 as claimed_until, attempts,
-    extract(epoch from next_attempt_at)::float8 as next_attempt_at, last_error, delivery_id
+    extract(epoch from next_attempt_at)::float8 as next_attempt_at, last_error, delivery_id,
+    extract(epoch from unused_since)::float8 as unused_since
 """
 
 
@@ -172,6 +175,7 @@ def _entry(row: Mapping[str, Any]) -> StoredEntry:
         rule=row["rule"],
         delivery_id=row["delivery_id"],
         last_error=row["last_error"],
+        unused_since=row["unused_since"],
     )
 
 
@@ -184,6 +188,8 @@ def _alerts(stored: Mapping[str, Any]) -> dict[str, NotifiedFiring]:
             at=one["at"],
             event_id=UUID(one["event_id"]) if one["event_id"] else None,
             sure=one["sure"],
+            # Of older versions: none.
+            sent_as=one.get("sent_as", ""),
         )
         for key, one in stored.items()
     }
@@ -210,6 +216,7 @@ def put_entries(connection: psycopg.Connection[Any], *, entries: Mapping[Key, St
             "next_attempt_at": max(stored.entry.next_attempt_at, 0.0),
             "last_error": stored.last_error,
             "delivery_id": stored.delivery_id,
+            "unused_since": stored.unused_since,
         }
         for (rule_id, key), stored in entries.items()
     ]
@@ -217,22 +224,23 @@ def put_entries(connection: psycopg.Connection[Any], *, entries: Mapping[Key, St
         """
         insert into alert_notified (rule_id, receiver_key, receiver, channel_name, rule, alerts,
           notified_at, incomplete, claim_id, claim, claimed_until, attempts, next_attempt_at,
-          last_error, delivery_id)
+          last_error, delivery_id, unused_since)
         select w.rule_id, w.receiver_key, w.receiver, w.channel_name, w.rule, w.alerts,
           to_timestamp(w.notified_at), w.incomplete, w.claim_id, nullif(w.claim, 'null'),
           to_timestamp(w.claimed_until), w.attempts, to_timestamp(w.next_attempt_at),
-          w.last_error, w.delivery_id
+          w.last_error, w.delivery_id, to_timestamp(w.unused_since)
         from jsonb_to_recordset(%s::jsonb) as w (rule_id uuid, receiver_key text, receiver jsonb,
           channel_name text, rule jsonb, alerts jsonb, notified_at float8, incomplete boolean,
           claim_id uuid, claim jsonb, claimed_until float8, attempts integer,
-          next_attempt_at float8, last_error text, delivery_id uuid)
+          next_attempt_at float8, last_error text, delivery_id uuid,
+          unused_since float8)
         on conflict (rule_id, receiver_key) do update set
           receiver = excluded.receiver, channel_name = excluded.channel_name,
           rule = excluded.rule, alerts = excluded.alerts, notified_at = excluded.notified_at,
           incomplete = excluded.incomplete, claim_id = excluded.claim_id, claim = excluded.claim,
           claimed_until = excluded.claimed_until, attempts = excluded.attempts,
           next_attempt_at = excluded.next_attempt_at, last_error = excluded.last_error,
-          delivery_id = excluded.delivery_id
+          delivery_id = excluded.delivery_id, unused_since = excluded.unused_since
         """,
         (json_text(rows),),
     )

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from pulseboard.alerts.notification_log import fingerprint
+from pulseboard.alerts.notification_log import sent_fingerprint
 from pulseboard.alerts.state_machine import RuleSnapshot, format_threshold, format_value
 from pulseboard.catalogue.selector import Matcher
 from pulseboard.contracts.alerts import AlertAcknowledgement, AlertSeverity, SilenceMatcher
@@ -65,6 +65,7 @@ class NotifiedAlert(Contract):
     started: float
     ended: float | None = None
     acknowledged: str = Field(default="", description="Who takes care of it, until when; a note.")
+    fingerprint: str = Field(default="", description="Empty: from the rule and the labels.")
 
 
 class NotificationPayload(Contract):
@@ -455,7 +456,7 @@ def _webhook_alert(frame: _Frame, alert: NotifiedAlert) -> dict[str, Any]:
         "startsAt": _iso(alert.started),
         "endsAt": _NEVER if alert.ended is None else _iso(alert.ended),
         "generatorURL": frame.link,
-        "fingerprint": fingerprint(labels),
+        "fingerprint": alert.fingerprint or sent_fingerprint(payload.rule_id, labels),
     }
 
 

@@ -31,6 +31,7 @@ from pulseboard.alerts.notification_log import (
     Claim,
     Due,
     FiringAlert,
+    LogEntry,
     Timing,
     fingerprint,
 )
@@ -87,6 +88,11 @@ class _Group:
     due: Due
 
     @property
+    def entry(self) -> LogEntry:
+        """What its receiver knows."""
+        return self.stored.entry if self.stored else NO_ENTRY
+
+    @property
     def order(self) -> tuple[int, float]:
         started = (self.firing[one].started for one in self.due.firing)
         return _URGENCY[self.rule.severity], min(started, default=0.0)
@@ -94,7 +100,7 @@ class _Group:
     @property
     def failures(self) -> int:
         """The attempts since its receiver last took a notification of it."""
-        return self.stored.entry.attempts if self.stored else 0
+        return self.entry.attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +141,14 @@ def claim(connection: psycopg.Connection[Any], *, now: float) -> list[Outgoing]:
 
 def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
     entries = log_store.load_entries(connection)
+    apart = notification_log.set_apart({key: stored.entry for key, stored in entries.items()})
+    changed = {key: replace(entries[key], entry=entry) for key, entry in apart.items()}
+    entries |= changed
     firing = log_store.load_firing(connection)
     ids = {*firing, *(rule_id for rule_id, _ in entries)}
     if not ids:
         return []
     rules = {rule.id: rule for rule in state_store.load_rules(connection, rule_ids=list(ids))}
-    for given_up in _give_up(connection, entries, rules, now):
-        del entries[given_up]
     channels = channels_store.known_channels(connection)
     silences = silences_store.active(connection, at=now)
     acknowledged = events_store.active_acknowledgements(connection, at=now)
@@ -149,7 +156,7 @@ def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
     for rule_id, key in entries:
         of_rule.setdefault(rule_id, []).append(key)
     found: list[_Group] = []
-    followed: dict[Key, StoredEntry] = {}
+    given_up: dict[Key, StoredEntry] = {}
     for rule_id in ids:
         rule = rules.get(rule_id)
         alerts = (
@@ -164,9 +171,13 @@ def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
             stored = entries.get((rule_id, key))
             current = alerts if key in receivers else {}
             if stored is not None:
-                entry = notification_log.followed(stored.entry, current)
-                if entry is not stored.entry:
-                    stored = followed[rule_id, key] = replace(stored, entry=entry)
+                before = stored
+                stored = _followed(before, current, used=key in receivers, now=now)
+                if stored is not before:
+                    changed[rule_id, key] = stored
+                if _hopeless(stored, now):
+                    given_up[rule_id, key] = stored
+                    continue
             channel = receivers.get(key) or _former_channel(stored)
             if channel is None:
                 continue
@@ -175,62 +186,62 @@ def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
             if due is not None:
                 snapshot = rule or _former_rule(rule_id, stored)
                 found.append(_Group((rule_id, key), snapshot, channel, stored, current, due))
-    log_store.put_entries(connection, entries=followed)
+    log_store.put_entries(connection, entries=changed)
+    _give_up(connection, given_up, rules)
     return sorted(found, key=lambda group: group.order)
+
+
+def _followed(
+    stored: StoredEntry, firing: Mapping[str, FiringAlert], *, used: bool, now: float
+) -> StoredEntry:
+    """What is stored, with the newest events, and since when its rule has not used the receiver,
+    that still has to be notified. The same when there is nothing new.
+    """
+    entry = notification_log.followed(stored.entry, firing)
+    since = None
+    if not used and entry.alerts:
+        since = now if stored.unused_since is None else stored.unused_since
+    if entry is stored.entry and since == stored.unused_since:
+        return stored
+    return replace(stored, entry=entry, unused_since=since)
+
+
+def _hopeless(stored: StoredEntry, now: float) -> bool:
+    """Whether a receiver that its rule does not use any more has failed for `alert_give_up`."""
+    if stored.unused_since is None or now - stored.unused_since < settings().alert_give_up:
+        return False
+    entry = stored.entry
+    if entry.claimed_until is not None and now < entry.claimed_until:
+        return False
+    return entry.attempts > 0 or _former_channel(stored) is None
 
 
 def _give_up(
     connection: psycopg.Connection[Any],
-    entries: Mapping[Key, StoredEntry],
+    given_up: Mapping[Key, StoredEntry],
     rules: Mapping[UUID, RuleSnapshot],
-    now: float,
-) -> list[Key]:
-    """End what deleted rules still have to say to receivers that have failed for `alert_give_up`
-    since the alerts ended. Each is logged, and its delivery is a dead letter.
+) -> None:
+    """End what these receivers still have to be notified of. Each is logged, and its delivery is a
+    dead letter.
     """
-    before = now - settings().alert_give_up
-    stale = {
-        key: stored
-        for key, stored in entries.items()
-        if key[0] not in rules
-        and stored.entry.attempts > 0
-        and (stored.entry.claimed_until is None or stored.entry.claimed_until <= now)
-        and (stored.entry.notified_at or 0.0) < before
-    }
-    if not stale:
-        return []
-    event_ids = {
-        alert.event_id
-        for stored in stale.values()
-        for alert in stored.entry.alerts.values()
-        if alert.event_id is not None
-    }
-    endings = log_store.load_endings(connection, event_ids=event_ids)
-    ended: list[Key] = []
     errors: dict[UUID, str] = {}
-    for key, stored in stale.items():
-        alerts = stored.entry.alerts.values()
-        # An alert may have been notified long ago, and have ended a moment ago.
-        ends = [endings[one.event_id].at for one in alerts if one.event_id in endings]
-        if max((*ends, *(alert.at for alert in alerts)), default=0.0) >= before:
-            continue
-        ended.append(key)
-        error = f"given up, as the rule was deleted; {stored.last_error or 'no response'}"
+    for (rule_id, _), stored in given_up.items():
+        why = "does not use the channel any more" if rule_id in rules else "is deleted or disabled"
         if stored.delivery_id is not None:
-            errors[stored.delivery_id] = error
+            last = stored.last_error or "no response"
+            errors[stored.delivery_id] = f"given up, as the rule {why}; {last}"
         logger().warning(
-            "a deleted rule's receiver is given up",
+            "a receiver that is not used any more is given up",
             extra={
-                "rule": str(key[0]),
+                "rule": str(rule_id),
                 "channel": stored.channel_name,
                 "attempts": stored.entry.attempts,
-                "alerts": len(alerts),
+                "alerts": len(stored.entry.alerts),
                 "error": stored.last_error,
             },
         )
-    log_store.end_entries(connection, keys=ended)
+    log_store.end_entries(connection, keys=given_up)
     outbox_store.give_up(connection, errors=errors)
-    return ended
 
 
 def _alerts(
@@ -382,7 +393,7 @@ class _Batch:
     def _part(self, group: _Group, most: int, *, names_all: bool) -> _Part:
         """As much of a group as fits: `names_all`: what is not named was not notified."""
         due = group.due
-        known = group.stored.entry.alerts if group.stored else {}
+        known = group.entry.alerts
         resolved, firing = due.resolved, due.firing
         if names_all:
             resolved = resolved[:most]
@@ -396,6 +407,9 @@ class _Batch:
                 reason=alert.reason,
                 started=alert.started,
                 acknowledged=alert.acknowledged,
+                fingerprint=notification_log.sent_as(
+                    group.entry, one, str(group.rule.id), alert.labels
+                ),
             )
             for one in firing
             for alert in (group.firing[one],)
@@ -412,6 +426,7 @@ class _Batch:
                     reason=ending.reason if ending else "it is not notified here any more",
                     started=alert.started,
                     ended=ending.at if ending else self.now,
+                    fingerprint=alert.sent_as or one,
                 )
             )
         left = len(due.resolved) > len(resolved) or due.urgent > len(firing)
@@ -442,7 +457,7 @@ class _Batch:
                 first.channel.receiver,
                 outbox_id=claim_id,
                 key=key,
-                group=f"digest:{first.key[1]}",
+                group=f"digest:{first.key[1]}:{_digest_of(part.group.rule.id for part in parts)}",
                 name=first.channel.name,
                 now=self.now,
                 public_url=configured.public_url or "",
@@ -477,15 +492,16 @@ class _Batch:
 
     def _entry(self, part: _Part, claim_id: UUID, delivery_id: UUID) -> StoredEntry:
         group = part.group
+        rule, entry = group.rule, group.entry
         made = Claim(
             claim_id,
             self.now,
-            notification_log.notified(group.firing, part.firing, self.now),
+            notification_log.notified(
+                group.firing, part.firing, self.now, rule_id=str(rule.id), known=entry
+            ),
             part.resolved,
             part.incomplete,
         )
-        entry = group.stored.entry if group.stored else NO_ENTRY
-        rule = group.rule
         configured = settings()
         wait = notification_log.retry_wait(
             entry.attempts + 1,
@@ -506,6 +522,7 @@ class _Batch:
             },
             delivery_id=delivery_id,
             last_error=group.stored.last_error if group.stored else None,
+            unused_since=group.stored.unused_since if group.stored else None,
         )
 
     def write(self) -> None:
@@ -537,13 +554,18 @@ def _size(outgoing: Outgoing) -> int:
     return len(outgoing.model_dump_json(by_alias=True).encode())
 
 
+def _digest_of(rule_ids: Iterable[UUID]) -> str:
+    """The same for the same rules: a digest of others is another group to its receiver."""
+    return hashlib.sha256(repr(sorted(map(str, rule_ids))).encode()).hexdigest()[:16]
+
+
 def _idempotency_key(parts: Sequence[_Part]) -> str:
     """The same for the same news: what may have arrived and is sent again has the same key."""
     text = repr(
         [
             (
                 part.group.key,
-                part.group.stored.entry.notified_at if part.group.stored else None,
+                part.group.entry.notified_at,
                 sorted(part.firing),
                 sorted(part.resolved),
             )

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pulseboard.alerts.rule_files import interval_of
 from pulseboard.core.exceptions import InvalidRequest
-from pulseboard.promql.lexer import seconds, tokens
 from pulseboard.promql.parser import parse
 
 _GROUP = {
@@ -122,12 +122,9 @@ def _unknown(fields: Mapping[str, Any], known: set[str]) -> Iterator[str]:
 
 def _duration(fields: Mapping[str, Any], key: str) -> Iterator[str]:
     given = fields.get(key)
-    if given is None or str(given) == "0":
+    if given is None:
         return
     try:
-        token, end = tokens(str(given))
-        if token.kind == "duration" and end.kind == "end" and seconds(token) >= 0:
-            return
-    except (InvalidRequest, ValueError):
-        pass
-    yield f"{key}: {given!r} is no duration, such as 5m"
+        interval_of(given)
+    except ValueError:
+        yield f"{key}: {given!r} is no duration, such as 5m"

@@ -107,14 +107,25 @@ def _with_durations(entry: object) -> object:
     return {key: _duration(each) if key in names else each for key, each in entry.items()}
 
 
+def interval_of(given: object) -> str:
+    """A duration of a file as the API takes it: numbers are seconds, a year has 365 days.
+
+    Raises ValueError for what is none.
+    """
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 1e9:
+        return format_interval(given)
+    text = str(given).strip()
+    text = "0s" if text == "0" else _YEARS.sub(lambda year: f"{int(year[1]) * 365}d", text)
+    interval_seconds(text)
+    return text
+
+
 def _duration(given: object) -> object:
-    """A duration as the API takes it: numbers are seconds, a year has 365 days."""
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return format_interval(given) if 0 <= given < 1e9 else str(given)
-    if isinstance(given, str):
-        text = given.strip()
-        return "0s" if text == "0" else _YEARS.sub(lambda year: f"{int(year[1]) * 365}d", text)
-    return given
+    """A duration as the API takes it; what is none stays as it is, for the contract to refuse."""
+    try:
+        return None if given is None else interval_of(given)
+    except ValueError:
+        return str(given)
 
 
 def _placed(rule: CreateAlertRule, group: str, positions: Counter[str]) -> CreateAlertRule:
@@ -168,9 +179,11 @@ def _prometheus(groups: list[Any]) -> RuleImportReport:
 
 def _group(group: Mapping[str, Any], report: RuleImportReport) -> RuleGroupFields | None:
     name = str(group.get("name", ""))
+    interval = _duration(group.get("interval"))
     given = {
         "name": name,
-        "interval": None if group.get("interval") is None else _duration(group["interval"]),
+        # As in Prometheus, zero is no interval of its own.
+        "interval": None if interval == "0s" else interval,
         "query_offset": _duration(group.get("query_offset") or "0s"),
         "limit": group.get("limit", 0),
     }
@@ -249,8 +262,8 @@ def _alert(
                 "query": query,
                 "condition": condition,
                 "threshold": threshold,
-                "duration": _duration(rule.get("for", "0s")),
-                "keep_firing_for": _duration(rule.get("keep_firing_for", "0s")),
+                "duration": _duration(rule.get("for") or "0s"),
+                "keep_firing_for": _duration(rule.get("keep_firing_for") or "0s"),
                 "severity": severity or AlertSeverity.WARNING,
                 "labels": labels,
                 "message": "\n".join(texts),

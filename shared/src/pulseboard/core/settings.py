@@ -459,8 +459,8 @@ class Settings(BaseSettings):
     alert_give_up: float = Field(
         default=86_400.0,
         gt=0,
-        description="After so long, a receiver that fails is no longer told that a deleted rule's "
-        "alerts are over.",
+        description="After so long, a receiver that fails and that the rule does not use any more, "
+        "or whose rule is deleted or disabled, is no longer notified that alerts are over.",
     )
     alert_send_timeout: float = Field(
         default=8.0, gt=0, description="Time a receiver has for a notification, in all."
