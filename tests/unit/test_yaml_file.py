@@ -19,7 +19,17 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
         (BOMB, "line 8: with its aliases (*name) written out this has more than the 20000000"),
         (f"rules:\n- &r {{name: m}}\n- *r\n- labels: {{{BOMB.replace(chr(10), ', ')}}}", "aliases"),
         ("a: &a\n  b: *a\n", "line 1: an alias (*name) is inside of its own"),
-        ("[" * 5_000 + "]" * 5_000, "is nested too deeply"),
+        # Refused where it gets too deep: what follows is not scanned.
+        ("[\n" * 5_000 + "]" * 5_000, "line 101: this is nested too deeply"),
+        ("{a:\n" * 5_000, "line 101: this is nested too deeply"),
+        ("- " * 5_000 + "x", "line 1: this is nested too deeply"),
+        ("? " * 5_000 + "x", "line 1: this is nested too deeply"),
+        ("".join(" " * n + "a:\n" for n in range(300)), "line 101: this is nested too deeply"),
+        ("a: " + "1" * 5_000, "a number"),
+        ("a: 2001-99-99", "a date"),
+        ("a: !!int ''", "with a tag"),
+        ("a: !!bool maybe", "with a tag"),
+        ("a: !!timestamp now", "with a tag"),
         ("a: [", "is no YAML"),
         ("a: {b: c", "is no YAML"),
         ("\0", "is no YAML"),
@@ -47,6 +57,8 @@ def test_aliases_that_stay_small_are_read(tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text("base: &b {x: 1}\none: {<<: *b, y: [*b, *b]}\n", encoding="utf-8")
     assert read(file) == {"base": {"x": 1}, "one": {"x": 1, "y": [{"x": 1}, {"x": 1}]}}
+    file.write_text("[" * 90 + "]" * 90, encoding="utf-8")
+    assert isinstance(read(file), list)
     file.write_text("", encoding="utf-8")
     assert read(file) is None
     with pytest.raises(UnreadableFile, match="can't read"):
