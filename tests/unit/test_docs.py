@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,14 @@ def _anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@cache
 def _shown(document: Path) -> str:
     """What a document shows as something to type: code in a line and blocks of code."""
     text = document.read_text(encoding="utf-8")
     return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
 
 
+@cache
 def _error_texts() -> str:
     """All string constants of the code that people see."""
     files = [

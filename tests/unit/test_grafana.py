@@ -388,7 +388,7 @@ _json = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     panels=st.lists(_json, max_size=4),
     rows=st.none() | st.lists(_json, max_size=2),

@@ -411,9 +411,7 @@ class WhatReceiversBelieve(RuleBasedStateMachine):
 
 
 TestWhatReceiversBelieve = WhatReceiversBelieve.TestCase
-TestWhatReceiversBelieve.settings = settings(
-    max_examples=150, stateful_step_count=15, deadline=None
-)
+TestWhatReceiversBelieve.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
 
 
 def test_no_alert_is_left_firing_when_not_all_fit() -> None:

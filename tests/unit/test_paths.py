@@ -1,12 +1,25 @@
 """Any path has a response: a file, the app's page, or an error of the contract."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
 from functions import dev
 from pulseboard.core.settings import settings
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The API and an app of one page on one address."""
+    directory = tmp_path_factory.mktemp("static")
+    (directory / "index.html").write_text("the app")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PULSEBOARD_STATIC_DIR", str(directory))
+        settings.cache_clear()
+        with TestClient(dev.local()) as client:
+            yield client
+    settings.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -20,21 +33,14 @@ from pulseboard.core.settings import settings
         "/..%2f..%2fetc/passwd",
     ],
 )
-def test_a_path_that_no_file_can_have_is_the_apps_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    (tmp_path / "index.html").write_text("the app")
-    monkeypatch.setenv("PULSEBOARD_STATIC_DIR", str(tmp_path))
-    settings.cache_clear()
-    with TestClient(dev.local()) as http:
-        for address, status in ((path, 200), (f"/assets{path}", 404), (f"/api{path}", 404)):
-            response = http.get(address)
-            assert response.status_code == status, address
-            if status == 200:
-                assert response.text == "the app"
-            else:
-                assert response.json()["code"] == "NOT_FOUND"
-    settings.cache_clear()
+def test_a_path_that_no_file_can_have_is_the_apps_own(http: TestClient, path: str) -> None:
+    for address, status in ((path, 200), (f"/assets{path}", 404), (f"/api{path}", 404)):
+        response = http.get(address)
+        assert response.status_code == status, address
+        if status == 200:
+            assert response.text == "the app"
+        else:
+            assert response.json()["code"] == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(
@@ -42,21 +48,14 @@ def test_a_path_that_no_file_can_have_is_the_apps_own(
     ["/api/v2/nothing", "/v1/nothing", "/write/nothing", "/query/x", "/ping/x", "/intake/x/y",
      "/support/x", "/prometheus/api/v9", "/api/v3/configure/database", "/nothing"],
 )  # fmt: skip
-def test_unknown_paths_of_senders_are_404_for_every_method(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    (tmp_path / "index.html").write_text("the app")
-    monkeypatch.setenv("PULSEBOARD_STATIC_DIR", str(tmp_path))
-    settings.cache_clear()
-    with TestClient(dev.local()) as http:
-        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
-            response = http.request(method, path)
-            is_page = path == "/nothing" and method in ("GET", "HEAD")
-            assert response.status_code == (200 if is_page else 404), method
-            # Below /prometheus errors have Prometheus' shape.
-            if not is_page and method != "HEAD" and not path.startswith("/prometheus"):
-                assert response.json()["code"] == "NOT_FOUND"
-                assert method in response.json()["error"]
-        known = http.put("/write")
-        assert (known.status_code, known.headers["Allow"]) == (405, "POST")
-    settings.cache_clear()
+def test_unknown_paths_of_senders_are_404_for_every_method(http: TestClient, path: str) -> None:
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        response = http.request(method, path)
+        is_page = path == "/nothing" and method in ("GET", "HEAD")
+        assert response.status_code == (200 if is_page else 404), method
+        # Below /prometheus errors have Prometheus' shape.
+        if not is_page and method != "HEAD" and not path.startswith("/prometheus"):
+            assert response.json()["code"] == "NOT_FOUND"
+            assert method in response.json()["error"]
+    known = http.put("/write")
+    assert (known.status_code, known.headers["Allow"]) == (405, "POST")

@@ -221,7 +221,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 LIMITS = st.builds(
     Condition,
@@ -234,7 +234,7 @@ LIMITS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LIMITS, st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, math.nan]), max_size=60))
 def test_a_backtest_that_skips_finds_what_every_tick_finds(
     condition: Condition, values: list[float]
