@@ -1,13 +1,17 @@
 """Expressions, tiers, refreshes and batches over the real database and cache."""
 
 import random
+import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
+from pathlib import Path
+from statistics import fmean
 from threading import Event
 from typing import Any, cast
+from zoneinfo import ZoneInfo, reset_tzpath
 
 import psycopg
 import pytest
@@ -25,7 +29,7 @@ from pulseboard.web import clock
 
 pytestmark = pytest.mark.integration
 
-SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 Clock = Callable[[int], None]
 
 
@@ -541,6 +545,79 @@ def test_late_marks_do_not_grow_with_the_years(
     assert list(late_marks_store.parse(["cpu"], pipe.execute())["cpu"]) == [
         (now // 1000 + 45 * 3600) // 600
     ]
+
+
+@pytest.fixture
+def put_back(tmp_path: Path, now: int) -> Iterator[ZoneInfo]:
+    """A zone where clocks were put back from UTC+2 to UTC+1 three days ago."""
+    midnight = now // DAY * DAY // SECOND
+    header = struct.pack(">4s c15x 6l", b"TZif", b"1", 0, 0, 0, 1, 2, 8)
+    types = struct.pack(">lBB", 7_200, 0, 0) + struct.pack(">lBB", 3_600, 0, 4)
+    file = tmp_path / "Test" / "PutBack"
+    file.parent.mkdir()
+    file.write_bytes(
+        header + struct.pack(">l", midnight - 3 * 86_400 + 3_600) + b"\1" + types + b"+02\0+01\0"
+    )
+    reset_tzpath([str(tmp_path)])
+    yield ZoneInfo("Test/PutBack")
+    reset_tzpath()
+    ZoneInfo.clear_cache()
+
+
+@pytest.mark.parametrize("tier", ["raw", "1min", "1hour"])
+def test_days_of_a_zone_are_those_of_its_clock(
+    admin: TestClient, database_url: str, put_back: ZoneInfo, at: Clock, now: int, tier: str
+) -> None:
+    today = datetime.fromtimestamp(now / SECOND, put_back).date()
+    start, end = (
+        int(datetime.combine(today - timedelta(days), datetime.min.time(), put_back).timestamp())
+        * SECOND
+        for days in (5, 0)
+    )
+    at(end + MINUTE)
+    samples = [
+        (stamp, float(random.Random(stamp).randrange(100)))
+        for stamp in range(start, end, 30 * MINUTE)
+    ]
+    send(admin, *(("daily", {"host": host}, *each) for each in samples for host in "ab"))
+    settle()
+    refresh(database_url)
+    days: dict[date, list[float]] = {}
+    for stamp, value in samples:
+        days.setdefault(datetime.fromtimestamp(stamp / SECOND, put_back).date(), []).append(value)
+    assert sorted(map(len, days.values())) == [48] * 4 + [50]
+    common = {"step": "1d", "timezone": put_back.key, "tier": tier}
+    begins = [
+        int(datetime.combine(day, datetime.min.time(), put_back).timestamp()) * SECOND
+        for day in days
+    ]
+    for aggregation, of in (("sum", sum), ("count", len), ("max", max), ("avg", fmean)):
+        for cached in (False, True):
+            found = query_points(admin, "daily", start, end, aggregation=aggregation, **common)
+            assert found["meta"]["cached"] is cached
+            assert found["data"]["timestamps"] == begins
+            for values in lines(found).values():
+                assert close(values, [float(of(each)) for each in days.values()])
+        # The latter part of the range is of the same points.
+        part = query_points(admin, "daily", begins[2], end, aggregation=aggregation, **common)
+        assert part["data"]["timestamps"] == begins[2:]
+        assert part["meta"]["cached"]
+    grouped = query_points(admin, "sum by () (sum_over_time(daily[1d]))", start, end, **common)
+    assert grouped["data"]["timestamps"] == [*begins, end]
+    # A window of a day is 24 hours long, also at the end of a day that has 25. Rollups hold what
+    # begins in it, PromQL what is after its start.
+    after = 1 if tier == "raw" else 0
+    (values,) = lines(grouped).values()
+    assert close(
+        values[1:],
+        [
+            2.0
+            * sum(
+                value for stamp, value in samples if at_end - DAY + after <= stamp < at_end + after
+            )
+            for at_end in [*begins[1:], end]
+        ],
+    )
 
 
 def test_the_last_of_a_group_is_of_the_first_series_of_those_with_the_newest_sample(

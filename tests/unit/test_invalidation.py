@@ -9,7 +9,7 @@ import pytest
 from pulseboard.contracts.queries import QueryParams
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.ingest import late_marks
-from pulseboard.query.plan import Plan, plan
+from pulseboard.query.plan import Plan, plans
 from pulseboard.query.result_cache import invalidation
 from pulseboard.query.result_cache.extents import Extent
 
@@ -23,7 +23,8 @@ def plan_for(query: str, step: str = "10s") -> Plan:
         {"query": query, "start": (NOW_S - 3600) * 1000, "end": NOW_S * 1000, "step": step}
     )
     retention = dict.fromkeys(Tier, 30 * DAY)
-    return plan(params, now=NOW, retention=retention, longest=DAY)
+    (only,) = plans(params, now=NOW, retention=retention, longest=DAY)
+    return only
 
 
 def extent(plan: Plan, first: int, last: int, *, read_at: float) -> Extent:

@@ -9,7 +9,7 @@ from pulseboard.contracts.queries import QueryParams
 from pulseboard.contracts.vocabulary import Aggregation, Tier
 from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.query.expression import Expression, parse_expression
-from pulseboard.query.plan import Bucketed, Plan, plan
+from pulseboard.query.plan import Bucketed, Plan, plans
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RETENTION = {Tier.RAW: 7 * 86_400, Tier.MINUTE: 30 * 86_400, Tier.HOUR: 365 * 86_400}
@@ -26,7 +26,8 @@ def planned_for(
 ) -> Plan:
     end = NOW - timedelta(hours=ago)
     params = QueryParams(query=query, start=end - timedelta(hours=hours), end=end, **more)
-    return plan(params, now=now, retention=RETENTION, longest=400 * 86_400, intervals=intervals)
+    (only,) = plans(params, now=now, retention=RETENTION, longest=400 * 86_400, intervals=intervals)
+    return only
 
 
 def test_a_name_is_an_instant_selector_and_bucketed_when_aggregated() -> None:

@@ -11,7 +11,7 @@ from pulseboard.contracts.queries import QueryMeta, QueryParams
 from pulseboard.contracts.vocabulary import Tier
 from pulseboard.query import response
 from pulseboard.query.engine import PlanResult, ResultLine
-from pulseboard.query.plan import plan
+from pulseboard.query.plan import plans
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def _result(lines: list[ResultLine]) -> PlanResult:
     params = QueryParams.model_validate(
         {"query": "cpu", "start": "2025-12-31T23:00:00Z", "end": "2026-01-01T00:00:00Z"}
     )
-    planned = plan(params, now=NOW, retention=dict.fromkeys(Tier, 10**9), longest=10**9)
+    (planned,) = plans(params, now=NOW, retention=dict.fromkeys(Tier, 10**9), longest=10**9)
     meta = QueryMeta(
         table="metrics_raw", resolution="1m", cached=False, rows_read=1, duration_ms=1.0, notes=[]
     )

@@ -1370,6 +1370,12 @@ export type BatchQuery = {
     tags?: {
         [key: string]: string;
     };
+    /**
+     * Timezone
+     *
+     * IANA name. Steps of whole days are then days of this zone, of 23 or 25 hours where its clocks are changed, and weeks begin on Mondays. Left out: whole multiples of the step since 1970, in UTC.
+     */
+    timezone?: string | null;
 };
 
 /**
@@ -4104,6 +4110,12 @@ export type QueryParams = {
      * Read this tier and no other. Left out: chosen from the range.
      */
     tier?: Tier | null;
+    /**
+     * Timezone
+     *
+     * IANA name. Steps of whole days are then days of this zone, of 23 or 25 hours where its clocks are changed, and weeks begin on Mondays. Left out: whole multiples of the step since 1970, in UTC.
+     */
+    timezone?: string | null;
 };
 
 /**

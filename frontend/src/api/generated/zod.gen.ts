@@ -1076,7 +1076,8 @@ export const zBatchQuery = z.object({
     query: z.string().min(1).max(20000),
     start: z.iso.datetime().nullish(),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
-    tags: z.record(z.string(), z.string().max(1024)).optional()
+    tags: z.record(z.string(), z.string().max(1024)).optional(),
+    timezone: z.string().min(1).max(100).nullish()
 });
 
 /**
@@ -1747,7 +1748,8 @@ export const zQueryParams = z.object({
     start: z.iso.datetime(),
     step: z.string().max(40).regex(/^([0-9]{1,9}(ms|s|m|h|d|w))+$/).nullish(),
     tags: z.record(z.string(), z.string().max(1024)).optional(),
-    tier: zTier.nullish()
+    tier: zTier.nullish(),
+    timezone: z.string().min(1).max(100).nullish()
 });
 
 /**

@@ -12,7 +12,7 @@ import { chunk } from '@/lib/chunk'
 import { isApiError, messageOf } from '@/lib/errors'
 import { intervalMs, refreshEvery, resolveRange, type TimeRange } from '@/lib/time-range'
 import { fillTaggedQuery, timeScope } from '@/lib/variables'
-import type { Zone } from '@/lib/zone'
+import { type Zone, zoneName } from '@/lib/zone'
 
 /** `at`: when the response came, `stale`: of the query before, until the new one has responded. */
 export type BoardData = {
@@ -215,6 +215,7 @@ async function fetchBoard(
               const times = timesOf({ start, end }, own, zone)
               return {
                 ...fillTaggedQuery(query, timeScope(times.start, times.end)),
+                timezone: zoneName(zone),
                 ...(instant
                   ? { ...isoTimes({ start: times.end - NEWEST, end: times.end }), step: '15s' }
                   : own && isoTimes(times)),

@@ -54,6 +54,15 @@ class QueryFields(Contract):
         "an empty list, one line in all.",
     )
     max_points: int = Field(default=500, ge=1, le=11_000)
+    timezone: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="IANA name. Steps of whole days are then days of this zone, of 23 or 25 hours "
+        "where its clocks are changed, and weeks begin on Mondays. Left out: whole multiples of "
+        "the step since 1970, in UTC.",
+        examples=["Europe/Berlin"],
+    )
     explain: bool = Field(
         default=False,
         description="Say in `meta.explain` what was read, what the database computed, what came "

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psycopg
 
 from pulseboard.catalogue.intervals import get_intervals
-from pulseboard.catalogue.series_key import labels_of, order_of
+from pulseboard.catalogue.series_key import labels_of, line_key, order_of
 from pulseboard.contracts.base import format_interval
 from pulseboard.contracts.queries import QueryMeta, QueryParams
 from pulseboard.contracts.vocabulary import QueryPhase, Tier
@@ -28,7 +28,7 @@ from pulseboard.db import database
 from pulseboard.query import limits, tiers
 from pulseboard.query.expression import Expression
 from pulseboard.query.parts import PlanPart
-from pulseboard.query.plan import Plan, metrics_of, plan
+from pulseboard.query.plan import Plan, metrics_of, plans
 from pulseboard.query.reader import PlanReader
 from pulseboard.query.result_cache import extents, invalidation
 from pulseboard.query.result_cache import store as result_cache
@@ -67,28 +67,34 @@ CATCHING_UP = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlanResult:
-    """The lines of a plan's points, and where they came from."""
+    """The lines of a plan's points, and where they came from.
+
+    `further` are the plans whose points follow those of `plan`, in order.
+    """
 
     plan: Plan
     lines: list[ResultLine]
     meta: QueryMeta
     trace: Trace = field(default_factory=Trace)
+    further: tuple[Plan, ...] = ()
+
+    def timestamps(self) -> list[int]:
+        """The time of each point in milliseconds since 1970."""
+        return [time for each in (self.plan, *self.further) for time in each.timestamps()]
 
     def explained(self) -> "PlanResult":
         """The result with how it came about."""
-        explain = self.trace.explain(self.plan)
+        explain = self.trace.explain(self.plan, *self.further)
         return replace(self, meta=self.meta.model_copy(update={"explain": explain}))
 
 
 @dataclass
 class _Task:
-    """A plan to execute, the queries that share it, and what is known of its points."""
+    """A plan to execute, which several queries may share, and what is known of its points."""
 
     plan: Plan
     key: SpanKey
     first_mutable: int
-    positions: list[int] = field(default_factory=list)
-    """Positions of its queries in the batch."""
     cached: Cached = field(default_factory=Cached)
     outcome: PlanResult | PulseboardError | None = None
     size: int = 0
@@ -133,23 +139,75 @@ def execute_batch(
     began = time.perf_counter()
     outcomes: dict[int, PlanResult | PulseboardError] = {}
     tasks: dict[SpanKey, _Task] = {}
+    of_query: dict[int, list[_Task]] = {}
     intervals = _intervals(queries, now)
     for position, params in enumerate(queries):
         try:
-            task = _task(params, now, intervals)
+            planned = _tasks(params, now, intervals)
         except Exception as error:  # noqa: BLE001 - one query must never harm the others
             outcomes[position] = own_error(error)
         else:
-            tasks.setdefault(task.key, task).positions.append(position)
+            of_query[position] = [tasks.setdefault(each.key, each) for each in planned]
     _work(list(tasks.values()), now, began)
-    for task in tasks.values():
-        for position in task.positions:
-            if task.outcome is None:
-                raise RuntimeError("a query has neither a result nor an error")
-            outcomes[position] = task.outcome
-            if queries[position].explain and isinstance(task.outcome, PlanResult):
-                outcomes[position] = task.outcome.explained()
+    joined: dict[tuple[SpanKey, ...], PlanResult | PulseboardError] = {}
+    for position, own in of_query.items():
+        # Equal queries have the same result object: it is encoded once.
+        keys = tuple(task.key for task in own)
+        if keys not in joined:
+            joined[keys] = _outcome(own)
+        outcome = joined[keys]
+        if queries[position].explain and isinstance(outcome, PlanResult):
+            outcome = outcome.explained()
+        outcomes[position] = outcome
     return [outcomes[position] for position in range(len(queries))]
+
+
+def _outcome(tasks: Sequence[_Task]) -> PlanResult | PulseboardError:
+    """The outcome of a query whose plans these are of, one after the other in time."""
+    results: list[PlanResult] = []
+    for task in tasks:
+        if task.outcome is None:
+            raise RuntimeError("a query has neither a result nor an error")
+        if isinstance(task.outcome, PulseboardError):
+            return task.outcome
+        results.append(task.outcome)
+    if len(results) == 1:
+        return results[0]
+    try:
+        return _joined(results)
+    except PulseboardError as error:
+        return error
+
+
+def _joined(results: Sequence[PlanResult]) -> PlanResult:
+    """Results whose points follow each other, as one. Raises InvalidRequest for too many values."""
+    lines: dict[str, ResultLine] = {}
+    points = 0
+    # The last one's lines come first: those of topk are sorted by their last values.
+    for line in (line for result in reversed(results) for line in result.lines):
+        lines.setdefault(line_key(line.name, line.tags), line._replace(values=array("d")))
+    if not _rank(results[0].plan):
+        lines = {key: lines[key] for key in sorted(lines, key=order_of)}
+    for result in results:
+        more = len(result.plan.span)
+        here = {line_key(line.name, line.tags): line.values for line in result.lines}
+        for key, line in lines.items():
+            line.values.extend(here.get(key) or extents.empty_values(more))
+        points += more
+    limits.check_lines(len(lines), len(lines), points)
+    metas = [result.meta for result in results]
+    meta = metas[0].model_copy(
+        update={
+            "resolution": format_interval(min(result.plan.step for result in results)),
+            "cached": all(each.cached for each in metas),
+            "rows_read": sum(each.rows_read for each in metas),
+            "duration_ms": max(each.duration_ms for each in metas),
+            "notes": list(dict.fromkeys(note for each in metas for note in each.notes)),
+        }
+    )
+    trace = Trace.of(result.trace for result in results)
+    further = tuple(result.plan for result in results[1:])
+    return PlanResult(results[0].plan, list(lines.values()), meta, trace, further)
 
 
 def _intervals(queries: Sequence[QueryParams], now: datetime) -> dict[str, float]:
@@ -162,26 +220,29 @@ def _intervals(queries: Sequence[QueryParams], now: datetime) -> dict[str, float
     return get_intervals(names, now=now.timestamp())
 
 
-def _task(params: QueryParams, now: datetime, intervals: Mapping[str, float]) -> _Task:
+def _tasks(params: QueryParams, now: datetime, intervals: Mapping[str, float]) -> list[_Task]:
     configured = settings()
     began = time.perf_counter()
-    planned = plan(
+    planned = plans(
         params,
         now=now,
         retention=tiers.configured_retention(),
         longest=configured.query_max_range,
         intervals=intervals,
     )
-    limits.check_points(len(planned.span))
-    raw = planned.tier is Tier.RAW
+    limits.check_points(sum(len(each.span) for each in planned))
+    raw = planned[0].tier is Tier.RAW
     lateness = configured.query_grace_raw if raw else configured.query_grace_rollup
-    task = _Task(
-        planned,
-        SpanKey(plan_key(planned.key), planned.span),
-        planned.first_mutable(now=now, allowed_lateness=lateness),
-    )
-    task.trace.add(QueryPhase.PLAN, time.perf_counter() - began)
-    return task
+    tasks = [
+        _Task(
+            each,
+            SpanKey(plan_key(each.key), each.span),
+            each.first_mutable(now=now, allowed_lateness=lateness),
+        )
+        for each in planned
+    ]
+    tasks[0].trace.add(QueryPhase.PLAN, time.perf_counter() - began)
+    return tasks
 
 
 def _work(tasks: list[_Task], now: datetime, began: float) -> None:
@@ -353,7 +414,7 @@ def _finish(
     # A line without name and tags comes first.
     if lines and lines[0][:2] == ("", {}) and isinstance(planned.shape, Expression):
         lines[0] = lines[0]._replace(name=planned.shape.text)
-    rank = planned.shape.rank if isinstance(planned.shape, Expression) else 0
+    rank = _rank(planned)
     if rank:
         lines.sort(key=lambda line: _ranked(rank * line.values[-1]))
     notes = [*planned.notes, *task.notes, *(note for extent in known for note in extent.notes)]
@@ -371,6 +432,10 @@ def _finish(
         notes=list(dict.fromkeys(notes)),
     )
     return PlanResult(planned, lines, meta, task.trace)
+
+
+def _rank(planned: Plan) -> int:
+    return planned.shape.rank if isinstance(planned.shape, Expression) else 0
 
 
 def _ranked(value: float) -> tuple[bool, float]:

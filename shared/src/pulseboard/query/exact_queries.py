@@ -171,7 +171,7 @@ def _by_engine(query: ExactQuery, tier: Tier, now: datetime) -> ExactResult:
         tier=tier,
     )
     outcome = engine.execute(params, now=now)
-    stamps = [each / 1000 for each in outcome.plan.timestamps()]
+    stamps = [each / 1000 for each in outcome.timestamps()]
     low, high = bisect_left(stamps, times.first), bisect_right(stamps, times.last)
     shape = outcome.plan.shape
     text = shape.text if isinstance(shape, Expression) else ""

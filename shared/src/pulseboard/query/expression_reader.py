@@ -58,7 +58,7 @@ def evaluate(
         reader,
         tree,
         series=series,
-        times=Times(span.start * plan.step, plan.step, len(span)),
+        times=Times(plan.time_of(span.start), plan.step, len(span)),
         tier=plan.tier,
         lookback_delta=expression.lookback_delta,
         budget=budget,
@@ -260,7 +260,7 @@ def _newest(
     series, notes = _find(reader, plan, read, budget)
     if not series:
         return PlanPart({}, 0, notes, found=False)
-    time = span.start * plan.step - read.offset
+    time = plan.time_of(span.start) - read.offset
     time_range = SampleRange(time - expression.lookback_delta, time)
     with reader.trace.reading(
         printed_read(read), start=time_range.start, end=time_range.end

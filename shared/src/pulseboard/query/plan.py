@@ -7,11 +7,13 @@ aggregation or a grouping its samples are bucketed: the point at t holds those o
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pulseboard.catalogue import selector as selectors
 from pulseboard.catalogue.selector import Matcher
@@ -23,7 +25,8 @@ from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.lookback import LOOKBACK_DELTA, lookback_of
 from pulseboard.core.patterns import check_pattern
 from pulseboard.promql.ast import Need, Select
-from pulseboard.query import tiers
+from pulseboard.query import calendar, tiers
+from pulseboard.query.calendar import Run
 from pulseboard.query.expression import Expression, parse_expression
 
 ROUNDING = 10
@@ -63,7 +66,7 @@ class Bucketed:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a query is executed. Points are numbered: point n stands at n × step."""
+    """How a query is executed. Points are numbered: point n stands at `origin` + n × step."""
 
     tier: Tier
     step: int
@@ -73,6 +76,12 @@ class Plan:
     notes: tuple[str, ...]
     lookahead: float
     """Seconds after a point's time up to which samples change it."""
+    origin: int = 0
+    """Seconds by which the points lie after whole multiples of the step: days of a time zone."""
+
+    def time_of(self, point: int) -> int:
+        """The time of a point in seconds since 1970."""
+        return self.origin + point * self.step
 
     @property
     def table(self) -> str:
@@ -81,8 +90,8 @@ class Plan:
 
     def timestamps(self) -> list[int]:
         """The time of each point in milliseconds since 1970."""
-        width = self.step * 1000
-        return list(range(self.span.start * width, self.span.stop * width, width))
+        first, end = self.time_of(self.span.start), self.time_of(self.span.stop)
+        return list(range(first * 1000, end * 1000, self.step * 1000))
 
     def first_mutable(self, *, now: datetime, allowed_lateness: float) -> int:
         """The first point that samples may still change that are `allowed_lateness` seconds late.
@@ -93,7 +102,7 @@ class Plan:
         fixed = self.shape.fixed if isinstance(self.shape, Expression) else None
         if fixed is not None and fixed[1] > settled:
             return self.span.start
-        return math.floor((settled - self.lookahead) / self.step) + 1
+        return math.floor((settled - self.lookahead - self.origin) / self.step) + 1
 
 
 def metrics_of(params: QueryParams) -> tuple[str, ...]:
@@ -104,15 +113,18 @@ def metrics_of(params: QueryParams) -> tuple[str, ...]:
     return tuple(dict.fromkeys(read.name for read in shape.reads if read.name is not None))
 
 
-def plan(
+def plans(
     params: QueryParams,
     *,
     now: datetime,
     retention: dict[Tier, int],
     longest: int,
     intervals: Mapping[str, float] | None = None,
-) -> Plan:
-    """Plan a query. Raises InvalidRequest, with the position, for a text that can't be parsed.
+) -> tuple[Plan, ...]:
+    """Plan a query: one plan, or several, one after the other in time, where its points are days
+    of a time zone whose clocks are changed.
+
+    Raises InvalidRequest, with the position, for a text that can't be parsed.
 
     `retention` and `longest`, the longest range that is allowed, are in seconds. `intervals` are
     the seconds between two samples of a series, of the metrics for which they are known.
@@ -128,7 +140,7 @@ def plan(
     interval = max((known.get(name, 0.0) for name in metrics_of(params)), default=0.0)
     shape, key, chosen = _chosen(rounded, now, retention, interval)
     notes = list(chosen.notes)
-    span, lookahead = chosen.span, float(chosen.step)
+    runs = _runs(shape, chosen, rounded, now)
     if isinstance(shape, Expression):
         notes += _interval_notes(shape, known)
         shape, tier_notes = shape.fitted_to(chosen.tier)
@@ -137,30 +149,71 @@ def plan(
             notes.append(
                 "aggregation and groupBy do nothing to an expression: write avg by (…) (…)"
             )
-        first = math.ceil(rounded.start.timestamp() / chosen.step)
-        last = math.floor(rounded.end.timestamp() / chosen.step)
-        if any(read.window is not None for read in shape.reads):
-            # A window that ends in the future is not whole.
-            last = max(min(last, math.floor(now.timestamp() / chosen.step)), first)
-        span = range(min(first, last), last + 1)
         if shape.depends_on_range:
             shape = shape.resolved(
-                start=float(span.start * chosen.step), end=float((span.stop - 1) * chosen.step)
+                start=float(runs[0].time_of(runs[0].span.start)),
+                end=float(runs[-1].time_of(runs[-1].span.stop - 1)),
             )
             key = {**key, "expression": repr(shape.tree)}
-        lookahead = shape.lookahead
-    elif shape.aggregation in _ADDITIVE:
-        complete = math.floor((now.timestamp() - DELIVERY) / chosen.step)
-        span = range(span.start, max(span.start + 1, min(span.stop, complete)))
-    return Plan(
-        tier=chosen.tier,
-        step=chosen.step,
-        span=span,
-        shape=shape,
-        key={"tier": chosen.tier, "step": chosen.step, **key},
-        notes=tuple(dict.fromkeys(notes)),
-        lookahead=lookahead,
+    return tuple(
+        Plan(
+            tier=chosen.tier,
+            step=run.step,
+            span=run.span,
+            shape=shape,
+            key={
+                "tier": chosen.tier,
+                "step": run.step,
+                **({"origin": run.origin} if run.origin else {}),
+                **key,
+            },
+            notes=tuple(dict.fromkeys(notes)),
+            lookahead=shape.lookahead if isinstance(shape, Expression) else float(run.step),
+            origin=run.origin,
+        )
+        for run in runs
     )
+
+
+def _runs(
+    shape: Bucketed | Expression, chosen: tiers.TierChoice, rounded: QueryParams, now: datetime
+) -> tuple[Run, ...]:
+    """The points of a query."""
+    start, end = rounded.start.timestamp(), rounded.end.timestamp()
+    # A window that ends in the future is not whole; nor is a sum before all is there.
+    latest = math.inf
+    if isinstance(shape, Bucketed):
+        if shape.aggregation in _ADDITIVE:
+            latest = now.timestamp() - DELIVERY
+    elif any(read.window is not None for read in shape.reads):
+        latest = now.timestamp()
+    zone = _zone(rounded, chosen.step)
+    if zone is not None:
+        whole = tiers.RESOLUTIONS[chosen.tier]
+        begins = calendar.boundaries(
+            start, end + chosen.step + tiers.DAY, chosen.step, zone, whole=whole
+        )
+        if isinstance(shape, Expression):
+            points = [each for each in begins if start <= each <= min(end, max(latest, start))]
+        else:
+            points = [
+                each
+                for each, after in pairwise(begins)
+                if each < end and (after <= latest or each <= start)
+            ]
+        points = points or begins[:1]
+        return calendar.runs([*points, begins[begins.index(points[-1]) + 1]])
+    if isinstance(shape, Expression):
+        first = math.ceil(start / chosen.step)
+        last = math.floor(end / chosen.step)
+        if latest < math.inf:
+            last = max(min(last, math.floor(latest / chosen.step)), first)
+        return (Run(chosen.step, range(min(first, last), last + 1)),)
+    span = chosen.span
+    if latest < math.inf:
+        complete = math.floor(latest / chosen.step)
+        span = range(span.start, max(span.start + 1, min(span.stop, complete)))
+    return (Run(chosen.step, span),)
 
 
 _WITHOUT_EFFECT = (Aggregation.NONE, Aggregation.AVG)
@@ -178,19 +231,21 @@ def _chosen(
         min_step = max(min_step, interval)
 
     def choose(shape: Bucketed | Expression) -> tiers.TierChoice:
-        bucketed = isinstance(shape, Bucketed)
-        return tiers.choose(
-            start=rounded.start,
-            end=rounded.end,
-            now=now,
-            step=step,
-            max_points=rounded.max_points,
-            tier=rounded.tier,
-            retention=retention,
-            lookback=0.0 if isinstance(shape, Bucketed) else shape.lookback,
-            min_step=min_step,
-            interval=interval if bucketed else 0.0,
-        )
+        def among(tier: Tier | None) -> tiers.TierChoice:
+            return tiers.choose(
+                start=rounded.start,
+                end=rounded.end,
+                now=now,
+                step=step,
+                max_points=rounded.max_points,
+                tier=tier,
+                retention=retention,
+                lookback=0.0 if isinstance(shape, Bucketed) else shape.lookback,
+                min_step=min_step,
+                interval=interval if isinstance(shape, Bucketed) else 0.0,
+            )
+
+        return _of_the_zone(among, rounded, now, retention)
 
     shape, key = _shape(rounded, _filled(rounded.query, step=60, interval=interval))
     shape, key = _looking_back(shape, key, interval)
@@ -202,6 +257,44 @@ def _chosen(
             shape = replace(shape, text=shape.text.replace(" ]", "]"))
         chosen = choose(shape)
     return shape, key, chosen
+
+
+def _zone(rounded: QueryParams, step: int) -> ZoneInfo | None:
+    """The time zone whose days the points are; None where they are no days."""
+    if not rounded.timezone or step % tiers.DAY:
+        return None
+    # Nearer to the calendar's edges a day has no midnight in every zone.
+    if rounded.start.year <= 1 or rounded.end.year >= 9_998:
+        return None
+    try:
+        return ZoneInfo(rounded.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = f"No time zone is named {rounded.timezone!r}."
+        hint = 'give an IANA name such as "Europe/Berlin"'
+        raise InvalidRequest(
+            message, details=[ErrorDetail(field="timezone", message=message, hint=hint)]
+        ) from None
+
+
+def _of_the_zone(
+    among: Callable[[Tier | None], tiers.TierChoice],
+    rounded: QueryParams,
+    now: datetime,
+    retention: dict[Tier, int],
+) -> tiers.TierChoice:
+    """The choice `among` tiers, from minutes where hours can't tell when a zone's days begin."""
+    chosen = among(rounded.tier)
+    zone = _zone(rounded, chosen.step)
+    if zone is None or chosen.tier is not Tier.HOUR:
+        return chosen
+    if calendar.offsets(zone, rounded.start, rounded.end) % tiers.HOUR == 0:
+        return chosen
+    by_minutes = among(Tier.MINUTE)
+    stored = (now - rounded.start).total_seconds() <= retention[Tier.MINUTE]
+    if rounded.tier is None and stored and by_minutes.step == chosen.step:
+        return by_minutes
+    note = f"{zone.key} is not whole hours from UTC, {tiers.TABLES[Tier.HOUR]} has no finer buckets"
+    return replace(chosen, notes=(*chosen.notes, f"{note}: days begin within an hour of midnight"))
 
 
 def _looking_back(

@@ -46,7 +46,7 @@ class PlanReader:
         selectors: dict[SeriesSelector, None] = {}
         for plan, span in plans:
             if isinstance(plan.shape, Bucketed):
-                source = (plan.shape.source, plan.tier, plan.step, span)
+                source = (plan.shape.source, plan.tier, plan.step, plan.origin, span)
                 self._aggregations.setdefault(source, {})[plan.shape.aggregation] = None
             selectors.update(dict.fromkeys(series_selectors.of_plan(plan)))
         if len(selectors) > 1:
@@ -124,11 +124,11 @@ class PlanReader:
         )
 
     def _read_bucketed(self, plan: Plan, shape: Bucketed, span: range, budget: Budget) -> PlanPart:
-        source = (shape.source, plan.tier, plan.step, span)
+        source = (shape.source, plan.tier, plan.step, plan.origin, span)
         aggregations = list(self._aggregations.get(source, {shape.aggregation: None}))
         name = ("lines", source)
         if name in self.memo:
-            start, end = span.start * plan.step, span.stop * plan.step
+            start, end = plan.time_of(span.start), plan.time_of(span.stop)
             with self.trace.reading(shape.described(), start=start, end=end) as read:
                 read.shared = True
         parts = self.once(
@@ -216,7 +216,9 @@ class PlanReader:
         self.bound(budget)
         first = span.start - 1 if closed_right else span.start
         last = span.stop - 1 if closed_right else span.stop
-        with self.trace.reading(described, start=first * plan.step, end=last * plan.step) as read:
+        with self.trace.reading(
+            described, start=plan.time_of(first), end=plan.time_of(last)
+        ) as read:
             columns = sql_buckets.read_lines(
                 self.connection,
                 tier=plan.tier,
@@ -225,6 +227,7 @@ class PlanReader:
                 groups=None if ungrouped else groups,
                 step=plan.step,
                 span=span,
+                origin=plan.origin,
                 closed_right=closed_right,
             )
             read.series, read.pushed_down = len(series), pushed_down

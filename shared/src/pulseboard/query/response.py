@@ -27,7 +27,7 @@ def encode(result: PlanResult) -> bytes:
     return orjson.dumps(
         {
             "data": {
-                "timestamps": result.plan.timestamps(),
+                "timestamps": result.timestamps(),
                 "series": [
                     {"name": line.name, "tags": line.tags, "values": line.values.tolist()}
                     for line in result.lines

@@ -32,14 +32,14 @@ def of_plan(plan: Plan) -> list[SeriesSelector]:
 
 def of_buckets(plan: Plan, shape: Bucketed) -> SeriesSelector:
     """That of a plan of buckets."""
-    times = SampleTimes.around(plan.span.start * plan.step, plan.span.stop * plan.step)
+    times = SampleTimes.around(plan.time_of(plan.span.start), plan.time_of(plan.span.stop))
     return SeriesSelector(shape.name, shape.matchers, times)
 
 
 def of_read(plan: Plan, read: Read) -> SeriesSelector:
     """One of a plan's expression."""
-    step, span = float(plan.step), plan.span
-    times = Times(span.start * step, step, len(span))
+    span = plan.span
+    times = Times(float(plan.time_of(span.start)), float(plan.step), len(span))
     lookback = plan.shape.lookback_delta if isinstance(plan.shape, Expression) else 0.0
     window = read.window if read.window is not None else lookback
     of = evaluated(read, times)

@@ -123,12 +123,14 @@ def read_lines(
     groups: Sequence[int] | None,
     step: int,
     span: range,
+    origin: int = 0,
     closed_right: bool = False,
 ) -> list[LineColumns]:
     """The points of `span`, one line for each series (numbered by id) or group.
 
-    Point n covers [n × step, (n + 1) × step) seconds since 1970; with `closed_right` it covers
-    ((n - 1) × step, n × step], in a rollup the buckets that end in it. `groups` gives the number
+    Point n covers [n × step, (n + 1) × step) seconds since `origin`, itself in seconds since 1970;
+    with `closed_right` it covers ((n - 1) × step, n × step], in a rollup the buckets that end in
+    it. `groups` gives the number
     of each series' group; None: a line for each series. Within a point each series is reduced
     first, then the group.
     Raw is served by metrics_raw_series_time, the rollups by their (series_id, bucket) index.
@@ -146,10 +148,11 @@ def read_lines(
         f"%(start)s + {shift}" if shift else "%(start)s",
         (f"%(end)s + {shift}" if shift else "%(end)s"),
     )
+    since = "%(origin)s" if origin else "'epoch'"
     slot = (
         "bucket"
         if rolled_up
-        else (f"time_bucket(make_interval(secs => %(step)s), {shifted}, 'epoch'::timestamptz)")
+        else (f"time_bucket(make_interval(secs => %(step)s), {shifted}, {since}::timestamptz)")
     )
     each = f"""
         select series_id, {slot} as slot, {"1" if rolled_up else "count(*)"} as m{statistics}
@@ -158,7 +161,9 @@ def read_lines(
         {"" if rolled_up else "group by 1, 2"}
     """
     columns = ", ".join(f"({text})::float8 as v{index}" for index, text in enumerate(texts))
-    number = "(date_part('epoch', slot) / %(step)s)::int - %(first)s"
+    number = (
+        f"(date_part('epoch', slot{' - %(origin)s' if origin else ''}) / %(step)s)::int - %(first)s"
+    )
     if groups is None:
         lines = f"select series_id as line, {number} as point, m, {columns} from ({each}) as each"
     else:
@@ -179,8 +184,9 @@ def read_lines(
                 "first": first,
                 "ids": pg_arrays.int_array(series_ids),
                 "groups": pg_arrays.int_array(groups) if groups is not None else None,
-                "start": datetime_at(first * step),
-                "end": datetime_at((first + len(span)) * step),
+                "origin": datetime_at(origin),
+                "start": datetime_at(origin + first * step),
+                "end": datetime_at(origin + (first + len(span)) * step),
             },
         ).fetchall()
     return [

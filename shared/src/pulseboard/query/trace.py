@@ -5,7 +5,7 @@ in its result.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,6 +38,17 @@ class Trace:
     seconds: dict[QueryPhase, float] = field(default_factory=dict)
     points_read: int = 0
 
+    @classmethod
+    def of(cls, traces: Iterable["Trace"]) -> "Trace":
+        """Several traces as one."""
+        joined = cls()
+        for each in traces:
+            joined.reads += each.reads
+            joined.points_read += each.points_read
+            for phase, seconds in each.seconds.items():
+                joined.add(phase, seconds)
+        return joined
+
     def add(self, phase: QueryPhase, seconds: float) -> None:
         """Add to the time of a phase."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
@@ -63,14 +74,15 @@ class Trace:
             self.add(QueryPhase.READ, read.seconds)
             self.reads.append(read)
 
-    def explain(self, plan: Plan) -> QueryExplain:
-        """The trace of a plan as the contract has it."""
+    def explain(self, plan: Plan, *further: Plan) -> QueryExplain:
+        """The trace of a plan, and of those that follow it, as the contract has it."""
+        points = sum(len(each.span) for each in (plan, *further))
         return QueryExplain(
             tier=plan.tier,
             step=format_interval(plan.step),
             evaluated=_evaluated(plan),
-            points=len(plan.span),
-            points_cached=len(plan.span) - self.points_read,
+            points=points,
+            points_cached=points - self.points_read,
             reads=[
                 ExplainedRead(
                     selector=read.selector,

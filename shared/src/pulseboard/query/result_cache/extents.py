@@ -1,6 +1,6 @@
 """Extents: runs of consecutive points of a plan; the gaps between them, and merging them.
 
-The points of a plan are numbered: point n stands at n × step seconds since 1970, whatever the
+The points of a plan are numbered: point n stands at n × step seconds since its origin, whatever the
 range of the query. So extents of different queries with the same plan fit together. Values are
 float64, NaN where there is no sample. Lines are named by a text of their labels (`line_key`).
 """

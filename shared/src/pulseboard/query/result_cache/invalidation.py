@@ -61,9 +61,7 @@ def still_valid(
         number: extent
         for number, extent in extents.items()
         if extent.read_at > read_since
-        or not any(
-            _changed(extent, plan.step, dependencies, each, rollup_delay) for each in relevant
-        )
+        or not any(_changed(extent, plan, dependencies, each, rollup_delay) for each in relevant)
     }
 
 
@@ -78,7 +76,7 @@ def catching_up(plan: Plan, *, marks: Mapping[str, LateMarks], now: float, delay
     width = RESOLUTIONS[plan.tier]
     refreshed = now - delay - (width if plan.tier is Tier.HOUR else 0)
     dependencies = DependencyRange.of(plan)
-    first, last = _samples_of(plan.span, plan.step, dependencies)
+    first, last = _samples_of(plan.span, plan, dependencies)
     return any(
         stored >= refreshed
         and first - BUCKET_SECONDS <= bucket * BUCKET_SECONDS <= min(last, now - width)
@@ -87,16 +85,16 @@ def catching_up(plan: Plan, *, marks: Mapping[str, LateMarks], now: float, delay
     )
 
 
-def _samples_of(span: range, step: int, dependencies: DependencyRange) -> tuple[float, float]:
+def _samples_of(span: range, plan: Plan, dependencies: DependencyRange) -> tuple[float, float]:
     """The times between which the samples of these points lie."""
-    first = span.start * step - dependencies.lookback
-    return first, (span.stop - 1) * step + dependencies.lookahead
+    first = plan.time_of(span.start) - dependencies.lookback
+    return first, plan.time_of(span.stop - 1) + dependencies.lookahead
 
 
 def _changed(
-    extent: Extent, step: int, dependencies: DependencyRange, marks: LateMarks, rollup_delay: float
+    extent: Extent, plan: Plan, dependencies: DependencyRange, marks: LateMarks, rollup_delay: float
 ) -> bool:
-    first, last = _samples_of(extent.span, step, dependencies)
+    first, last = _samples_of(extent.span, plan, dependencies)
     ranges = [(first, last), *([dependencies.fixed] if dependencies.fixed else [])]
     stored_before = extent.read_at - rollup_delay - CLOCK_SKEW
     return any(

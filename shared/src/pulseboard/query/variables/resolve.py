@@ -198,7 +198,7 @@ def _series_texts(expression: str, *, now: datetime, end: datetime) -> Iterator[
         query=expression, start=end - timedelta(seconds=_NEWEST), end=end, step=f"{_NEWEST}s"
     )
     result = engine.execute(params, now=now)
-    times = result.plan.timestamps()
+    times = result.timestamps()
     for line in result.lines:
         point = next((i for i in range(len(times) - 1, -1, -1) if _is_value(line.values[i])), None)
         if point is not None:
