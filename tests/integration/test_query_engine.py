@@ -309,7 +309,7 @@ def _unexpected(*_: Any, **__: Any) -> None:
         ("pulseboard.query.sql_buckets.read_lines", _unexpected),
         ("pulseboard.query.engine._finish", _unexpected),
         ("pulseboard.query.result_cache.extents.settled_chunks", _unexpected),
-        ("pulseboard.query.engine.plan", _unexpected),
+        ("pulseboard.query.engine.plans", _unexpected),
     ],
 )
 def test_what_goes_wrong_with_a_query_harms_no_other(
