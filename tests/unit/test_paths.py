@@ -1,12 +1,18 @@
 """Any path has a response: a file, the app's page, or an error of the contract."""
 
+import importlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
 
 from functions import dev
 from pulseboard.core.settings import settings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +47,28 @@ def test_a_path_that_no_file_can_have_is_the_apps_own(http: TestClient, path: st
             assert response.text == "the app"
         else:
             assert response.json()["code"] == "NOT_FOUND"
+
+
+PATHS_OF_NOTHING = [
+    *("", "/", "//", "/\0", "/api/v1/\0", "/%00", "/%", "/api/v1/%zz", "/../../etc/passwd"),
+    *("/\ud800", "/prometheus/\ud800", "/api/v1/variables/\udfff/values", "/x\r\ny: z"),
+    *("/" + "a" * 100_000, "/api/v1/" + "a/" * 50_000),
+]
+
+
+@pytest.mark.parametrize("name", ["auth", "dashboards", "ingest"])
+def test_a_function_refuses_any_path_and_says_so(name: str) -> None:
+    """As API Gateway sends it: decoded, and of any length."""
+    handler = importlib.import_module(f"functions.{name}.handler").handler
+    event = json.loads((ROOT / "events" / "auth.json").read_text(encoding="utf-8"))
+    context = SimpleNamespace(aws_request_id="1")
+    for path in PATHS_OF_NOTHING:
+        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        response = handler(event, context)
+        assert response["statusCode"] == 404, path[:50]
+        body = json.loads(response["body"])
+        assert body["error"]
+        assert "Traceback" not in response["body"]
 
 
 @pytest.mark.parametrize(

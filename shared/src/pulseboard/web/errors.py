@@ -42,6 +42,14 @@ _CODES = {
 }
 
 
+class _ErrorResponse(JSONResponse):
+    """An error may repeat what was sent: half of a surrogate pair has no UTF-8, and is escaped."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "backslashreplace")
+
+
 def error_body(error: PulseboardError, request: Request | None = None) -> ApiError:
     """The wire form of an error."""
     return ApiError(
@@ -62,7 +70,7 @@ def respond(
         content: object = prometheus_error(status, body.error)
     else:
         content = body.model_dump(mode="json", by_alias=True)
-    return JSONResponse(content, status_code=status, headers=headers)
+    return _ErrorResponse(content, status_code=status, headers=headers)
 
 
 def headers_of(error: PulseboardError) -> dict[str, str]:
