@@ -39,7 +39,11 @@ class _Request(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         path = self.path.partition("?")[0]
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = self.headers.get("Content-Length") or "0"
+        if not (path.isascii() and path.isprintable() and length.isdecimal()):
+            self.send_error(400, "the path or the length is no text of HTTP")
+            return
+        body = self.rfile.read(int(length))
         if any(fnmatch(path, pattern) for pattern in API_PATHS):
             self._forward(self.server.api, self.path, body)
             return
@@ -65,7 +69,7 @@ class _Request(BaseHTTPRequestHandler):
             connection.request(self.command, origin.path + path, body or None, headers)
             response = connection.getresponse()
             content = response.read()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             self.send_error(502, "the emulator does not respond")
             return
         finally:
