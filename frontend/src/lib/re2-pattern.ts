@@ -1,3 +1,5 @@
+import { giveUp } from './unfinished-patterns'
+
 /**
  * Regular expressions that users write, in the browser: RE2's syntax and meaning, as on the server,
  * in time that grows with pattern × text. A `RegExp` can take for ever, and stop the tab.
@@ -34,7 +36,7 @@ const MOST_REPEATS = 1000
 const MOST_DEPTH = 200
 /** Instructions of a program; the longest pattern of a query fits. */
 const MOST_INSTRUCTIONS = 30_000
-/** Steps of one search, some tens of milliseconds; what takes more matches nothing. */
+/** Steps of one search, some tens of milliseconds; what takes more matches nothing, and is said. */
 const MOST_STEPS = 1_000_000
 
 const within = (code: number, low: number, high: number) => code >= low && code <= high
@@ -433,7 +435,10 @@ export class Pattern {
   private tooMuch = false
 
   /** `flags`: any of i, m and s. Throws PatternError. */
-  constructor(source: string, flags = '') {
+  constructor(
+    private readonly source: string,
+    flags = '',
+  ) {
     const parser = new Parser(source, flags)
     this.program = compiled(parser.parse())
     this.names = parser.names
@@ -493,6 +498,7 @@ export class Pattern {
           seen[at] = position + 1
           if (++steps > MOST_STEPS) {
             this.tooMuch = true
+            giveUp(this.source)
             return undefined
           }
           const instruction = program[at] as Instruction

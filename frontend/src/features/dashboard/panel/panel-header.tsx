@@ -4,6 +4,7 @@ import type { Panel, QueryMeta } from '@/api/generated/types.gen'
 import { fillLink, LinkContextProvider } from '../field-links'
 import { DataAge } from './data-age'
 import { PanelInfo } from './panel-info'
+import { useUnfinished } from './unfinished-patterns'
 
 type Props = {
   panel: Panel
@@ -23,6 +24,7 @@ const ICON =
 export function PanelHeader({ panel, meta, failure, at, stale, actions }: Props) {
   const { description, links } = panel.options
   const context = use(LinkContextProvider)
+  const unfinished = useUnfinished(panel)
   return (
     <header className="panel-header flex h-9 shrink-0 items-center gap-1 px-3">
       <h2 className="min-w-0 truncate text-[13px] font-medium" title={panel.title}>
@@ -46,6 +48,11 @@ export function PanelHeader({ panel, meta, failure, at, stale, actions }: Props)
       ))}
       <span className="ml-auto flex shrink-0 items-center gap-1">
         <DataAge at={at} stale={stale} />
+        {unfinished && (
+          <span className="text-warn" title={unfinished} role="img" aria-label={unfinished}>
+            <TriangleAlert size={15} aria-hidden="true" />
+          </span>
+        )}
         {failure && (
           <span
             className="text-danger"
