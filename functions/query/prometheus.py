@@ -21,9 +21,11 @@ from pulseboard.core.exceptions import InvalidRequest
 from pulseboard.core.settings import settings
 from pulseboard.db import database
 from pulseboard.promql.ast import Select
+from pulseboard.promql.functions import Type
 from pulseboard.promql.parser import parse_any
 from pulseboard.promql.printer import printed
 from pulseboard.promql.times import Times
+from pulseboard.promql.types import type_of
 from pulseboard.query import exact_queries
 from pulseboard.query.exact_queries import ExactQuery
 from pulseboard.query.exposition import exposition
@@ -77,6 +79,12 @@ def query_range(
     # In milliseconds: 0.1 s is no whole number of bits.
     count = (round(end * 1000) - round(start * 1000)) // max(round(step * 1000), 1) + 1
     query = _query(given, Times(start, step, count))
+    of = type_of(query.tree)
+    if of not in (Type.SCALAR, Type.VECTOR):
+        raise invalid(
+            "query",
+            f'invalid expression type "{of}" for range query, must be Scalar or instant Vector',
+        )
     with _executing():
         result = exact_queries.execute_range(query, now=now)
     return _json(request, encode_result(result, time=end, limit=_limit(given)))

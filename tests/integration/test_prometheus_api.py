@@ -200,6 +200,8 @@ def test_federation_has_each_sample_with_its_own_time(agent: TestClient) -> None
         ("query", {"query": "x", "limit": "-1"}, 400, "bad_data"),
         ("query_range", {"query": "x", "start": 10, "end": 5, "step": 1}, 400, "bad_data"),
         ("query_range", {"query": "x", "start": 0, "end": 5, "step": 0}, 400, "bad_data"),
+        ("query_range", {"query": '"a"', "start": 0, "end": 5, "step": 1}, 400, "bad_data"),
+        ("query_range", {"query": "x[5m]", "start": 0, "end": 5, "step": 1}, 400, "bad_data"),
         ("query_range", {"query": "x", "start": 0, "end": 9e9, "step": 1}, 422, "execution"),
         ("query", {"query": "topk(NaN, x)"}, 422, "execution"),
         ("series", {}, 400, "bad_data"),
