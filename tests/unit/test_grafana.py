@@ -1,7 +1,10 @@
 """Dashboards of Grafana, read with a report."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -478,3 +481,82 @@ def test_a_variable_may_stand_for_a_number_and_all_of_a_metric_is_no_filter() ->
     )
     assert len(found.settings.variables) == 2
     assert not [note for note in notes if not note.startswith("taken")]
+
+
+def _row(number: int) -> dict[str, Any]:
+    return {"type": "row", "title": f"r{number}", "collapsed": True, "panels": [{"id": number}]}
+
+
+def _element(number: int) -> dict[str, Any]:
+    return {"kind": "Panel", "spec": {"id": number, "title": "t"}}
+
+
+def _v2_row(number: int) -> dict[str, Any]:
+    named = {"kind": "ElementReference", "name": f"p{number}"}
+    item = {"kind": "GridLayoutItem", "spec": {"x": 0, "y": 0, "element": named}}
+    inner = {"kind": "GridLayout", "spec": {"items": [item]}}
+    return {"kind": "RowsLayoutRow", "spec": {"title": f"r{number}", "layout": inner}}
+
+
+def _resource(count: int) -> dict[str, Any]:
+    rows = {"kind": "RowsLayout", "spec": {"rows": [_v2_row(n) for n in range(count)]}}
+    spec = {"elements": {f"p{n}": _element(n) for n in range(count)}, "layout": rows}
+    return {"apiVersion": "dashboard.grafana.app/v2beta1", "kind": "Dashboard", "spec": spec}
+
+
+LARGE: dict[str, Callable[[int], dict[str, Any]]] = {
+    "panels": lambda count: {"panels": [{"id": n, "type": "stat"} for n in range(count)]},
+    "folded rows": lambda count: {"panels": [_row(n) for n in range(count)]},
+    "a row of many": lambda count: {
+        "panels": [{"type": "row", "panels": [{"id": n} for n in range(count)]}]
+    },
+    "old rows": lambda count: {
+        "rows": [{"title": "r", "panels": [{"id": n}]} for n in range(count)]
+    },
+    "rows of resources": _resource,
+    "variables": lambda count: {
+        "panels": [],
+        "templating": {
+            "list": [
+                {"type": "query", "name": f"v{n}", "query": f'label_values(up{{a="$v{n - 1}"}}, b)'}
+                for n in range(count)
+            ]
+        },
+    },
+    "overrides": lambda count: {
+        "panels": [
+            panel("timeseries", fieldConfig={"overrides": [
+                {"matcher": {"id": "byName", "options": f"a{n}"}, "properties": [{"id": "unit"}]}
+                for n in range(count)
+            ]})
+        ]
+    },
+    "queries": lambda count: {
+        "panels": [{"targets": [{"expr": "up", "refId": f"A{n}"} for n in range(count)]}]
+    },
+}  # fmt: skip
+
+
+def _calls(document: dict[str, Any]) -> int:
+    """The function calls that an import makes."""
+    made = 0
+
+    def count(*_: object) -> None:
+        nonlocal made
+        made += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        dashboard_document.parse({"schemaVersion": 39, **document})
+    finally:
+        sys.setprofile(before)
+    return made
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_an_import_takes_work_in_proportion_to_its_file(name: str) -> None:
+    make = LARGE[name]
+    # Beyond what a board may have, too.
+    once, twice, four_times = (_calls(make(count)) for count in (150, 300, 600))
+    assert four_times - twice <= 2.5 * max(twice - once, 100)
