@@ -1,5 +1,6 @@
 """What is on screen is true or marked, and what was typed is kept: slowly, late, offline."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -118,6 +119,70 @@ def test_edits_without_a_network_wait_and_survive_the_tab(
     boards.page = again
     boards.wait_for_version(board, 2)
     assert boards.positions(board)["A"][0] > 3
+
+
+def test_edits_larger_than_a_closing_page_can_send_survive_it(
+    page: Page, context: BrowserContext, boards: Boards
+) -> None:
+    board = boards.make("Large", *THREE)
+    found = boards.read(board)
+    for panel in found["panels"]:
+        for key in ("dashboardId", "createdAt", "updatedAt"):
+            panel.pop(key)
+        panel["options"]["content"] = "x" * 20_000
+        panel["queries"] = [{"query": "load_1 # " + "x" * 4_900}]
+    body = {"version": found["version"], "panels": found["panels"]}
+    saved = page.request.put(f"{ROOT}/{board}", data=body, headers=boards.headers)
+    assert saved.ok, saved.text()
+    assert len(json.dumps(body)) > 65_536
+    edit(page, board)
+    sent: list[int] = []
+    context.on(
+        "request",
+        lambda request: (
+            sent.append(len(request.post_data or "")) if request.method == "PUT" else None
+        ),
+    )
+    # A removal sends what remains, a duplicate sends all.
+    menu(page, "A", "Duplicate")
+    expect(page.get_by_role("region", name="A (copy)")).to_be_visible()
+    page.close(run_before_unload=False)
+    again = context.new_page()
+    boards.page = again
+    edit(again, board)
+    all_saved(again)
+    assert "A (copy)" in boards.positions(board)
+    assert max(sent) > 65_536
+
+
+def test_an_edit_of_who_is_signed_out_waits_for_a_sign_in(page: Page, boards: Boards) -> None:
+    board = boards.make("Waits for me", *THREE)
+    edit(page, board)
+    refusal = {"error": "Nobody is signed in.", "code": "UNAUTHORIZED"}
+    page.route(
+        f"**{ROOT}/{board}",
+        lambda route: (
+            route.fulfill(status=401, json=refusal)
+            if route.request.method == "PUT"
+            else route.continue_()
+        ),
+    )
+    drag(page, header(page, "A"), 700, 20)
+    state = page.get_by_role("status", name="Save state", include_hidden=True)
+    expect(state).to_have_text("Not saved yet: waiting for you to sign in")
+    expect(page.get_by_role("dialog", name="Sign in again")).to_be_visible()
+    assert boards.read(board)["version"] == 1
+
+
+def test_what_is_typed_just_before_a_link_is_there_when_one_comes_back(page: Page) -> None:
+    page.goto("/explore?q=load_1&refresh=off")
+    box = page.get_by_label("Query A", exact=True).first
+    expect(box).to_have_value("load_1")
+    box.fill("load_5")
+    page.get_by_role("link", name="Pulseboard home").click()
+    expect(page.get_by_role("heading", name="Dashboards")).to_be_visible()
+    page.go_back()
+    expect(box).to_have_value("load_5")
 
 
 def test_a_rule_is_not_shown_as_disabled_while_it_is_not(
@@ -353,6 +418,7 @@ def test_mappings_of_texts_and_of_no_value_are_kept(page: Page, boards: Boards) 
         ("/explore?q=load_1", "Query A"),
         ("/usage", "Search metrics"),
         ("/alerts", "Search rules"),
+        ("/usage/load_1", "Filter series by tags"),
     ],
 )
 def test_the_caret_stays_where_one_types(page: Page, path: str, field: str) -> None:

@@ -77,6 +77,28 @@ def test_anothers_change_in_between_is_a_conflict_that_changes_nothing(admin: Te
     assert read(admin, board)["name"] == "A"
 
 
+def test_no_request_puts_a_panel_on_another(admin: TestClient) -> None:
+    created = make(admin, panels=[panel("One"), panel("Two", x=3), panel("Three", y=2)])
+    url = f"{ROOT}/{created['id']}"
+    admin.post(f"{url}/panels", json=panel("Four", x=1, y=1))
+    third = created["panels"][2]["id"]
+    admin.put(f"{url}/panels/{third}", json={"position": {"x": 2, "y": 1, "w": 6, "h": 4}})
+    board = read(admin, created)
+    cells = [
+        (x, y)
+        for at in (one["position"] for one in board["panels"])
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(board["panels"]) == 4
+    assert len(cells) == len(set(cells)), "each cell belongs to one panel"
+    layout = [{"i": one["id"], "x": 0, "y": 0, "w": 6, "h": 4} for one in board["panels"]]
+    refused = admin.put(url, json={"version": board["version"], "layout": layout})
+    assert refused.status_code == 400, "a whole layout is refused, and says which panels"
+    assert "covers the panel of layout.0" in refused.text
+    assert read(admin, created)["panels"] == board["panels"]
+
+
 def test_panels_are_added_changed_copied_and_removed(admin: TestClient) -> None:
     board, other = make(admin), make(admin, name="Other")
     url = f"{ROOT}/{board['id']}/panels"

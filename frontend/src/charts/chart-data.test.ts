@@ -126,6 +126,28 @@ test('a stack has no dip at its right end, where a coarser or later line has no 
   expect(heldToEnd([{ values: [null, null] }, { values: [] }], [0, 10])).toEqual([[null, null], []])
 })
 
+test('a line of one point stands for a step of its own beside finer ones', () => {
+  const times = [0, 10, 20, 30, 40]
+  const point = { values: [null, 2, null, null, null], own: [1], step: 20 }
+  expect(aligned(point, times, 'held')).toEqual([null, 2, 2, null, null])
+  expect(aligned(point, times, 'stacked')).toEqual([null, 2, 2, null, null])
+  const fine = { values: [1, 1, 1, 1, 1] }
+  const held = { ...point, values: aligned(point, times, 'stacked') }
+  expect(stack(heldToEnd([held, fine], times)).at(-1)).toEqual([1, 3, 3, 3, 3])
+  // The step is that of the result, not the distance to a point after a gap in it.
+  const result = (timestamps: number[], step: number) => ({
+    data: { timestamps, series: [{ name: 'a', tags: {}, values: timestamps.map(() => 1) }] },
+    step,
+  })
+  const { lines } = joinResults([result(times, 10), result([10], 20)] as never)
+  expect(lines.map(({ step }) => step)).toEqual([10, 20])
+  // Without one, the next point tells it.
+  const first = { values: [2, null, null, 4, null], own: [0, 3] }
+  expect(heldToEnd([{ ...first, values: [2, null, null, null, null] }], times)).toEqual([
+    [2, 2, 2, 2, 2],
+  ])
+})
+
 test('points with a gap on both sides are lone', () => {
   expect(lonePoints([1, null, 2, null, 3, 4, null, 5])).toEqual([0, 2, 7])
   expect(lonePoints([null, 1, null])).toEqual([1])

@@ -10,6 +10,8 @@ export type Line = {
   ref?: string
   /** Where its own times are, if others share the axis: elsewhere a null is no gap. */
   own?: number[]
+  /** Milliseconds between two of its points, where its result says so. */
+  step?: number
 }
 
 /** The labels of series: an alias, else the tags that differ, else the metric's name. */
@@ -41,7 +43,13 @@ export type Table = { times: number[]; lines: Line[] }
 
 /** Joins the results of a panel's queries on one time axis. Times are milliseconds. */
 export function joinResults(
-  results: { data: QueryData; alias?: string | null; prefix?: string; ref?: string }[],
+  results: {
+    data: QueryData
+    alias?: string | null
+    prefix?: string
+    ref?: string
+    step?: number | undefined
+  }[],
 ): Table {
   const times = [...new Set(results.flatMap((result) => result.data.timestamps))].sort(
     (a, b) => a - b,
@@ -53,7 +61,7 @@ export function joinResults(
   for (const labels of named) {
     for (const label of new Set(labels)) inResults.set(label, (inResults.get(label) ?? 0) + 1)
   }
-  const lines = results.flatMap(({ data, alias, prefix, ref }, number) => {
+  const lines = results.flatMap(({ data, alias, prefix, ref, step }, number) => {
     const labels = named[number] ?? []
     return data.series.map((series, index) => {
       const values: (number | null)[] =
@@ -78,10 +86,20 @@ export function joinResults(
         name: series.name,
         tags: series.tags,
         ...(ref ? { ref } : {}),
+        ...(step ? { step } : {}),
       }
     })
   })
   return { times, lines }
+}
+
+/** Milliseconds between a point of a line and the next; 0 when nothing tells. */
+function stepFrom({ own, step }: Pick<Line, 'own' | 'step'>, times: number[], at: number): number {
+  if (step) return step
+  const place = own ? own.indexOf(at) : at
+  const [before, after] = own ? [own[place - 1], own[place + 1]] : [at - 1, at + 1]
+  const time = times[at] ?? 0
+  return time - (times[before ?? -1] ?? time) || (times[after ?? -1] ?? time) - time
 }
 
 /**
@@ -91,7 +109,7 @@ export function joinResults(
  * else the total of a stack would fall where the other lines have newer points.
  */
 export function aligned(
-  { values, own }: Pick<Line, 'values' | 'own'>,
+  { values, own, step }: Pick<Line, 'values' | 'own' | 'step'>,
   times: number[],
   how: 'drawn' | 'held' | 'stacked',
 ) {
@@ -103,8 +121,8 @@ export function aligned(
     if (value === null) return
     const start = times[at] ?? 0
     const next = own[position + 1]
-    const step = start - (times[own[position - 1] ?? at] ?? start)
-    const end = next === undefined ? start + step : (times[next] ?? start)
+    const end =
+      next === undefined ? start + stepFrom({ own, step }, times, at) : (times[next] ?? start)
     const after = next === undefined ? null : (values[next] ?? null)
     if (after === null && how === 'drawn') return
     const flat = after === null || how === 'held'
@@ -169,17 +187,15 @@ export function calculate(values: (number | null)[], how: Calculation): number |
  * A line that has been away for longer ends where it ended.
  */
 export function heldToEnd(
-  lines: { values: (number | null)[]; own?: number[] | undefined }[],
+  lines: Pick<Line, 'values' | 'own' | 'step'>[],
   times: number[],
 ): (number | null)[][] {
-  return lines.map(({ values, own }) => {
+  return lines.map((line) => {
+    const { values, own } = line
     const last = values.findLastIndex((value) => value !== null)
     if (last < 0 || last === values.length - 1) return values
     const from = own?.findLast((at) => at <= last) ?? last
-    const step = own
-      ? (times[from] ?? 0) - (times[own[own.indexOf(from) - 1] ?? from] ?? 0)
-      : (times[from] ?? 0) - (times[from - 1] ?? times[from] ?? 0)
-    const end = (times[from] ?? 0) + 2 * step
+    const end = (times[from] ?? 0) + 2 * stepFrom(line, times, from)
     if ((times.at(-1) ?? 0) > end) return values
     return values.map((value, at) => (at > last ? (values[last] ?? null) : value))
   })

@@ -98,3 +98,35 @@ test('the chart library draws every range of values and comes to an end', async 
           plot.destroy()
         }
 }, 60_000)
+
+test('limits that change with the data are those of the chart too', async () => {
+  const { default: UPlot } = await import('uplot')
+  let current: ChartStyle = { ...style, min: 0, max: 1 }
+  const hooks = {
+    style: () => current,
+    range: (): [number, number] => [0, 3600],
+    onCursor: () => {},
+    onZoom: () => {},
+  }
+  const element = document.createElement('div')
+  const options = chartOptions(current, hooks, { width: 400, height: 200 }, undefined)
+  const plot = new UPlot(
+    options,
+    [
+      [0, 60],
+      [0.2, 0.9],
+    ],
+    element,
+  )
+  await Promise.resolve()
+  expect([plot.scales.y?.min, plot.scales.y?.max]).toEqual([0, 1])
+  // As a rule's chart goes on: the series are the same, and the values leave the first range.
+  current = { ...style, min: 40, max: 60 }
+  plot.setData([
+    [0, 60],
+    [45, 55],
+  ])
+  await Promise.resolve()
+  expect([plot.scales.y?.min, plot.scales.y?.max]).toEqual([40, 60])
+  plot.destroy()
+})

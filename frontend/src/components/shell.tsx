@@ -22,6 +22,7 @@ import type { ReactNode } from 'react'
 import { logoutMutation } from '@/api/generated/@tanstack/react-query.gen'
 import type { User } from '@/api/generated/types.gen'
 import { type Theme, useTheme } from '@/lib/theme'
+import { discardWork, maySignOut } from '@/lib/unsaved-work'
 import { FiringBadge } from './firing-badge'
 import { Button } from './ui/controls'
 import { Menu, MenuItem } from './ui/menu'
@@ -57,16 +58,21 @@ export function Brand() {
   )
 }
 
+/** Signs out, once what is not saved is saved or given up. */
 export function useSignOut() {
   const navigate = useNavigate()
   const cache = useQueryClient()
-  return useMutation({
+  const logout = useMutation({
     ...logoutMutation(),
     onSuccess: async () => {
+      discardWork()
       cache.clear()
-      await navigate({ to: '/sign-in' })
+      await navigate({ to: '/sign-in', ignoreBlocker: true })
     },
   })
+  return async () => {
+    if (await maySignOut()) logout.mutate({})
+  }
 }
 
 type ShellProps = { user: User; onSearch: () => void; children: ReactNode }
@@ -165,7 +171,7 @@ export function Shell({ user, onSearch, children }: ShellProps) {
               className="w-9 !px-0 max-sm:hidden"
               aria-label="Sign out"
               title="Sign out"
-              onClick={() => signOut.mutate({})}
+              onClick={() => void signOut()}
             >
               <LogOut size={16} aria-hidden="true" />
             </Button>

@@ -21,3 +21,9 @@ export function messageOf(error: unknown): string {
 }
 
 export const isSignedOut = (error: unknown) => isApiError(error) && error.code === 'UNAUTHORIZED'
+
+/** Codes of errors that pass by themselves: the same request may succeed later. */
+const PASSING: readonly ApiError['code'][] = ['UNAVAILABLE', 'INTERNAL_ERROR', 'RATE_LIMITED']
+
+/** Whether a request was refused for what it says, so that it would be refused again. */
+export const isRefused = (error: unknown) => isApiError(error) && !PASSING.includes(error.code)

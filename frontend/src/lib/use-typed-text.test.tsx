@@ -89,3 +89,22 @@ test('a stored value that comes back late does not replace what was typed since'
   rerender({ given: 'ab' })
   expect(result.current[0]).toBe('ab')
 })
+
+test.each([
+  ['a click', () => document.dispatchEvent(new Event('pointerdown'))],
+  ['a Tab', () => document.dispatchEvent(new Event('focusout'))],
+  ['a shortcut', () => fireEvent.keyDown(document, { key: 'ArrowLeft', altKey: true })],
+  ['a reload', () => fireEvent.keyDown(document, { key: 'F5' })],
+  ['the end of the page', () => window.dispatchEvent(new Event('pagehide'))],
+])('what was typed just before %s is stored, once', (_name, leave) => {
+  const store = vi.fn()
+  const { result } = renderHook(() => useTypedValue<string>('', store))
+  act(() => result.current[1]('cpu'))
+  act(() => void fireEvent.keyDown(document, { key: 'x' }))
+  expect(store).not.toHaveBeenCalled()
+  act(() => void leave())
+  expect(store.mock.calls).toEqual([['cpu']])
+  act(() => void vi.advanceTimersByTime(1000))
+  act(() => void leave())
+  expect(store).toHaveBeenCalledTimes(1)
+})

@@ -61,7 +61,7 @@ export function Account({ email, role }: { email: string; role: string }) {
           </Button>
         </form>
       </Card>
-      <Button className="mt-4 sm:hidden" onClick={() => signOut.mutate({})}>
+      <Button className="mt-4 sm:hidden" onClick={() => void signOut()}>
         <LogOut size={16} aria-hidden="true" /> Sign out
       </Button>
     </Page>

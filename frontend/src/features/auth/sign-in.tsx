@@ -3,9 +3,10 @@ import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { loginMutation, loginWithTokenMutation } from '@/api/generated/@tanstack/react-query.gen'
 import { Brand, ThemeButton } from '@/components/shell'
 import { Button, Card, Field } from '@/components/ui/controls'
-import { messageOf } from '@/lib/errors'
+import { isRefused, messageOf } from '@/lib/errors'
 import { useSession } from '@/lib/session'
 import { consumeSignInToken } from '@/lib/sign-in-token'
+import { startAnew } from '@/lib/unsaved-work'
 
 export function SignIn({ onDone }: { onDone: () => void }) {
   return (
@@ -54,14 +55,17 @@ function SignInForm({ again, onDone }: { again?: string; onDone: () => void }) {
   const [email, setEmail] = useState(again ?? '')
   const [password, setPassword] = useState('')
   const done = ({ data }: { data: { email: string } }) => {
+    // Nothing of the one who was here before is shown to somebody else, or saved by them.
+    if (again !== undefined && data.email !== again) return startAnew()
+    if (again === undefined) cache.clear()
     useSession.getState().resume()
-    // Somebody else sees other things.
-    if (data.email !== again) cache.clear()
     onDone()
   }
   const login = useMutation({ ...loginMutation(), onSuccess: done, meta: { silent: true } })
   const byLink = useMutation({
     ...loginWithTokenMutation(),
+    // The link can be followed once: an outage does not use it up.
+    retry: (count, error) => count < 5 && !isRefused(error),
     onSuccess: done,
     meta: { silent: true },
   })
@@ -95,6 +99,12 @@ function SignInForm({ again, onDone }: { again?: string; onDone: () => void }) {
         value={password}
         onChange={(event) => setPassword(event.target.value)}
       />
+      {again !== undefined && email.trim() !== again && (
+        <p role="status" className="text-sm">
+          For somebody else the page opens anew. Changes of dashboards are kept for {again}; what is
+          typed in a form is lost.
+        </p>
+      )}
       {error && (
         <p role="alert" className="text-sm text-danger">
           {messageOf(error)}

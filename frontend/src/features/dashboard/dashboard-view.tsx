@@ -15,8 +15,9 @@ import { boardScopeOf } from './board-scope'
 import { type BoardSearch, variableKey } from './board-search'
 import { BoardToolbar } from './board-toolbar'
 import { BoardMenu } from './edit-mode/board-menu'
-import { ConflictBar, EditBar } from './edit-mode/edit-bar'
+import { EditBar } from './edit-mode/edit-bar'
 import { PanelMenu } from './edit-mode/panel-menu'
+import { UnsavedBar } from './edit-mode/unsaved-bar'
 import { boardOptions, POLL, useDraft, useDraftPanels } from './edit-mode/use-draft'
 import { FavouriteButton } from './favourite-button'
 import { LinkContextProvider } from './field-links'
@@ -193,7 +194,7 @@ export function DashboardView({ id, search, onSearch }: Props) {
     </Card>
   ) : (
     <ZoneContext value={zone}>
-      {draft && <ConflictBar editing={draft} />}
+      {draft && <UnsavedBar editing={draft} />}
       {resolved && resolved.tabs.length > 0 && !search.panel && (
         <TabBar tabs={resolved.tabs} open={search.tab} onOpen={(tab) => change({ tab })} />
       )}

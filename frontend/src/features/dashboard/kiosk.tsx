@@ -1,6 +1,7 @@
 import { Minimize } from 'lucide-react'
 import { type ReactNode, useEffect, useState } from 'react'
 import { Button } from '@/components/ui/controls'
+import { keepAwake } from '@/lib/keep-awake'
 import { useShortcuts } from '@/lib/shortcuts'
 
 /** A dashboard on a wall display: only its panels. The button to leave appears when the pointer moves. */
@@ -37,11 +38,7 @@ export function Kiosk({
       window.removeEventListener('keydown', wake)
     }
   }, [])
-  useEffect(() => {
-    // If the wake lock is refused (no permission, low battery), the system settings apply.
-    const lock = navigator.wakeLock?.request('screen').catch(() => undefined)
-    return () => void lock?.then((held) => held?.release())
-  }, [])
+  useEffect(keepAwake, [])
   return (
     <div className={awake ? '' : 'cursor-none'}>
       <title>{`${title} · Pulseboard`}</title>

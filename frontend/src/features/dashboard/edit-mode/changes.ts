@@ -56,30 +56,81 @@ export function updateOf(base: Dashboard, panels: Panel[]): UpdateDashboard | un
   }
 }
 
+/** Whose change counts where both have changed the same field. */
+type Preferred = 'mine' | 'theirs'
+
+const same = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
+
+/** A value that was `old`, of which we made `mine` and they `theirs`. */
+function merged<T>(old: T, mine: T, theirs: T, preferred: Preferred): T {
+  if (mine === theirs || same(old, mine)) return theirs
+  if (same(old, theirs)) return mine
+  return preferred === 'mine' ? mine : theirs
+}
+
+/** An object of which each field is merged by itself. */
+function mergedFields<T extends object>(old: T, mine: T, theirs: T, preferred: Preferred): T {
+  const result = { ...theirs }
+  for (const key of new Set([...Object.keys(mine), ...Object.keys(theirs)]) as Set<keyof T>)
+    result[key] = merged(old[key], mine[key], theirs[key], preferred)
+  return result
+}
+
+/** A panel with what we have changed in it and what they have changed in it. */
+export function mergedPanel(
+  old: Panel,
+  mine: Panel,
+  theirs: Panel,
+  preferred: Preferred = 'mine',
+): Panel {
+  const { title, type, position } = mergedFields(old, mine, theirs, preferred)
+  const options = mergedFields(old.options, mine.options, theirs.options, preferred)
+  const counts = new Set([old, mine, theirs].map((panel) => panel.queries.length))
+  const queries =
+    counts.size === 1
+      ? theirs.queries.map((query, index) =>
+          merged(old.queries[index] ?? query, mine.queries[index] ?? query, query, preferred),
+        )
+      : merged(old.queries, mine.queries, theirs.queries, preferred)
+  return { ...theirs, title, type, queries, options, position }
+}
+
 /**
- * Applies our changes (from `base` to `mine`) to a newer version: panels that we did not change
- * stay as they are there.
+ * Applies our changes (from `base` to `mine`) to a newer version: panels, and fields of panels,
+ * that we did not change stay as they are there.
  */
-export function rebasePanels(base: Panel[], mine: Panel[], theirs: Panel[]): Panel[] {
+export function rebasePanels(
+  base: Panel[],
+  mine: Panel[],
+  theirs: Panel[],
+  preferred: Preferred = 'mine',
+): Panel[] {
   const before = new Map(base.map((panel) => [panel.id, panel]))
   const ours = new Map(mine.map((panel) => [panel.id, panel]))
-  const merged = theirs.flatMap((panel) => {
+  const kept = theirs.flatMap((panel) => {
     const old = before.get(panel.id)
     const own = ours.get(panel.id)
-    if (!old) return [panel]
-    if (!own) return []
-    const changed = contentKey(old) !== contentKey(own) ? own : panel
-    return [
-      positionKey(old) !== positionKey(own) ? { ...changed, position: own.position } : changed,
-    ]
+    if (!old) return [own && preferred === 'mine' ? own : panel]
+    if (own) return [mergedPanel(old, own, panel, preferred)]
+    return preferred === 'theirs' && difference([old], [panel]) !== 'none' ? [panel] : []
   })
   const there = new Set(theirs.map((panel) => panel.id))
-  const added = mine.filter(
-    (panel) =>
-      !there.has(panel.id) &&
-      (!before.has(panel.id) || contentKey(panel) !== contentKey(before.get(panel.id) ?? panel)),
-  )
-  return compacted([...merged, ...added])
+  const added = mine.filter((panel) => {
+    const old = before.get(panel.id)
+    if (there.has(panel.id)) return false
+    return !old || (preferred === 'mine' && contentKey(panel) !== contentKey(old))
+  })
+  return compacted([...kept, ...added])
+}
+
+/** Steps of an undo history, from the one next to `now` on, without those that change nothing. */
+function changing(now: Panel[], steps: Panel[][]): Panel[][] {
+  let next = now
+  return steps.filter((step) => {
+    if (difference(step, next) === 'none') return false
+    next = step
+    return true
+  })
 }
 
 /**
@@ -89,15 +140,16 @@ export function rebasePanels(base: Panel[], mine: Panel[], theirs: Panel[]): Pan
 export function rebaseDraft(draft: Draft, board: Dashboard): Draft {
   const base = { ...board, panels: keepSame(draft.panels, board.panels) }
   let last = base.panels
-  const rebased = (panels: Panel[]) => {
-    last = keepSame(last, rebasePanels(draft.base.panels, panels, base.panels))
+  const rebased = (preferred: Preferred) => (panels: Panel[]) => {
+    last = keepSame(last, rebasePanels(draft.base.panels, panels, base.panels, preferred))
     return last
   }
+  const panels = rebased('mine')(draft.panels)
   return {
     base,
-    panels: rebased(draft.panels),
-    past: draft.past.map(rebased),
-    future: draft.future.map(rebased),
+    panels,
+    past: changing(panels, draft.past.map(rebased('theirs')).reverse()).reverse(),
+    future: changing(panels, draft.future.map(rebased('theirs'))),
     state: 'changed',
   }
 }

@@ -2,8 +2,21 @@ import { createStore, type StoreApi } from 'zustand/vanilla'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { difference, keepSame, rebaseDraft, rebasePanels } from './changes'
 
-/** `waiting`: for the network, or for somebody to sign in. */
-export type SaveState = 'saved' | 'changed' | 'saving' | 'waiting' | 'conflict'
+/** `retrying`: the server has not responded; `refused`: it can't be saved as it is. */
+export type SaveState =
+  | 'saved'
+  | 'changed'
+  | 'saving'
+  | 'offline'
+  | 'signed-out'
+  | 'retrying'
+  | 'refused'
+  | 'conflict'
+
+const WAITING: readonly SaveState[] = ['offline', 'signed-out', 'retrying', 'refused']
+
+/** Whether changes could not be saved, and are still to be. */
+export const isWaiting = (state: SaveState) => WAITING.includes(state)
 
 export type Draft = {
   /** The dashboard as saved on the server. */
@@ -13,6 +26,10 @@ export type Draft = {
   past: Panel[][]
   future: Panel[][]
   state: SaveState
+  /** Why the last save failed, while it is tried again or was refused. */
+  failure?: string | undefined
+  /** This browser has no room to keep what is not saved. */
+  unkept?: boolean
 }
 
 export type DraftStore = StoreApi<Draft>
@@ -22,10 +39,14 @@ const STEPS = 100
 export const createDraft = (base: Dashboard): DraftStore =>
   createStore<Draft>(() => ({ base, panels: base.panels, past: [], future: [], state: 'saved' }))
 
-/** A conflict stays until the user resolves it; any other change is pending until the next save. */
+/**
+ * A conflict stays until the user resolves it, and what could not be saved is marked until it is;
+ * any other change is pending until the next save.
+ */
 const pending = (draft: Draft, panels: Panel[]): SaveState => {
   if (draft.state === 'conflict') return 'conflict'
-  return difference(draft.base.panels, panels) === 'none' ? 'saved' : 'changed'
+  if (difference(draft.base.panels, panels) === 'none') return 'saved'
+  return isWaiting(draft.state) ? draft.state : 'changed'
 }
 
 /** A change by the user: displayed at once, and one undo step. */
@@ -73,34 +94,21 @@ export function redo(draft: Draft): Draft {
 export function saved(draft: Draft, board: Dashboard, sent: Panel[]): Draft {
   const base = { ...board, panels: keepSame(sent, board.panels) }
   const panels = draft.panels === sent ? base.panels : draft.panels
-  const next = { ...draft, base, panels, state: 'saved' as const }
+  const next = { ...draft, base, panels, state: 'saved' as const, failure: undefined }
   return { ...next, state: pending(next, panels) }
 }
 
 /**
- * The server has rejected the save: back to the saved state. Undo goes on from there, and redo
- * brings back, one by one, the steps that are not saved.
+ * Without the change from `before` to `after`, as if it had not been made. What was changed beside
+ * it stays; if nothing else is unsaved, there is nothing to save or to decide.
  */
-export function rolledBack(draft: Draft): Draft {
-  const { base, panels, past, future } = draft
-  const at = past.findLastIndex((step) => difference(step, base.panels) === 'none')
-  return {
-    ...draft,
-    panels: base.panels,
-    past: at < 0 ? past : past.slice(0, at),
-    future: [...(at < 0 ? [] : past.slice(at + 1)), panels, ...future],
-    state: 'saved',
-  }
-}
-
-/** Brings back what a rejected save took away: by redo, or on top of what has changed since. */
-export function restored(draft: Draft, lost: Pick<Draft, 'base' | 'panels'>): Draft {
-  let next = draft
-  while (next.future.length) {
-    next = redo(next)
-    if (difference(next.panels, lost.panels) === 'none') return next
-  }
-  return change(draft, rebasePanels(lost.base.panels, lost.panels, draft.panels))
+export function withdrawn(draft: Draft, before: Panel[], after: Panel[]): Draft {
+  const last = draft.panels === after && draft.past.at(-1) === before
+  const next = last
+    ? { ...draft, panels: before, past: draft.past.slice(0, -1) }
+    : change(draft, rebasePanels(after, before, draft.panels))
+  const nothing = difference(draft.base.panels, next.panels) === 'none'
+  return { ...next, state: nothing ? 'saved' : pending(next, next.panels) }
 }
 
 /** Adopts a newer version from the server, unless there are unsaved changes. */

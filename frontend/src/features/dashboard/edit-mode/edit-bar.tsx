@@ -4,16 +4,19 @@ import { useEffect, useState } from 'react'
 import { useStore } from 'zustand'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { Button } from '@/components/ui/controls'
-import { messageOf } from '@/lib/errors'
 import { DEFAULT_OPTIONS } from '@/lib/panel-defaults'
 import { change, type Draft, redo, type SaveState, undo } from './draft'
+import { UnsavedBar } from './unsaved-bar'
 import type { Editing } from './use-draft'
 
 const STATES: Record<SaveState, [typeof Check, string]> = {
   saved: [Check, 'All changes saved'],
   changed: [CloudUpload, 'Unsaved changes'],
   saving: [CloudUpload, 'Saving…'],
-  waiting: [CloudOff, 'Not saved yet: waiting for the connection'],
+  offline: [CloudOff, 'Not saved yet: waiting for the connection'],
+  'signed-out': [CloudOff, 'Not saved yet: waiting for you to sign in'],
+  retrying: [CloudOff, 'Not saved yet: trying again'],
+  refused: [CloudOff, 'Not saved'],
   conflict: [CloudOff, 'Not saved'],
 }
 
@@ -117,57 +120,7 @@ export function EditBar({ board, editing, onDone }: Props) {
           {leaving ? 'Saving…' : 'Done'}
         </Button>
       </div>
-      <ConflictBar editing={editing} />
+      <UnsavedBar editing={editing} />
     </>
-  )
-}
-
-/** Shown when someone else has saved meanwhile: nothing is lost until the user decides. */
-export function ConflictBar({
-  editing,
-  onResolved,
-}: {
-  editing: Editing
-  onResolved?: (how: 'reloaded' | 'saved') => void
-}) {
-  const state = useStore(editing.store, (draft) => draft.state)
-  const [busy, setBusy] = useState(false)
-  const [failure, setFailure] = useState<string>()
-  if (state !== 'conflict') return null
-  const resolve = async (how: () => Promise<void>) => {
-    setBusy(true)
-    setFailure(undefined)
-    try {
-      await how()
-    } catch (error) {
-      setFailure(messageOf(error))
-    }
-    setBusy(false)
-  }
-  const reload = async () => {
-    await editing.saver.reload()
-    onResolved?.('reloaded')
-  }
-  const overwrite = async () => {
-    const outcome = await editing.saver.overwrite()
-    if (outcome === 'saved' || outcome === 'nothing') onResolved?.('saved')
-  }
-  return (
-    <div
-      role="alert"
-      className="mb-3 flex flex-wrap items-center gap-2 rounded-lg border border-danger bg-surface p-3"
-    >
-      <p className="mr-auto max-w-prose text-sm">
-        <strong className="font-medium">Someone else has changed this dashboard.</strong> Your
-        changes are not saved. Overwrite applies them on top of theirs; Reload discards them.
-      </p>
-      {failure && <p className="text-sm text-danger">{failure}</p>}
-      <Button disabled={busy} onClick={() => void resolve(reload)}>
-        Reload
-      </Button>
-      <Button variant="primary" disabled={busy} onClick={() => void resolve(overwrite)}>
-        Overwrite
-      </Button>
-    </div>
   )
 }

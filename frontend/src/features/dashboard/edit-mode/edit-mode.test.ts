@@ -1,29 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { Dashboard, Panel, PanelOptions, UpdateDashboard } from '@/api/generated/types.gen'
+import type { Panel, UpdateDashboard } from '@/api/generated/types.gen'
 import { difference, rebasePanels, updateOf } from './changes'
 import { compacted } from './compacted'
-import { adopt, change, createDraft, redo, restored, saved, undo } from './draft'
-import { keepBackup, restoreBackup } from './draft-backup'
+import { adopt, change, createDraft, redo, saved, undo, withdrawn } from './draft'
 import { applyLayout, freePosition, layoutOf, move, putBack, resize } from './layout'
-import { createSaver, QUIET_MS } from './saver'
+import { QUIET_MS } from './saver'
+import { board, panel, saver } from './test-boards'
 
-const options = { unit: null } as PanelOptions
-
-function panel(id: string, x: number, y: number, w = 6, h = 4): Panel {
-  return {
-    id,
-    dashboardId: 'board',
-    title: id,
-    type: 'line',
-    queries: [],
-    options,
-    position: { x, y, w, h },
-    createdAt: '',
-    updatedAt: '',
-  }
-}
-
-const board = (version: number, panels: Panel[]) => ({ id: 'board', version, panels }) as Dashboard
 const [a, b, c] = [panel('a', 0, 0), panel('b', 6, 0), panel('c', 0, 4)]
 const spots = (panels: Panel[]) =>
   Object.fromEntries(panels.map(({ id, position: { x, y, w, h } }) => [id, [x, y, w, h].join(' ')]))
@@ -134,24 +117,6 @@ test('a newer version is adopted only without unsaved changes', () => {
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-function saver(
-  put: (body: UpdateDashboard) => Promise<Dashboard>,
-  latest = board(7, [a, b]),
-  online = () => true,
-) {
-  const store = createDraft(board(1, [a, b]))
-  const onFailure = vi.fn()
-  const calls = vi.fn(put)
-  const created = createSaver(store, {
-    put: calls,
-    latest: async () => latest,
-    onSaved: () => {},
-    onFailure,
-    online,
-  })
-  return { store, created, calls, onFailure }
-}
-
 const conflict = { error: 'newer', code: 'CONFLICT' }
 
 test('many changes in a row are saved once', async () => {
@@ -177,42 +142,6 @@ test('a change during a save is saved next, with the new version', async () => {
   await vi.advanceTimersByTimeAsync(4000)
   expect(calls.mock.calls.map(([body]) => body.version)).toEqual([1, 2])
   expect(store.getState()).toMatchObject({ state: 'saved', base: { version: 3 } })
-})
-
-test('a failure rolls back, and redo brings the change back', async () => {
-  const { store, onFailure } = saver(() => Promise.reject(new TypeError('away')))
-  store.setState((draft) => change(draft, [a]))
-  await vi.advanceTimersByTimeAsync(QUIET_MS)
-  expect(store.getState().panels).toEqual([a, b])
-  expect(onFailure).toHaveBeenCalledTimes(1)
-  store.setState(redo)
-  expect(store.getState().panels).toEqual([a])
-})
-
-test('a rejected save leaves the undo list, and each step that it took away', async () => {
-  let away = false
-  const { store, created, onFailure } = saver((body) =>
-    away
-      ? Promise.reject({ error: 'away', code: 'INTERNAL_ERROR' })
-      : Promise.resolve(board(body.version + 1, body.panels as Panel[])),
-  )
-  store.setState((draft) => change(draft, [a]))
-  await created.flush()
-  away = true
-  store.setState((draft) => change(draft, [a, c]))
-  store.setState((draft) => change(draft, [c]))
-  await created.flush()
-  expect(store.getState().panels).toEqual([a])
-  const [, lost] = onFailure.mock.calls[0] ?? []
-  expect(restored(store.getState(), lost).panels).toEqual([c])
-  store.setState(redo)
-  expect(store.getState().panels).toEqual([a, c])
-  store.setState(undo)
-  store.setState(undo)
-  expect(store.getState().panels).toEqual([a, b])
-  // What has changed since stays when the lost changes come back on top of it.
-  store.setState((draft) => change(draft, [a, b, panel('d', 0, 8)]))
-  expect(restored(store.getState(), lost).panels.map(({ id }) => id)).toEqual(['b', 'd', 'c'])
 })
 
 test('a conflict keeps the draft and stops saving until the user decides', async () => {
@@ -295,11 +224,11 @@ test('without a network a change waits, and is saved once there is one', async (
   const { store, created, calls } = saver(
     async (body) => board(2, body.panels as Panel[]),
     undefined,
-    () => online,
+    { online: () => online },
   )
   store.setState((draft) => change(draft, [a]))
   await vi.advanceTimersByTimeAsync(QUIET_MS)
-  expect(store.getState()).toMatchObject({ state: 'waiting', panels: [a] })
+  expect(store.getState()).toMatchObject({ state: 'offline', panels: [a] })
   expect(calls).not.toHaveBeenCalled()
   expect(created.atRisk()).toBe(true)
   online = true
@@ -313,12 +242,12 @@ test('a page that is left sends what it can, and asks about what it cannot', asy
   const { store, created, calls } = saver(async (body) => board(2, body.panels as Panel[]))
   store.setState((draft) => change(draft, [a]))
   expect(created.atRisk()).toBe(false)
-  expect(created.leave()).toBe(true)
+  created.leave()
   expect(calls).toHaveBeenCalledTimes(1)
   await vi.advanceTimersByTimeAsync(0)
   store.setState((draft) => change(draft, [a, large]))
   expect(created.atRisk()).toBe(true)
-  expect(created.leave()).toBe(true)
+  created.leave()
   expect(calls).toHaveBeenCalledTimes(1)
 })
 
@@ -328,38 +257,9 @@ test('a page that is left during a save sends no second request beside it', asyn
   store.setState((draft) => change(draft, [a]))
   void created.flush()
   store.setState((draft) => change(draft, [a, c]))
-  expect(created.leave()).toBe(true)
+  created.leave()
   await vi.advanceTimersByTimeAsync(900)
   expect(calls).toHaveBeenCalledTimes(1)
-})
-
-test('what was not saved is taken up again when the dashboard is opened', () => {
-  const before = createDraft(board(3, [a, b]))
-  before.setState((draft) => change(draft, [a, c]))
-  expect(keepBackup(before.getState())).toBe(true)
-  const next = createDraft(board(3, [a, b]))
-  expect(restoreBackup(next, board(3, [a, b]))).toBe(true)
-  expect(next.getState()).toMatchObject({ panels: [a, c], state: 'changed' })
-  expect(restoreBackup(next, board(3, [a, b]))).toBe(false)
-})
-
-test('what was not saved is a conflict if someone has changed the dashboard since', () => {
-  const before = createDraft(board(3, [a, b]))
-  before.setState((draft) => change(draft, [a]))
-  keepBackup(before.getState())
-  const theirs = board(4, [{ ...a, title: 'theirs' }, b])
-  const next = createDraft(theirs)
-  expect(restoreBackup(next, theirs)).toBe(true)
-  expect(next.getState()).toMatchObject({ state: 'conflict', panels: [a] })
-})
-
-test('what did reach the server in the end is not restored', () => {
-  const before = createDraft(board(3, [a, b]))
-  before.setState((draft) => change(draft, [a]))
-  keepBackup(before.getState())
-  const done = createDraft(board(4, [a]))
-  expect(restoreBackup(done, board(4, [a]))).toBe(false)
-  expect(done.getState().state).toBe('saved')
 })
 
 test('a panel that is put back stands where it was, also after a save', () => {
@@ -378,7 +278,7 @@ test('a save that is refused because the session ended waits for a sign-in', asy
   )
   store.setState((draft) => change(draft, [a]))
   await vi.advanceTimersByTimeAsync(QUIET_MS)
-  expect(store.getState()).toMatchObject({ state: 'waiting', panels: [a] })
+  expect(store.getState()).toMatchObject({ state: 'signed-out', panels: [a] })
   signedIn = true
   expect(await created.flush()).toBe('saved')
 })
@@ -415,11 +315,14 @@ test('an autosave and a newer version leave the panels that they do not change a
   store.setState((draft) => saved(draft, board(2, fromServer), mine))
   expect(store.getState().panels[0]).toBe(a)
   expect(store.getState().panels[1]).toBe(mine[1])
-  const theirs = [structuredClone(a), { ...structuredClone(b), title: 'theirs' }]
+  const theirs = [
+    structuredClone(a),
+    { ...structuredClone(b), title: 'mine', type: 'area' as const },
+  ]
   store.setState((draft) => adopt(draft, board(3, theirs)))
   const { panels, past } = store.getState()
   expect(panels[0]).toBe(a)
-  expect(panels[1]?.title).toBe('theirs')
+  expect(panels[1]?.type).toBe('area')
   expect(past.map((step) => step[0])).toEqual([a])
   expect(past[0]?.[0]).toBe(a)
 })
@@ -435,4 +338,22 @@ test('a late conflict is the outcome of whoever waits, such as Done', async () =
   await vi.advanceTimersByTimeAsync(3000)
   expect(await done).toBe('conflict')
   expect(store.getState()).toMatchObject({ state: 'conflict', panels: [a] })
+})
+
+test('a change that is withdrawn leaves no trace, and what was made beside it stays', () => {
+  const store = createDraft(board(1, [a, b]))
+  store.setState((draft) => change(draft, [a]))
+  const before = store.getState().panels
+  store.setState((draft) => change(draft, [{ ...a, title: 'mine' }]))
+  const after = store.getState().panels
+  expect(withdrawn(store.getState(), before, after)).toMatchObject({ panels: [a], future: [] })
+  store.setState((draft) => change(draft, [{ ...a, title: 'mine' }, c]))
+  const left = withdrawn(store.getState(), before, after)
+  expect(left.panels.map(({ title }) => title)).toEqual(['a', 'c'])
+  // A conflict about nothing else is none any more.
+  const conflict = {
+    ...change(createDraft(board(1, [a])).getState(), [c]),
+    state: 'conflict' as const,
+  }
+  expect(withdrawn(conflict, [a], conflict.panels).state).toBe('saved')
 })

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { getMeOptions } from '@/api/generated/@tanstack/react-query.gen'
 import type { Dashboard, Panel } from '@/api/generated/types.gen'
 import { zPlacedPanel } from '@/api/generated/zod.gen'
@@ -15,10 +15,10 @@ import { errorsByField, readableField } from '@/lib/validation-errors'
 import { type Zone, ZoneContext } from '@/lib/zone'
 import { boardScopeOf } from '../board-scope'
 import { type BoardSearch, variableKey } from '../board-search'
-import { difference } from '../edit-mode/changes'
-import { change } from '../edit-mode/draft'
-import { ConflictBar } from '../edit-mode/edit-bar'
+import { difference, mergedPanel } from '../edit-mode/changes'
+import { change, withdrawn } from '../edit-mode/draft'
 import { newPanel } from '../edit-mode/new-panel'
+import { UnsavedBar } from '../edit-mode/unsaved-bar'
 import { boardOptions, type Editing, useDraft } from '../edit-mode/use-draft'
 import { RefreshContext } from '../panel/data-age'
 import { refOf, responsesOf } from '../panel/panel-results'
@@ -57,7 +57,7 @@ export function PanelEditor(props: Props) {
       </Page>
     )
   }
-  if (!board) {
+  if (!board || (board.canEdit && !editing)) {
     return (
       <Page title="Edit panel">
         <Skeleton className="h-96" />
@@ -176,9 +176,19 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
     setPanel((before) => ({ ...before, ...part }))
     setFieldErrors({})
   }
+  /** What Save has put into the draft, which may be saved only later. */
+  const applied = useRef<{ before: Panel[]; after: Panel[]; panel: Panel }>(undefined)
+  const left = useRef(false)
   const leave = () => {
+    if (left.current) return
+    left.current = true
     letGo()
     onLeave()
+  }
+  const discard = () => {
+    const { before, after } = applied.current ?? {}
+    if (before && after) store.setState((draft) => withdrawn(draft, before, after))
+    leave()
   }
   const save = async () => {
     const wanted = { ...panel, title: panel.title.trim() }
@@ -198,30 +208,46 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
     setFieldErrors(found)
     if (Object.keys(found).length) return
     setSaving(true)
+    const before = applied.current?.before ?? store.getState().panels
     store.setState((draft) => {
       const there = draft.panels.find((one) => one.id === wanted.id)
-      // The position comes from the dashboard: it may have been moved meanwhile.
-      const placed = there ? { ...wanted, position: there.position } : wanted
-      const next = change(
-        draft,
-        there
-          ? draft.panels.map((one) => (one.id === wanted.id ? placed : one))
-          : [...draft.panels, placed],
-      )
       const theirs = opened && draft.base.panels.find((one) => one.id === opened.id)
       const known = draft.past.some((panels) => panels.some((one) => one === opened))
       const overtaken =
         opened !== undefined &&
         !known &&
         (!theirs || difference([theirs], [{ ...opened, position: theirs.position }]) !== 'none')
+      // What someone else has changed in it meanwhile stays theirs, where we have not.
+      const merged = overtaken && there ? mergedPanel(opened, wanted, there) : wanted
+      // The position comes from the dashboard: it may have been moved meanwhile.
+      const placed = there ? { ...merged, position: there.position } : merged
+      const next = change(
+        draft,
+        there
+          ? draft.panels.map((one) => (one.id === wanted.id ? placed : one))
+          : [...draft.panels, placed],
+      )
       return overtaken ? { ...next, state: 'conflict' as const } : next
     })
+    applied.current = { before, after: store.getState().panels, panel }
     const outcome = await saver.flush()
     setSaving(false)
     if (outcome === 'saved' || outcome === 'nothing') leave()
   }
+  // A save that had to wait ends like one that did not, unless the panel was changed since.
+  const latest = useRef(panel)
+  latest.current = panel
+  useEffect(
+    () =>
+      store.subscribe((draft) => {
+        const saved = draft.state === 'saved' && applied.current?.panel === latest.current
+        if (saved && draft.panels.some(({ id }) => id === latest.current.id)) leave()
+      }),
+    [store],
+  )
   const resolved = (how: 'reloaded' | 'saved') => {
     if (how === 'saved') return leave()
+    applied.current = undefined
     const theirs = store.getState().panels.find((one) => one.id === panel.id)
     if (!theirs) return leave()
     setOpened(theirs)
@@ -246,7 +272,7 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
             onRefresh={() => void refetch()}
             onChange={(every) => onSearch({ ...search, refresh: every })}
           />
-          <Button onClick={leave}>Discard</Button>
+          <Button onClick={discard}>Discard</Button>
           <Button
             variant="primary"
             disabled={saving || (!dirty && Object.keys(fieldErrors).length === 0)}
@@ -257,7 +283,7 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
         </div>
       }
     >
-      <ConflictBar editing={editing} onResolved={resolved} />
+      <UnsavedBar editing={editing} onResolved={resolved} />
       {Object.keys(fieldErrors).length > 0 && (
         <p role="alert" className="mb-3 rounded-lg border border-danger bg-surface p-3 text-sm">
           <strong className="font-medium">Not saved.</strong>{' '}

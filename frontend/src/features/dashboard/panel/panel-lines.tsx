@@ -67,7 +67,7 @@ export function PanelLines({ panel, kind, table, data, onZoom, onReset }: Props)
   const groups = lines.map(({ look }) => look?.stack ?? (options.stacked ? 'A' : ''))
   const stacked = groups.some(Boolean)
   const ends = heldToEnd(
-    signed.map((values, index) => ({ values, own: lines[index]?.own })),
+    signed.map((values, index) => ({ ...lines[index], values })),
     table.times,
   )
   const parts = signed.map((values, index) => (groups[index] ? (ends[index] ?? values) : values))

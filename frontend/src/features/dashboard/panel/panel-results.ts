@@ -1,5 +1,6 @@
 import type { BatchAnswer, Panel, PanelQuery } from '@/api/generated/types.gen'
 import { joinResults, type Table } from '@/charts/chart-data'
+import { intervalMs } from '@/lib/time-range'
 import { type BoardData, responseId } from '../use-board-data'
 
 export type QueryResponse = { query: PanelQuery; response: BatchAnswer | undefined }
@@ -27,6 +28,7 @@ export const tableOf = (responses: QueryResponse[]): Table =>
               alias: query.alias,
               prefix: query.query,
               ref: refOf(query, index),
+              step: intervalMs(response.result.meta.resolution),
             },
           ]
         : [],
