@@ -7,7 +7,7 @@ import type { BatchQuery, Dashboard, Panel } from '@/api/generated/types.gen'
 import { newPanel } from '@/features/dashboard/edit-mode/new-panel'
 
 configure({ asyncUtilTimeout: 20_000 })
-vi.setConfig({ testTimeout: 30_000 })
+vi.setConfig({ testTimeout: 120_000 })
 
 /** How often each chart, and each header of a panel, was rendered. */
 const rendered = vi.hoisted(() => ({ charts: {}, headers: {} }) as Record<string, Counts>)

@@ -6,7 +6,7 @@ import { client } from '@/api/client'
 
 // A busy machine loads a page's code slowly; speed is not tested here.
 configure({ asyncUtilTimeout: 20_000 })
-vi.setConfig({ testTimeout: 30_000 })
+vi.setConfig({ testTimeout: 120_000 })
 
 const refusal = { error: 'Nobody is signed in.', code: 'UNAUTHORIZED' }
 

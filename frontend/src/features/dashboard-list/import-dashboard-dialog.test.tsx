@@ -11,7 +11,7 @@ import { client } from '@/api/client'
 import { ImportDashboardDialog } from './import-dashboard-dialog'
 
 configure({ asyncUtilTimeout: 20_000 })
-vi.setConfig({ testTimeout: 30_000 })
+vi.setConfig({ testTimeout: 120_000 })
 
 const sent: unknown[] = []
 const REPORT = [
