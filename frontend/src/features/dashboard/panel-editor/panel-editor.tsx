@@ -235,13 +235,14 @@ function Form({ board, editing, opened: first, search, onSearch, onLeave }: Form
     if (outcome === 'saved' || outcome === 'nothing') leave()
   }
   // A save that had to wait ends like one that did not, unless the panel was changed since.
-  const latest = useRef(panel)
-  latest.current = panel
+  const latest = useRef({ panel, leave })
+  latest.current = { panel, leave }
   useEffect(
     () =>
       store.subscribe((draft) => {
-        const saved = draft.state === 'saved' && applied.current?.panel === latest.current
-        if (saved && draft.panels.some(({ id }) => id === latest.current.id)) leave()
+        const { panel: shown, leave: now } = latest.current
+        const saved = draft.state === 'saved' && applied.current?.panel === shown
+        if (saved && draft.panels.some(({ id }) => id === shown.id)) now()
       }),
     [store],
   )
