@@ -18,9 +18,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from pulseboard import promql
 from pulseboard.catalogue.series_key import SeriesKey
 from pulseboard.contracts.queries import QueryParams
-from pulseboard.db import cache
+from pulseboard.db import cache, database
 from pulseboard.ingest import late_marks_store
 from pulseboard.ingest.batch import Batch
 from pulseboard.query import engine as query_engine
@@ -415,6 +416,34 @@ def test_a_batch_shares_reads_and_bounds_its_queries(
     too_many = batch(*({"query": f"cpu + {n}"} for n in range(301)))
     assert too_many.status_code == 400
     assert "300" in too_many.json()["error"]
+
+
+def test_no_connection_is_held_while_expressions_are_computed(
+    admin: TestClient, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a pool are few, and an open transaction would hold up TimescaleDB's jobs."""
+    send(admin, *((name, {}, now - MINUTE, 1.0) for name in ("cpu", "disk")))
+    texts = ["cpu + disk", "cpu", "sum(rate(cpu[2m]))", "disk * 2"]
+    asked = [{"id": text, "query": text, "aggregation": "none"} for text in texts]
+    batch = {"start": now - HOUR, "end": now, "queries": asked}
+    rule = {"name": "rule", "query": "cpu * 2", "condition": "gt", "threshold": 1}
+    preview = {"rule": rule, "start": now - 2 * MINUTE, "end": now}
+    held: list[int] = []
+    original = promql.evaluate
+
+    def computing(*args: Any, **kwargs: Any) -> Any:
+        pool = database.pool().get_stats()
+        held.append(pool["pool_size"] - pool["pool_available"])
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(promql, "evaluate", computing)
+    results = admin.post("/api/v1/query/batch", json=batch).json()["data"]
+    assert [bool(each["result"]["data"]["series"]) for each in results] == [True, True, False, True]
+    assert held == [0] * 4
+    exact = {"query": "cpu + disk", "time": now / 1000}
+    assert admin.get("/prometheus/api/v1/query", params=exact).json()["data"]["result"]
+    assert admin.post("/api/v1/alerts/preview", json=preview).json()["data"]["series"] == 1
+    assert held == [0] * 6
 
 
 def test_a_start_past_raw_retention_falls_to_minutes(admin: TestClient, now: int) -> None:

@@ -76,7 +76,7 @@ def reduce(series: ExpressionSeries, reducer: Reducer) -> float | None:
         return float(functions[reducer](present))
 
 
-def evaluate(
+def read(
     reader: PlanReader,
     expression: ResolvedExpression,
     times: Times,
@@ -84,24 +84,25 @@ def evaluate(
     budget: Budget,
     most: int,
     interval: float = 0.0,
-) -> list[ExpressionSeries]:
-    """Each series of the expression, of metrics that are sent every `interval` seconds at least,
-    at each of `times`; at most `most` of them.
+) -> Callable[[], list[ExpressionSeries]]:
+    """Read what an expression needs; gives what computes each of its series, of metrics that are
+    sent every `interval` seconds at least, at each of `times`; at most `most` of them. Computing
+    needs no connection.
 
-    Raises InvalidRequest for what can't be matched, LimitExceeded for what is too much.
+    Both raise InvalidRequest for what can't be matched, LimitExceeded for what is too much.
     """
     series: dict[promql.Read, Sequence[Series]] = {}
-    for read, found in expression.series.items():
+    for selector, found in expression.series.items():
         if found is None:
             raise InvalidRequest(UNNAMED)
         if isinstance(found, InvalidRequest):
             raise found.with_traceback(None)
         if len(found) > most * 10:
             raise LimitExceeded(
-                f"{read.name} selects more than {most * 10} series. Add a tag filter."
+                f"{selector.name} selects more than {most * 10} series. Add a tag filter."
             )
-        series[read] = found
-    lines, _ = expression_reader.evaluate_at(
+        series[selector] = found
+    evaluate = expression_reader.read_at(
         reader,
         expression.tree,
         series=series,
@@ -110,15 +111,20 @@ def evaluate(
         budget=budget,
         lookback_delta=lookback_of(interval),
     )
-    check_series(len(lines), most)
-    return [
-        ExpressionSeries(
-            {key: value for key, value in line.labels.items() if key != NAME},
-            np.where(line.present, line.values, np.nan),
-            line.present,
-        )
-        for line in lines
-    ]
+
+    def compute() -> list[ExpressionSeries]:
+        lines, _ = evaluate()
+        check_series(len(lines), most)
+        return [
+            ExpressionSeries(
+                {key: value for key, value in line.labels.items() if key != NAME},
+                np.where(line.present, line.values, np.nan),
+                line.present,
+            )
+            for line in lines
+        ]
+
+    return compute
 
 
 def check_series(count: int, most: int) -> None:

@@ -444,14 +444,14 @@ def _evaluate(
     seconds: float,
 ) -> PulseboardError | None:
     try:
-        lines = expression_inputs.evaluate(
+        lines = expression_inputs.read(
             reader,
             expression,
             _times(rule, at, inputs),
             budget=_budget_of_a_rule(seconds),
             interval=inputs.intervals.get(rule.query, 0.0),
             most=_most_series(rule),
-        )
+        )()
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the expression's samples took too long: narrow it.")
     except Exception as error:  # noqa: BLE001 - one rule must never stop the others
@@ -775,15 +775,16 @@ def read_history(rule: RuleSnapshot, ticks: backtest.Floats) -> list[History]:
                 set_statement_timeout(connection, seconds=settings().query_timeout)
                 if rule.query in expressions:
                     expression = expressions[rule.query]
-                    return _expression_history(connection, rule, expression, ticks, inputs)
-                series = _unless_error(found[rule.query])
-                if not series:
+                    compute = _expression_history(connection, rule, expression, ticks, inputs)
+                elif series := _unless_error(found[rule.query]):
+                    compute = _selector_history(connection, rule, series, ticks, inputs)
+                else:
                     return []
-                return _selector_history(connection, rule, series, ticks, inputs)
         except psycopg.errors.QueryCanceled as error:
             raise InvalidRequest(
                 "Reading the samples took too long: choose a shorter range or narrow the query."
             ) from error
+    return compute()
 
 
 def _check_history(ticks: int, series: int) -> None:
@@ -802,7 +803,8 @@ def _selector_history(
     series: list[Series],
     ticks: backtest.Floats,
     inputs: TickInputs,
-) -> list[History]:
+) -> Callable[[], list[History]]:
+    """Read what a history needs; gives what computes it without a connection."""
     window, delay = inputs.window_of(rule)
     ends = ticks - delay
     time_range = SampleRange(float(ends[0]) - window, float(ends[-1]))
@@ -828,19 +830,23 @@ def _selector_history(
     _check_watched(len(result.stored), _most_series(rule))
     _check_history(len(ticks), len(result.stored))
     stored = {id(one.labels): one for one in result.stored if isinstance(one, promql.SeriesSamples)}
-    histories = []
-    for each in series:
-        if (samples := stored.get(id(each.labels))) is not None:
-            values = backtest.reduce_windows(
-                samples.times,
-                samples.values,
-                ends,
-                window=window,
-                reducer=rule.reducer,
-                stale_markers=samples.stale_markers,
-            )
-            histories.append(History(each.tags, values, ~np.isnan(values)))
-    return histories
+
+    def compute() -> list[History]:
+        histories = []
+        for each in series:
+            if (samples := stored.get(id(each.labels))) is not None:
+                values = backtest.reduce_windows(
+                    samples.times,
+                    samples.values,
+                    ends,
+                    window=window,
+                    reducer=rule.reducer,
+                    stale_markers=samples.stale_markers,
+                )
+                histories.append(History(each.tags, values, ~np.isnan(values)))
+        return histories
+
+    return compute
 
 
 def _expression_history(
@@ -849,13 +855,14 @@ def _expression_history(
     expression: ResolvedExpression,
     ticks: backtest.Floats,
     inputs: TickInputs,
-) -> list[History]:
+) -> Callable[[], list[History]]:
+    """Read what a history needs; gives what computes it without a connection."""
     window, delay = inputs.window_of(rule)
     _check_history(len(ticks), 1)
     ends = ticks - delay
     times = expression_inputs.times_of(float(ends[-1]), window, rule.reducer, ends=len(ends))
     most = settings().alert_preview_max_values
-    lines = expression_inputs.evaluate(
+    evaluate = expression_inputs.read(
         PlanReader(connection, deadline=inf, bounded=True),
         expression,
         times,
@@ -863,21 +870,26 @@ def _expression_history(
         interval=inputs.intervals.get(rule.query, 0.0),
         most=_most_series(rule),
     )
-    _check_history(len(ticks), len(lines))
-    if rule.reducer is Reducer.LAST:
-        return [History(line.tags, line.values, line.present) for line in lines]
-    histories = []
-    for line in lines:
-        present = line.present & ~np.isnan(line.values)
-        values = backtest.reduce_windows(
-            times.array()[present],
-            line.values[present],
-            ends,
-            window=window,
-            reducer=rule.reducer,
-        )
-        histories.append(History(line.tags, values, ~np.isnan(values)))
-    return histories
+
+    def compute() -> list[History]:
+        lines = evaluate()
+        _check_history(len(ticks), len(lines))
+        if rule.reducer is Reducer.LAST:
+            return [History(line.tags, line.values, line.present) for line in lines]
+        histories = []
+        for line in lines:
+            present = line.present & ~np.isnan(line.values)
+            values = backtest.reduce_windows(
+                times.array()[present],
+                line.values[present],
+                ends,
+                window=window,
+                reducer=rule.reducer,
+            )
+            histories.append(History(line.tags, values, ~np.isnan(values)))
+        return histories
+
+    return compute
 
 
 def read_points(rule: RuleSnapshot, times: Times) -> list[expression_inputs.ExpressionSeries]:
@@ -903,7 +915,7 @@ def read_points(rule: RuleSnapshot, times: Times) -> list[expression_inputs.Expr
         try:
             with connection.transaction():
                 set_statement_timeout(connection, seconds=settings().query_timeout)
-                lines = expression_inputs.evaluate(
+                evaluate = expression_inputs.read(
                     PlanReader(connection, deadline=inf, bounded=True),
                     ResolvedExpression(tree, series),
                     Times(times.first - rule.delay, times.step, times.count),
@@ -915,5 +927,6 @@ def read_points(rule: RuleSnapshot, times: Times) -> list[expression_inputs.Expr
             raise InvalidRequest(
                 "Reading the samples took too long: choose a shorter range or narrow the query."
             ) from error
+    lines = evaluate()
     _check_history(times.count, len(lines))
     return lines

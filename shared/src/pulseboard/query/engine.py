@@ -7,8 +7,9 @@ with a query is that query's own error; the others have their results.
 import math
 import time
 from array import array
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -99,6 +100,8 @@ class _Task:
     outcome: PlanResult | PulseboardError | None = None
     size: int = 0
     """About how many bytes its result has."""
+    unexpected: bool = False
+    """Whether its outcome is an error that nothing expects."""
     notes: tuple[str, ...] = ()
     """Notes beside those of the plan and of what is read."""
     trace: Trace = field(default_factory=Trace)
@@ -304,39 +307,85 @@ def _read(
     tasks: list[_Task], now: datetime, began: float, deadline: float, entries: list[CacheEntry]
 ) -> None:
     """Finish these tasks with what the database holds; adds to `entries` what is to be cached."""
-    waiting = iter(tasks)
+    waiting = deque(tasks)
+    reader: PlanReader | None = None
     try:
-        # After an unexpected error the connection may be in any state: the rest gets another.
-        while (task := next(waiting, None)) is not None:
+        while waiting:
             with database.connection() as connection:
-                reader = PlanReader(connection, deadline)
-                unfinished = [each for each in tasks if each.outcome is None]
-                announced_at = time.perf_counter()
-                reader.announce((each.plan, gap) for each in unfinished for gap in each.gaps())
-                for each in unfinished:
-                    each.trace.add(QueryPhase.SERIES, time.perf_counter() - announced_at)
-                while task is not None:
-                    reader.trace = task.trace
-                    try:
-                        budget = reader.new_budget()
-                        parts = [(gap, reader.read(task.plan, gap, budget)) for gap in task.gaps()]
-                        entries.append(_merge(task, parts, now, began))
-                        _check_held(tasks)
-                    except Unavailable:
-                        raise
-                    except PulseboardError as error:
-                        task.outcome = error
-                    except Exception as error:
-                        if isinstance(error, psycopg.Error) and database.is_outage(error):
-                            raise
-                        task.outcome = own_error(error)
-                        break
-                    task = next(waiting, None)
+                if reader is None:
+                    reader = PlanReader(connection, deadline)
+                    _announce(reader, tasks)
+                reader.connection = connection
+                read = _read_until_computed(reader, waiting, tasks, now, began, entries)
+            # While a query is computed, others use the connection.
+            if read is not None:
+                with _own(read.task):
+                    entries.append(_merge(read.task, read.compute(), now, began))
+                    _check_held(tasks)
     except Unavailable as error:
         # Waiting once for a database that is away is enough for all.
         for each in tasks:
             if each.outcome is None:
                 each.outcome = error
+
+
+def _announce(reader: PlanReader, tasks: Sequence[_Task]) -> None:
+    announced_at = time.perf_counter()
+    reader.announce((each.plan, gap) for each in tasks for gap in each.gaps())
+    for each in tasks:
+        each.trace.add(QueryPhase.SERIES, time.perf_counter() - announced_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read for a task, of which something is left to compute."""
+
+    task: _Task
+    parts: list[tuple[range, PlanPart | Callable[[], PlanPart]]]
+
+    def compute(self) -> list[tuple[range, PlanPart]]:
+        """The parts themselves."""
+        return [(gap, part if isinstance(part, PlanPart) else part()) for gap, part in self.parts]
+
+
+def _read_until_computed(
+    reader: PlanReader,
+    waiting: "deque[_Task]",
+    tasks: Sequence[_Task],
+    now: datetime,
+    began: float,
+    entries: list[CacheEntry],
+) -> _Read | None:
+    """Finish waiting tasks up to one that is left to compute. After an unexpected error the
+    connection may be in any state: the rest gets another.
+    """
+    while waiting:
+        task = waiting.popleft()
+        reader.trace = task.trace
+        with _own(task):
+            budget = reader.new_budget()
+            read = _Read(task, [(gap, reader.read(task.plan, gap, budget)) for gap in task.gaps()])
+            if any(not isinstance(part, PlanPart) for _, part in read.parts):
+                return read
+            entries.append(_merge(task, read.compute(), now, began))
+            _check_held(tasks)
+        if task.unexpected:
+            break
+    return None
+
+
+@contextmanager
+def _own(task: _Task) -> Iterator[None]:
+    """Whatever goes wrong inside, but for an outage, is the task's own error."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except Exception as error:
+        if isinstance(error, psycopg.Error) and database.is_outage(error):
+            raise
+        task.unexpected = not isinstance(error, PulseboardError)
+        task.outcome = own_error(error)
 
 
 def _check_held(tasks: Sequence[_Task]) -> None:

@@ -212,7 +212,7 @@ def _evaluate(query: ExactQuery, now: datetime, *, dated: bool = False) -> Exact
                     read: _find(reader, expression, read, times, tier, budget, notes)
                     for read in expression.reads
                 }
-                found = expression_reader.evaluate_any(
+                evaluate = expression_reader.read_any(
                     reader,
                     expression.tree,
                     series=series,
@@ -225,6 +225,7 @@ def _evaluate(query: ExactQuery, now: datetime, *, dated: bool = False) -> Exact
                 )
         except psycopg.errors.QueryCanceled as error:
             raise budget.timed_out() from error
+    found = evaluate()
     limits.check_lines(len(found), len(found), times.count)
     of = type_of(query.tree)
     result = ExactResult(of if instant else Type.MATRIX)

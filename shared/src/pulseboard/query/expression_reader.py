@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,24 +37,25 @@ _AT_ONCE = 1_000
 _MANY_SERIES = 20_000
 
 
-def evaluate(
+def read(
     reader: PlanReader, plan: Plan, expression: Expression, span: range, budget: Budget
-) -> PlanPart:
-    """The points `span` of an expression."""
+) -> Callable[[], PlanPart]:
+    """Read what the points `span` of an expression need; gives what computes them."""
     tree = expression.tree
     newest = isinstance(tree, Select) and tree.at is None
     if newest and len(span) == 1 and plan.tier is Tier.RAW:
-        return _newest(reader, plan, expression, span, budget)
+        found = _newest(reader, plan, expression, span, budget)
+        return lambda: found
     notes: list[str] = []
     series: dict[Read, Sequence[Series]] = {}
-    for read in expression.reads:
-        series[read], read_notes = _find(reader, plan, read, budget)
+    for one in expression.reads:
+        series[one], read_notes = _find(reader, plan, one, budget)
         notes += read_notes
         if isinstance(expression.tree, Select):
-            limits.check_lines(len(series[read]), len(series[read]), len(plan.span))
+            limits.check_lines(len(series[one]), len(series[one]), len(plan.span))
     annotations = Annotations()
     before = budget.samples_read
-    lines, rows = evaluate_at(
+    evaluate = read_at(
         reader,
         tree,
         series=series,
@@ -65,24 +66,30 @@ def evaluate(
         cached=(len(plan.span) - len(span)) * plan.step,
         annotations=annotations,
     )
-    for found in (annotations.warnings, annotations.infos):
-        notes += located(found, expression.text)
-    notes += annotations.notes
-    limits.check_lines(len(lines), len(lines), len(plan.span))
-    keys = {id(each.labels): each.key for each_read in series.values() for each in each_read}
-    by_key: dict[str, array[float]] = {}
-    for line in lines:
-        values = array("d")
-        nan = line.present & np.isnan(line.values)
-        values.frombytes(np.where(nan, extents.NAN_VALUE, line.values).tobytes())
-        # Labels that the evaluation left unchanged are the very objects of the series.
-        by_key[keys.get(id(line.labels)) or _key_of(line.labels)] = values
-    any_series = not expression.reads or any(series.values())
     samples = round(budget.samples_read - before)
-    return PlanPart(by_key, rows, tuple(dict.fromkeys(notes)), any_series, samples)
+
+    def compute() -> PlanPart:
+        lines, rows = evaluate()
+        said = [*notes]
+        for found in (annotations.warnings, annotations.infos):
+            said += located(found, expression.text)
+        said += annotations.notes
+        limits.check_lines(len(lines), len(lines), len(plan.span))
+        keys = {id(each.labels): each.key for each_read in series.values() for each in each_read}
+        by_key: dict[str, array[float]] = {}
+        for line in lines:
+            values = array("d")
+            nan = line.present & np.isnan(line.values)
+            values.frombytes(np.where(nan, extents.NAN_VALUE, line.values).tobytes())
+            # Labels that the evaluation left unchanged are the very objects of the series.
+            by_key[keys.get(id(line.labels)) or _key_of(line.labels)] = values
+        any_series = not expression.reads or any(series.values())
+        return PlanPart(by_key, rows, tuple(dict.fromkeys(said)), any_series, samples)
+
+    return compute
 
 
-def evaluate_at(
+def read_at(
     reader: PlanReader,
     tree: Expr,
     *,
@@ -93,28 +100,34 @@ def evaluate_at(
     budget: Budget,
     cached: float = 0.0,
     annotations: Annotations | None = None,
-) -> tuple[list[SeriesValues], int]:
-    """The lines of an expression over the series of its selectors, and how many rows were read.
+) -> Callable[[], tuple[list[SeriesValues], int]]:
+    """Read what an expression needs of the series of its selectors; gives what computes its lines,
+    and how many rows were read. Computing needs no connection.
 
     `cached` is for how many more seconds the result is in the cache: these count too, so that a
     query is refused in any case or in none.
 
-    Raises InvalidRequest for what can't be matched, or is too much.
+    Both raise InvalidRequest: for what is too much, and for what can't be matched.
     """
     data, rows = _read_all(reader, series, times, tier, lookback_delta, budget, cached, annotations)
-    with reader.trace.timed(QueryPhase.EVALUATE):
-        lines = promql.evaluate(
-            tree,
-            times=times.array(),
-            data=data,
-            lookback_delta=lookback_delta,
-            budget=budget,
-            annotations=annotations,
-        )
-    return lines, rows
+    trace = reader.trace
+
+    def compute() -> tuple[list[SeriesValues], int]:
+        with trace.timed(QueryPhase.EVALUATE):
+            lines = promql.evaluate(
+                tree,
+                times=times.array(),
+                data=data,
+                lookback_delta=lookback_delta,
+                budget=budget,
+                annotations=annotations,
+            )
+        return lines, rows
+
+    return compute
 
 
-def evaluate_any(
+def read_any(
     reader: PlanReader,
     tree: Expr,
     *,
@@ -125,44 +138,50 @@ def evaluate_any(
     budget: Budget,
     annotations: Annotations,
     dated: bool = False,
-) -> list[SeriesValues] | list[SeriesSamples]:
-    """As `evaluate_at`; of a range expression its samples at the first of the times.
+) -> Callable[[], list[SeriesValues] | list[SeriesSamples]]:
+    """As `read_at`; of a range expression its samples at the first of the times.
 
     `dated`: of a selector at one time, samples with their own times; from a rollup, which does not
     have them, with the time of the evaluation.
     """
     data, _ = _read_all(reader, series, times, tier, lookback_delta, budget, 0.0, annotations)
-    if isinstance(tree, Subquery) or (isinstance(tree, Select) and tree.window):
-        # Imports numpy.
-        from pulseboard.promql.evaluator import evaluate_range
 
-        return evaluate_range(
+    def compute() -> list[SeriesValues] | list[SeriesSamples]:
+        if isinstance(tree, Subquery) or (isinstance(tree, Select) and tree.window):
+            # Imports numpy.
+            from pulseboard.promql.evaluator import evaluate_range
+
+            return evaluate_range(
+                tree,
+                time=times.first,
+                data=data,
+                lookback_delta=lookback_delta,
+                budget=budget,
+                annotations=annotations,
+            )
+        at = times.array()
+        lines = promql.evaluate(
             tree,
-            time=times.first,
+            times=at,
             data=data,
             lookback_delta=lookback_delta,
             budget=budget,
             annotations=annotations,
         )
-    at = times.array()
-    lines = promql.evaluate(
-        tree,
-        times=at,
-        data=data,
-        lookback_delta=lookback_delta,
-        budget=budget,
-        annotations=annotations,
-    )
-    if not dated:
-        return lines
-    # Labels that the evaluation left unchanged are the very objects of the series.
-    own = {
-        id(each.labels): each.times[-1:]
-        for stored in data.values()
-        for each in stored
-        if isinstance(each, SeriesSamples) and tier is Tier.RAW
-    }
-    return [SeriesSamples(line.labels, own.get(id(line.labels), at), line.values) for line in lines]
+        if not dated:
+            return lines
+        # Labels that the evaluation left unchanged are the very objects of the series.
+        own = {
+            id(each.labels): each.times[-1:]
+            for stored in data.values()
+            for each in stored
+            if isinstance(each, SeriesSamples) and tier is Tier.RAW
+        }
+        return [
+            SeriesSamples(line.labels, own.get(id(line.labels), at), line.values) for line in lines
+        ]
+
+    return compute
 
 
 def _read_all(
@@ -200,7 +219,7 @@ def prefetch(
     budget: Budget,
     lookback_delta: float = LOOKBACK_DELTA,
 ) -> None:
-    """Read what many selectors need of one shape by one statement, for `evaluate_at` to find.
+    """Read what many selectors need of one shape by one statement, for `read_at` to find.
 
     What would be too much at once is left to be read by each of them.
     """

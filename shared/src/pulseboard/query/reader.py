@@ -31,6 +31,7 @@ class PlanReader:
     """Reads over one connection until `deadline` (monotonic seconds), and shares what it reads."""
 
     connection: psycopg.Connection[Any]
+    """May be replaced between two reads."""
     deadline: float
     bounded: bool = False
     """Whether statements stop at what is left of a budget, so that no estimate has to be right."""
@@ -74,10 +75,11 @@ class PlanReader:
         """Bound the next statement by what is left of a budget's time."""
         set_statement_timeout(self.connection, seconds=budget.left())
 
-    def read(self, plan: Plan, span: range, budget: Budget) -> PlanPart:
-        """The points `span` of a plan.
+    def read(self, plan: Plan, span: range, budget: Budget) -> PlanPart | Callable[[], PlanPart]:
+        """The points `span` of a plan, or what computes them from what was read, for which no
+        connection is needed.
 
-        Raises InvalidRequest for a limit that is exceeded, Unavailable without a database.
+        Both raise InvalidRequest for a limit that is exceeded; Unavailable without a database.
         """
         try:
             # One implicit transaction up to the pipeline's end. A statement whose result is not
@@ -88,16 +90,18 @@ class PlanReader:
         except psycopg.errors.QueryCanceled as error:
             raise budget.timed_out() from error
 
-    def _read_part(self, plan: Plan, span: range, budget: Budget) -> PlanPart:
+    def _read_part(
+        self, plan: Plan, span: range, budget: Budget
+    ) -> PlanPart | Callable[[], PlanPart]:
         if isinstance(plan.shape, Bucketed):
             return self._read_bucketed(plan, plan.shape, span, budget)
         pushdown = plan.shape.pushdown(plan.step)
         if pushdown is not None:
             return self._read_pushdown(plan, pushdown, span, budget)
         # Imports numpy, which takes about 0.2 s: plain panels do without it.
-        from pulseboard.query.expression_reader import evaluate
+        from pulseboard.query import expression_reader
 
-        return evaluate(self, plan, plan.shape, span, budget)
+        return expression_reader.read(self, plan, plan.shape, span, budget)
 
     def once(self, name: object, read: Callable[[], T]) -> T:
         """The result of `read`, which is called once for each name."""
