@@ -146,10 +146,10 @@ def test_catalogue(agent: TestClient) -> None:
 def test_a_database_lost_in_mid_transaction_is_503_and_stores_nothing(
     agent: TestClient, proxy: Proxy, after_bytes: int
 ) -> None:
-    agent.post(URL, json=point())
+    timestamp = now()
+    agent.post(URL, json=point(timestamp=timestamp))
     proxy.cut_after(b"PGCOPY", more_bytes=after_bytes)
-    timestamp = now() - 1000
-    many = [point(value=n, timestamp=timestamp - n) for n in range(5000)]
+    many = [point(value=n, timestamp=timestamp - 1 - n) for n in range(5000)]
     response = agent.post(URL, json=many)
     assert response.status_code == 503, response.text
     assert int(response.headers["Retry-After"]) > 0

@@ -99,7 +99,7 @@ def dead(spill_dir: Path) -> list[Path]:
     return sorted((spill_dir / "dead").glob("*.pbspill"))
 
 
-def drained(most: float = 30.0) -> dict[str, Any]:
+def drained(most: float = 120.0) -> dict[str, Any]:
     """Drain until nothing waits."""
     deadline = time.monotonic() + most
     while True:
