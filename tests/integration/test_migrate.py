@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from functions.maintain.handler import handler as maintain
 from functions.migrate.handler import handler
 from infra.local import services
+from pulseboard.db import timescale_jobs
 from pulseboard.db.migrate import MigrationError, _create_extension, available, migrate
 
 pytestmark = pytest.mark.integration
@@ -55,10 +56,35 @@ def test_each_tier_has_its_policies(database_url: str) -> None:
 def test_maintain_runs_what_is_due_once(stack: None, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("truncate job_runs")
-    first = maintain({}, None)
-    assert first["failed"] == []
-    assert first["late"] == []
-    assert maintain({}, None)["ran"] == []
+        first = maintain({}, None)
+        assert first["failed"] == []
+        # A busy machine may have taken a minute for it, after which some are due again.
+        connection.execute("update job_runs set started_at = clock_timestamp()")
+        assert maintain({}, None)["ran"] == []
+        if timescale_jobs.server_runs_jobs(connection):
+            # When they run, and whether they meet a test's `truncate`, is up to the server.
+            assert first["ran"] == []
+        else:
+            assert first["late"] == []
+            assert len(first["ran"]) == len(timescale_jobs.statuses(connection))
+
+
+def test_no_tier_has_many_chunks(database_url: str) -> None:
+    """A refresh plans its delete over all of them: with 177 that took longer than all the rest."""
+    with psycopg.connect(database_url, prepare_threshold=None) as connection:
+        chunks = connection.execute(
+            """
+            select h.table_name, extract(epoch from (j.config->>'drop_after')::interval)
+              / extract(epoch from d.time_interval)
+            from timescaledb_information.jobs j
+            join _timescaledb_catalog.hypertable h on h.id = (j.config->>'hypertable_id')::int
+            join timescaledb_information.dimensions d
+              on (d.hypertable_schema, d.hypertable_name) = (h.schema_name, h.table_name)
+            where j.proc_name = 'policy_retention'
+            """
+        ).fetchall()
+    assert len(chunks) == 3
+    assert max(number for _, number in chunks) < 45, chunks
 
 
 def _plain_postgres() -> Path | None:

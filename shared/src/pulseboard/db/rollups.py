@@ -17,7 +17,7 @@ from pulseboard.db import retention_policies
 
 ROLLUPS = ("metrics_1min", "metrics_1hour")
 _STRETCH = {"metrics_1min": timedelta(hours=4), "metrics_1hour": timedelta(days=5)}
-"""What is moved in one transaction: a chunk."""
+"""What is moved in one transaction."""
 _COLUMNS = sql.SQL(
     "bucket, series_id, avg_value, min_value, max_value, sum_value, sample_count, first_value,"
     " last_value"
