@@ -201,7 +201,7 @@ def test_writes_that_ingest_cuts_short_do_not_open_the_breaker(
     """Behind a lock, say: it says nothing about reads, nor about other writes."""
     monkeypatch.setenv("PULSEBOARD_SPILL_WRITE_TIMEOUT", "0.3")
     monkeypatch.setenv("PULSEBOARD_SPILL_PAUSE", "0.01")
-    monkeypatch.setenv("PULSEBOARD_BREAKER_FAILURES", "2")
+    monkeypatch.setenv("PULSEBOARD_BREAKER_FAILURES", "1")
     settings.cache_clear()
     database.close()
     seen: list[BaseException | None] = []
