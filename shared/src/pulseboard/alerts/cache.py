@@ -29,9 +29,11 @@ def put_current(values: Mapping[UUID, Current]) -> None:
     for rule_id, current in values.items():
         buckets[bucket_of(rule_id)][rule_id.hex] = current
     try:
+        pipe = cache.client().pipeline(transaction=False)
         for number, bucket in enumerate(buckets):
             packed = zlib.compress(to_json(bucket, inf_nan_mode="null"), 1)
-            cache.client().set(f"alerts:current:{number}", packed, ex=_LIFE)
+            pipe.set(f"alerts:current:{number}", packed, ex=_LIFE)
+        pipe.execute()
     except (redis.RedisError, RedisClusterException) as error:
         logger().warning("current values are not in the cache", exc_info=error)
 
