@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from functions.evaluate import handler as evaluate
 from functions.evaluate import tick
-from pulseboard.alerts import notifier
+from pulseboard.alerts import notifier, state_store
 from pulseboard.alerts.notifications import Outgoing, SendResult
 from pulseboard.alerts.state_machine import TICK
 from pulseboard.core.settings import settings
@@ -173,6 +173,21 @@ def test_a_rule_whose_reads_fail_after_it_fired_is_notified(
     world.tick(a=95)
     world.tick(a=95)
     assert world.believed["a"] == {("high", "a")}
+
+
+def test_what_fires_for_a_rule_that_can_not_be_read_is_not_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule_id = world.rule(HOOK)
+    world.tick(a=95)
+    world.change(rule_id, threshold=80)
+    with monkeypatch.context() as patch:
+        patch.setattr(state_store, "_snapshot", lambda row: [][0])
+        assert world.tick(a=95) == []
+    assert world.believed["a"] == {("high", "a")}
+    world.change(rule_id, threshold=70)
+    world.tick(a=5)
+    assert world.believed["a"] == set()
 
 
 def test_a_resolved_notification_has_the_words_of_the_end(world: World) -> None:

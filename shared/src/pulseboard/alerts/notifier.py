@@ -149,6 +149,8 @@ def _due(connection: psycopg.Connection[Any], now: float) -> list[_Group]:
     if not ids:
         return []
     rules = {rule.id: rule for rule in state_store.load_rules(connection, rule_ids=list(ids))}
+    # What fires for a rule that can't be read is not over: it waits until it can.
+    ids -= state_store.enabled_ids(connection, rule_ids=ids - rules.keys())
     channels = channels_store.known_channels(connection)
     silences = silences_store.active(connection, at=now)
     acknowledged = events_store.active_acknowledgements(connection, at=now)

@@ -4,7 +4,7 @@
 changed since it read them, writes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -148,6 +148,16 @@ def load_rules(
         {"all": rule_ids is None, "ids": list(rule_ids or ())},
     ).fetchall()
     return [rule for row in rows if (rule := _snapshot_or_error(connection, row)) is not None]
+
+
+def enabled_ids(connection: psycopg.Connection[Any], *, rule_ids: Iterable[UUID]) -> set[UUID]:
+    """Which of these are rules that are enabled, readable or not. Served by alert_rules_pkey."""
+    if not (chosen := list(rule_ids)):
+        return set()
+    rows = connection.execute(
+        "select id from alert_rules where enabled and id = any(%s::uuid[])", (chosen,)
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def _snapshot_or_error(
