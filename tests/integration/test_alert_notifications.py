@@ -319,6 +319,24 @@ def test_a_receiver_that_is_used_again_is_not_given_up(world: World) -> None:
         assert kept.fetchall() == [(None, True)]
 
 
+def test_what_has_resolved_is_forgotten_after_its_retention(world: World) -> None:
+    """Not what began long ago and fires still, or ended a moment ago: that is still notified."""
+    world.rule(HOOK)
+    world.tick(a=95, b=95, c=95)
+    world.tick(a=95, b=5, c=5)
+    with database.connection() as connection:
+        connection.execute("update alert_events set triggered_at = now() - interval '9 years'")
+        state_store.prune(connection)
+        kept = "select count(*) from alert_events"
+        assert connection.execute(kept).fetchone() == (3,)
+        connection.execute(
+            "update alert_events set resolved_at = now() - interval '9 years'"
+            " where tags ->> 'host' = 'b'"
+        )
+        state_store.prune(connection)
+        assert connection.execute(kept).fetchone() == (2,)
+
+
 def test_many_rules_at_once_are_notified_at_once_critical_ones_first(world: World) -> None:
     slack = {"type": "slack", "url": "https://hooks.slack.com/x"}
     pager = {"type": "pagerduty", "routingKey": "R"}

@@ -403,8 +403,9 @@ def prune(connection: psycopg.Connection[Any]) -> None:
     connection.execute("delete from alert_outbox where sent_at < now() - %s", (outbox,))
     connection.execute("delete from alert_outbox where dead_at < now() - 4 * %s", (outbox,))
     connection.execute(
-        "delete from alert_events where triggered_at < now() - %s and status = 'resolved'",
-        (history,),
+        "delete from alert_events where triggered_at < now() - %(age)s and status = 'resolved'"
+        " and resolved_at < now() - %(age)s",
+        {"age": history},
     )
     connection.execute("delete from alert_silences where ends_at < now() - %s", (history,))
 
