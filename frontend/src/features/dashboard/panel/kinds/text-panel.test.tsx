@@ -18,3 +18,12 @@ test('a link to another host shows it, one of this Pulseboard does not', () => {
     'https://honest.example/',
   ])
 })
+
+test.each(['>'.repeat(20_000), '> - '.repeat(5_000), '1. '.repeat(6_000)])(
+  'a text that is nested too deeply is shown as it was written',
+  (content) => {
+    const panel = { title: '', options: { content } } as Panel
+    const { container } = render(<TextPanel panel={panel} />)
+    expect(container.textContent).toBe(content)
+  },
+)

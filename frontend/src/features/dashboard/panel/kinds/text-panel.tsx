@@ -18,12 +18,24 @@ function showHosts(content: DocumentFragment) {
   }
 }
 
+/** The HTML of a text; one that is nested too deeply for the parser is shown as it was written. */
+function parsed(text: string): string {
+  try {
+    return marked.parse(text, { async: false, gfm: true, breaks: true })
+  } catch (error) {
+    // The stack has no room left.
+    if (!(error instanceof RangeError)) throw error
+    const written = document.createElement('pre')
+    written.textContent = text
+    return written.outerHTML
+  }
+}
+
 /** Text in Markdown. What it holds of HTML is sanitised; it can't run anything. */
 export default function TextPanel({ panel }: { panel: Panel }) {
   const { content } = panel.options
   const html = useMemo(() => {
-    const written = marked.parse(content ?? '', { async: false, gfm: true, breaks: true })
-    const safe = DOMPurify.sanitize(written, {
+    const safe = DOMPurify.sanitize(parsed(content ?? ''), {
       FORBID_TAGS: ['style', 'form', 'input', 'button', 'iframe'],
       FORBID_ATTR: ['style', 'class', 'id'],
       RETURN_DOM_FRAGMENT: true,
