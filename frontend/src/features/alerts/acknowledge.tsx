@@ -10,6 +10,7 @@ import type { AlertAcknowledgement } from '@/api/generated/types.gen'
 import { Button, Choice, Field } from '@/components/ui/controls'
 import { Dialog } from '@/components/ui/dialog'
 import { SILENCE_DURATIONS } from './labels'
+import { refreshAlerts } from './refresh-alerts'
 
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'short' })
 
@@ -46,7 +47,7 @@ export function AcknowledgeButton({ eventId, what, given }: Props) {
   }
   const refresh = () => {
     close()
-    return cache.invalidateQueries()
+    return refreshAlerts(cache)
   }
   const acknowledge = useMutation({
     ...acknowledgeAlertMutation(),

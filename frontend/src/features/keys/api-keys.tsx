@@ -35,7 +35,7 @@ export function ApiKeys() {
     onSuccess: async () => {
       setRevoking(null)
       toast.success('Key revoked.')
-      await cache.invalidateQueries()
+      await reload()
     },
   })
   return (

@@ -4,7 +4,9 @@ import { type FormEvent, useState } from 'react'
 import { toast } from 'sonner'
 import {
   createUserMutation,
+  getMeQueryKey,
   getUsersOptions,
+  getUsersQueryKey,
   updateUserMutation,
 } from '@/api/generated/@tanstack/react-query.gen'
 import type { Role } from '@/api/generated/types.gen'
@@ -27,7 +29,11 @@ export function UsersPage() {
     scope: { id: 'users' },
     onSuccess: async () => {
       toast.success("Saved. The user's sessions have ended.")
-      await cache.invalidateQueries()
+      await Promise.all(
+        [getUsersQueryKey(), getMeQueryKey()].map((queryKey) =>
+          cache.invalidateQueries({ queryKey }),
+        ),
+      )
     },
   })
   return (
