@@ -441,7 +441,7 @@ def test_no_connection_is_held_while_expressions_are_computed(
     results = admin.post("/api/v1/query/batch", json=batch).json()["data"]
     assert [bool(each["result"]["data"]["series"]) for each in results] == [True, True, False, True]
     assert held == [0] * 4
-    exact = {"query": "cpu + disk", "time": now / 1000}
+    exact: dict[str, Any] = {"query": "cpu + disk", "time": now / 1000}
     assert admin.get("/prometheus/api/v1/query", params=exact).json()["data"]["result"]
     assert admin.post("/api/v1/alerts/preview", json=preview).json()["data"]["series"] == 1
     assert held == [0] * 6

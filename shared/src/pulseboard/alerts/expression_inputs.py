@@ -127,6 +127,19 @@ def read(
     return compute
 
 
+def evaluate(
+    reader: PlanReader,
+    expression: ResolvedExpression,
+    times: Times,
+    *,
+    budget: Budget,
+    most: int,
+    interval: float = 0.0,
+) -> list[ExpressionSeries]:
+    """`read` and compute at once."""
+    return read(reader, expression, times, budget=budget, most=most, interval=interval)()
+
+
 def check_series(count: int, most: int) -> None:
     """Raise LimitExceeded for an expression with more series than a rule may have."""
     if count > most:

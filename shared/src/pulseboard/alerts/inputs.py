@@ -444,14 +444,14 @@ def _evaluate(
     seconds: float,
 ) -> PulseboardError | None:
     try:
-        lines = expression_inputs.read(
+        lines = expression_inputs.evaluate(
             reader,
             expression,
             _times(rule, at, inputs),
             budget=_budget_of_a_rule(seconds),
             interval=inputs.intervals.get(rule.query, 0.0),
             most=_most_series(rule),
-        )()
+        )
     except psycopg.errors.QueryCanceled:
         return InvalidRequest("Reading the expression's samples took too long: narrow it.")
     except Exception as error:  # noqa: BLE001 - one rule must never stop the others
