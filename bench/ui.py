@@ -199,9 +199,6 @@ def first_load(report: Report, browser: Browser, stack: dict[str, str], board: s
     files = {file.name: file for file in DIST.rglob("*.js")}
     sizes = {name: len(gzip.compress(files[name].read_bytes(), 9)) for name in names}
     report.line("first load: scripts, gzipped", sum(sizes.values()) / 1000, "kB", 250)
-    gauge = [name for name in files if name.startswith("gauge-chart")]
-    apart = bool(gauge) and not names & set(gauge)
-    report.line("gauge's library in the first load", 0 if apart else 1, "chunks", 0)
     context.close()
 
 

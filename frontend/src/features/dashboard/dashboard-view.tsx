@@ -15,7 +15,6 @@ import { boardScopeOf } from './board-scope'
 import { type BoardSearch, variableKey } from './board-search'
 import { BoardToolbar } from './board-toolbar'
 import { BoardMenu } from './edit-mode/board-menu'
-import { EditBar } from './edit-mode/edit-bar'
 import { PanelMenu } from './edit-mode/panel-menu'
 import { UnsavedBar } from './edit-mode/unsaved-bar'
 import { boardOptions, POLL, useDraft, useDraftPanels } from './edit-mode/use-draft'
@@ -32,6 +31,9 @@ import { VariableBar } from './variable-bar'
 import { ViewerMenuItems } from './viewer-menu-items'
 import { ObservePanelContext, useVisiblePanels } from './visible-panels'
 
+const EditBar = lazy(() =>
+  import('./edit-mode/edit-bar').then(({ EditBar }) => ({ default: EditBar })),
+)
 const EditGrid = lazy(() =>
   import('./edit-mode/edit-grid').then(({ EditGrid }) => ({ default: EditGrid })),
 )
@@ -171,8 +173,8 @@ export function DashboardView({ id, search, onSearch }: Props) {
     <Loading />
   ) : editing ? (
     <ZoneContext value={zone}>
-      <EditBar board={board} editing={editing} onDone={() => change({ edit: undefined })} />
       <Suspense fallback={<Skeleton className="h-96" />}>
+        <EditBar board={board} editing={editing} onDone={() => change({ edit: undefined })} />
         <EditGrid board={board} editing={editing} render={showDraft} />
       </Suspense>
     </ZoneContext>
