@@ -29,7 +29,7 @@ PANELS = tuple((f"P{n}", (6 * (n % 2), 4 * (n // 2), 6, 4)) for n in range(5))
 
 # Requests of the page are slow, fail before they are sent, or lose their response.
 CHAOS = """
-window.__chaos = true
+window.__chaos = false
 const real = window.fetch.bind(window)
 const later = (ms) => new Promise((done) => setTimeout(done, ms))
 window.fetch = async (input, init) => {
@@ -67,6 +67,10 @@ class Monkey:
         self.page.add_init_script(CHAOS)
         self.page.goto(f"/dashboards/{board}?edit=1&refresh=5s")
         expect(self.page.locator(".react-grid-item")).not_to_have_count(0)
+
+    def suffer(self, chaos: bool) -> None:
+        """Whether requests fail. A dashboard that can't be loaded at all has nothing to edit."""
+        self.page.evaluate("on => { window.__chaos = on }", chaos)
 
     def _note(self, response: Response) -> None:
         if response.request.method != "PUT" or not response.ok:
@@ -154,8 +158,9 @@ class Monkey:
 
     def calm(self) -> None:
         """No more chaos; everything is saved, and what the other has saved is here."""
-        self.page.evaluate("window.__chaos = false")
-        for _ in range(40):
+        self.suffer(False)
+        # A save that failed is tried again after up to half a minute.
+        for _ in range(240):
             self.settle_conflict()
             state = self.page.get_by_role("status", name="Save state").text_content()
             if state == "All changes saved":
@@ -174,6 +179,7 @@ class Monkey:
 def _heaps(monkeys: list[Monkey]) -> list[int]:
     """Bytes that each browser holds away from the board, however many panels it has by now."""
     for monkey in monkeys:
+        monkey.suffer(False)
         monkey.page.get_by_role("link", name="Pulseboard home").click()
         expect(monkey.page.get_by_role("heading", name="Dashboards")).to_be_visible()
     monkeys[0].page.wait_for_timeout(RESTED)
@@ -204,6 +210,8 @@ def contexts(
 
 def _run(monkeys: list[Monkey], seconds: float) -> None:
     until = time.monotonic() + seconds
+    for monkey in monkeys:
+        monkey.suffer(True)
     while time.monotonic() < until:
         for monkey in monkeys:
             monkey.act()

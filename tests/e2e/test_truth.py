@@ -185,6 +185,13 @@ def test_what_is_typed_just_before_a_link_is_there_when_one_comes_back(page: Pag
     expect(box).to_have_value("load_5")
 
 
+def _first(page: Page, held: list[Route]) -> Route:
+    """The first request that is held: what says "Saving…" may be shown before it is sent."""
+    while not held:
+        page.wait_for_timeout(50)
+    return held[0]
+
+
 def test_a_rule_is_not_shown_as_disabled_while_it_is_not(
     page: Page, context: BrowserContext, boards: Boards
 ) -> None:
@@ -199,16 +206,18 @@ def test_a_rule_is_not_shown_as_disabled_while_it_is_not(
     expect(page.get_by_text("Pulseboard is not responding").first).to_be_visible()
     expect(box).to_be_checked()
     context.set_offline(False)
+    page.wait_for_function("navigator.onLine")
     held: list[Route] = []
     page.route(
         "**/api/v1/alerts/rules/*",
         lambda route: held.append(route) if route.request.method == "PUT" else route.continue_(),
     )
     row = page.get_by_role("row").filter(has=box)
-    box.click()
+    with page.expect_request(lambda request: request.method == "PUT"):
+        box.click()
     expect(row.get_by_text("Saving…")).to_be_visible()
     expect(row.get_by_text("Disabled")).to_have_count(0)
-    held[0].continue_()
+    _first(page, held).continue_()
     expect(row.get_by_text("Disabled")).to_be_visible()
 
 
@@ -717,7 +726,7 @@ def test_a_rule_that_is_being_saved_is_marked_on_its_page(page: Page, boards: Bo
     page.get_by_role("link", name="Edit", exact=True).click()
     expect(page.get_by_role("heading", name="Edit rule")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_count(0)
-    held[0].continue_()
+    _first(page, held).continue_()
     expect(page.get_by_label("Name")).to_have_value("Renamed")
     page.get_by_role("button", name="Cancel").click()
     page.goto(f"/alerts/{rule}")
