@@ -1,6 +1,5 @@
 """The one route that accepts a key in the URL, called as API Gateway calls it."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,17 +10,11 @@ from fastapi.testclient import TestClient
 
 from functions.ingest.handler import handler
 from infra.local import invoke
-from tests.support.own_thread import in_own_thread
+from tests.support.own_thread import with_own_loop
 from tests.support.stored_samples import lose_database
 
 pytestmark = pytest.mark.integration
 PATH = "/api/v1/validate"
-
-
-def _handled(event: dict[str, Any]) -> dict[str, Any]:
-    with asyncio.Runner() as runner:
-        asyncio.set_event_loop(runner.get_loop())
-        return dict(handler(event, None))  # type: ignore[arg-type]
 
 
 def call(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int, Any]:
@@ -29,7 +22,7 @@ def call(*, query: str = "", headers: dict[str, str] | None = None) -> tuple[int
     event = invoke.event("ingest", key="")
     event.update(rawPath=PATH, rawQueryString=query, headers=headers or {}, body=None)
     event["requestContext"]["http"].update(method="GET", path=PATH)
-    response = in_own_thread(lambda: _handled(event))
+    response = with_own_loop(lambda: handler(event, None))  # type: ignore[arg-type]
     return response["statusCode"], json.loads(response["body"])
 
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from functions import dev
 from pulseboard.core.settings import settings
+from tests.support.own_thread import with_own_loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +66,7 @@ def test_a_function_refuses_any_path_and_says_so(name: str) -> None:
     context = SimpleNamespace(aws_request_id="1")
     for path in PATHS_OF_NOTHING:
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
-        response = handler(event, context)
+        response = with_own_loop(partial(handler, event, context))
         assert response["statusCode"] == 404, path[:50]
         body = json.loads(response["body"])
         assert body["error"]
