@@ -23,7 +23,7 @@ CDK := CDK_DISABLE_CLI_TELEMETRY=1 CDK_DISABLE_VERSION_CHECK=1 \
   JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 infra/node_modules/.bin/cdk
 
 OPERATING := openapi-check openapi-release cost deploy rollback destroy diff rotate-secret pipeline-role update-database
-.PHONY: $(OPERATING) help up local local-down life invoke test test-tools lint openapi bench year bench-ui structure fuzz fuzz-api soak install clean layers synth prerequisites chromium prometheus collectd postgres-tools frontend screenshots
+.PHONY: $(OPERATING) help up local local-down life invoke test test-tools lint lint-python lint-contract openapi bench year bench-ui structure fuzz fuzz-api soak install clean layers synth prerequisites chromium prometheus collectd postgres-tools frontend screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -98,10 +98,16 @@ postgres-tools:
 	  then echo "· postgresql, pgbouncer, jq"; else echo "PostgreSQL, pgBouncer or jq is not installed: tests that need it will say so."; fi; fi
 
 lint: install ## Check style, types, imports and generated code
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-python lint-contract
+
+lint-python:
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	$(VENV)/lint-imports
+
+# In one target, since each step reads what the one before writes.
+lint-contract:
 	$(VENV)/python -m functions.dev && git diff --exit-code -- shared/openapi.json
 	$(VENV)/python -m infra.compatibility
 ifneq ($(FRONTEND),)
