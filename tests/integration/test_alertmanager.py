@@ -2,7 +2,7 @@
 
 Prometheus scrapes one target, evaluates the rules, and sends what it scraped to Pulseboard by
 remote write; `pulseboard rules apply` brings the file. Both notify a webhook. After each phase of
-the target both receivers believe the same, and in the end they were told of the same firings and
+the target both receivers believe the same, and in the end they got the same firings and
 resolutions, in the same order.
 """
 
@@ -167,8 +167,8 @@ class Target:
 Labels = frozenset[tuple[str, str]]
 
 
-def told(received: Received) -> dict[Labels, list[str]]:
-    """Of each alert, the states that a receiver was told, in their order; repetitions left out."""
+def states_of(received: Received) -> dict[Labels, list[str]]:
+    """Of each alert, the states that a receiver was sent, in their order; repetitions left out."""
     states: dict[Labels, list[str]] = {}
     for _, body in list(received):
         for alert in body["alerts"]:
@@ -180,7 +180,9 @@ def told(received: Received) -> dict[Labels, list[str]]:
 
 def believed(received: Received) -> set[str]:
     """The alerts that a receiver believes to be firing, by their name and what tells them apart."""
-    firing = [dict(labels) for labels, states in told(received).items() if states[-1] == "firing"]
+    firing = [
+        dict(labels) for labels, states in states_of(received).items() if states[-1] == "firing"
+    ]
     return {
         " ".join([one["alertname"], *(one[key] for key in ("host", "zone", "queue") if key in one)])
         for one in firing
@@ -419,10 +421,10 @@ def test_both_tell_the_same_firings_and_resolutions(both: Both) -> None:
         both.until_both_believe(
             *("Hot a east", "Hot b east", "HotLong b east", "DiskFull a", "Mode", "Keeps")
         )
-    # What still fires when the silence ends is told then.
+    # What still fires when the silence ends is notified then.
     target.change(temp_c=1e6)
     both.until_both_believe("Hot c west", "Keeps")
-    assert told(both.ours) == told(both.theirs)
-    assert "Backlog" not in str(told(both.ours))
+    assert states_of(both.ours) == states_of(both.theirs)
+    assert "Backlog" not in str(states_of(both.ours))
     assert summaries(both.ours) == summaries(both.theirs)
     assert summaries(both.ours)["c"] == "c has 1M of 30.0"

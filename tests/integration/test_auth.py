@@ -518,7 +518,7 @@ def test_x_forwarded_for_from_loopback_is_not_believed_by_make_up(
 
             child.wait_until(healthy, 90)
             login = {"email": "nobody@example.com", "password": PASSWORD}
-            answers = []
+            responses = []
             for number in range(5):
                 # Each says that it comes from somewhere else, by any of the headers.
                 came_from = f"203.0.113.{number}"
@@ -528,7 +528,7 @@ def test_x_forwarded_for_from_loopback_is_not_believed_by_make_up(
                     "Forwarded": f"for={came_from}",
                     "X-Pulseboard-Viewer": came_from,
                 }
-                answers.append(http.post("/api/v1/auth/login", json=login, headers=headers))
-            assert [each.status_code for each in answers] == [401] * 3 + [429] * 2
+                responses.append(http.post("/api/v1/auth/login", json=login, headers=headers))
+            assert [each.status_code for each in responses] == [401] * 3 + [429] * 2
     finally:
         child.stop()

@@ -166,12 +166,12 @@ def test_resources_are_told_apart_across_requests_and_processes(agent: TestClien
     for version in ("2", "1", "2"):
         process_state.reset()
         agent.post(URL, content=_sum_of(version, 1.0))
-    plain, told = _tags_of("m")
+    plain, digested = _tags_of("m")
     assert plain == {"service.name": "cart"}
-    assert told.keys() == {"service.name", "otel.resource.id"}
+    assert digested.keys() == {"service.name", "otel.resource.id"}
     infos = {tags["service.version"]: tags for tags in _tags_of("target_info")}
     assert infos.keys() == {"1", "2"}
-    assert infos["2"]["otel.resource.id"] == told["otel.resource.id"]
+    assert infos["2"]["otel.resource.id"] == digested["otel.resource.id"]
     assert infos["1"]["job"] == "cart"
 
 

@@ -226,7 +226,7 @@ def test_errors_outside_the_routes_have_the_shape_of_prometheus(
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     text = "/prometheus/api/v1/query"
     anonymous = TestClient(agent.app)
-    answers = {
+    responses = {
         "404 not_found": agent.get("/prometheus/api/v1/nothing"),
         "405 bad_data": agent.delete(text),
         "400 bad_data": agent.post(text, content=b"\xff", headers=form),
@@ -240,15 +240,15 @@ def test_errors_outside_the_routes_have_the_shape_of_prometheus(
 
     monkeypatch.setattr(exact_queries, "execute_instant", broken)
     quiet = TestClient(agent.app, headers=dict(agent.headers), raise_server_exceptions=False)
-    answers["500 internal"] = quiet.get(text, params={"query": "1"})
-    for expected, response in answers.items():
+    responses["500 internal"] = quiet.get(text, params={"query": "1"})
+    for expected, response in responses.items():
         body = response.json()
         assert body.keys() == {"status", "errorType", "error"}
         assert f"{response.status_code} {body['errorType']}" == expected.strip()
         assert body["status"] == "error"
         assert body["error"]
         assert "secret" not in body["error"]
-    assert answers["405 bad_data"].headers["allow"] == "GET, POST"
+    assert responses["405 bad_data"].headers["allow"] == "GET, POST"
 
 
 @pytest.mark.parametrize("name", ["start", "end", "step", "limit", "match[]", "query"])

@@ -207,8 +207,10 @@ def test_the_map_of_ids_is_bounded_and_keeps_what_is_used() -> None:
 
 
 def test_points_may_say_what_their_metric_is() -> None:
-    told = {"type": "counter", "unit": "By", "description": "Bytes sent."}
-    batch = batch_of([GOOD, {**GOOD, **told}, {**GOOD, "unit": None}, {**GOOD, "name": "plain"}])
+    metadata = {"type": "counter", "unit": "By", "description": "Bytes sent."}
+    batch = batch_of(
+        [GOOD, {**GOOD, **metadata}, {**GOOD, "unit": None}, {**GOOD, "name": "plain"}]
+    )
     assert batch.metadata == {"cpu": MetricMetadata(MetricType.COUNTER, "By", "Bytes sent.")}
     [more] = batch_of({**GOOD, "unit": "s"}).metadata.values()
     assert more == MetricMetadata(unit="s")
@@ -218,8 +220,8 @@ def test_the_agent_says_it_once_a_metric_and_batch() -> None:
     points, before = host.collect(None, tags={"host": "here"}, now=NOW / 1000)
     body = run.encode([*points, *points])
     listed = json.loads(body)["points"]
-    told = [point["name"] for point in listed if "unit" in point]
-    assert sorted(told) == sorted({point.name for point in points})
+    with_unit = [point["name"] for point in listed if "unit" in point]
+    assert sorted(with_unit) == sorted({point.name for point in points})
     batch = batch_of(body, replace(LIMITS, points=1000))
     assert batch.rejected == 0
     assert batch.metadata["memory_used_bytes"].unit == "By"

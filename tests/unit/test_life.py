@@ -55,12 +55,12 @@ def test_what_is_not_acknowledged_is_sent_again_and_counted_once_it_is() -> None
 
 
 def test_time_without_a_response_is_added_up() -> None:
-    answers = iter([True, False, False, True])
+    responses = iter([True, False, False, True])
     done = threading.Event()
 
     def responds() -> bool:
         try:
-            return next(answers)
+            return next(responses)
         except StopIteration:
             done.set()
             return True

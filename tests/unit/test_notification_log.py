@@ -154,9 +154,9 @@ def test_a_receiver_that_refuses_is_notified_again_and_left_alone() -> None:
     assert log.plan(firing, LONGEST) is not None
 
 
-@pytest.mark.parametrize(("refused", "told"), [(False, True), (True, False)])
+@pytest.mark.parametrize(("refused", "notified"), [(False, True), (True, False)])
 def test_firing_is_sent_again_after_a_resolved_that_may_have_arrived(
-    refused: bool, told: bool
+    refused: bool, notified: bool
 ) -> None:
     log = Log(Timing(repeat=1e9))
     firing = dict([alert("a")])
@@ -165,7 +165,7 @@ def test_firing_is_sent_again_after_a_resolved_that_may_have_arrived(
     log.claim(log.plan({}, TICK), {}, TICK)  # type: ignore[arg-type]
     log.entry = notification_log.failed(log.entry, wait=LONGEST, refused=refused)
     again = dict([alert("a", started=2 * TICK)])
-    assert (log.plan(again, TICK + LONGEST) is not None) is told
+    assert (log.plan(again, TICK + LONGEST) is not None) is notified
 
 
 def test_what_was_not_sent_is_no_failure_and_due_at_once() -> None:

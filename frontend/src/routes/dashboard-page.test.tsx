@@ -50,7 +50,7 @@ const board = {
   updatedAt: '',
 } as unknown as Dashboard
 
-let answer = 1000
+let latest = 1000
 let ruleEvaluated = ''
 const results = (queries: BatchQuery[]) =>
   queries.map(({ id, query }) => ({
@@ -58,7 +58,7 @@ const results = (queries: BatchQuery[]) =>
     error: null,
     result: {
       data: {
-        timestamps: [answer],
+        timestamps: [latest],
         series: [{ name: query, tags: {}, values: [1] }],
       },
       meta: { table: 'raw', resolution: '10s', notes: [] },
@@ -95,7 +95,7 @@ beforeEach(() => {
   rendered.headers = {}
   broken.title = ''
   release = undefined
-  answer = 1000
+  latest = 1000
   client.setConfig({ baseUrl: window.location.origin })
   vi.spyOn(console, 'error').mockImplementation(() => {})
   vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {} }))
@@ -134,7 +134,7 @@ test('a refresh draws each panel once, and its start draws none', async () => {
   await open('/dashboards/b?refresh=off')
   const { charts, headers } = { ...rendered }
   release = () => {}
-  answer = 2000
+  latest = 2000
   press('Refresh now')
   await rest()
   expect(rendered).toEqual({ charts, headers })
@@ -163,7 +163,7 @@ test('what does not change a panel does not draw it', async () => {
 test('another range keeps what is drawn, marked, until its data are here', async () => {
   await open('/dashboards/b?refresh=off')
   release = () => {}
-  answer = 3000
+  latest = 3000
   press('Shift range back')
   await screen.findByRole('heading', { name: 'A (stale)' })
   for (const title of 'ABC') screen.getByText(`${title} drawn at 1000`)
